@@ -1,0 +1,324 @@
+/*
+ * The vault's client: one question at a time over the role's socket, from any
+ * thread. Trusts the vault, but reads its answers within their limits. Called
+ * by listener and sender.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vault/frame.h"
+#include "vault/verbs.h"
+
+struct vault_client {
+	pthread_mutex_t lock; /* guards the socket and gone */
+	int fd;
+	bool gone;
+};
+
+/* A question and its answer. exchange_clear wipes both. */
+struct exchange {
+	enum vault_verb verb;
+	struct frame question;
+	struct frame answer;
+};
+
+#define EXCHANGE(v)                                                                                                    \
+	{                                                                                                              \
+		(v), FRAME_INIT(v), FRAME_INIT(0)                                                                      \
+	}
+
+struct vault_client *vault_client_new(int fd)
+{
+	struct vault_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	if (pthread_mutex_init(&c->lock, NULL) != 0) {
+		free(c);
+		return NULL;
+	}
+	c->fd = fd;
+	return c;
+}
+
+void vault_client_free(struct vault_client *c)
+{
+	if (c == NULL)
+		return;
+	close(c->fd);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static void exchange_clear(struct exchange *e)
+{
+	frame_clear(&e->question);
+	frame_clear(&e->answer);
+}
+
+static uint32_t answer_limit(enum vault_verb verb)
+{
+#define VERB_CASE(number, name, function, roles, question, answer)                                                     \
+	case VERB_##name:                                                                                              \
+		return 1u + (answer);
+	switch (verb) {
+		VAULT_VERBS(VERB_CASE)
+	}
+#undef VERB_CASE
+	abort();
+}
+
+/* Sends the question and waits for its answer. Returns what the vault said. */
+static enum vault_error ask(struct vault_client *c, struct exchange *e)
+{
+	const struct frame_limit limit = {(uint8_t)(e->verb | VERB_ANSWER), answer_limit(e->verb)};
+	enum vault_error err = VAULT_GONE;
+	enum frame_error sent;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->gone)
+		goto out;
+	sent = frame_send(c->fd, &e->question);
+	if (sent == FRAME_NO_MEMORY) {
+		err = VAULT_NO_MEMORY; /* nothing went out */
+		goto out;
+	}
+	if (sent != FRAME_OK || frame_recv(c->fd, &limit, 1, &e->answer) != FRAME_OK) {
+		c->gone = true;
+		goto out;
+	}
+	err = (enum vault_error)frame_get_u8(&e->answer);
+	if (e->answer.bad || err >= VAULT_GONE || (err != VAULT_OK && !frame_end(&e->answer))) {
+		c->gone = true;
+		err = VAULT_GONE;
+	}
+out:
+	pthread_mutex_unlock(&c->lock);
+	frame_reset(&e->question, 0);
+	return err;
+}
+
+/* After the fields of a good answer were read: was it exactly those? */
+static enum vault_error answer_end(struct vault_client *c, const struct exchange *e, bool fields_fit)
+{
+	if (fields_fit && frame_end(&e->answer))
+		return VAULT_OK;
+	pthread_mutex_lock(&c->lock);
+	c->gone = true;
+	pthread_mutex_unlock(&c->lock);
+	return VAULT_GONE;
+}
+
+/* ------------------------------------------------------------ fields */
+
+static bool text_fits(const char *text)
+{
+	return text != NULL && text[0] != 0 && strnlen(text, BLOB_TEXT_MAX + 1) <= BLOB_TEXT_MAX;
+}
+
+static bool context_fits(const struct vault_context *where)
+{
+	return text_fits(where->deployment_id) && text_fits(where->business_id) && text_fits(where->table) &&
+		text_fits(where->record_id) && text_fits(where->field);
+}
+
+static void put_wrapped(struct frame *f, const struct vault_wrapped_key *w)
+{
+	frame_put_bytes(f, w->blob, sizeof(w->blob));
+	frame_put_u32(f, w->version);
+}
+
+static void put_context(struct frame *f, const struct vault_context *where)
+{
+	frame_put_text(f, where->deployment_id);
+	frame_put_text(f, where->business_id);
+	frame_put_text(f, where->table);
+	frame_put_text(f, where->record_id);
+	frame_put_text(f, where->field);
+	frame_put_u64(f, where->record_version);
+}
+
+/* The next field, when it has exactly this length; else NULL. */
+static const uint8_t *get_exactly(struct frame *f, size_t len)
+{
+	size_t got;
+	const uint8_t *at = frame_get_bytes(f, &got);
+
+	return got == len ? at : NULL;
+}
+
+static const char *get_hex(struct frame *f, size_t len)
+{
+	const char *text = frame_get_text(f);
+
+	return strlen(text) == len ? text : NULL;
+}
+
+/* ------------------------------------------------------------ verbs */
+
+enum vault_error vault_status(struct vault_client *c, char key_id[static VAULT_KEY_ID_LEN + 1])
+{
+	struct exchange e = EXCHANGE(VERB_STATUS);
+	enum vault_error err = ask(c, &e);
+	const char *id;
+
+	if (err != VAULT_OK)
+		goto out;
+	id = get_hex(&e.answer, VAULT_KEY_ID_LEN);
+	err = answer_end(c, &e, id != NULL);
+	if (err == VAULT_OK)
+		memcpy(key_id, id, VAULT_KEY_ID_LEN + 1);
+out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_tenant_key_new(struct vault_client *c, const char *deployment_id, const char *business_id,
+	enum vault_purpose purpose, uint32_t version, struct vault_wrapped_key *out)
+{
+	struct exchange e = EXCHANGE(VERB_TENANT_KEY_NEW);
+	const uint8_t *blob;
+	enum vault_error err;
+	const char *id;
+
+	if (!text_fits(deployment_id) || !text_fits(business_id))
+		return VAULT_BAD_REQUEST;
+	frame_put_text(&e.question, deployment_id);
+	frame_put_text(&e.question, business_id);
+	frame_put_u8(&e.question, (uint8_t)purpose);
+	frame_put_u32(&e.question, version);
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	blob = get_exactly(&e.answer, VAULT_WRAPPED_LEN);
+	id = get_hex(&e.answer, VAULT_KEY_ID_LEN);
+	err = answer_end(c, &e, blob != NULL && id != NULL);
+	if (err != VAULT_OK)
+		goto out;
+	memcpy(out->blob, blob, VAULT_WRAPPED_LEN);
+	memcpy(out->master_key_id, id, VAULT_KEY_ID_LEN + 1);
+	out->version = version;
+out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_content_keys_get(struct vault_client *c, const char *deployment_id, const char *business_id,
+	const struct vault_wrapped_key *content, const struct vault_wrapped_key *index, struct vault_content_keys *out)
+{
+	struct exchange e = EXCHANGE(VERB_CONTENT_KEYS);
+	const uint8_t *content_key, *index_key;
+	enum vault_error err;
+
+	if (!text_fits(deployment_id) || !text_fits(business_id))
+		return VAULT_BAD_REQUEST;
+	frame_put_text(&e.question, deployment_id);
+	frame_put_text(&e.question, business_id);
+	put_wrapped(&e.question, content);
+	put_wrapped(&e.question, index);
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	content_key = get_exactly(&e.answer, VAULT_KEY_LEN);
+	index_key = get_exactly(&e.answer, VAULT_KEY_LEN);
+	err = answer_end(c, &e, content_key != NULL && index_key != NULL);
+	if (err != VAULT_OK)
+		goto out;
+	out->content_version = content->version;
+	memcpy(out->content, content_key, VAULT_KEY_LEN);
+	memcpy(out->index, index_key, VAULT_KEY_LEN);
+out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_credential_seal(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const struct secret *plain, uint8_t *blob,
+	char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
+{
+	struct exchange e = EXCHANGE(VERB_SEAL);
+	const uint8_t *sealed;
+	enum vault_error err;
+	const char *print;
+
+	if (!context_fits(where) || secret_len(plain) > VAULT_SECRET_MAX)
+		return VAULT_BAD_REQUEST;
+	put_wrapped(&e.question, credential_key);
+	put_context(&e.question, where);
+	frame_put_bytes(&e.question, secret_bytes(plain), secret_len(plain));
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	sealed = get_exactly(&e.answer, BLOB_LEN(secret_len(plain)));
+	print = get_hex(&e.answer, VAULT_FINGERPRINT_LEN);
+	err = answer_end(c, &e, sealed != NULL && print != NULL);
+	if (err != VAULT_OK)
+		goto out;
+	memcpy(blob, sealed, BLOB_LEN(secret_len(plain)));
+	memcpy(fingerprint, print, VAULT_FINGERPRINT_LEN + 1);
+out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const uint8_t *blob, size_t blob_len, struct vault_verifier *out)
+{
+	struct exchange e = EXCHANGE(VERB_VERIFIER);
+	const uint8_t *inner, *outer;
+	enum vault_error err;
+
+	if (!context_fits(where) || blob_len > BLOB_LEN(VAULT_SECRET_MAX))
+		return VAULT_BAD_REQUEST;
+	put_wrapped(&e.question, credential_key);
+	put_context(&e.question, where);
+	frame_put_bytes(&e.question, blob, blob_len);
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	inner = get_exactly(&e.answer, sizeof(out->inner));
+	outer = get_exactly(&e.answer, sizeof(out->outer));
+	err = answer_end(c, &e, inner != NULL && outer != NULL);
+	if (err != VAULT_OK)
+		goto out;
+	memcpy(out->inner, inner, sizeof(out->inner));
+	memcpy(out->outer, outer, sizeof(out->outer));
+out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_credential_open(struct vault_client *c, const char *job_id,
+	const struct vault_wrapped_key *credential_key, const struct vault_context *where, const uint8_t *blob,
+	size_t blob_len, struct secret **out)
+{
+	struct exchange e = EXCHANGE(VERB_OPEN);
+	const uint8_t *plain;
+	enum vault_error err;
+	struct secret *s;
+	size_t len;
+
+	if (!text_fits(job_id) || !context_fits(where) || blob_len > BLOB_LEN(VAULT_SECRET_MAX))
+		return VAULT_BAD_REQUEST;
+	frame_put_text(&e.question, job_id);
+	put_wrapped(&e.question, credential_key);
+	put_context(&e.question, where);
+	frame_put_bytes(&e.question, blob, blob_len);
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	plain = frame_get_bytes(&e.answer, &len);
+	err = answer_end(c, &e, len > 0);
+	if (err != VAULT_OK)
+		goto out;
+	s = secret_new(plain, len);
+	if (s == NULL)
+		err = VAULT_NO_MEMORY;
+	else
+		*out = s;
+out:
+	exchange_clear(&e);
+	return err;
+}

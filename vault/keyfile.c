@@ -1,0 +1,236 @@
+/*
+ * The key file: text that only its owner may read, one master key a line. What
+ * it says is trusted only as far as it is well-formed and each key matches its
+ * id. Created by a process of its own, read by the vault process at its start.
+ */
+#include "vault/keyfile.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX 4096u
+#define LINE_MAGIC "keyhouse-master-key-1 "
+#define ID_LABEL "keyhouse-master-key-id-1"
+#define BASE64_LEN 44u /* of 32 bytes, without the NUL */
+#define WARNING                                                                                                        \
+	"# Keyhouse master key. Losing this file loses every key that Keyhouse stores: keep a copy in a safe place.\n" \
+	"# Whoever reads it can open them all: keep it from everybody else.\n"
+
+_Static_assert(sodium_base64_ENCODED_LEN(VAULT_KEY_LEN, sodium_base64_VARIANT_ORIGINAL) == BASE64_LEN + 1, "base64");
+
+static void key_id(const uint8_t key[static VAULT_KEY_LEN], char out[static VAULT_KEY_ID_LEN + 1])
+{
+	uint8_t hash[crypto_generichash_BYTES_MIN];
+
+	crypto_generichash(hash, sizeof(hash), (const uint8_t *)ID_LABEL, sizeof(ID_LABEL) - 1, key, VAULT_KEY_LEN);
+	sodium_bin2hex(out, VAULT_KEY_ID_LEN + 1, hash, VAULT_KEY_ID_LEN / 2);
+}
+
+enum vault_error vault_key_file_check(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return VAULT_KEY_FILE;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return VAULT_KEY_FILE_OPEN_TO_OTHERS;
+	if (st.st_uid != geteuid() || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return VAULT_KEY_FILE_OPEN_TO_OTHERS;
+	return VAULT_OK;
+}
+
+/* ------------------------------------------------------------ writing */
+
+static bool write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		const ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		data += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+struct new_key {
+	struct master_key master;
+	char base64[BASE64_LEN + 1];
+	char text[512];
+};
+
+enum vault_error vault_key_file_create(int fd)
+{
+	struct new_key *k = NULL;
+	enum vault_error err = vault_key_file_check(fd);
+	struct stat st;
+	int len;
+
+	if (err != VAULT_OK)
+		return err;
+	if (fstat(fd, &st) != 0 || st.st_size != 0)
+		return VAULT_KEY_FILE; /* never over a key that is there */
+	k = sodium_malloc(sizeof(*k));
+	if (k == NULL)
+		return VAULT_NO_MEMORY;
+	vault_random(k->master.key, VAULT_KEY_LEN);
+	key_id(k->master.key, k->master.id);
+	sodium_bin2base64(k->base64, sizeof(k->base64), k->master.key, VAULT_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
+	len = snprintf(k->text, sizeof(k->text), "%s%scurrent %s %s\n", WARNING, LINE_MAGIC, k->master.id, k->base64);
+	err = VAULT_KEY_FILE;
+	if (len > 0 && (size_t)len < sizeof(k->text) && write_all(fd, k->text, (size_t)len) && fsync(fd) == 0)
+		err = VAULT_OK;
+	sodium_free(k);
+	return err;
+}
+
+/* ------------------------------------------------------------ reading */
+
+/* Moves past `word` if the line goes on with it. */
+static bool skip(const char **at, const char *word)
+{
+	const size_t len = strlen(word);
+
+	if (strncmp(*at, word, len) != 0)
+		return false;
+	*at += len;
+	return true;
+}
+
+/* The line's two fields after "current" or "previous": id and key, to its end. */
+static bool parse_key(const char *at, struct master_key *out)
+{
+	const char *base64 = at + VAULT_KEY_ID_LEN + 1;
+	size_t key_len = 0;
+
+	if (strlen(at) != VAULT_KEY_ID_LEN + 1 + BASE64_LEN || base64[-1] != ' ')
+		return false;
+	if (sodium_base642bin(out->key, VAULT_KEY_LEN, base64, BASE64_LEN, NULL, &key_len, NULL,
+		    sodium_base64_VARIANT_ORIGINAL) != 0 ||
+		key_len != VAULT_KEY_LEN)
+		return false;
+	key_id(out->key, out->id);
+	return memcmp(out->id, at, VAULT_KEY_ID_LEN) == 0;
+}
+
+static bool holds_id(const struct key_ring *ring, const char *id)
+{
+	for (size_t i = 0; i < KEY_RING_MAX; i++) {
+		if (strcmp(ring->keys[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Slot 0 waits for the current key, wherever its line stands. */
+static bool parse_line(const char *line, struct key_ring *ring, struct master_key *fresh)
+{
+	bool current;
+	size_t slot;
+
+	if (line[0] == '#' || line[0] == 0)
+		return true;
+	if (!skip(&line, LINE_MAGIC))
+		return false;
+	current = skip(&line, "current ");
+	if (!current && !skip(&line, "previous "))
+		return false;
+	slot = current ? 0 : ring->len;
+	if (slot == KEY_RING_MAX || ring->keys[slot].id[0] != 0)
+		return false;
+	if (!parse_key(line, fresh) || holds_id(ring, fresh->id))
+		return false;
+	ring->keys[slot] = *fresh;
+	if (!current)
+		ring->len++;
+	return true;
+}
+
+struct parsing {
+	struct key_ring ring;
+	struct master_key fresh;
+	char text[FILE_MAX + 1];
+};
+
+static bool parse(struct parsing *p)
+{
+	char *line = p->text;
+
+	p->ring.len = 1;
+	while (line != NULL) {
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end++ = 0;
+		if (!parse_line(line, &p->ring, &p->fresh))
+			return false;
+		line = end;
+	}
+	return p->ring.keys[0].id[0] != 0;
+}
+
+/* The whole file, with a NUL after it; a file that is too long or holds a NUL is none. */
+static bool read_text(int fd, char text[static FILE_MAX + 1])
+{
+	size_t len = 0;
+
+	while (len <= FILE_MAX) {
+		const ssize_t n = pread(fd, text + len, FILE_MAX + 1 - len, (off_t)len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	if (len > FILE_MAX || memchr(text, 0, len) != NULL)
+		return false;
+	text[len] = 0;
+	return true;
+}
+
+enum vault_error vault_key_ring_read(int fd, struct key_ring **out)
+{
+	enum vault_error err = vault_key_file_check(fd);
+	struct key_ring *ring = NULL;
+	struct parsing *p = NULL;
+
+	if (err != VAULT_OK)
+		return err;
+	p = sodium_malloc((sizeof(*p) + 15) / 16 * 16); /* guarded memory ends at a page border: keeps it aligned */
+	ring = sodium_malloc(sizeof(*ring));
+	if (p == NULL || ring == NULL) {
+		err = VAULT_NO_MEMORY;
+		goto out;
+	}
+	*p = (struct parsing){0};
+	if (!read_text(fd, p->text) || !parse(p)) {
+		err = VAULT_KEY_FILE;
+		goto out;
+	}
+	*ring = p->ring;
+	if (sodium_mprotect_readonly(ring) != 0) {
+		err = VAULT_NO_MEMORY;
+		goto out;
+	}
+	*out = ring;
+	ring = NULL; /* transferred */
+out:
+	sodium_free(p);
+	sodium_free(ring);
+	return err;
+}
+
+void vault_key_ring_free(struct key_ring *ring)
+{
+	sodium_free(ring);
+}

@@ -1,0 +1,473 @@
+/*
+ * The vault process: it alone holds master keys and opened credentials, and
+ * does what the table of verbs lets a role ask. It trusts neither client: each
+ * may be taken over. Called by the vault role's main after vault_init; after
+ * vault_process_open it needs memory, randomness, its sockets and nothing else.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vault/frame.h"
+#include "vault/keyfile.h"
+#include "vault/verbs.h"
+#include "vault/verifier.h"
+
+#define FINGERPRINT_LABEL "keyhouse-fingerprint-1"
+#define UNWRAPPED_ROOM BLOB_PADDED_LEN(VAULT_KEY_LEN)
+
+/* Where opened things lie while one question is answered; wiped after each. */
+struct workspace {
+	uint8_t key[UNWRAPPED_ROOM];
+	uint8_t second_key[UNWRAPPED_ROOM];
+	uint8_t plain[BLOB_PADDED_LEN(VAULT_SECRET_MAX)];
+	uint8_t blob[BLOB_LEN(VAULT_SECRET_MAX)];
+	struct vault_verifier verifier;
+};
+
+struct vault_process {
+	struct key_ring *ring;
+	struct workspace *work;
+	uint64_t denied[ASK_ROLES];
+};
+
+/* ------------------------------------------------------------ fields of questions */
+
+struct bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct wrapped {
+	struct bytes blob;
+	uint32_t version;
+};
+
+static struct bytes get_bytes(struct frame *q)
+{
+	struct bytes b;
+
+	b.data = frame_get_bytes(q, &b.len);
+	return b;
+}
+
+static struct wrapped get_wrapped(struct frame *q)
+{
+	struct wrapped w;
+
+	w.blob = get_bytes(q);
+	w.version = frame_get_u32(q);
+	return w;
+}
+
+static struct vault_context get_context(struct frame *q)
+{
+	struct vault_context c;
+
+	c.deployment_id = frame_get_text(q);
+	c.business_id = frame_get_text(q);
+	c.table = frame_get_text(q);
+	c.record_id = frame_get_text(q);
+	c.field = frame_get_text(q);
+	c.record_version = frame_get_u64(q);
+	return c;
+}
+
+/* Lengths are the sealing's business; here: nothing that a place needs is missing. */
+static bool place_given(const struct vault_context *c)
+{
+	return c->deployment_id[0] != 0 && c->business_id[0] != 0 && c->table[0] != 0 && c->record_id[0] != 0 &&
+		c->field[0] != 0;
+}
+
+static bool is_credential(const struct vault_context *c)
+{
+	return place_given(c) && strcmp(c->table, VERB_TABLE_CREDENTIALS) == 0;
+}
+
+/* ------------------------------------------------------------ tenant keys */
+
+static const char *purpose_name(uint8_t purpose)
+{
+	switch ((enum vault_purpose)purpose) {
+	case VAULT_CREDENTIAL:
+		return "credential";
+	case VAULT_CONTENT:
+		return "content";
+	case VAULT_INDEX:
+		return "index";
+	}
+	return NULL;
+}
+
+static struct vault_context wrapped_place(
+	const char *deployment_id, const char *business_id, uint8_t purpose, uint32_t version)
+{
+	return (struct vault_context){deployment_id, business_id, "tenant_keys", purpose_name(purpose), "key", version};
+}
+
+/* Opens a wrapped tenant key into `key` under whichever master key sealed it. */
+static enum vault_error unwrap(const struct vault_process *p, const struct vault_context *where,
+	const struct wrapped *w, uint8_t key[static UNWRAPPED_ROOM])
+{
+	struct blob_key with = {BLOB_TENANT_KEY, w->version, NULL};
+	enum vault_error err = VAULT_WRONG_KEY;
+	uint32_t sealed_version;
+	size_t len = 0;
+
+	if (w->blob.len != VAULT_WRAPPED_LEN || !place_given(where))
+		return VAULT_BAD_REQUEST;
+	if (vault_blob_key_version(w->blob.data, w->blob.len, &sealed_version) != VAULT_OK)
+		return VAULT_BAD_BLOB;
+	if (sealed_version != w->version)
+		return VAULT_BAD_BLOB;
+	for (size_t i = 0; i < p->ring->len && err == VAULT_WRONG_KEY; i++) {
+		with.key = p->ring->keys[i].key;
+		err = vault_blob_open(&with, where, w->blob.data, w->blob.len, key, &len);
+	}
+	if (err == VAULT_OK && len != VAULT_KEY_LEN)
+		return VAULT_BAD_BLOB;
+	return err;
+}
+
+/* The credential key that goes with a credential's place. */
+static enum vault_error unwrap_for(
+	const struct vault_process *p, const struct vault_context *where, const struct wrapped *w, struct blob_key *out)
+{
+	const struct vault_context key_place =
+		wrapped_place(where->deployment_id, where->business_id, VAULT_CREDENTIAL, w->version);
+
+	*out = (struct blob_key){BLOB_CREDENTIAL, w->version, p->work->key};
+	return unwrap(p, &key_place, w, p->work->key);
+}
+
+/* ------------------------------------------------------------ verbs
+ *
+ * Each reads all its fields first; a question that is not exactly those fields
+ * is malformed, whatever the verb then returns, and ends the process. */
+
+static enum vault_error verb_status(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	(void)q;
+	frame_put_text(a, p->ring->keys[0].id);
+	return VAULT_OK;
+}
+
+static enum vault_error verb_tenant_key_new(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const char *deployment_id = frame_get_text(q);
+	const char *business_id = frame_get_text(q);
+	const uint8_t purpose = frame_get_u8(q);
+	const uint32_t version = frame_get_u32(q);
+	const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, version);
+	const struct blob_key with = {BLOB_TENANT_KEY, version, p->ring->keys[0].key};
+	enum vault_error err;
+
+	if (!frame_end(q) || where.record_id == NULL || !place_given(&where))
+		return VAULT_BAD_REQUEST;
+	vault_random(p->work->key, VAULT_KEY_LEN);
+	err = vault_blob_seal(&with, &where, p->work->key, VAULT_KEY_LEN, p->work->blob);
+	if (err != VAULT_OK)
+		return err;
+	frame_put_bytes(a, p->work->blob, VAULT_WRAPPED_LEN);
+	frame_put_text(a, p->ring->keys[0].id);
+	return VAULT_OK;
+}
+
+static enum vault_error verb_content_keys(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const char *deployment_id = frame_get_text(q);
+	const char *business_id = frame_get_text(q);
+	const struct wrapped content = get_wrapped(q);
+	const struct wrapped index = get_wrapped(q);
+	struct vault_context where = wrapped_place(deployment_id, business_id, VAULT_CONTENT, content.version);
+	enum vault_error err;
+
+	if (!frame_end(q))
+		return VAULT_BAD_REQUEST;
+	err = unwrap(p, &where, &content, p->work->key);
+	if (err != VAULT_OK)
+		return err;
+	where = wrapped_place(deployment_id, business_id, VAULT_INDEX, index.version);
+	err = unwrap(p, &where, &index, p->work->second_key);
+	if (err != VAULT_OK)
+		return err;
+	frame_put_bytes(a, p->work->key, VAULT_KEY_LEN);
+	frame_put_bytes(a, p->work->second_key, VAULT_KEY_LEN);
+	return VAULT_OK;
+}
+
+/* Equal for equal secrets under one tenant key; keyed, so that nobody can try guesses against it. */
+static void fingerprint(
+	const uint8_t key[static VAULT_KEY_LEN], const struct bytes *plain, char out[static VAULT_FINGERPRINT_LEN + 1])
+{
+	uint8_t hash[crypto_generichash_BYTES_MIN];
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, key, VAULT_KEY_LEN, sizeof(hash));
+	crypto_generichash_update(&state, (const uint8_t *)FINGERPRINT_LABEL, sizeof(FINGERPRINT_LABEL) - 1);
+	crypto_generichash_update(&state, plain->data, plain->len);
+	crypto_generichash_final(&state, hash, sizeof(hash));
+	sodium_bin2hex(out, VAULT_FINGERPRINT_LEN + 1, hash, VAULT_FINGERPRINT_LEN / 2);
+	vault_wipe(&state, sizeof(state));
+	vault_wipe(hash, sizeof(hash));
+}
+
+static enum vault_error verb_seal(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const struct wrapped w = get_wrapped(q);
+	const struct vault_context where = get_context(q);
+	const struct bytes plain = get_bytes(q);
+	char print[VAULT_FINGERPRINT_LEN + 1];
+	struct blob_key with;
+	enum vault_error err;
+
+	if (!frame_end(q) || !is_credential(&where) || plain.len == 0 || plain.len > VAULT_SECRET_MAX)
+		return VAULT_BAD_REQUEST;
+	err = unwrap_for(p, &where, &w, &with);
+	if (err != VAULT_OK)
+		return err;
+	err = vault_blob_seal(&with, &where, plain.data, plain.len, p->work->blob);
+	if (err != VAULT_OK)
+		return err;
+	fingerprint(p->work->key, &plain, print);
+	frame_put_bytes(a, p->work->blob, BLOB_LEN(plain.len));
+	frame_put_text(a, print);
+	return VAULT_OK;
+}
+
+/* Opens a credential into the workspace. */
+static enum vault_error open_credential(struct vault_process *p, const struct wrapped *w,
+	const struct vault_context *where, const struct bytes *blob, size_t *len)
+{
+	struct blob_key with;
+	enum vault_error err;
+
+	if (!is_credential(where) || blob->len > BLOB_LEN(VAULT_SECRET_MAX))
+		return VAULT_BAD_REQUEST;
+	err = unwrap_for(p, where, w, &with);
+	if (err != VAULT_OK)
+		return err;
+	return vault_blob_open(&with, where, blob->data, blob->len, p->work->plain, len);
+}
+
+static enum vault_error verb_verifier(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const struct wrapped w = get_wrapped(q);
+	const struct vault_context where = get_context(q);
+	const struct bytes blob = get_bytes(q);
+	enum vault_error err;
+	size_t len;
+
+	if (!frame_end(q) || strcmp(where.field, VERB_FIELD_APP_SECRET) != 0)
+		return VAULT_BAD_REQUEST;
+	err = open_credential(p, &w, &where, &blob, &len);
+	if (err != VAULT_OK)
+		return err;
+	vault_verifier_make(p->work->plain, len, &p->work->verifier);
+	frame_put_bytes(a, p->work->verifier.inner, sizeof(p->work->verifier.inner));
+	frame_put_bytes(a, p->work->verifier.outer, sizeof(p->work->verifier.outer));
+	return VAULT_OK;
+}
+
+static enum vault_error verb_open(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const char *job_id = frame_get_text(q);
+	const struct wrapped w = get_wrapped(q);
+	const struct vault_context where = get_context(q);
+	const struct bytes blob = get_bytes(q);
+	enum vault_error err;
+	size_t len;
+
+	if (!frame_end(q) || job_id[0] == 0 || strlen(job_id) > BLOB_TEXT_MAX)
+		return VAULT_BAD_REQUEST;
+	err = open_credential(p, &w, &where, &blob, &len);
+	if (err != VAULT_OK)
+		return err;
+	frame_put_bytes(a, p->work->plain, len);
+	return VAULT_OK;
+}
+
+/* ------------------------------------------------------------ the table */
+
+struct verb {
+	enum vault_verb number;
+	unsigned roles;
+	enum vault_error (*answer)(struct vault_process *p, struct frame *q, struct frame *a);
+};
+
+#define VERB_ROW(number, name, function, roles, question, answer) {VERB_##name, (roles), verb_##function},
+#define VERB_LIMIT(number, name, function, roles, question, answer) {VERB_##name, (question)},
+
+static const struct verb verbs[] = {VAULT_VERBS(VERB_ROW)};
+static const struct frame_limit questions[] = {VAULT_VERBS(VERB_LIMIT)};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+/* Fills a with the answer. Returns VAULT_OK, VAULT_BAD_REQUEST when the question is malformed, VAULT_NO_MEMORY. */
+static enum vault_error answer(struct vault_process *p, enum vault_role role, struct frame *q, struct frame *a)
+{
+	const struct verb *verb = NULL;
+	enum vault_error err = VAULT_DENIED;
+
+	for (size_t i = 0; i < VERBS; i++) {
+		if (verbs[i].number == q->type)
+			verb = &verbs[i];
+	}
+	if (verb == NULL)
+		return VAULT_BAD_REQUEST;
+	frame_reset(a, (uint8_t)(q->type | VERB_ANSWER));
+	if ((verb->roles & 1u << role) == 0) {
+		p->denied[role]++;
+	} else {
+		frame_put_u8(a, VAULT_OK);
+		err = verb->answer(p, q, a);
+		vault_wipe(p->work, sizeof(*p->work));
+		if (!frame_end(q))
+			return VAULT_BAD_REQUEST;
+	}
+	if (err != VAULT_OK) {
+		frame_reset(a, a->type);
+		frame_put_u8(a, (uint8_t)err);
+	}
+	return a->failed ? VAULT_NO_MEMORY : VAULT_OK;
+}
+
+/* ------------------------------------------------------------ the loop */
+
+/* One client's socket. Either a question is being read or an answer written:
+ * a client that does not read its answers is not listened to. */
+struct peer {
+	enum vault_role role;
+	int fd;
+	bool answering;
+	struct frame_inbox in;
+	struct frame out;
+	size_t sent;
+};
+
+static enum vault_error peer_send(struct peer *peer, bool *closed)
+{
+	bool complete = false;
+
+	switch (frame_send_some(peer->fd, &peer->out, &peer->sent, &complete)) {
+	case FRAME_OK:
+		break;
+	case FRAME_CLOSED:
+		*closed = true;
+		return VAULT_OK;
+	case FRAME_NO_MEMORY:
+		return VAULT_NO_MEMORY;
+	case FRAME_MALFORMED:
+	case FRAME_IO:
+		return VAULT_GONE;
+	}
+	if (complete) {
+		peer->answering = false;
+		frame_reset(&peer->out, 0);
+	}
+	return VAULT_OK;
+}
+
+/* At most one question, so that the other client comes next. */
+static enum vault_error peer_read(struct vault_process *p, struct peer *peer, bool *closed)
+{
+	enum vault_error err;
+	bool complete = false;
+
+	switch (frame_inbox_read(peer->fd, &peer->in, questions, VERBS, &complete)) {
+	case FRAME_OK:
+		break;
+	case FRAME_CLOSED:
+		*closed = true;
+		return VAULT_OK;
+	case FRAME_MALFORMED:
+		return VAULT_BAD_REQUEST;
+	case FRAME_NO_MEMORY:
+		return VAULT_NO_MEMORY;
+	case FRAME_IO:
+		return VAULT_GONE;
+	}
+	if (!complete)
+		return VAULT_OK;
+	err = answer(p, peer->role, &peer->in.body, &peer->out);
+	frame_reset(&peer->in.body, 0);
+	if (err != VAULT_OK)
+		return err;
+	peer->answering = true;
+	peer->sent = 0;
+	return peer_send(peer, closed);
+}
+
+enum vault_error vault_process_serve(struct vault_process *p, int listener_fd, int sender_fd)
+{
+	struct peer peers[ASK_ROLES] = {
+		{.role = VAULT_ROLE_LISTENER, .fd = listener_fd},
+		{.role = VAULT_ROLE_SENDER, .fd = sender_fd},
+	};
+	enum vault_error err = VAULT_OK;
+	bool closed = listener_fd < 0 && sender_fd < 0;
+
+	while (err == VAULT_OK && !closed) {
+		struct pollfd polled[ASK_ROLES] = {0};
+
+		for (size_t i = 0; i < ASK_ROLES; i++) {
+			polled[i].fd = peers[i].fd;
+			polled[i].events = peers[i].answering ? POLLOUT : POLLIN;
+		}
+		if (poll(polled, ASK_ROLES, -1) < 0) {
+			err = errno == EINTR ? VAULT_OK : VAULT_GONE;
+			continue;
+		}
+		for (size_t i = 0; i < ASK_ROLES && err == VAULT_OK && !closed; i++) {
+			if (polled[i].revents == 0)
+				continue;
+			err = peers[i].answering ? peer_send(&peers[i], &closed) : peer_read(p, &peers[i], &closed);
+		}
+	}
+	for (size_t i = 0; i < ASK_ROLES; i++) {
+		frame_inbox_clear(&peers[i].in);
+		frame_clear(&peers[i].out);
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------ beginning and end */
+
+enum vault_error vault_process_open(struct vault_process **out, int key_fd)
+{
+	struct vault_process *p = calloc(1, sizeof(*p));
+	enum vault_error err = VAULT_NO_MEMORY;
+
+	if (p == NULL)
+		goto out;
+	p->work = sodium_malloc(sizeof(*p->work));
+	if (p->work == NULL)
+		goto out;
+	err = vault_key_ring_read(key_fd, &p->ring);
+	if (err != VAULT_OK)
+		goto out;
+	*out = p;
+	p = NULL; /* transferred */
+out:
+	close(key_fd);
+	vault_process_close(p);
+	return err;
+}
+
+void vault_process_close(struct vault_process *p)
+{
+	if (p == NULL)
+		return;
+	vault_key_ring_free(p->ring);
+	sodium_free(p->work);
+	free(p);
+}
+
+uint64_t vault_process_denied(const struct vault_process *p, enum vault_role role)
+{
+	return p->denied[role];
+}

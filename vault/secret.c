@@ -1,0 +1,97 @@
+/*
+ * Secrets in guarded memory, and the small helpers through which the rest of
+ * the program uses the cryptography library. Called from everywhere.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "vault/vault.h"
+
+struct secret {
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* Guarded memory ends at a page border: only a multiple of this is aligned. */
+#define GUARDED_ALIGN 16u
+
+const char *vault_error_text(enum vault_error err)
+{
+	switch (err) {
+	case VAULT_OK:
+		return "no error";
+	case VAULT_DENIED:
+		return "this part of the program may not ask that of the vault";
+	case VAULT_BAD_BLOB:
+		return "a sealed value is damaged or lies in the wrong place";
+	case VAULT_WRONG_KEY:
+		return "no key held here opens a sealed value";
+	case VAULT_BAD_REQUEST:
+		return "a field of a vault request is missing, too long or not allowed";
+	case VAULT_KEY_FILE:
+		return "the master key file cannot be read as one";
+	case VAULT_KEY_FILE_OPEN_TO_OTHERS:
+		return "the master key file is not a regular file that only its owner, this user, may read";
+	case VAULT_NO_MEMORY:
+		return "the vault is out of memory";
+	case VAULT_GONE:
+		return "the vault does not answer";
+	}
+	return "unknown vault error";
+}
+
+enum vault_error vault_init(void)
+{
+	return sodium_init() < 0 ? VAULT_NO_MEMORY : VAULT_OK;
+}
+
+struct secret *secret_new(const void *data, size_t len)
+{
+	const size_t extra = sizeof(struct secret) + 1 + GUARDED_ALIGN;
+	struct secret *s;
+
+	if (len == 0 || len > SIZE_MAX - extra)
+		return NULL;
+	s = sodium_malloc((len + extra) / GUARDED_ALIGN * GUARDED_ALIGN);
+	if (s == NULL)
+		return NULL;
+	s->len = len;
+	memcpy(s->bytes, data, len);
+	s->bytes[len] = 0;
+	return s;
+}
+
+void secret_free(struct secret *s)
+{
+	sodium_free(s); /* wipes; accepts NULL */
+}
+
+const uint8_t *secret_bytes(const struct secret *s)
+{
+	return s->bytes;
+}
+
+size_t secret_len(const struct secret *s)
+{
+	return s->len;
+}
+
+bool vault_equal(const void *a, const void *b, size_t len)
+{
+	return sodium_memcmp(a, b, len) == 0;
+}
+
+void vault_wipe(void *p, size_t len)
+{
+	sodium_memzero(p, len);
+}
+
+void vault_random(void *out, size_t len)
+{
+	randombytes_buf(out, len);
+}
+
+void vault_hash(const void *data, size_t len, uint8_t out[static VAULT_HASH_LEN])
+{
+	crypto_generichash(out, VAULT_HASH_LEN, data, len, NULL, 0);
+}

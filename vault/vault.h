@@ -1,0 +1,204 @@
+/*
+ * The vault: what keeps keys, and how the other roles ask it to act.
+ *
+ * Three parts behind one header: (1) the vault process, which alone holds the
+ * master key and opened credentials; (2) the client, with which listener and
+ * sender ask it; (3) sealing with keys that the caller may hold (content keys),
+ * webhook signature checks with a verifier, and small helpers, so that nothing
+ * else in the program includes the cryptography library.
+ *
+ * The vault knows no store and no file after its start: whoever asks brings the
+ * wrapped tenant key and the sealed blob along.
+ */
+#ifndef KEYHOUSE_VAULT_H
+#define KEYHOUSE_VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VAULT_KEY_LEN 32u
+#define VAULT_KEY_ID_LEN 16u /* hex digits, without the NUL */
+#define VAULT_FINGERPRINT_LEN 16u /* hex digits, without the NUL */
+#define VAULT_HASH_LEN 32u
+#define VAULT_SIGNATURE_LEN 32u /* HMAC-SHA-256 */
+#define VAULT_SECRET_MAX 8192u /* the longest credential; provider tokens pass 200 characters */
+#define VAULT_CONTENT_MAX (4u * 1024u * 1024u)
+
+enum vault_error {
+	VAULT_OK = 0,
+	VAULT_DENIED, /* this role may not ask this */
+	VAULT_BAD_BLOB, /* not a sealed blob, damaged, or moved to another place */
+	VAULT_WRONG_KEY, /* no key held here opens it (key commitment does not match) */
+	VAULT_BAD_REQUEST, /* a field is missing, too long or not allowed for this verb */
+	VAULT_KEY_FILE, /* the key file is not readable as one */
+	VAULT_KEY_FILE_OPEN_TO_OTHERS, /* group or others may read it, or it is not ours, or not a regular file */
+	VAULT_NO_MEMORY, /* also: guarded memory could not be locked */
+	VAULT_GONE, /* the vault process does not answer */
+};
+
+/* One sentence for people, without any value. */
+const char *vault_error_text(enum vault_error err);
+
+/* Must be called once, early, in every process that uses this header. Returns
+ * VAULT_OK, VAULT_NO_MEMORY when the cryptography library cannot start. */
+enum vault_error vault_init(void) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ secrets */
+
+/* Guarded, locked memory; wiped by secret_free, which alone ends it. */
+struct secret;
+struct secret *secret_new(const void *data, size_t len); /* copies; NULL when memory is short or len is 0 */
+void secret_free(struct secret *s); /* NULL is fine */
+const uint8_t *secret_bytes(const struct secret *s); /* followed by a NUL that secret_len does not count */
+size_t secret_len(const struct secret *s);
+
+bool vault_equal(const void *a, const void *b, size_t len); /* constant time */
+void vault_wipe(void *p, size_t len);
+void vault_random(void *out, size_t len);
+/* For values that are random by themselves (API tokens): BLAKE2b, unkeyed. */
+void vault_hash(const void *data, size_t len, uint8_t out[static VAULT_HASH_LEN]);
+
+/* ------------------------------------------------------------ sealed blobs */
+
+/* Where a blob lies. Every part is bound into it: moved elsewhere it does not
+ * open. Texts are non-NULL; at most 128 bytes each. */
+struct vault_context {
+	const char *deployment_id;
+	const char *business_id;
+	const char *table;
+	const char *record_id;
+	const char *field;
+	uint64_t record_version;
+};
+
+/* How long the blob of a plaintext is: header, nonce, commitment, the plaintext
+ * with 1 to 64 bytes of padding, tag. */
+size_t vault_blob_len(size_t plain_len);
+
+/* Keys that the listener may hold for one tenant: they seal and find content,
+ * never credentials. Plain bytes, so that a cache can keep them in one guarded
+ * block; wipe them with vault_wipe. */
+struct vault_content_keys {
+	uint32_t content_version;
+	uint8_t content[VAULT_KEY_LEN];
+	uint8_t index[VAULT_KEY_LEN];
+};
+
+/* Seals plain under keys->content; plain_len may be 0. blob has room for
+ * vault_blob_len(plain_len) and does not overlap plain.
+ * Returns VAULT_OK or VAULT_BAD_REQUEST (over VAULT_CONTENT_MAX, context text too long). */
+enum vault_error vault_content_seal(const struct vault_content_keys *keys, const struct vault_context *where,
+	const void *plain, size_t plain_len, uint8_t *blob) __attribute__((warn_unused_result));
+
+/* Opens it. plain has room for blob_len; *plain_len is set on success. Returns
+ * VAULT_BAD_BLOB, VAULT_WRONG_KEY (another version of the key sealed it). */
+enum vault_error vault_content_open(const struct vault_content_keys *keys, const struct vault_context *where,
+	const uint8_t *blob, size_t blob_len, uint8_t *plain, size_t *plain_len) __attribute__((warn_unused_result));
+
+/* The key version in a blob's header, to choose the key that opens it. */
+enum vault_error vault_blob_key_version(const uint8_t *blob, size_t blob_len, uint32_t *version)
+	__attribute__((warn_unused_result));
+
+/* Blind index: keyed BLAKE2b of a value under keys->index, for finding what is
+ * sealed by equality. kind separates uses ("wamid", "customer"). */
+#define VAULT_INDEX_LEN 16u
+void vault_blind_index(const struct vault_content_keys *keys, const char *kind, const void *value, size_t len,
+	uint8_t out[static VAULT_INDEX_LEN]);
+
+/* ------------------------------------------------------------ verifiers */
+
+/* HMAC-SHA-256 after its key block: inner and outer chaining values. Checks
+ * (and makes) signatures; cannot be turned back into the secret. */
+struct vault_verifier {
+	uint8_t inner[32];
+	uint8_t outer[32];
+};
+bool vault_verifier_check(const struct vault_verifier *v, const void *body, size_t len,
+	const uint8_t signature[static VAULT_SIGNATURE_LEN]); /* constant time */
+
+/* ------------------------------------------------------------ key file */
+
+/* Writes a new key file with one fresh master key to fd and syncs it; the caller
+ * syncs the directory. fd must be empty and pass vault_key_file_check. Runs in a
+ * process of its own, so that the supervisor never holds the key. Returns
+ * VAULT_KEY_FILE (not empty, not writable), VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
+enum vault_error vault_key_file_create(int fd) __attribute__((warn_unused_result));
+
+/* Whether fd is a regular file that only its owner, this process's user, may
+ * read. The supervisor asks before it passes the descriptor on. Returns
+ * VAULT_OK, VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_KEY_FILE when fd is none. */
+enum vault_error vault_key_file_check(int fd) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ the process */
+
+enum vault_role { VAULT_ROLE_LISTENER, VAULT_ROLE_SENDER };
+
+struct vault_process;
+
+/* Reads the key file from key_fd, from its beginning wherever the offset stands (a
+ * descriptor passed again works), and closes it, also when it fails. Returns VAULT_KEY_FILE,
+ * VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
+enum vault_error vault_process_open(struct vault_process **out, int key_fd) __attribute__((warn_unused_result));
+/* One client socket for each role; -1 for a role that is not there. */
+enum vault_error vault_process_serve(struct vault_process *p, int listener_fd, int sender_fd)
+	__attribute__((warn_unused_result));
+/* serve borrows the sockets. Returns VAULT_OK when a client closed its socket, VAULT_BAD_REQUEST after a malformed
+ * message, VAULT_NO_MEMORY, VAULT_GONE when a socket failed. Each time the role should end. */
+void vault_process_close(struct vault_process *p); /* NULL is fine */
+
+/* How often a role asked what it may not: worth a line in the log when serve returns. */
+uint64_t vault_process_denied(const struct vault_process *p, enum vault_role role);
+
+/* ------------------------------------------------------------ the client */
+
+/* One per role; any thread may ask, one request is on its way at a time. */
+struct vault_client;
+struct vault_client *vault_client_new(int fd); /* takes fd, but not when it returns NULL: memory is short */
+void vault_client_free(struct vault_client *c); /* closes it; NULL is fine */
+
+/* Who may ask: listener L, sender S. After VAULT_GONE nothing else will succeed. */
+
+/* L S: the id of the current master key, hex and NUL. */
+enum vault_error vault_status(struct vault_client *c, char key_id[static VAULT_KEY_ID_LEN + 1])
+	__attribute__((warn_unused_result));
+
+enum vault_purpose { VAULT_CREDENTIAL = 1, VAULT_CONTENT = 2, VAULT_INDEX = 3 };
+
+/* A tenant key as the store keeps it: sealed under the master key, bound to
+ * deployment, business, purpose and version. */
+#define VAULT_WRAPPED_LEN 148u /* 12 header, 24 nonce, 32 commitment, 64 padded key, 16 tag */
+struct vault_wrapped_key {
+	uint8_t blob[VAULT_WRAPPED_LEN];
+	char master_key_id[VAULT_KEY_ID_LEN + 1];
+	uint32_t version;
+};
+
+/* L: makes a fresh tenant key. */
+enum vault_error vault_tenant_key_new(struct vault_client *c, const char *deployment_id, const char *business_id,
+	enum vault_purpose purpose, uint32_t version, struct vault_wrapped_key *out)
+	__attribute__((warn_unused_result));
+
+/* L: opens a tenant's content and index keys. */
+enum vault_error vault_content_keys_get(struct vault_client *c, const char *deployment_id, const char *business_id,
+	const struct vault_wrapped_key *content, const struct vault_wrapped_key *index, struct vault_content_keys *out)
+	__attribute__((warn_unused_result));
+
+/* L S: seals a credential. blob has room for vault_blob_len(len); fingerprint is
+ * hex and NUL: equal secrets under one credential key have equal ones, nothing else is told.
+ * where->table must be "credentials". */
+enum vault_error vault_credential_seal(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const struct secret *plain, uint8_t *blob,
+	char fingerprint[static VAULT_FINGERPRINT_LEN + 1]) __attribute__((warn_unused_result));
+
+/* L: the verifier of a sealed app secret (where->field must be "app_secret"). */
+enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const uint8_t *blob, size_t blob_len, struct vault_verifier *out)
+	__attribute__((warn_unused_result));
+
+/* S: opens the credential of a leased job. */
+enum vault_error vault_credential_open(struct vault_client *c, const char *job_id,
+	const struct vault_wrapped_key *credential_key, const struct vault_context *where, const uint8_t *blob,
+	size_t blob_len, struct secret **out) __attribute__((warn_unused_result));
+
+#endif

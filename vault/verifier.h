@@ -1,0 +1,13 @@
+/*
+ * Making verifiers, inside the vault module: only the vault process does it,
+ * from an app secret that it opened.
+ */
+#ifndef KEYHOUSE_VAULT_VERIFIER_H
+#define KEYHOUSE_VAULT_VERIFIER_H
+
+#include "vault/vault.h"
+
+/* Secrets: key is borrowed, nothing of it is kept but the two chaining values. */
+void vault_verifier_make(const uint8_t *key, size_t len, struct vault_verifier *out);
+
+#endif
