@@ -1,0 +1,237 @@
+/*
+ * Businesses and their wrapped tenant keys.
+ */
+#include <string.h>
+
+#include "store/core.h"
+
+/* ------------------------------------------------------------ tenant keys */
+
+enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
+	uint32_t version, struct store_tenant_key *out)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT version, master_key_id, wrapped FROM tenant_keys "
+		"WHERE business_id = ? AND purpose = ? AND (?3 = 0 OR version = ?3) "
+		"ORDER BY version DESC LIMIT 1");
+	enum store_error err;
+	bool found;
+
+	query_text(&q, business_id);
+	query_int(&q, purpose);
+	query_int(&q, version);
+	found = query_step(&q);
+	if (found) {
+		const uint8_t *blob;
+
+		memset(out, 0, sizeof(*out));
+		out->purpose = purpose;
+		out->version = (uint32_t)query_get_int(&q);
+		query_get_text(&q, out->master_key_id, sizeof(out->master_key_id));
+		blob = query_get_blob(&q, &out->blob_len);
+		if (blob == NULL || out->blob_len > sizeof(out->blob))
+			q.rc = SQLITE_CORRUPT;
+		else
+			memcpy(out->blob, blob, out->blob_len);
+	}
+	err = query_end(&q);
+	core_return(s, db);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static enum store_error key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key)
+{
+	struct query q = query_start(db,
+		"INSERT INTO tenant_keys (business_id, purpose, version, master_key_id, wrapped) "
+		"VALUES (?, ?, ?, ?, ?)");
+
+	query_text(&q, business_id);
+	query_int(&q, key->purpose);
+	query_int(&q, key->version);
+	query_text(&q, key->master_key_id);
+	query_blob(&q, key->blob, key->blob_len);
+	return query_finish(&q);
+}
+
+struct key_add {
+	const char *business_id;
+	const struct store_tenant_key *key;
+};
+
+static enum store_error run_key_add(struct db *db, void *arg)
+{
+	const struct key_add *a = arg;
+
+	return key_insert(db, a->business_id, a->key);
+}
+
+enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
+{
+	struct key_add a = {business_id, key};
+
+	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || key->blob_len == 0 || key->blob_len > sizeof(key->blob))
+		return STORE_INVALID;
+	return core_write(s, run_key_add, &a);
+}
+
+/* ------------------------------------------------------------ businesses */
+
+#define COLUMNS "id, name, status, responder, created_at, updated_at"
+
+static void business_read(struct query *q, struct store_business *b)
+{
+	memset(b, 0, sizeof(*b));
+	query_get_text(q, b->id, sizeof(b->id));
+	query_get_text(q, b->name, sizeof(b->name));
+	b->status = (enum store_business_status)query_get_int(q);
+	query_get_text(q, b->responder, sizeof(b->responder));
+	b->created_at = query_get_int(q);
+	b->updated_at = query_get_int(q);
+}
+
+struct business_add {
+	const struct store_business *business;
+	const struct store_tenant_key *keys;
+	size_t keys_len;
+};
+
+static enum store_error run_business_add(struct db *db, void *arg)
+{
+	const struct business_add *a = arg;
+	const struct store_business *b = a->business;
+	struct query q = query_start(db, "INSERT INTO businesses (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)");
+	int64_t now = b->created_at > 0 ? b->created_at : store_now_ms();
+	enum store_error err;
+
+	query_text(&q, b->id);
+	query_text(&q, b->name);
+	query_int(&q, b->status);
+	query_text(&q, b->responder);
+	query_int(&q, now);
+	query_int(&q, now);
+	err = query_finish(&q);
+	for (size_t i = 0; i < a->keys_len && err == STORE_OK; i++)
+		err = key_insert(db, b->id, &a->keys[i]);
+	return err;
+}
+
+enum store_error store_business_add(
+	struct store *s, const struct store_business *b, const struct store_tenant_key *keys, size_t keys_len)
+{
+	struct business_add a = {b, keys, keys_len};
+
+	if (b->id[0] == '\0' || b->name[0] == '\0' || b->responder[0] == '\0' ||
+		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
+		return STORE_INVALID;
+	return core_write(s, run_business_add, &a);
+}
+
+enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db, "SELECT " COLUMNS " FROM businesses WHERE id = ?");
+	enum store_error err;
+	bool found;
+
+	query_text(&q, id);
+	found = query_step(&q);
+	if (found)
+		business_read(&q, out);
+	err = query_end(&q);
+	core_return(s, db);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static enum store_error run_business_update(struct db *db, void *arg)
+{
+	const struct store_business *b = arg;
+	struct query q = query_start(
+		db, "UPDATE businesses SET name = ?, status = ?, responder = ?, updated_at = ? WHERE id = ?");
+	enum store_error err;
+
+	query_text(&q, b->name);
+	query_int(&q, b->status);
+	query_text(&q, b->responder);
+	query_int(&q, store_now_ms());
+	query_text(&q, b->id);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_business_update(struct store *s, const struct store_business *b)
+{
+	struct store_business copy = *b;
+
+	if (b->name[0] == '\0' || b->responder[0] == '\0' ||
+		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
+		return STORE_INVALID;
+	return core_write(s, run_business_update, &copy);
+}
+
+/* The keys go first: without them nothing else of the business can be read. */
+static enum store_error run_business_remove(struct db *db, void *arg)
+{
+	struct query keys = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ?");
+	struct query updates, row;
+	enum store_error err;
+
+	query_text(&keys, arg);
+	err = query_finish(&keys);
+	if (err != STORE_OK)
+		return err;
+	updates =
+		query_start(db, "DELETE FROM updates WHERE event_id IN (SELECT id FROM events WHERE business_id = ?)");
+	query_text(&updates, arg);
+	err = query_finish(&updates);
+	if (err != STORE_OK)
+		return err;
+	/* What else it owns goes by its foreign keys. */
+	row = query_start(db, "DELETE FROM businesses WHERE id = ?");
+	query_text(&row, arg);
+	err = query_finish(&row);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_business_remove(struct store *s, const char *id)
+{
+	char copy[STORE_BUSINESS_ID_LEN + 1];
+
+	if (!core_text_ok(id, STORE_BUSINESS_ID_LEN))
+		return STORE_NOT_FOUND;
+	memcpy(copy, id, strlen(id) + 1);
+	return core_write(s, run_business_remove, copy);
+}
+
+enum store_error store_business_list(struct store *s, const struct store_page *page,
+	bool (*each)(const struct store_business *b, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_business);
+	struct db *db = core_reader(s);
+	struct query q;
+	int64_t start;
+	enum store_error err = core_page_start(db, "SELECT seq FROM businesses WHERE id = ?", NULL, page, &start);
+
+	if (err == STORE_OK) {
+		q = page->ascending
+			? query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq > ? ORDER BY seq LIMIT ?")
+			: query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq < ? ORDER BY seq DESC LIMIT ?");
+		query_int(&q, start);
+		query_int(&q, page->limit);
+		while (query_step(&q)) {
+			struct store_business *b = rows_add(&rows);
+
+			if (b != NULL)
+				business_read(&q, b);
+		}
+		err = query_end(&q);
+	}
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_business *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}

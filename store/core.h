@@ -1,0 +1,48 @@
+/*
+ * The store's inside, shared by its files: the writer, the readers, and how a
+ * function gets hold of them. Private to store/.
+ */
+#ifndef KEYHOUSE_STORE_CORE_H
+#define KEYHOUSE_STORE_CORE_H
+
+#include <pthread.h>
+
+#include "store/db.h"
+#include "store/writer.h"
+
+struct store {
+	struct writer *writer;
+	struct db *readers;
+	struct db **idle; /* readers that nobody uses, a stack */
+	size_t idle_len, readers_len;
+	pthread_mutex_t lock;
+	pthread_cond_t returned;
+	char deployment_id[STORE_ID_LEN + 1];
+	char lease_last[STORE_ID_LEN + 1]; /* the connection that a lease served last */
+};
+
+/* A reader for one query; waits for one. */
+struct db *core_reader(struct store *s);
+void core_return(struct store *s, struct db *db);
+
+/* Runs a change that needs the caller's arg only while it waits. */
+enum store_error core_write(struct store *s, enum store_error (*run)(struct db *db, void *arg), void *arg);
+
+/* Brings the schema up to this program's. The embedded migrations, oldest first. */
+struct migration {
+	const char *name;
+	const char *sql;
+};
+extern const struct migration store_migrations[];
+extern const size_t store_migrations_len;
+enum store_error migrate(struct db *db);
+
+/* Where a page starts: the seq of the row with page->after's id, else the list's end. sql selects that seq
+ * by business and id; business_id NULL binds the id alone. */
+enum store_error core_page_start(
+	struct db *db, const char *sql, const char *business_id, const struct store_page *page, int64_t *seq);
+
+/* Whether text is non-empty and at most max bytes. */
+bool core_text_ok(const char *text, size_t max);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * SQLite behind a few plain functions. Result codes become enum store_error here and
+ * nowhere else.
+ */
+#include "store/db.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum store_error db_error(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return STORE_OK;
+	case SQLITE_CONSTRAINT:
+		return STORE_EXISTS;
+	case SQLITE_FULL:
+		return STORE_FULL;
+	case SQLITE_NOMEM:
+		return STORE_NO_MEMORY;
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+		return STORE_INVALID;
+	case SQLITE_NOTADB:
+		return STORE_NOT_OURS;
+	}
+	return STORE_FAILED;
+}
+
+enum store_error db_run(struct db *db, const char *sql)
+{
+	return db_error(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+int db_changes(struct db *db)
+{
+	return sqlite3_changes(db->handle);
+}
+
+static const char writer_pragmas[] = "PRAGMA journal_mode = WAL;"
+				     "PRAGMA synchronous = FULL;"
+				     "PRAGMA foreign_keys = ON;"
+				     "PRAGMA trusted_schema = OFF;"
+				     "PRAGMA temp_store = MEMORY;"
+				     "PRAGMA secure_delete = FAST;"
+				     "PRAGMA cell_size_check = ON;"
+				     "PRAGMA cache_size = -16384;"
+				     "PRAGMA journal_size_limit = 67108864;"
+				     "PRAGMA wal_autocheckpoint = 1000;";
+
+/* Only the writer checkpoints: before 3.51.3 a checkpoint beside a commit can lose data. */
+static const char reader_pragmas[] = "PRAGMA wal_autocheckpoint = 0;"
+				     "PRAGMA query_only = ON;"
+				     "PRAGMA trusted_schema = OFF;"
+				     "PRAGMA temp_store = MEMORY;"
+				     "PRAGMA cell_size_check = ON;"
+				     "PRAGMA cache_size = -4096;";
+
+enum store_error db_open(struct db *db, const char *path, bool writer)
+{
+	int flags = writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	enum store_error err;
+
+	memset(db, 0, sizeof(*db));
+	err = db_error(sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL));
+	if (err != STORE_OK)
+		goto out;
+	(void)sqlite3_busy_timeout(db->handle, 10000);
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (!writer)
+		(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	err = db_run(db, writer ? writer_pragmas : reader_pragmas);
+	/* A first read opens the write-ahead log and its index: later nothing may be opened. */
+	if (err == STORE_OK)
+		err = db_run(db, "SELECT count(*) FROM sqlite_schema");
+out:
+	if (err != STORE_OK)
+		db_close(db);
+	return err;
+}
+
+void db_close(struct db *db)
+{
+	for (size_t i = 0; i < db->statements_len; i++)
+		(void)sqlite3_finalize(db->statements[i]);
+	(void)sqlite3_close(db->handle);
+	memset(db, 0, sizeof(*db));
+}
+
+/* ------------------------------------------------------------ queries */
+
+struct query query_start(struct db *db, const char *sql)
+{
+	struct query q = {.db = db, .rc = SQLITE_OK};
+	size_t i = 0;
+
+	while (i < db->statements_len && db->sql[i] != sql)
+		i++;
+	if (i == db->statements_len) {
+		if (i == DB_STATEMENTS_MAX)
+			abort(); /* more literals than the table was made for */
+		q.rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL);
+		if (q.rc != SQLITE_OK)
+			return q;
+		db->sql[i] = sql;
+		db->statements_len++;
+	}
+	q.statement = db->statements[i];
+	return q;
+}
+
+void query_text(struct query *q, const char *text)
+{
+	if (q->rc == SQLITE_OK)
+		q->rc = sqlite3_bind_text(q->statement, ++q->bound, text, -1, SQLITE_STATIC);
+}
+
+void query_int(struct query *q, int64_t value)
+{
+	if (q->rc == SQLITE_OK)
+		q->rc = sqlite3_bind_int64(q->statement, ++q->bound, value);
+}
+
+void query_blob(struct query *q, const void *data, size_t len)
+{
+	if (q->rc == SQLITE_OK)
+		q->rc = data != NULL ? sqlite3_bind_blob64(q->statement, ++q->bound, data, len, SQLITE_STATIC)
+				     : sqlite3_bind_null(q->statement, ++q->bound);
+}
+
+bool query_step(struct query *q)
+{
+	if (q->rc != SQLITE_OK && q->rc != SQLITE_ROW)
+		return false;
+	q->rc = sqlite3_step(q->statement);
+	q->column = 0;
+	return q->rc == SQLITE_ROW;
+}
+
+int64_t query_get_int(struct query *q)
+{
+	return sqlite3_column_int64(q->statement, q->column++);
+}
+
+void query_get_text(struct query *q, char *out, size_t room)
+{
+	const char *text = (const char *)sqlite3_column_text(q->statement, q->column);
+	size_t len = (size_t)sqlite3_column_bytes(q->statement, q->column++);
+
+	if (text == NULL)
+		len = 0;
+	if (len >= room)
+		len = room - 1;
+	if (len > 0)
+		memcpy(out, text, len);
+	out[len] = '\0';
+}
+
+const uint8_t *query_get_blob(struct query *q, size_t *len)
+{
+	const uint8_t *data = sqlite3_column_blob(q->statement, q->column);
+
+	*len = data != NULL ? (size_t)sqlite3_column_bytes(q->statement, q->column) : 0;
+	q->column++;
+	return data;
+}
+
+void query_get_fixed(struct query *q, uint8_t *out, size_t len)
+{
+	size_t have;
+	const uint8_t *data = query_get_blob(q, &have);
+
+	memset(out, 0, len);
+	if (data != NULL && have == len)
+		memcpy(out, data, len);
+}
+
+enum store_error query_end(struct query *q)
+{
+	enum store_error err = db_error(q->rc);
+
+	if (q->statement != NULL) {
+		(void)sqlite3_reset(q->statement);
+		(void)sqlite3_clear_bindings(q->statement);
+	}
+	return err;
+}
+
+enum store_error query_finish(struct query *q)
+{
+	(void)query_step(q);
+	return query_end(q);
+}
+
+enum store_error query_exists(struct query *q)
+{
+	bool row = query_step(q);
+	enum store_error err = query_end(q);
+
+	return err != STORE_OK ? err : row ? STORE_OK : STORE_NOT_FOUND;
+}
+
+/* ------------------------------------------------------------ copies of rows */
+
+void *rows_add(struct rows *r)
+{
+	void *item;
+
+	if (r->len == r->cap) {
+		size_t cap = r->cap > 0 ? r->cap * 2 : 16;
+		void *larger = realloc(r->items, cap * r->item_size);
+
+		if (larger == NULL) {
+			r->failed = true;
+			return NULL;
+		}
+		r->items = larger;
+		r->cap = cap;
+	}
+	item = r->items + r->len++ * r->item_size;
+	memset(item, 0, r->item_size);
+	return item;
+}
+
+const uint8_t *rows_keep(struct rows *r, const uint8_t *data, size_t len)
+{
+	uint8_t *copy;
+
+	if (data == NULL)
+		return NULL;
+	if (r->blobs_len == r->blobs_cap) {
+		size_t cap = r->blobs_cap > 0 ? r->blobs_cap * 2 : 16;
+		void **larger = realloc(r->blobs, cap * sizeof(*larger));
+
+		if (larger == NULL) {
+			r->failed = true;
+			return NULL;
+		}
+		r->blobs = larger;
+		r->blobs_cap = cap;
+	}
+	copy = malloc(len > 0 ? len : 1);
+	if (copy == NULL) {
+		r->failed = true;
+		return NULL;
+	}
+	memcpy(copy, data, len);
+	r->blobs[r->blobs_len++] = copy;
+	return copy;
+}
+
+void rows_clear(struct rows *r)
+{
+	for (size_t i = 0; i < r->blobs_len; i++)
+		free(r->blobs[i]);
+	free(r->blobs);
+	free(r->items);
+	*r = (struct rows){.item_size = r->item_size};
+}

@@ -1,0 +1,73 @@
+/*
+ * One SQLite connection with its prepared statements, and a query as a value:
+ * bind in order, step, read columns in order, end. Private to store/.
+ */
+#ifndef KEYHOUSE_STORE_DB_H
+#define KEYHOUSE_STORE_DB_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+#define DB_STATEMENTS_MAX 96u
+
+struct db {
+	sqlite3 *handle;
+	const char *sql[DB_STATEMENTS_MAX]; /* literals: compared by address */
+	sqlite3_stmt *statements[DB_STATEMENTS_MAX];
+	size_t statements_len;
+};
+
+/* Opens and sets the pragmas of a writer or a reader. The file must exist for a reader. */
+enum store_error db_open(struct db *db, const char *path, bool writer);
+void db_close(struct db *db);
+/* Runs SQL without parameters or rows. */
+enum store_error db_run(struct db *db, const char *sql);
+enum store_error db_error(int rc); /* of an SQLite result code */
+
+struct query {
+	struct db *db;
+	sqlite3_stmt *statement;
+	int rc;
+	int bound;
+	int column;
+};
+
+/* sql must be a string literal: its statement is kept by address. */
+struct query query_start(struct db *db, const char *sql);
+void query_text(struct query *q, const char *text);
+void query_int(struct query *q, int64_t value);
+void query_blob(struct query *q, const void *data, size_t len); /* NULL data binds NULL */
+/* True when there is a row; its columns are then read from the first on. */
+bool query_step(struct query *q);
+int64_t query_get_int(struct query *q);
+void query_get_text(struct query *q, char *out, size_t room); /* cut to fit, always ended */
+void query_get_fixed(struct query *q, uint8_t *out, size_t len); /* zeros where NULL or of another length */
+const uint8_t *query_get_blob(struct query *q, size_t *len); /* NULL where NULL; lives until the next step */
+/* Ends it. Errors met on the way are returned here. */
+enum store_error query_end(struct query *q);
+/* For a statement without rows: steps once and ends. */
+enum store_error query_finish(struct query *q);
+/* For a statement with at most one row of which only the presence counts. STORE_NOT_FOUND. */
+enum store_error query_exists(struct query *q);
+/* Rows changed by the last statement. */
+int db_changes(struct db *db);
+
+/* Copies of rows, so that a visitor runs without a connection in hand. */
+struct rows {
+	size_t item_size;
+	uint8_t *items;
+	size_t len, cap;
+	void **blobs;
+	size_t blobs_len, blobs_cap;
+	bool failed;
+};
+#define ROWS_OF(type)                                                                                                  \
+	{                                                                                                              \
+		.item_size = sizeof(type)                                                                              \
+	}
+void *rows_add(struct rows *r); /* zeroed; NULL when memory is short */
+const uint8_t *rows_keep(struct rows *r, const uint8_t *data, size_t len); /* NULL stays NULL */
+void rows_clear(struct rows *r);
+
+#endif

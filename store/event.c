@@ -1,0 +1,273 @@
+/*
+ * The inbox: events appended as they were received, and settled into updates,
+ * messages and outbox changes in one transaction.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/core.h"
+#include "store/message.h"
+
+/* ------------------------------------------------------------ appending */
+
+static enum store_error run_append(struct db *db, void *arg)
+{
+	const struct store_event *e = arg;
+	struct query q = query_start(db,
+		"INSERT INTO events (id, business_id, connection_id, state, received_at, body) "
+		"VALUES (?, ?, ?, 1, ?, ?)");
+	enum store_error err;
+
+	query_text(&q, e->id);
+	query_text(&q, e->business_id);
+	query_text(&q, e->connection_id);
+	query_int(&q, e->received_at);
+	query_blob(&q, e->body, e->body_len);
+	err = query_finish(&q);
+	if (err != STORE_EXISTS)
+		return err;
+	/* The constraint that failed was the id's or the business's. */
+	q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?");
+	query_text(&q, e->business_id);
+	err = query_exists(&q);
+	return err == STORE_OK ? STORE_EXISTS : err;
+}
+
+enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+{
+	struct writer_change change = {.run = run_append, .free = free, .single = true, .timeout_ms = timeout_ms};
+	struct store_event *copy;
+
+	if (e->id[0] == '\0' || e->business_id[0] == '\0' || e->body == NULL || e->body_len == 0)
+		return STORE_INVALID;
+	/* The body lies behind its event: a caller that gives up leaves both to the writer. */
+	copy = malloc(sizeof(*copy) + e->body_len);
+	if (copy == NULL)
+		return STORE_NO_MEMORY;
+	*copy = *e;
+	copy->body = (uint8_t *)(copy + 1);
+	memcpy(copy + 1, e->body, e->body_len);
+	change.arg = copy;
+	return writer_apply(s->writer, &change);
+}
+
+enum store_error store_event_unsettled(
+	struct store *s, unsigned limit, bool (*each)(const struct store_event *e, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_event);
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT id, business_id, connection_id, received_at, body FROM events "
+		"WHERE state = 1 ORDER BY seq LIMIT ?");
+	enum store_error err;
+
+	query_int(&q, limit);
+	while (query_step(&q)) {
+		struct store_event *e = rows_add(&rows);
+		const uint8_t *body;
+
+		if (e == NULL)
+			continue;
+		query_get_text(&q, e->id, sizeof(e->id));
+		query_get_text(&q, e->business_id, sizeof(e->business_id));
+		query_get_text(&q, e->connection_id, sizeof(e->connection_id));
+		e->received_at = query_get_int(&q);
+		body = query_get_blob(&q, &e->body_len);
+		e->body = rows_keep(&rows, body, e->body_len);
+	}
+	err = query_end(&q);
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_event *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}
+
+/* ------------------------------------------------------------ settling */
+
+struct settle {
+	const char *business_id, *event_id;
+	enum store_event_state state;
+	const struct store_update *updates;
+	size_t updates_len;
+	struct store_intake_counts counts;
+	int64_t now;
+};
+
+/* Marks the update as seen; STORE_EXISTS when it was. */
+static enum store_error seen_mark(struct db *db, const struct settle *a, const struct store_update *u)
+{
+	static const uint8_t nothing[STORE_INDEX_LEN];
+	struct query q;
+	enum store_error err;
+
+	if (memcmp(u->seen_key, nothing, sizeof(nothing)) == 0)
+		return STORE_OK;
+	q = query_start(db, "INSERT INTO seen (business_id, key, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+	query_text(&q, a->business_id);
+	query_blob(&q, u->seen_key, sizeof(u->seen_key));
+	query_int(&q, a->now);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_EXISTS;
+}
+
+static enum store_error update_insert(
+	struct db *db, const struct settle *a, const struct store_update *u, enum store_update_verdict verdict)
+{
+	struct query q = query_start(db,
+		"INSERT INTO updates (id, event_id, business_id, kind, verdict, field, number, reason) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+
+	query_text(&q, u->id);
+	query_text(&q, a->event_id);
+	query_text(&q, a->business_id);
+	query_int(&q, u->kind);
+	query_int(&q, verdict);
+	query_text(&q, u->field);
+	query_text(&q, u->number);
+	query_text(&q, verdict == STORE_UPDATE_QUARANTINED && u->reason != NULL ? u->reason : "");
+	return query_finish(&q);
+}
+
+static enum store_error update_settle(struct db *db, struct settle *a, const struct store_update *u)
+{
+	enum store_update_verdict verdict = u->verdict;
+	enum store_error err = STORE_OK;
+
+	/* What is quarantined was not seen: it may belong here once its number is connected. */
+	if (verdict == STORE_UPDATE_DELIVERED) {
+		err = seen_mark(db, a, u);
+		if (err == STORE_EXISTS) {
+			verdict = STORE_UPDATE_DUPLICATE;
+			err = STORE_OK;
+		}
+	}
+	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED && u->message != NULL) {
+		err = message_insert(db, u->message);
+		a->counts.awaiting += u->message->awaits_answer;
+	}
+	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED && u->settlement != NULL)
+		err = message_settle(db, a->business_id, u->settlement);
+	if (err == STORE_OK)
+		err = update_insert(db, a, u, verdict);
+	a->counts.delivered += verdict == STORE_UPDATE_DELIVERED;
+	a->counts.quarantined += verdict == STORE_UPDATE_QUARANTINED;
+	a->counts.duplicates += verdict == STORE_UPDATE_DUPLICATE;
+	return err;
+}
+
+static enum store_error event_finish(struct db *db, const struct settle *a)
+{
+	struct query q = query_start(db,
+		"UPDATE events SET state = ?, delivered = ?, quarantined = ?, duplicates = ? "
+		"WHERE id = ? AND business_id = ?");
+
+	query_int(&q, a->state);
+	query_int(&q, a->counts.delivered);
+	query_int(&q, a->counts.quarantined);
+	query_int(&q, a->counts.duplicates);
+	query_text(&q, a->event_id);
+	query_text(&q, a->business_id);
+	return query_finish(&q);
+}
+
+static enum store_error run_settle(struct db *db, void *arg)
+{
+	struct settle *a = arg;
+	struct query q = query_start(db, "SELECT state FROM events WHERE id = ? AND business_id = ?");
+	int64_t state = 0;
+	enum store_error err;
+
+	memset(&a->counts, 0, sizeof(a->counts));
+	query_text(&q, a->event_id);
+	query_text(&q, a->business_id);
+	if (query_step(&q))
+		state = query_get_int(&q);
+	err = query_end(&q);
+	if (err != STORE_OK)
+		return err;
+	if (state != STORE_EVENT_ACCEPTED)
+		return state == 0 ? STORE_NOT_FOUND : STORE_STALE;
+	for (size_t i = 0; i < a->updates_len && err == STORE_OK; i++)
+		err = update_settle(db, a, &a->updates[i]);
+	return err == STORE_OK ? event_finish(db, a) : err;
+}
+
+enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
+	enum store_event_state state, const struct store_update *updates, size_t updates_len,
+	struct store_intake_counts *counts)
+{
+	struct settle a = {.business_id = business_id,
+		.event_id = event_id,
+		.state = state,
+		.updates = updates,
+		.updates_len = updates_len,
+		.now = store_now_ms()};
+	enum store_error err;
+
+	if (state != STORE_EVENT_SETTLED && state != STORE_EVENT_UNPARSED)
+		return STORE_INVALID;
+	for (size_t i = 0; i < updates_len; i++)
+		if (updates[i].message != NULL &&
+			(!message_ok(updates[i].message) || strcmp(updates[i].message->business_id, business_id) != 0))
+			return STORE_INVALID;
+	err = core_write(s, run_settle, &a);
+	if (err == STORE_OK && counts != NULL)
+		*counts = a.counts;
+	return err;
+}
+
+/* ------------------------------------------------------------ listing */
+
+enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
+	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_event_summary);
+	struct db *db = core_reader(s);
+	struct query q;
+	int64_t start;
+	enum store_error err = core_page_start(
+		db, "SELECT seq FROM events WHERE business_id = ? AND id = ?", business_id, page, &start);
+
+	if (err == STORE_OK) {
+		q = page->ascending ? query_start(db,
+					      "SELECT id, connection_id, state, received_at, delivered, quarantined, "
+					      "duplicates FROM events "
+					      "WHERE business_id = ?1 AND seq > ?2 AND (?3 = 0 OR state = ?3) ORDER BY "
+					      "seq LIMIT ?4")
+				    : query_start(db,
+					      "SELECT id, connection_id, state, received_at, delivered, quarantined, "
+					      "duplicates FROM events "
+					      "WHERE business_id = ?1 AND seq < ?2 AND (?3 = 0 OR state = ?3) ORDER BY "
+					      "seq DESC LIMIT ?4");
+		query_text(&q, business_id);
+		query_int(&q, start);
+		query_int(&q, state);
+		query_int(&q, page->limit);
+		while (query_step(&q)) {
+			struct store_event_summary *e = rows_add(&rows);
+
+			if (e == NULL)
+				continue;
+			query_get_text(&q, e->id, sizeof(e->id));
+			query_get_text(&q, e->connection_id, sizeof(e->connection_id));
+			e->state = (enum store_event_state)query_get_int(&q);
+			e->received_at = query_get_int(&q);
+			e->delivered = (unsigned)query_get_int(&q);
+			e->quarantined = (unsigned)query_get_int(&q);
+			e->duplicates = (unsigned)query_get_int(&q);
+		}
+		err = query_end(&q);
+	}
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_event_summary *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}

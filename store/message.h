@@ -1,0 +1,24 @@
+/*
+ * Rows of messages, for the files that write and read them. Private to store/.
+ */
+#ifndef KEYHOUSE_STORE_MESSAGE_H
+#define KEYHOUSE_STORE_MESSAGE_H
+
+#include "store/db.h"
+
+#define MESSAGE_COLUMNS                                                                                                \
+	"m.id, m.business_id, m.connection_id, m.number, m.direction, m.state, m.type, m.conversation, "               \
+	"m.wamid_index, m.awaits, m.created_at, m.updated_at, m.next_at, m.attempts, m.error_code, m.reason, "         \
+	"m.wamid, m.content"
+
+/* The columns above into a copy of the row. */
+void message_read(struct query *q, struct rows *rows);
+enum store_error message_insert(struct db *db, const struct store_message *m);
+bool message_ok(const struct store_message *m);
+/* Shows the copies, then frees them; err is handed through. */
+enum store_error messages_show(
+	struct rows *rows, enum store_error err, bool (*each)(const struct store_message *m, void *arg), void *arg);
+/* Applies what a status says; STORE_OK also where it does not apply. */
+enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st);
+
+#endif

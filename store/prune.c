@@ -1,0 +1,64 @@
+/*
+ * Retention: bodies after some days, dedupe marks after 8, rows after 400. Each step
+ * is a small transaction of its own, so that pruning never holds up a webhook.
+ */
+#include "store/core.h"
+
+#define DAY_MS INT64_C(86400000)
+#define SEEN_DAYS 8
+#define ROW_DAYS 400
+#define STEP_ROWS 500
+
+struct step {
+	const char *sql; /* takes a time and a number of rows */
+	int64_t before;
+	int changed;
+};
+
+static enum store_error run_step(struct db *db, void *arg)
+{
+	struct step *step = arg;
+	struct query q = query_start(db, step->sql);
+	enum store_error err;
+
+	query_int(&q, step->before);
+	query_int(&q, STEP_ROWS);
+	err = query_finish(&q);
+	step->changed = err == STORE_OK ? db_changes(db) : 0;
+	return err;
+}
+
+enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
+{
+	const int64_t bodies = now - (int64_t)body_days * DAY_MS;
+	const int64_t rows = now - ROW_DAYS * DAY_MS;
+	struct step steps[] = {
+		{"DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen INDEXED BY seen_at "
+		 "WHERE at < ? LIMIT ?)",
+			now - SEEN_DAYS * DAY_MS, 0},
+		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_received "
+		 "WHERE received_at < ? AND body IS NOT NULL AND state <> 1 LIMIT ?)",
+			bodies, 0},
+		/* What is still to be sent or answered keeps its content. */
+		{"UPDATE messages SET content = NULL, wamid = NULL WHERE seq IN (SELECT seq FROM messages "
+		 "INDEXED BY messages_created WHERE created_at < ? AND content IS NOT NULL AND state NOT IN (2, 3, 4) "
+		 "AND awaits = 0 LIMIT ?)",
+			bodies, 0},
+		{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages INDEXED BY messages_created "
+		 "WHERE created_at < ? AND state NOT IN (2, 3, 4) AND awaits = 0 LIMIT ?)",
+			rows, 0},
+		{"DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_received "
+		 "WHERE received_at < ? AND state <> 1 LIMIT ?)",
+			rows, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		do {
+			enum store_error err = core_write(s, run_step, &steps[i]);
+
+			if (err != STORE_OK)
+				return err;
+		} while (steps[i].changed == STEP_ROWS);
+	}
+	return STORE_OK;
+}

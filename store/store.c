@@ -1,0 +1,294 @@
+/*
+ * Opening and closing, the pool of readers, ids and error texts.
+ *
+ * Everything that will ever be opened is opened in store_open: the writer's and the
+ * readers' files, the write-ahead log (by a first commit), the source of randomness.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/core.h"
+
+#define QUEUE_MAX 4096u
+
+const char *store_error_text(enum store_error err)
+{
+	switch (err) {
+	case STORE_OK:
+		return "no error";
+	case STORE_NOT_FOUND:
+		return "not found";
+	case STORE_EXISTS:
+		return "it exists already";
+	case STORE_NUMBER_TAKEN:
+		return "the number belongs to a connection already";
+	case STORE_STALE:
+		return "somebody else changed it first";
+	case STORE_TIMEOUT:
+		return "the disk is too slow";
+	case STORE_BUSY:
+		return "too much is waiting to be written";
+	case STORE_FULL:
+		return "the disk is full";
+	case STORE_FAILED:
+		return "the database is damaged or cannot be read or written";
+	case STORE_NEWER:
+		return "it was written by a newer version of keyhouse; run that version";
+	case STORE_NOT_OURS:
+		return "the file is not a keyhouse database";
+	case STORE_NO_MEMORY:
+		return "out of memory";
+	case STORE_INVALID:
+		return "a value is too long or malformed";
+	}
+	return "unknown error";
+}
+
+/* ------------------------------------------------------------ ids and time */
+
+int64_t store_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static pthread_mutex_t id_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t id_last[16];
+
+/* 48 bits of time, 80 random ones; within a millisecond the last id plus one. */
+void store_id_new(char out[static STORE_ID_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t now = (uint64_t)store_now_ms();
+	uint8_t id[16], fresh[10];
+	unsigned bits = 0, held = 2; /* 26 digits hold 130 bits: two zero bits lead */
+
+	while (getrandom(fresh, sizeof(fresh), 0) != (ssize_t)sizeof(fresh))
+		continue;
+	for (size_t i = 0; i < 6; i++)
+		id[i] = (uint8_t)(now >> (40 - 8 * i));
+	memcpy(id + 6, fresh, sizeof(fresh));
+	id[6] &= 0x7f; /* room to count up */
+	pthread_mutex_lock(&id_lock);
+	if (memcmp(id, id_last, 6) <= 0) {
+		memcpy(id, id_last, sizeof(id));
+		for (size_t i = sizeof(id); i-- > 0 && ++id[i] == 0;)
+			continue;
+	}
+	memcpy(id_last, id, sizeof(id));
+	pthread_mutex_unlock(&id_lock);
+	for (size_t i = 0, n = 0; i < STORE_ID_LEN; i++) {
+		while (held < 5) {
+			bits = (bits << 8) | id[n++];
+			held += 8;
+		}
+		out[i] = digits[(bits >> (held - 5)) & 31];
+		held -= 5;
+		bits &= (1u << held) - 1;
+	}
+	out[STORE_ID_LEN] = '\0';
+}
+
+/* ------------------------------------------------------------ readers */
+
+struct db *core_reader(struct store *s)
+{
+	struct db *db;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->idle_len == 0)
+		(void)pthread_cond_wait(&s->returned, &s->lock);
+	db = s->idle[--s->idle_len];
+	pthread_mutex_unlock(&s->lock);
+	return db;
+}
+
+void core_return(struct store *s, struct db *db)
+{
+	pthread_mutex_lock(&s->lock);
+	s->idle[s->idle_len++] = db;
+	(void)pthread_cond_signal(&s->returned);
+	pthread_mutex_unlock(&s->lock);
+}
+
+enum store_error core_write(struct store *s, enum store_error (*run)(struct db *db, void *arg), void *arg)
+{
+	struct writer_change change = {.run = run, .arg = arg};
+
+	return writer_apply(s->writer, &change);
+}
+
+enum store_error core_page_start(
+	struct db *db, const char *sql, const char *business_id, const struct store_page *page, int64_t *seq)
+{
+	struct query q;
+
+	*seq = page->ascending ? 0 : INT64_MAX;
+	if (page->limit == 0 || page->limit > STORE_LIST_MAX)
+		return STORE_INVALID;
+	if (page->after == NULL)
+		return STORE_OK;
+	q = query_start(db, sql);
+	if (business_id != NULL)
+		query_text(&q, business_id);
+	query_text(&q, page->after);
+	if (!query_step(&q)) {
+		enum store_error err = query_end(&q);
+
+		return err != STORE_OK ? err : STORE_NOT_FOUND;
+	}
+	*seq = query_get_int(&q);
+	return query_end(&q);
+}
+
+bool core_text_ok(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len <= max;
+}
+
+/* ------------------------------------------------------------ open and close */
+
+/* Owner-only from its first byte. */
+static enum store_error file_make(const char *path, bool create)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	struct stat st;
+	enum store_error err = STORE_OK;
+
+	if (fd < 0)
+		return errno == ENOENT && !create ? STORE_NOT_FOUND : STORE_FAILED;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0))
+		err = STORE_FAILED;
+	(void)close(fd);
+	return err;
+}
+
+static enum store_error deployment_read(struct store *s, struct db *db)
+{
+	struct query q = query_start(db, "SELECT value FROM meta WHERE key = 'deployment_id'");
+
+	if (query_step(&q))
+		query_get_text(&q, s->deployment_id, sizeof(s->deployment_id));
+	return query_end(&q);
+}
+
+/* The first commit makes the log and syncs its directory; a checkpoint opens what else it needs. */
+static enum store_error warm_up(struct db *db)
+{
+	enum store_error err = db_run(db,
+		"INSERT INTO meta (key, value) VALUES ('opened', '1') "
+		"ON CONFLICT (key) DO UPDATE SET value = value + 1");
+	uint8_t random;
+
+	sqlite3_randomness(1, &random);
+	if (err == STORE_OK)
+		err = db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	return err == STORE_OK ? db_run(db, "UPDATE meta SET value = value WHERE key = 'opened'") : err;
+}
+
+static enum store_error readers_open(struct store *s, const struct store_options *opt)
+{
+	size_t n = opt->readers > 0 ? opt->readers : 1;
+
+	s->readers = calloc(n, sizeof(*s->readers));
+	s->idle = calloc(n, sizeof(*s->idle));
+	if (s->readers == NULL || s->idle == NULL)
+		return STORE_NO_MEMORY;
+	while (s->readers_len < n) {
+		enum store_error err = db_open(&s->readers[s->readers_len], opt->path, false);
+
+		if (err != STORE_OK)
+			return err;
+		s->idle[s->idle_len++] = &s->readers[s->readers_len++];
+	}
+	return STORE_OK;
+}
+
+enum store_error store_open(struct store **out, const struct store_options *opt)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	struct db db = {0};
+	enum store_error err;
+	mode_t before = umask(0077);
+
+	if (s == NULL) {
+		err = STORE_NO_MEMORY;
+		goto out;
+	}
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_cond_init(&s->returned, NULL);
+	err = file_make(opt->path, opt->create);
+	if (err == STORE_OK)
+		err = db_open(&db, opt->path, true);
+	if (err == STORE_OK)
+		err = migrate(&db);
+	if (err == STORE_OK)
+		err = deployment_read(s, &db);
+	if (err == STORE_OK)
+		err = warm_up(&db);
+	if (err == STORE_OK)
+		err = readers_open(s, opt);
+	if (err != STORE_OK)
+		goto out;
+	s->writer = writer_start(&db, opt->queue_max > 0 ? opt->queue_max : QUEUE_MAX, opt->failed, opt->ctx);
+	if (s->writer == NULL) {
+		err = STORE_NO_MEMORY;
+		goto out;
+	}
+	db.handle = NULL; /* transferred */
+	*out = s;
+	s = NULL; /* transferred */
+out:
+	(void)umask(before);
+	store_close(s);
+	if (db.handle != NULL)
+		db_close(&db);
+	return err;
+}
+
+void store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	/* The writer goes last: closing checkpoints, and only it may. */
+	for (size_t i = 0; i < s->readers_len; i++)
+		db_close(&s->readers[i]);
+	writer_stop(s->writer);
+	free(s->readers);
+	free(s->idle);
+	(void)pthread_mutex_destroy(&s->lock);
+	(void)pthread_cond_destroy(&s->returned);
+	free(s);
+}
+
+const char *store_deployment_id(const struct store *s)
+{
+	return s->deployment_id;
+}
+
+enum store_error store_ping(struct store *s)
+{
+	struct db *db;
+	struct query q;
+	enum store_error err;
+
+	if (!writer_alive(s->writer))
+		return STORE_FAILED;
+	db = core_reader(s);
+	q = query_start(db, "SELECT 1 FROM meta LIMIT 1");
+	err = query_finish(&q);
+	core_return(s, db);
+	return err == STORE_OK ? STORE_OK : STORE_FAILED;
+}

@@ -1,0 +1,434 @@
+/*
+ * The store: what is remembered, in one SQLite database.
+ *
+ * It speaks of businesses, connections, events, messages and products, never of
+ * SQL, and of sealed blobs and blind indexes as bytes it does not understand: it
+ * knows no key. One writer thread commits what callers queue, many at a time
+ * (group commit); readers never block it. A call that changes something returns
+ * once the change is on disk.
+ *
+ * Any thread may call anything here. Times are milliseconds since 1970. Called by
+ * the listener, and by a command when no service runs.
+ */
+#ifndef KEYHOUSE_STORE_H
+#define KEYHOUSE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_ID_LEN 26u /* ids the program makes: time-ordered, 128 bit, base 32 */
+#define STORE_BUSINESS_ID_LEN 64u /* a business's id is its platform's own */
+#define STORE_NAME_LEN 200u /* bytes of UTF-8 */
+#define STORE_PROVIDER_ID_LEN 32u /* digits: phone_number_id, waba_id, app_id */
+#define STORE_INDEX_LEN 16u /* blind index */
+#define STORE_WRAPPED_MAX 256u
+#define STORE_TEXT_LEN 255u
+#define STORE_LIST_MAX 200u
+
+enum store_error {
+	STORE_OK = 0,
+	STORE_NOT_FOUND,
+	STORE_EXISTS, /* the id is in use */
+	STORE_NUMBER_TAKEN, /* (provider, phone_number_id) belongs to a connection already */
+	STORE_STALE, /* compare-and-swap lost: somebody changed the row first */
+	STORE_TIMEOUT, /* not durable in time; it may still become so */
+	STORE_BUSY, /* the writer's queue is full */
+	STORE_FULL, /* no room on disk; nothing was changed */
+	STORE_FAILED, /* I/O error or damaged file: final, the process must end */
+	STORE_NEWER, /* the database was written by a newer version */
+	STORE_NOT_OURS, /* the file is a database of another program, or none */
+	STORE_NO_MEMORY,
+	STORE_INVALID, /* a value breaks this header's limits: the caller's fault */
+};
+const char *store_error_text(enum store_error err); /* one sentence, no value */
+
+struct store;
+
+struct store_options {
+	const char *path; /* the database file; its directory must exist; made owner-only */
+	bool create; /* make it where there is none, else STORE_NOT_FOUND */
+	unsigned readers; /* read-only connections, at least 1, all opened by store_open */
+	unsigned queue_max; /* changes waiting for the writer; more answer STORE_BUSY; 0 = 4096 */
+	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
+	void (*failed)(void *ctx);
+	void *ctx;
+};
+
+/* Opens files and starts the writer: after it returns no further file is opened
+ * and no thread started. Applies missing migrations in one transaction. Returns
+ * STORE_NOT_FOUND, STORE_NEWER, STORE_NOT_OURS, STORE_FAILED, STORE_NO_MEMORY. */
+enum store_error store_open(struct store **out, const struct store_options *opt) __attribute__((warn_unused_result));
+void store_close(struct store *s); /* commits what is queued; NULL is fine */
+
+/* 26 characters and NUL, ascending with time within a process. */
+void store_id_new(char out[static STORE_ID_LEN + 1]);
+int64_t store_now_ms(void);
+/* Random, made with the database; lives as long as the store. */
+const char *store_deployment_id(const struct store *s);
+/* Cheap check that reads work and the writer is alive: STORE_OK or STORE_FAILED. */
+enum store_error store_ping(struct store *s) __attribute__((warn_unused_result));
+
+/* Lists call each() for every row; it returns false to stop. Rows and what they
+ * point to live until each() returns. Newest first unless ascending. after is the
+ * id of the last row seen, or NULL. */
+struct store_page {
+	const char *after;
+	unsigned limit; /* 1..STORE_LIST_MAX */
+	bool ascending;
+};
+
+/* ------------------------------------------------------------ tenant keys */
+
+enum store_purpose { STORE_KEY_CREDENTIAL = 1, STORE_KEY_CONTENT = 2, STORE_KEY_INDEX = 3 };
+
+struct store_tenant_key {
+	enum store_purpose purpose;
+	uint32_t version;
+	char master_key_id[17];
+	uint8_t blob[STORE_WRAPPED_MAX];
+	size_t blob_len;
+};
+
+/* version 0: the newest. business_id "" names the deployment's own keys. */
+enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
+	uint32_t version, struct store_tenant_key *out) __attribute__((warn_unused_result));
+/* STORE_EXISTS when that purpose and version is there. */
+enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ businesses */
+
+enum store_business_status { STORE_BUSINESS_ACTIVE = 1, STORE_BUSINESS_SUSPENDED = 2 };
+
+struct store_business {
+	char id[STORE_BUSINESS_ID_LEN + 1];
+	char name[STORE_NAME_LEN + 1];
+	enum store_business_status status;
+	char responder[17]; /* kind: "none", "catalogue" */
+	int64_t created_at;
+	int64_t updated_at;
+};
+
+/* Adds it with its keys in one transaction. STORE_EXISTS. */
+enum store_error store_business_add(struct store *s, const struct store_business *b,
+	const struct store_tenant_key *keys, size_t keys_len) __attribute__((warn_unused_result));
+enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+	__attribute__((warn_unused_result));
+/* Writes name, status, responder; sets updated_at. */
+enum store_error store_business_update(struct store *s, const struct store_business *b)
+	__attribute__((warn_unused_result));
+/* Removes it with everything it owns, its tenant keys first. */
+enum store_error store_business_remove(struct store *s, const char *id) __attribute__((warn_unused_result));
+/* after: created order, by id of the row. */
+enum store_error store_business_list(struct store *s, const struct store_page *page,
+	bool (*each)(const struct store_business *b, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ connections */
+
+enum store_provider { STORE_META = 1, STORE_360DIALOG = 2 };
+enum store_connection_status {
+	STORE_CONNECTION_PENDING = 1,
+	STORE_CONNECTION_ACTIVE,
+	STORE_CONNECTION_KEY_REFUSED,
+	STORE_CONNECTION_BLOCKED,
+	STORE_CONNECTION_WEBHOOK_TAKEN,
+	STORE_CONNECTION_SUSPENDED,
+};
+
+struct store_connection {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	enum store_provider provider;
+	enum store_connection_status status;
+	char app_id[STORE_PROVIDER_ID_LEN + 1];
+	char waba_id[STORE_PROVIDER_ID_LEN + 1];
+	char phone_number_id[STORE_PROVIDER_ID_LEN + 1]; /* its first number; kept in the table of numbers */
+	char display_phone[33]; /* as the provider shows it; the shop's, not a customer's */
+	char verified_name[STORE_NAME_LEN + 1];
+	char verify_token[65];
+	int64_t created_at;
+	int64_t updated_at;
+};
+
+enum store_slot { STORE_SLOT_CURRENT = 1, STORE_SLOT_PREVIOUS = 2 };
+
+/* A sealed credential. In lists the blob points into the row. */
+struct store_credential {
+	char connection_id[STORE_ID_LEN + 1];
+	char field[33]; /* "access_token", "app_secret", "api_key", ... */
+	enum store_slot slot;
+	uint64_t version; /* goes up by one at every change; bound into the blob */
+	char last4[17]; /* the last four characters, for people; at most 4 UTF-8 characters */
+	char fingerprint[17];
+	const uint8_t *blob;
+	size_t blob_len;
+	int64_t created_at;
+	int64_t last_used_at; /* 0: never */
+};
+
+/* Adds a connection with its number and credentials in one transaction.
+ * STORE_NOT_FOUND (no such business), STORE_NUMBER_TAKEN. */
+enum store_error store_connection_add(struct store *s, const struct store_connection *c,
+	const struct store_credential *credentials, size_t credentials_len) __attribute__((warn_unused_result));
+/* A connection of another business is STORE_NOT_FOUND. */
+enum store_error store_connection_get(struct store *s, const char *business_id, const char *id,
+	struct store_connection *out) __attribute__((warn_unused_result));
+enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_connection *c, void *arg), void *arg) __attribute__((warn_unused_result));
+/* The connection that may use this number; STORE_NOT_FOUND when it is another business's or nobody's. */
+enum store_error store_connection_by_number(struct store *s, const char *business_id, const char *phone_number_id,
+	struct store_connection *out) __attribute__((warn_unused_result));
+/* Moves the status from -> to; STORE_STALE when it is not from (0: from any). */
+enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
+	enum store_connection_status from, enum store_connection_status to) __attribute__((warn_unused_result));
+/* Writes display_phone and verified_name. */
+enum store_error store_connection_describe(struct store *s, const struct store_connection *c)
+	__attribute__((warn_unused_result));
+enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
+	__attribute__((warn_unused_result));
+
+/* Every credential of the business with this field ("" for all), of every connection
+ * that is not suspended ("" field lists those of suspended ones too), current and previous. */
+enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
+	bool (*each)(const struct store_credential *c, void *arg), void *arg) __attribute__((warn_unused_result));
+/* Replaces the current credential: it becomes previous (the older previous goes), if its version is
+ * still c->version - 1; else STORE_STALE. */
+enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ events and their updates */
+
+struct store_event {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1]; /* whose secret verified it */
+	int64_t received_at;
+	const uint8_t *body; /* sealed */
+	size_t body_len;
+};
+
+/* Queues the event and waits until it is on disk. Copies the event. Returns
+ * STORE_TIMEOUT after timeout_ms, STORE_BUSY, STORE_FULL, STORE_FAILED, STORE_NOT_FOUND. */
+enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+	__attribute__((warn_unused_result));
+/* Events not yet settled, oldest first. */
+enum store_error store_event_unsettled(struct store *s, unsigned limit,
+	bool (*each)(const struct store_event *e, void *arg), void *arg) __attribute__((warn_unused_result));
+
+enum store_event_state { STORE_EVENT_ACCEPTED = 1, STORE_EVENT_SETTLED = 2, STORE_EVENT_UNPARSED = 3 };
+enum store_update_kind {
+	STORE_UPDATE_MESSAGE = 1,
+	STORE_UPDATE_STATUS = 2,
+	STORE_UPDATE_ECHO = 3,
+	STORE_UPDATE_OTHER = 4
+};
+enum store_update_verdict {
+	STORE_UPDATE_DELIVERED = 1,
+	STORE_UPDATE_QUARANTINED = 2, /* not the connection's number or account: kept, never delivered */
+	STORE_UPDATE_DUPLICATE = 3, /* seen before; found by the store */
+};
+
+/* Outbound (design section 9) and inbound messages share one log. */
+enum store_direction { STORE_INBOUND = 1, STORE_OUTBOUND = 2 };
+enum store_message_state {
+	STORE_MESSAGE_RECEIVED = 1, /* inbound only */
+	STORE_MESSAGE_QUEUED,
+	STORE_MESSAGE_SENDING,
+	STORE_MESSAGE_RETRY,
+	STORE_MESSAGE_SENT,
+	STORE_MESSAGE_DELIVERED,
+	STORE_MESSAGE_READ,
+	STORE_MESSAGE_FAILED,
+	STORE_MESSAGE_UNKNOWN,
+	STORE_MESSAGE_DEAD,
+};
+#define STORE_STATE_BIT(state) (1u << (unsigned)(state))
+
+struct store_message {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1]; /* phone_number_id */
+	enum store_direction direction;
+	enum store_message_state state;
+	char type[33]; /* "text", "image", ... */
+	uint8_t conversation[STORE_INDEX_LEN]; /* blind index of number + customer */
+	uint8_t wamid_index[STORE_INDEX_LEN]; /* all zero: not known yet */
+	bool awaits_answer; /* inbound: the responder is still to be asked */
+	const uint8_t *content; /* sealed: the message as JSON */
+	size_t content_len;
+	const uint8_t *wamid; /* sealed; NULL when not known */
+	size_t wamid_len;
+	int64_t created_at;
+	int64_t updated_at;
+	int64_t next_at; /* outbound: not before */
+	uint32_t attempts;
+	int32_t error_code; /* the provider's, or 0 */
+	char reason[STORE_TEXT_LEN + 1]; /* plain words, no customer data */
+};
+
+/* What a status says about an outbound message of ours. Found by message_id where
+ * it is not "", else by wamid_index. Applied only where the row's state is in
+ * from_states; otherwise passed over. */
+struct store_settlement {
+	char message_id[STORE_ID_LEN + 1];
+	uint8_t wamid_index[STORE_INDEX_LEN];
+	enum store_message_state to;
+	unsigned from_states; /* STORE_STATE_BITs */
+	const uint8_t *wamid; /* sealed; written where the row has none; may be NULL */
+	size_t wamid_len;
+	int32_t error_code;
+	const char *reason; /* may be NULL */
+	int64_t at;
+};
+
+struct store_update {
+	char id[STORE_ID_LEN + 1];
+	enum store_update_kind kind;
+	char field[49]; /* "messages", "account_update", ... as sent, cut to fit */
+	char number[STORE_PROVIDER_ID_LEN + 1]; /* "" where the update names none */
+	enum store_update_verdict verdict; /* DELIVERED or QUARANTINED going in */
+	const char *reason; /* of a quarantine, plain words */
+	uint8_t seen_key[STORE_INDEX_LEN]; /* all zero: never a duplicate */
+	const struct store_message *message; /* logged when delivered; may be NULL */
+	const struct store_settlement *settlement; /* applied when delivered; may be NULL */
+};
+
+struct store_intake_counts {
+	unsigned delivered, quarantined, duplicates, awaiting;
+};
+
+/* Settles an event: its updates, dedupe marks (kept 8 days), messages and outbox
+ * changes in one transaction; later calls for the same event change nothing and
+ * return STORE_STALE. seen keys are per business. */
+enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
+	enum store_event_state state, const struct store_update *updates, size_t updates_len,
+	struct store_intake_counts *counts) __attribute__((warn_unused_result));
+
+struct store_event_summary {
+	char id[STORE_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1];
+	enum store_event_state state;
+	int64_t received_at;
+	unsigned delivered, quarantined, duplicates;
+};
+/* state 0: all. */
+enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
+	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ messages */
+
+/* Inbound messages whose answer is still owed, oldest first. */
+enum store_error store_message_awaiting(struct store *s, unsigned limit,
+	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* Ends the wait of one inbound message and queues its answers (0..5) in one
+ * transaction. STORE_STALE when it was answered already: nothing is queued. */
+enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
+	const struct store_message *answers, size_t answers_len) __attribute__((warn_unused_result));
+
+/* Queues one outbound message (state QUEUED). */
+enum store_error store_message_queue(struct store *s, const struct store_message *m)
+	__attribute__((warn_unused_result));
+
+enum store_error store_message_get(struct store *s, const char *business_id, const char *id,
+	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* direction and state 0: all. */
+struct store_message_filter {
+	enum store_direction direction;
+	enum store_message_state state;
+};
+enum store_error store_message_list(struct store *s, const char *business_id, const struct store_message_filter *filter,
+	const struct store_page *page, bool (*each)(const struct store_message *m, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ outbox */
+
+/* Leases up to limit messages that are due: QUEUED or RETRY with next_at <= now,
+ * of connections that are pending or active and businesses that are active, the
+ * oldest of each conversation only and none while another of the same
+ * conversation is SENDING; at most per_connection in SENDING for one connection.
+ * Each becomes SENDING with attempts + 1, durably, before each() sees it. */
+enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
+	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* When the next QUEUED or RETRY message is due (INT64_MAX: none). */
+enum store_error store_outbox_next_due(struct store *s, int64_t *at) __attribute__((warn_unused_result));
+
+/* The outcome of one attempt. Applied only while the row is SENDING with this
+ * attempt number; otherwise STORE_STALE. A RETRY carries next_at. */
+struct store_outcome {
+	const char *business_id;
+	const char *message_id;
+	uint32_t attempt;
+	enum store_message_state to; /* SENT, RETRY, UNKNOWN, DEAD */
+	int64_t next_at;
+	uint8_t wamid_index[STORE_INDEX_LEN];
+	const uint8_t *wamid; /* sealed; may be NULL */
+	size_t wamid_len;
+	int32_t error_code;
+	const char *reason; /* may be NULL */
+};
+enum store_error store_outbox_settle(struct store *s, const struct store_outcome *outcome)
+	__attribute__((warn_unused_result));
+
+/* At start: every SENDING row becomes UNKNOWN: the attempt may have reached the provider. */
+enum store_error store_outbox_recover(struct store *s, unsigned *recovered) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ products */
+
+#define STORE_PRODUCT_NAME_LEN 200u
+#define STORE_PRODUCT_ALIASES_LEN 1000u
+
+struct store_product {
+	char id[STORE_BUSINESS_ID_LEN + 1];
+	char name[STORE_PRODUCT_NAME_LEN + 1];
+	char name_key[STORE_PRODUCT_NAME_LEN + 1]; /* normalised; unique in a business */
+	char aliases[STORE_PRODUCT_ALIASES_LEN + 1]; /* one a line */
+	char price[33]; /* decimal in major units: "450000", "12.50" */
+	char currency[4]; /* ISO 4217 */
+	int64_t stock; /* -1: not counted */
+	char unit[33]; /* "unit", "kg"; "" for units */
+};
+
+/* Upserts all or none: by id where it is not "", else by name_key (the id is then
+ * made here, or stays the existing row's). *added and *changed count rows.
+ * STORE_EXISTS when an id and another row's name_key collide. */
+enum store_error store_product_put(struct store *s, const char *business_id, const struct store_product *products,
+	size_t products_len, unsigned *added, unsigned *changed) __attribute__((warn_unused_result));
+enum store_error store_product_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_product *p, void *arg), void *arg) __attribute__((warn_unused_result));
+/* All of them, in no promised order: for the search. */
+enum store_error store_product_each(struct store *s, const char *business_id,
+	bool (*each)(const struct store_product *p, void *arg), void *arg) __attribute__((warn_unused_result));
+enum store_error store_product_remove(struct store *s, const char *business_id, const char *id)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ admin tokens */
+
+struct store_token {
+	char id[STORE_ID_LEN + 1];
+	char name[STORE_NAME_LEN + 1];
+	uint8_t hash[32];
+	char last4[17];
+	int64_t created_at;
+	int64_t revoked_at; /* 0: live */
+};
+enum store_error store_token_add(struct store *s, const struct store_token *t) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND when no live token has this hash. */
+enum store_error store_token_find(struct store *s, const uint8_t hash[static 32], struct store_token *out)
+	__attribute__((warn_unused_result));
+enum store_error store_token_revoke(struct store *s, const char *id) __attribute__((warn_unused_result));
+enum store_error store_token_list(struct store *s, const struct store_page *page,
+	bool (*each)(const struct store_token *t, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ upkeep */
+
+/* Removes, in small transactions, bodies older than body_days (events and messages
+ * keep their row without content), dedupe marks older than 8 days, rows older than 400 days. */
+enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
+
+#endif

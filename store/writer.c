@@ -1,0 +1,318 @@
+/*
+ * Group commit. The thread takes what is queued, runs it in one transaction, commits
+ * (one fsync) and only then wakes the callers. While it commits, the next group gathers
+ * by itself: no delay is ever added.
+ *
+ * A failed commit or I/O error is final: the state on disk is not known any more, and
+ * trying the fsync again would report success for what is lost.
+ */
+#include "store/writer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define GROUP_MAX 256u
+
+enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
+
+struct op {
+	struct writer_change change;
+	enum stage stage;
+	enum store_error result;
+	bool abandoned; /* the caller gave up: the writer frees it */
+	struct op *next;
+	pthread_cond_t done;
+};
+
+struct writer {
+	struct db db;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct op *first, **last;
+	unsigned queued, queue_max;
+	unsigned long commits;
+	bool stopping, dead;
+	void (*failed)(void *ctx);
+	void *ctx;
+};
+
+static bool is_final(enum store_error err)
+{
+	return err == STORE_FAILED || err == STORE_NOT_OURS;
+}
+
+static void op_free(struct op *op)
+{
+	if (op->change.free != NULL)
+		op->change.free(op->change.arg);
+	(void)pthread_cond_destroy(&op->done);
+	free(op);
+}
+
+/* ------------------------------------------------------------ the thread */
+
+/* Takes up to GROUP_MAX ops; the lock is held. */
+static struct op *group_take(struct writer *w)
+{
+	struct op *group = w->first, *op = w->first;
+	unsigned n = 0;
+
+	for (; op != NULL; op = op->next) {
+		op->stage = STAGE_RUNNING;
+		if (++n == GROUP_MAX)
+			break;
+	}
+	w->queued -= n;
+	w->first = op != NULL ? op->next : NULL;
+	if (w->first == NULL)
+		w->last = &w->first;
+	if (op != NULL)
+		op->next = NULL;
+	return group;
+}
+
+/* What went wrong inside one op undoes that op only; what is final ends the group. */
+static enum store_error op_run(struct db *db, struct op *op)
+{
+	struct query savepoint, rollback, release;
+	enum store_error err = STORE_OK;
+
+	if (!op->change.single) {
+		savepoint = query_start(db, "SAVEPOINT op");
+		err = query_finish(&savepoint);
+		if (err != STORE_OK)
+			return err;
+	}
+	op->result = op->change.run(db, op->change.arg);
+	if (is_final(op->result) || op->result == STORE_FULL)
+		return op->result;
+	if (op->change.single)
+		return STORE_OK;
+	if (op->result != STORE_OK) {
+		rollback = query_start(db, "ROLLBACK TO op");
+		err = query_finish(&rollback);
+	}
+	if (err == STORE_OK) {
+		release = query_start(db, "RELEASE op");
+		err = query_finish(&release);
+	}
+	return err;
+}
+
+static enum store_error group_commit(struct db *db, struct op *group)
+{
+	struct query begin = query_start(db, "BEGIN IMMEDIATE");
+	enum store_error err = query_finish(&begin);
+
+	for (struct op *op = group; op != NULL && err == STORE_OK; op = op->next)
+		err = op_run(db, op);
+	if (err == STORE_OK) {
+		struct query commit = query_start(db, "COMMIT");
+
+		err = query_finish(&commit);
+		/* A busy database would leave the transaction open; nobody else writes, so it is no such thing. */
+		if (err != STORE_OK && err != STORE_FULL)
+			err = STORE_FAILED;
+	}
+	if (err != STORE_OK && !sqlite3_get_autocommit(db->handle)) {
+		struct query rollback = query_start(db, "ROLLBACK");
+
+		if (query_finish(&rollback) != STORE_OK)
+			err = STORE_FAILED;
+	}
+	return err;
+}
+
+/* The lock is held. */
+static void group_answer(struct op *group, enum store_error err)
+{
+	while (group != NULL) {
+		struct op *op = group;
+
+		group = op->next;
+		if (err != STORE_OK)
+			op->result = err;
+		op->stage = STAGE_DONE;
+		if (op->abandoned)
+			op_free(op);
+		else
+			(void)pthread_cond_signal(&op->done);
+	}
+}
+
+static void *writer_thread(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		enum store_error err = STORE_FAILED;
+		struct op *group;
+		bool was_dead = w->dead;
+
+		while (w->first == NULL && !w->stopping)
+			(void)pthread_cond_wait(&w->work, &w->lock);
+		if (w->first == NULL)
+			break;
+		group = group_take(w);
+		pthread_mutex_unlock(&w->lock);
+		if (!was_dead)
+			err = group_commit(&w->db, group);
+		pthread_mutex_lock(&w->lock);
+		w->commits += err == STORE_OK;
+		w->dead = w->dead || is_final(err);
+		group_answer(group, err);
+		if (w->dead && !was_dead && w->failed != NULL) {
+			pthread_mutex_unlock(&w->lock);
+			w->failed(w->ctx);
+			pthread_mutex_lock(&w->lock);
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* ------------------------------------------------------------ callers */
+
+static void deadline_in(struct timespec *t, unsigned ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += ms / 1000;
+	t->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t->tv_nsec >= 1000000000) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000;
+	}
+}
+
+static void queue_remove(struct writer *w, struct op *op)
+{
+	struct op **link = &w->first;
+
+	while (*link != op)
+		link = &(*link)->next;
+	*link = op->next;
+	if (op->next == NULL)
+		w->last = link;
+	w->queued--;
+}
+
+static struct op *op_new(const struct writer_change *change)
+{
+	struct op *op = calloc(1, sizeof(*op));
+	pthread_condattr_t attributes;
+
+	if (op == NULL)
+		return NULL;
+	op->change = *change;
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&op->done, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	return op;
+}
+
+enum store_error writer_apply(struct writer *w, const struct writer_change *change)
+{
+	struct op *op = op_new(change);
+	struct timespec deadline;
+	enum store_error err;
+	int waited = 0;
+
+	if (op == NULL) {
+		if (change->free != NULL)
+			change->free(change->arg);
+		return STORE_NO_MEMORY;
+	}
+	if (change->timeout_ms > 0)
+		deadline_in(&deadline, change->timeout_ms);
+	pthread_mutex_lock(&w->lock);
+	if (w->dead || w->stopping || w->queued >= w->queue_max) {
+		err = w->dead || w->stopping ? STORE_FAILED : STORE_BUSY;
+		pthread_mutex_unlock(&w->lock);
+		op_free(op);
+		return err;
+	}
+	*w->last = op;
+	w->last = &op->next;
+	w->queued++;
+	(void)pthread_cond_signal(&w->work);
+	while (op->stage != STAGE_DONE && waited == 0) {
+		if (change->timeout_ms > 0)
+			waited = pthread_cond_timedwait(&op->done, &w->lock, &deadline);
+		else
+			(void)pthread_cond_wait(&op->done, &w->lock);
+	}
+	if (op->stage == STAGE_RUNNING) {
+		op->abandoned = true;
+		pthread_mutex_unlock(&w->lock);
+		return STORE_TIMEOUT;
+	}
+	if (op->stage == STAGE_QUEUED) {
+		queue_remove(w, op);
+		op->result = STORE_TIMEOUT;
+	}
+	pthread_mutex_unlock(&w->lock);
+	err = op->result;
+	op_free(op);
+	return err;
+}
+
+bool writer_alive(struct writer *w)
+{
+	bool alive;
+
+	pthread_mutex_lock(&w->lock);
+	alive = !w->dead && !w->stopping;
+	pthread_mutex_unlock(&w->lock);
+	return alive;
+}
+
+unsigned long writer_commits(struct writer *w)
+{
+	unsigned long n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->commits;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->db = *db;
+	w->queue_max = queue_max;
+	w->failed = failed;
+	w->ctx = ctx;
+	w->last = &w->first;
+	(void)pthread_mutex_init(&w->lock, NULL);
+	(void)pthread_cond_init(&w->work, NULL);
+	if (pthread_create(&w->thread, NULL, writer_thread, w) != 0) {
+		(void)pthread_mutex_destroy(&w->lock);
+		(void)pthread_cond_destroy(&w->work);
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	(void)pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	(void)pthread_join(w->thread, NULL);
+	db_close(&w->db);
+	(void)pthread_mutex_destroy(&w->lock);
+	(void)pthread_cond_destroy(&w->work);
+	free(w);
+}

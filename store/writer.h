@@ -1,0 +1,34 @@
+/*
+ * The writer: one thread, one connection, changes committed in groups.
+ *
+ * A change is a function that runs inside the group's transaction, behind a
+ * savepoint of its own unless it is a single statement. Whoever queued it waits for
+ * the commit. Private to store/.
+ */
+#ifndef KEYHOUSE_STORE_WRITER_H
+#define KEYHOUSE_STORE_WRITER_H
+
+#include "store/db.h"
+
+struct writer;
+
+struct writer_change {
+	enum store_error (*run)(struct db *db, void *arg);
+	void *arg;
+	void (*free)(void *arg); /* set: the change outlives a caller that gives up, and owns arg */
+	bool single; /* one statement: needs no savepoint */
+	unsigned timeout_ms; /* 0: wait as long as it takes; else free must be set */
+};
+
+/* Takes db over. failed is called once, from the thread, when nothing can be written any more. */
+struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx);
+void writer_stop(struct writer *w); /* commits what is queued */
+
+/* Queues a change and waits for it. Owns: calls free(arg) when it is set, whatever happens. */
+enum store_error writer_apply(struct writer *w, const struct writer_change *change);
+bool writer_alive(struct writer *w);
+
+/* How many commits there were, for tests. */
+unsigned long writer_commits(struct writer *w);
+
+#endif
