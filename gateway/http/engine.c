@@ -1,0 +1,450 @@
+/*
+ * CivetWeb's mended source and the functions its mends call: reading under one
+ * absolute deadline, wiping, inherited sockets, the cap for each address. This
+ * is the only file that sees the inside of CivetWeb's connections.
+ *
+ * Trusts nothing that a socket delivers. Runs on CivetWeb's threads; the other
+ * files of gateway/http call the http_engine_ functions.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "gateway/http/internal.h"
+
+struct socket;
+
+static int read_head(struct mg_connection *conn);
+static int read_body(struct mg_connection *conn, char *buf, int len);
+static int take_sockets(struct mg_context *ctx);
+static int admit(struct mg_context *ctx, const struct socket *so);
+static int peer_name(const struct sockaddr *sa, char *buf, size_t buf_len);
+
+/* CivetWeb's poll slice: how long stopping may take. */
+#define SOCKET_TIMEOUT_QUANTUM 200
+/* The C library's own opens a socket for link-local addresses; the sandbox kills for that. */
+#define getnameinfo(sa, sa_len, buf, buf_len, service, service_len, flags) peer_name(sa, buf, buf_len)
+/* Makes its stop flag atomic. */
+#define STOP_FLAG_NEEDS_LOCK
+#include <civetweb.c>
+#undef getnameinfo
+
+enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE };
+
+enum {
+	WAIT_SLICE_MS = 200,
+	DRAIN_MS = 1000,
+	DRAIN_BYTES = 8 << 20,
+};
+
+/* A wait's outcome, and a read's when no byte came. */
+enum { TIMED_OUT = 0, GONE = -1 };
+
+int64_t http_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct http_worker *http_engine_worker(const struct mg_connection *conn)
+{
+	return conn->tls_user_ptr;
+}
+
+static bool others_wait(struct mg_context *ctx)
+{
+	bool waiting;
+
+	pthread_mutex_lock(&ctx->thread_mutex);
+	waiting = ctx->sq_head != ctx->sq_tail;
+	pthread_mutex_unlock(&ctx->thread_mutex);
+	return waiting;
+}
+
+/* Waits for the socket. A connection without a request gives way when the server
+ * stops or others wait for a worker; a running request is let end. */
+static int wait_for(struct mg_connection *conn, short events, int64_t deadline_ms, enum phase phase)
+{
+	for (;;) {
+		struct pollfd pfd = {.fd = conn->client.sock, .events = events};
+		int64_t left = deadline_ms - http_now_ms();
+		int ready;
+
+		if (left <= 0)
+			return TIMED_OUT;
+		ready = poll(&pfd, 1, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
+		if (ready > 0)
+			return 1;
+		if (ready < 0 && errno != EINTR)
+			return GONE;
+		if (phase == PHASE_BODY || phase == PHASE_WRITE)
+			continue;
+		if (!STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag))
+			return GONE;
+		if (phase == PHASE_IDLE && conn->handled_requests > 0 && others_wait(conn->phys_ctx))
+			return GONE;
+	}
+}
+
+/* One try without waiting: bytes read, GONE, or 0 and the event to wait for. */
+static int try_read(struct mg_connection *conn, char *buf, int len, short *event)
+{
+	int n;
+
+	*event = POLLIN;
+	if (!conn->ssl) {
+		n = (int)recv(conn->client.sock, buf, (size_t)len, MSG_DONTWAIT);
+		if (n > 0)
+			return n;
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : GONE;
+	}
+	ERR_clear_error();
+	n = SSL_read(conn->ssl, buf, len);
+	if (n > 0)
+		return n;
+	n = SSL_get_error(conn->ssl, n);
+	ERR_clear_error();
+	if (n == SSL_ERROR_WANT_WRITE)
+		*event = POLLOUT;
+	return n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE ? 0 : GONE;
+}
+
+/* Reads at least one byte: the count, TIMED_OUT or GONE. */
+static int pull(struct mg_connection *conn, char *buf, int len, int64_t deadline_ms, enum phase phase)
+{
+	short event = POLLIN;
+	bool wait_first = phase == PHASE_IDLE && conn->handled_requests > 0 && !conn->ssl;
+
+	for (;;) {
+		int n = wait_first ? 0 : try_read(conn, buf, len, &event);
+
+		wait_first = false;
+		if (n != 0)
+			return n;
+		n = wait_for(conn, event, deadline_ms, phase);
+		if (n != 1)
+			return n;
+	}
+}
+
+/* Wipes what the last request left in the connection buffer. */
+static void wipe_buffer(struct mg_connection *conn, struct http_worker *worker, size_t keep)
+{
+	if (conn->buf && worker->buffer_used > keep)
+		explicit_bzero(conn->buf + keep, worker->buffer_used - keep);
+	worker->buffer_used = keep;
+}
+
+static int refuse_head(struct http_worker *worker, int status)
+{
+	worker->status = status;
+	return -1;
+}
+
+/* Reads until the head is whole. Returns its length, or -1 with worker->status set;
+ * CivetWeb answers nothing when no byte has come. */
+static int read_head(struct mg_connection *conn)
+{
+	struct http_worker *worker = conn->tls_user_ptr;
+	const struct http_options *opt = &worker->server->opt;
+	int64_t now = http_now_ms();
+	size_t scanned = 0;
+
+	wipe_buffer(conn, worker, (size_t)conn->data_len);
+	worker->timed_out = worker->gone = worker->drain = false;
+	worker->status = 400;
+	worker->deadline_ms = now + opt->request_deadline_ms;
+	for (;;) {
+		bool idle = conn->data_len == 0;
+		int64_t until = worker->deadline_ms;
+		int n = http_head_length(conn->buf, (size_t)conn->data_len, &scanned);
+
+		if (n > 0 && http_head_valid(conn->buf, (size_t)n)) {
+			worker->status = 0;
+			return n;
+		}
+		if (n != 0)
+			return refuse_head(worker, 400);
+		if (conn->data_len >= conn->buf_size)
+			return refuse_head(worker, 431);
+		if (idle && conn->handled_requests > 0)
+			until = now + opt->keep_alive_ms;
+		n = pull(conn, conn->buf + conn->data_len, conn->buf_size - conn->data_len, until,
+			idle ? PHASE_IDLE : PHASE_HEAD);
+		if (n <= 0) {
+			worker->gone = n == GONE;
+			return refuse_head(worker, 408);
+		}
+		if (idle)
+			worker->deadline_ms = http_now_ms() + opt->request_deadline_ms;
+		conn->data_len += n;
+		worker->buffer_used = (size_t)conn->data_len;
+	}
+}
+
+/* Reads len bytes of the body, or fewer with worker->timed_out or gone set. */
+static int read_body(struct mg_connection *conn, char *buf, int len)
+{
+	struct http_worker *worker = conn->tls_user_ptr;
+	int have = 0;
+
+	while (have < len) {
+		int n = pull(conn, buf + have, len - have, worker->deadline_ms, PHASE_BODY);
+
+		if (n <= 0) {
+			worker->timed_out = n == TIMED_OUT;
+			worker->gone = n == GONE;
+			return have > 0 ? have : -1;
+		}
+		have += n;
+	}
+	return have;
+}
+
+static int try_write(struct mg_connection *conn, const char *data, int len, bool more, short *event)
+{
+	int n;
+
+	*event = POLLOUT;
+	if (!conn->ssl) {
+		n = (int)send(
+			conn->client.sock, data, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+		if (n > 0)
+			return n;
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : GONE;
+	}
+	ERR_clear_error();
+	n = SSL_write(conn->ssl, data, len);
+	if (n > 0)
+		return n;
+	n = SSL_get_error(conn->ssl, n);
+	ERR_clear_error();
+	if (n == SSL_ERROR_WANT_READ)
+		*event = POLLIN;
+	return n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE ? 0 : GONE;
+}
+
+bool http_engine_write(struct mg_connection *conn, const void *data, size_t len, bool more)
+{
+	const struct http_worker *worker = conn->tls_user_ptr;
+	int64_t deadline_ms = http_now_ms() + worker->server->opt.request_deadline_ms;
+	const char *at = data;
+
+	while (len > 0) {
+		short event;
+		int n = try_write(conn, at, len > INT_MAX ? INT_MAX : (int)len, more, &event);
+
+		if (n == 0)
+			n = wait_for(conn, event, deadline_ms, PHASE_WRITE) == 1 ? 0 : GONE;
+		if (n < 0) {
+			conn->must_close = 1;
+			return false;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+bool http_engine_is_control(const struct mg_connection *conn)
+{
+	return conn->client.lsa.sa.sa_family == AF_UNIX;
+}
+
+bool http_engine_body_buffered(const struct mg_connection *conn)
+{
+	return conn->data_len > conn->request_len;
+}
+
+void http_engine_skip_body(struct mg_connection *conn)
+{
+	if (!conn->is_chunked && conn->request_len + conn->content_len <= conn->data_len)
+		conn->consumed_content = conn->content_len;
+}
+
+bool http_engine_keeps_alive(const struct mg_connection *conn)
+{
+	bool body_read = conn->is_chunked ? conn->is_chunked == 4 : conn->consumed_content == conn->content_len;
+
+	return body_read && conn->protocol_type == PROTOCOL_TYPE_HTTP1 &&
+		STOP_FLAG_IS_ZERO(&((struct mg_connection *)conn)->phys_ctx->stop_flag) && should_keep_alive(conn);
+}
+
+void http_engine_close_after(struct mg_connection *conn)
+{
+	struct http_worker *worker = conn->tls_user_ptr;
+
+	conn->must_close = 1;
+	worker->drain = true;
+}
+
+/* IPv4 as itself, IPv6 by its /64, which is what one customer holds. */
+static bool address_of(const union usa *usa, uint8_t address[static HTTP_ADDRESS_LEN])
+{
+	memset(address, 0, HTTP_ADDRESS_LEN);
+	switch (usa->sa.sa_family) {
+	case AF_INET:
+		memset(address + 10, 0xff, 2);
+		memcpy(address + 12, &usa->sin.sin_addr, 4);
+		return true;
+	case AF_INET6:
+		memcpy(address, &usa->sin6.sin6_addr, IN6_IS_ADDR_V4MAPPED(&usa->sin6.sin6_addr) ? 16 : 8);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct http_address *find_address(struct http_server *server, const uint8_t *address)
+{
+	for (size_t i = 0; i < server->addresses_len; i++) {
+		if (memcmp(server->addresses[i].address, address, HTTP_ADDRESS_LEN) == 0)
+			return &server->addresses[i];
+	}
+	return NULL;
+}
+
+/* Counts a connection that was just accepted, or closes it when its address has too many. */
+static int admit(struct mg_context *ctx, const struct socket *so)
+{
+	struct http_server *server = ctx->user_data;
+	uint8_t address[HTTP_ADDRESS_LEN];
+	struct http_address *entry;
+	bool admitted = false;
+
+	if (server->opt.connections_per_address == 0 || !address_of(&so->rsa, address))
+		return 1;
+	pthread_mutex_lock(&server->mutex);
+	entry = find_address(server, address);
+	if (!entry && server->addresses_len < server->addresses_max) {
+		entry = &server->addresses[server->addresses_len++];
+		memcpy(entry->address, address, HTTP_ADDRESS_LEN);
+		entry->open = 0;
+	}
+	if (entry && entry->open < server->opt.connections_per_address) {
+		entry->open++;
+		admitted = true;
+	}
+	pthread_mutex_unlock(&server->mutex);
+	if (!admitted)
+		close(so->sock);
+	return admitted;
+}
+
+static void release(struct http_server *server, const union usa *usa)
+{
+	uint8_t address[HTTP_ADDRESS_LEN];
+	struct http_address *entry;
+
+	if (server->opt.connections_per_address == 0 || !address_of(usa, address))
+		return;
+	pthread_mutex_lock(&server->mutex);
+	entry = find_address(server, address);
+	if (entry && --entry->open == 0)
+		*entry = server->addresses[--server->addresses_len];
+	pthread_mutex_unlock(&server->mutex);
+}
+
+/* Closing over unread bytes resets the connection, and the peer would lose the
+ * answer: says that we are done, then reads what still comes, for a short time. */
+static void drain(struct mg_connection *conn)
+{
+	int64_t deadline_ms = http_now_ms() + DRAIN_MS;
+	char buf[4096];
+	size_t total = 0;
+
+	if (conn->ssl)
+		SSL_shutdown(conn->ssl);
+	shutdown(conn->client.sock, SHUT_WR);
+	while (total < DRAIN_BYTES && STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)) {
+		ssize_t n = recv(conn->client.sock, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n > 0)
+			total += (size_t)n;
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+		else if (wait_for(conn, POLLIN, deadline_ms, PHASE_HEAD) != 1)
+			break;
+	}
+	explicit_bzero(buf, sizeof(buf));
+}
+
+void http_engine_connection_closing(const struct mg_connection *closing)
+{
+	struct mg_connection *conn = (struct mg_connection *)closing;
+	struct http_worker *worker = conn->tls_user_ptr;
+
+	wipe_buffer(conn, worker, 0);
+	if (worker->drain && !worker->gone)
+		drain(conn);
+	worker->drain = false;
+	release(worker->server, &conn->client.rsa);
+}
+
+bool http_engine_is_connection(const struct mg_connection *conn)
+{
+	const struct mg_context *ctx = conn ? conn->phys_ctx : NULL;
+
+	return ctx && ctx->worker_connections && conn >= ctx->worker_connections &&
+		conn < ctx->worker_connections + ctx->cfg_worker_threads;
+}
+
+unsigned http_engine_threads(const struct mg_context *ctx)
+{
+	unsigned count = ctx->masterthreadid != 0 ? 1 : 0;
+
+	for (unsigned i = 0; i < ctx->cfg_worker_threads; i++)
+		count += ctx->worker_threadids[i] != 0 ? 1 : 0;
+	return count;
+}
+
+/* Gives CivetWeb the inherited sockets in place of ones it would make. */
+static int take_sockets(struct mg_context *ctx)
+{
+	const struct http_server *server = ctx->user_data;
+	size_t count = server->opt.sockets_len;
+
+	ctx->listening_sockets = mg_calloc_ctx(count, sizeof(*ctx->listening_sockets), ctx);
+	ctx->listening_socket_fds = mg_calloc_ctx(count, sizeof(*ctx->listening_socket_fds), ctx);
+	if (!ctx->listening_sockets || !ctx->listening_socket_fds)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct socket *so = &ctx->listening_sockets[i];
+		socklen_t len = sizeof(so->lsa);
+
+		so->sock = server->sockets[i].fd;
+		so->is_ssl = server->sockets[i].tls;
+		if (getsockname(so->sock, &so->lsa.sa, &len) != 0)
+			return 0;
+		set_close_on_exec(so->sock, NULL, ctx);
+		set_non_blocking_mode(so->sock);
+	}
+	ctx->num_listening_sockets = (unsigned)count;
+	return 1;
+}
+
+static int peer_name(const struct sockaddr *sa, char *buf, size_t buf_len)
+{
+	const void *address = &((const struct sockaddr_in *)sa)->sin_addr;
+	int family = sa->sa_family;
+
+	if (family == AF_INET6) {
+		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+
+		address = in6;
+		if (IN6_IS_ADDR_V4MAPPED(in6)) {
+			family = AF_INET;
+			address = in6->s6_addr + 12;
+		}
+	}
+	return inet_ntop(family, address, buf, (socklen_t)buf_len) ? 0 : EAI_FAIL;
+}

@@ -1,0 +1,105 @@
+/*
+ * HTTP server: the only face of CivetWeb.
+ *
+ * Everything that arrives here is from strangers. The adapter refuses what
+ * could be read in two ways (400), bounds the time and the size of every
+ * request, and wipes each connection's buffers after each request, because a
+ * pasted key may have passed through them.
+ *
+ * Called by gateway/listener.c; handlers run on CivetWeb's worker threads.
+ */
+#ifndef KEYHOUSE_HTTP_H
+#define KEYHOUSE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_server;
+struct http_request;
+
+enum http_error {
+	HTTP_OK = 0,
+	HTTP_TOO_LARGE, /* the body is longer than the caller allows: answer 413 */
+	HTTP_TIMED_OUT, /* the request's deadline passed: answer 408 */
+	HTTP_DISCONNECTED, /* the peer is gone and no answer reaches it; or its chunks make no sense, then 400
+	                       is sent in place of the handler's answer */
+	HTTP_NO_MEMORY,
+	HTTP_BAD_QUERY, /* malformed percent escape, NUL, or longer than the buffer */
+	HTTP_NO_SUCH_PARAM, /* the query has no such parameter */
+	HTTP_SETUP_FAILED, /* sockets or certificate unusable; the reason went to the log hook */
+};
+
+/* A socket that is bound and listening already; the adapter takes it over. */
+struct http_socket {
+	int fd;
+	bool tls;
+	bool control; /* the owner-only Unix socket: its peer is the operator */
+};
+
+struct http_options {
+	const struct http_socket *sockets;
+	size_t sockets_len;
+	int tls_cert_fd; /* PEM chain, or -1 when no socket has tls; read here, closed here */
+	int tls_key_fd; /* PEM key, likewise */
+	unsigned threads; /* workers, at least 1; all exist when start returns */
+	unsigned request_deadline_ms; /* first byte of the head to last byte of the body */
+	unsigned keep_alive_ms; /* idle time between two requests */
+	unsigned connections_per_address; /* more at once from one address (IPv6: one /64) are closed at accept;
+	                                     0 = no cap; the control socket is not counted */
+	/* Answers one request with exactly one http_respond. Runs on any worker. */
+	void (*handler)(struct http_request *req, void *ctx);
+	/* One line, no newline, no content of any request. */
+	void (*log)(const char *line, void *ctx);
+	void *ctx;
+};
+
+struct http_header {
+	const char *name;
+	const char *value;
+};
+
+/* Starts the server: all its threads and sockets exist on return, so that the
+ * caller may then forbid making more. Returns HTTP_OK, HTTP_NO_MEMORY or
+ * HTTP_SETUP_FAILED. Owns: takes the descriptors in opt, copies the rest. */
+enum http_error http_server_start(struct http_server **out, const struct http_options *opt)
+	__attribute__((warn_unused_result));
+
+/* Lets running requests end, closes all connections, joins all threads. NULL is fine. */
+void http_server_stop(struct http_server *server);
+
+/* Parts of the request line, as sent: nothing is percent-decoded. They live as
+ * long as the request. The query is NULL where there is none. */
+const char *http_request_method(const struct http_request *req);
+const char *http_request_path(const struct http_request *req);
+const char *http_request_query(const struct http_request *req);
+
+/* The peer's address as text ("192.0.2.7", "::1"; "" on the control socket). */
+const char *http_request_peer(const struct http_request *req);
+bool http_request_is_control(const struct http_request *req);
+
+/* The value of a header that was sent exactly once, else NULL: a header sent
+ * twice says two things and is treated as not said. Names ignore case. */
+const char *http_request_header(const struct http_request *req, const char *name);
+
+/* Reads the whole body. Returns HTTP_OK, HTTP_TOO_LARGE (from Content-Length
+ * before reading, or as soon as a chunked body passes max), HTTP_TIMED_OUT,
+ * HTTP_DISCONNECTED, HTTP_NO_MEMORY. After an error the connection closes once
+ * the answer is sent. Owns: the buffer is the request's, ends with a NUL that
+ * *len does not count, and is wiped when the request ends. Called once. */
+enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)
+	__attribute__((warn_unused_result));
+
+/* Sends the whole answer; Content-Length, Date and Connection are added here.
+ * Header values must hold no CR or LF (checked; such a header is dropped).
+ * body is borrowed, may be NULL with len 0. Exactly once per request. */
+void http_respond(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
+	const void *body, size_t len);
+
+/* Finds the first parameter called name in a raw query ("a=1&b=%20") and
+ * percent-decodes it into buf, NUL-terminated. name is compared with the decoded
+ * key. Returns HTTP_OK, HTTP_NO_SUCH_PARAM (also for a NULL query), HTTP_BAD_QUERY. */
+enum http_error http_query_get(const char *query, const char *name, char *buf, size_t buf_len)
+	__attribute__((warn_unused_result));
+
+#endif
