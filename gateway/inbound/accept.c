@@ -1,0 +1,197 @@
+/*
+ * The core of both requests: whose webhook is this, and is it kept?
+ *
+ * Everything here comes from strangers until the signature was checked, and nothing is
+ * parsed before. An unknown business, a suspended one, a missing, malformed or wrong
+ * signature cannot be told apart from outside. Called by webhook.c on any worker.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/inbound/internal.h"
+#include "gateway/inbound/signature.h"
+#include "gateway/log.h"
+
+#define REFUSAL_LOG_GAP_MS 1000 /* strangers do not fill the log */
+
+/* The syntax of ids, design section 7. */
+static bool is_business_id(const char *id)
+{
+	size_t len = strlen(id);
+
+	if (len == 0 || len > STORE_BUSINESS_ID_LEN || id[0] == '_' || id[0] == '-')
+		return false;
+	return strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
+}
+
+/* ------------------------------------------------------------ POST */
+
+/* Checks the body against every verifier, all of them whatever the first ones say; with
+ * none against the one of nobody. Returns the connection that fits, or NULL. */
+static const char *verify(const struct inbound *in, const struct tenant_verifier *verifiers, size_t count,
+	const char *signature, const uint8_t *body, size_t len)
+{
+	uint8_t given[VAULT_SIGNATURE_LEN] = {0};
+	bool parsed = signature_parse(signature, given);
+	const char *fits = NULL;
+
+	if (count == 0) {
+		(void)vault_verifier_check(&in->nobody, body, len, given);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		bool good = vault_verifier_check(&verifiers[i].verifier, body, len, given);
+
+		if (good && parsed && fits == NULL)
+			fits = verifiers[i].connection_id;
+	}
+	return fits;
+}
+
+static void log_refusal(struct inbound *in, const char *business_id)
+{
+	long long now = (long long)store_now_ms();
+	long long last = atomic_load(&in->refusal_logged_at);
+
+	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(&in->refusal_logged_at, &last, now))
+		return;
+	log_info("webhook refused business=%s", is_business_id(business_id) ? business_id : "-");
+}
+
+/* Seals the body and makes it durable. */
+static bool keep(
+	struct inbound *in, const char *business_id, const char *connection_id, const uint8_t *body, size_t len)
+{
+	struct store_event e = {.received_at = store_now_ms()};
+	struct tenant_place place = {business_id, "events", e.id, "body", 1};
+	uint8_t *blob = NULL;
+	enum tenant_error sealed;
+	enum store_error err;
+
+	store_id_new(e.id);
+	memcpy(e.business_id, business_id, strlen(business_id) + 1);
+	memcpy(e.connection_id, connection_id, sizeof(e.connection_id));
+	sealed = tenant_seal(in->opt.tenants, &place, body, len, &blob, &e.body_len);
+	if (sealed != TENANT_OK) {
+		log_error("webhook not sealed business=%s error=%d", business_id, (int)sealed);
+		return false;
+	}
+	e.body = blob;
+	err = store_event_append(in->store, &e, INBOUND_DURABLE_MS);
+	free(blob);
+	if (err == STORE_OK) {
+		worker_wake(&in->intake);
+		return true;
+	}
+	log_warn("webhook not kept business=%s: %s", business_id, store_error_text(err));
+	if (err == STORE_FAILED)
+		inbound_failed(in);
+	return false;
+}
+
+int inbound_accept(struct inbound *in, const char *business_id, const char *signature, const uint8_t *body, size_t len)
+{
+	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
+	size_t count = 0;
+	const char *connection_id;
+	enum tenant_error err = TENANT_NOT_FOUND;
+	int status;
+
+	if (is_business_id(business_id))
+		err = tenant_verifiers(in->opt.tenants, business_id, verifiers, &count);
+	if (err == TENANT_NOT_FOUND)
+		count = 0;
+	if (err != TENANT_OK && err != TENANT_NOT_FOUND) {
+		log_error("webhook not checked business=%s error=%d", business_id, (int)err);
+		atomic_fetch_add(&in->busy, 1);
+		status = 503;
+		goto out;
+	}
+	connection_id = verify(in, verifiers, count, signature, body, len);
+	if (connection_id == NULL) {
+		atomic_fetch_add(&in->refused, 1);
+		log_refusal(in, business_id);
+		status = 401;
+	} else if (keep(in, business_id, connection_id, body, len)) {
+		atomic_fetch_add(&in->accepted, 1);
+		status = 200;
+	} else {
+		atomic_fetch_add(&in->busy, 1);
+		status = 503;
+	}
+out:
+	vault_wipe(verifiers, sizeof(verifiers));
+	return status;
+}
+
+/* ------------------------------------------------------------ GET */
+
+struct token_search {
+	uint8_t token[VAULT_HASH_LEN];
+	char last[STORE_ID_LEN + 1]; /* the connection seen last */
+	char found[STORE_ID_LEN + 1];
+	enum store_connection_status status;
+	unsigned seen;
+};
+
+/* Hashes are compared, so that tokens of different lengths take the same time. */
+static bool compare_token(const struct store_connection *c, void *arg)
+{
+	struct token_search *search = arg;
+	uint8_t token[VAULT_HASH_LEN];
+
+	search->seen++;
+	memcpy(search->last, c->id, sizeof(search->last));
+	vault_hash(c->verify_token, strlen(c->verify_token), token);
+	if (vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0' &&
+		c->status != STORE_CONNECTION_SUSPENDED) {
+		memcpy(search->found, c->id, sizeof(search->found));
+		search->status = c->status;
+	}
+	return true;
+}
+
+static enum store_error find_token(struct inbound *in, const char *business_id, struct token_search *search)
+{
+	enum store_error err;
+	char after[STORE_ID_LEN + 1] = "";
+
+	do {
+		struct store_page page = {.after = after[0] != '\0' ? after : NULL, .limit = STORE_LIST_MAX};
+
+		search->seen = 0;
+		err = store_connection_list(in->store, business_id, &page, compare_token, search);
+		memcpy(after, search->last, sizeof(after));
+	} while (err == STORE_OK && search->seen == STORE_LIST_MAX);
+	return err;
+}
+
+bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token)
+{
+	struct token_search search = {.seen = 0};
+	struct store_business business;
+	enum store_error err;
+
+	if (!is_business_id(business_id) || strcmp(mode, "subscribe") != 0)
+		return false;
+	err = store_business_get(in->store, business_id, &business);
+	if (err == STORE_OK && business.status != STORE_BUSINESS_ACTIVE)
+		err = STORE_NOT_FOUND;
+	if (err == STORE_OK) {
+		vault_hash(token, strlen(token), search.token);
+		err = find_token(in, business_id, &search);
+	}
+	if (err == STORE_FAILED)
+		inbound_failed(in);
+	if (err != STORE_OK || search.found[0] == '\0')
+		return false;
+	if (search.status == STORE_CONNECTION_PENDING) {
+		err = store_connection_status_set(
+			in->store, business_id, search.found, STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE);
+		if (err != STORE_OK && err != STORE_STALE)
+			log_warn("connection stays pending business=%s connection=%s: %s", business_id, search.found,
+				store_error_text(err));
+	}
+	log_info("webhook handshake business=%s connection=%s", business_id, search.found);
+	return true;
+}

@@ -1,0 +1,175 @@
+/*
+ * Inbound's handle: opens and closes it, starts and wakes its two threads.
+ * Called by the listener; everything it works on is borrowed.
+ */
+#include "gateway/inbound/inbound.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "gateway/inbound/internal.h"
+#include "gateway/log.h"
+
+/* ------------------------------------------------------------ workers */
+
+static bool worker_init(struct worker *w)
+{
+	pthread_condattr_t attr;
+	bool fine;
+
+	if (pthread_mutex_init(&w->lock, NULL) != 0)
+		return false;
+	if (pthread_condattr_init(&attr) != 0) {
+		pthread_mutex_destroy(&w->lock);
+		return false;
+	}
+	fine = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&w->changed, &attr) == 0;
+	pthread_condattr_destroy(&attr);
+	if (!fine)
+		pthread_mutex_destroy(&w->lock);
+	return fine;
+}
+
+static void worker_clear(struct worker *w)
+{
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+}
+
+static bool worker_start(struct worker *w, void *(*run)(void *), void *arg)
+{
+	w->started = pthread_create(&w->thread, NULL, run, arg) == 0;
+	return w->started;
+}
+
+static void worker_stop(struct worker *w)
+{
+	if (!w->started)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+void worker_wake(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (!w->woken) {
+		w->woken = true;
+		pthread_cond_signal(&w->changed);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static struct timespec moment_after(unsigned ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += (time_t)(ms / 1000);
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+void worker_wait(struct worker *w, unsigned idle_ms)
+{
+	struct timespec until = moment_after(idle_ms);
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->woken && !w->stopping)
+		if (pthread_cond_timedwait(&w->changed, &w->lock, &until) == ETIMEDOUT)
+			break;
+	w->woken = false;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_pause(struct worker *w, unsigned ms)
+{
+	struct timespec until = moment_after(ms);
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->stopping)
+		if (pthread_cond_timedwait(&w->changed, &w->lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&w->lock);
+}
+
+bool worker_stopping(struct worker *w)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&w->lock);
+	stopping = w->stopping;
+	pthread_mutex_unlock(&w->lock);
+	return stopping;
+}
+
+unsigned worker_backoff(unsigned before_ms)
+{
+	if (before_ms == 0)
+		return INBOUND_RETRY_MS;
+	return before_ms < INBOUND_RETRY_MAX_MS / 2 ? before_ms * 2 : INBOUND_RETRY_MAX_MS;
+}
+
+/* ------------------------------------------------------------ the handle */
+
+enum inbound_error inbound_open(struct inbound **out, const struct inbound_options *opt)
+{
+	struct inbound *in = calloc(1, sizeof(*in));
+
+	if (in == NULL)
+		return INBOUND_NO_MEMORY;
+	in->opt = *opt;
+	in->store = tenants_store(opt->tenants);
+	vault_random(&in->nobody, sizeof(in->nobody));
+	if (!worker_init(&in->intake)) {
+		free(in);
+		return INBOUND_SETUP;
+	}
+	if (!worker_init(&in->answer)) {
+		worker_clear(&in->intake);
+		free(in);
+		return INBOUND_SETUP;
+	}
+	if (!worker_start(&in->intake, intake_run, in) || !worker_start(&in->answer, answer_run, in)) {
+		inbound_close(in);
+		return INBOUND_SETUP;
+	}
+	*out = in;
+	return INBOUND_OK;
+}
+
+void inbound_close(struct inbound *in)
+{
+	if (in == NULL)
+		return;
+	worker_stop(&in->intake);
+	worker_stop(&in->answer);
+	worker_clear(&in->intake);
+	worker_clear(&in->answer);
+	free(in);
+}
+
+void inbound_failed(struct inbound *in)
+{
+	if (atomic_exchange(&in->failed_told, true))
+		return;
+	log_error("the store failed; nothing more is accepted");
+	if (in->opt.failed != NULL)
+		in->opt.failed(in->opt.ctx);
+}
+
+void inbound_counts(const struct inbound *in, struct inbound_counts *out)
+{
+	out->accepted = atomic_load(&in->accepted);
+	out->refused = atomic_load(&in->refused);
+	out->busy = atomic_load(&in->busy);
+}

@@ -1,0 +1,50 @@
+/*
+ * Inbound: from a webhook's bytes to updates (design section 4, steps 1 to 5).
+ *
+ * The raw bytes are verified before anything parses them, sealed, made durable,
+ * acknowledged, and only then read: split into updates, bound to the connection
+ * that verified them, deduplicated, logged, settled, answered.
+ *
+ * Two threads work behind the acknowledgement: one settles events, one asks
+ * responders. What they have not finished is found in the store after a restart.
+ */
+#ifndef KEYHOUSE_INBOUND_H
+#define KEYHOUSE_INBOUND_H
+
+#include "gateway/http/http.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/tenant.h"
+
+#define INBOUND_BODY_MAX (3u * 1024u * 1024u + 64u * 1024u) /* facts/meta.md 1.3: 3 MB, and room */
+#define INBOUND_DURABLE_MS 800u /* longer: 503, never a false 200 */
+
+enum inbound_error {
+	INBOUND_OK = 0,
+	INBOUND_NO_MEMORY,
+	INBOUND_SETUP,
+};
+
+struct inbound;
+
+struct inbound_options {
+	struct tenants *tenants; /* borrowed */
+	struct outbound *outbound; /* borrowed; woken when answers were queued; may be NULL (tests) */
+	void (*failed)(void *ctx); /* an error that ends the process (the store failed) */
+	void *ctx;
+};
+
+/* Starts both threads; events and answers left over from before are worked off first. */
+enum inbound_error inbound_open(struct inbound **out, const struct inbound_options *opt)
+	__attribute__((warn_unused_result));
+void inbound_close(struct inbound *in);
+
+/* Answers GET (handshake) and POST (delivery) of /webhooks/{business_id}. The id is
+ * what stood in the path, unchecked. Threads: any. */
+void inbound_webhook(struct inbound *in, struct http_request *req, const char *business_id);
+
+struct inbound_counts {
+	unsigned long accepted, refused, busy; /* 200, 401, 503 since start */
+};
+void inbound_counts(const struct inbound *in, struct inbound_counts *out);
+
+#endif

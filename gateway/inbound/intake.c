@@ -1,0 +1,244 @@
+/*
+ * The thread that settles events: opens, splits, binds, hands all to the store at once.
+ *
+ * An acknowledged event leaves the queue only when the store has settled it. What
+ * cannot be read is settled as unparsed, so that it is seen and holds up nobody; a full
+ * disk or a vault that does not answer is waited out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/inbound/binding.h"
+#include "gateway/inbound/internal.h"
+#include "gateway/inbound/prepare.h"
+#include "gateway/inbound/split.h"
+#include "gateway/log.h"
+
+/* An event read ahead: rows live only until the store's callback returns. */
+struct batch {
+	struct store_event events[INBOUND_BATCH_MAX];
+	uint8_t *bodies[INBOUND_BATCH_MAX];
+	size_t len, bytes;
+	bool no_memory;
+};
+
+static bool batch_add(const struct store_event *e, void *arg)
+{
+	struct batch *b = arg;
+	uint8_t *body;
+
+	if (b->len > 0 && b->bytes + e->body_len > INBOUND_BATCH_BYTES)
+		return false;
+	body = malloc(e->body_len > 0 ? e->body_len : 1);
+	if (body == NULL) {
+		b->no_memory = b->len == 0;
+		return false;
+	}
+	if (e->body_len > 0)
+		memcpy(body, e->body, e->body_len);
+	b->events[b->len] = *e;
+	b->events[b->len].body = body;
+	b->bodies[b->len++] = body;
+	b->bytes += e->body_len;
+	return b->len < INBOUND_BATCH_MAX;
+}
+
+static void batch_clear(struct batch *b)
+{
+	for (size_t i = 0; i < b->len; i++)
+		free(b->bodies[i]);
+	b->len = b->bytes = 0;
+	b->no_memory = false;
+}
+
+/* ------------------------------------------------------------ one event */
+
+enum outcome { DONE, AGAIN }; /* settled or gone; not yet, and worth another try */
+
+static enum outcome after_store(struct inbound *in, const struct store_event *e, enum store_error err)
+{
+	switch (err) {
+	case STORE_OK:
+	case STORE_STALE: /* settled before, by a call whose answer did not come in time */
+	case STORE_NOT_FOUND: /* removed with its business */
+		return DONE;
+	case STORE_FAILED:
+		inbound_failed(in);
+		break;
+	case STORE_EXISTS:
+	case STORE_NUMBER_TAKEN:
+	case STORE_TIMEOUT:
+	case STORE_BUSY:
+	case STORE_FULL:
+	case STORE_NEWER:
+	case STORE_NOT_OURS:
+	case STORE_NO_MEMORY:
+	case STORE_INVALID:
+		break;
+	}
+	log_warn("event not settled yet business=%s event=%s: %s", e->business_id, e->id, store_error_text(err));
+	return AGAIN;
+}
+
+static enum outcome settle_unparsed(struct inbound *in, const struct store_event *e, const char *why)
+{
+	struct store_intake_counts counts;
+
+	log_warn("event kept unparsed business=%s event=%s: %s", e->business_id, e->id, why);
+	return after_store(
+		in, e, store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts));
+}
+
+static enum outcome settle_updates(struct inbound *in, const struct store_event *e, const struct prepared *p)
+{
+	struct store_intake_counts counts = {0, 0, 0, 0};
+	enum store_error err =
+		store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_SETTLED, p->updates, p->len, &counts);
+
+	if (err == STORE_INVALID)
+		return settle_unparsed(in, e, "the store refused its updates");
+	if (err == STORE_OK && counts.quarantined > 0)
+		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", e->business_id,
+			e->connection_id, e->id, counts.quarantined);
+	if (err == STORE_OK && counts.awaiting > 0)
+		worker_wake(&in->answer);
+	return after_store(in, e, err);
+}
+
+/* The first webhook that a secret verified proves the connection. */
+static void prove_connection(struct inbound *in, const struct store_event *e, const struct binding *b)
+{
+	enum store_error err;
+
+	if (b->peers_len == 0 || b->status != STORE_CONNECTION_PENDING)
+		return;
+	err = store_connection_status_set(
+		in->store, e->business_id, e->connection_id, STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE);
+	if (err == STORE_OK)
+		log_info("connection active business=%s connection=%s", e->business_id, e->connection_id);
+}
+
+static enum outcome bind_and_settle(
+	struct inbound *in, const struct store_event *e, const struct split_update *split, size_t len)
+{
+	struct store_business business;
+	struct binding binding;
+	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, &binding};
+	struct prepared prepared;
+	enum outcome outcome = AGAIN;
+	enum tenant_error prepare;
+	enum store_error err = store_business_get(in->store, e->business_id, &business);
+
+	if (err == STORE_OK)
+		err = binding_load(in->store, e->business_id, e->connection_id, &binding);
+	if (err != STORE_OK)
+		return after_store(in, e, err);
+	prove_connection(in, e, &binding);
+	ev.answers = business.status == STORE_BUSINESS_ACTIVE && strcmp(business.responder, "none") != 0;
+	prepare = intake_prepare(in->opt.tenants, &ev, split, len, &prepared);
+	if (prepare == TENANT_OK)
+		outcome = settle_updates(in, e, &prepared);
+	else if (prepare == TENANT_NOT_FOUND || prepare == TENANT_BAD_DATA)
+		outcome = settle_unparsed(in, e, "the business's keys do not open");
+	else
+		log_warn("event not settled yet business=%s event=%s error=%d", e->business_id, e->id, (int)prepare);
+	intake_prepared_clear(&prepared);
+	return outcome;
+}
+
+static enum outcome split_and_settle(struct inbound *in, const struct store_event *e, const uint8_t *body, size_t len)
+{
+	struct split_update *split = NULL;
+	size_t split_len = 0;
+	cJSON *root = NULL;
+	enum outcome outcome = AGAIN;
+	enum split_error err = split_parse(body, len, &root);
+
+	if (err == SPLIT_OK)
+		err = split_envelope(root, &split, &split_len);
+	switch (err) {
+	case SPLIT_OK:
+		outcome = bind_and_settle(in, e, split, split_len);
+		break;
+	case SPLIT_NOT_JSON:
+		outcome = settle_unparsed(in, e, "not JSON");
+		break;
+	case SPLIT_UNKNOWN_SHAPE:
+		outcome = settle_unparsed(in, e, "JSON of an unknown shape");
+		break;
+	case SPLIT_TOO_MANY:
+		outcome = settle_unparsed(in, e, "more updates than a webhook may hold");
+		break;
+	case SPLIT_NO_MEMORY:
+		log_warn("event not settled yet business=%s event=%s: memory is short", e->business_id, e->id);
+		break;
+	}
+	free(split);
+	cJSON_Delete(root);
+	return outcome;
+}
+
+static enum outcome settle(struct inbound *in, const struct store_event *e)
+{
+	struct tenant_place place = {e->business_id, "events", e->id, "body", 1};
+	uint8_t *body = NULL;
+	size_t len = 0;
+	enum outcome outcome = AGAIN;
+
+	switch (tenant_open(in->opt.tenants, &place, e->body, e->body_len, &body, &len)) {
+	case TENANT_OK:
+		outcome = split_and_settle(in, e, body, len);
+		vault_wipe(body, len);
+		free(body);
+		return outcome;
+	case TENANT_NOT_FOUND:
+		return settle_unparsed(in, e, "its business has no keys any more");
+	case TENANT_BAD_DATA:
+		return settle_unparsed(in, e, "it does not open");
+	case TENANT_VAULT:
+	case TENANT_STORE:
+	case TENANT_NO_MEMORY:
+		log_warn("event not opened yet business=%s event=%s", e->business_id, e->id);
+	}
+	return outcome;
+}
+
+/* ------------------------------------------------------------ the thread */
+
+/* Reads a batch ahead and settles it, in order. Returns AGAIN when one was left over. */
+static enum outcome settle_batch(struct inbound *in, struct batch *batch)
+{
+	enum store_error err = store_event_unsettled(in->store, INBOUND_BATCH_MAX, batch_add, batch);
+	enum outcome outcome = err != STORE_OK || batch->no_memory ? AGAIN : DONE;
+
+	if (err == STORE_FAILED)
+		inbound_failed(in);
+	for (size_t i = 0; i < batch->len && outcome == DONE && !worker_stopping(&in->intake); i++)
+		outcome = settle(in, &batch->events[i]);
+	return outcome;
+}
+
+void *intake_run(void *arg)
+{
+	struct inbound *in = arg;
+	struct batch *batch = calloc(1, sizeof(*batch));
+	unsigned pause_ms = 0;
+
+	if (batch == NULL) {
+		inbound_failed(in);
+		return NULL;
+	}
+	while (!worker_stopping(&in->intake)) {
+		enum outcome outcome = settle_batch(in, batch);
+		bool idle = batch->len == 0;
+
+		batch_clear(batch);
+		pause_ms = outcome == AGAIN ? worker_backoff(pause_ms) : 0;
+		if (outcome == AGAIN)
+			worker_pause(&in->intake, pause_ms);
+		else if (idle)
+			worker_wait(&in->intake, INBOUND_IDLE_MS);
+	}
+	free(batch);
+	return NULL;
+}

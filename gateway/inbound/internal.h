@@ -1,0 +1,65 @@
+/*
+ * What the files of inbound share: the handle, its two workers, and the core of both
+ * requests without HTTP around it, so that it can be tested alone.
+ */
+#ifndef KEYHOUSE_INBOUND_INTERNAL_H
+#define KEYHOUSE_INBOUND_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/inbound/inbound.h"
+
+#define INBOUND_CHALLENGE_MAX 512u
+#define INBOUND_BATCH_MAX 64u /* rows read ahead at once */
+#define INBOUND_BATCH_BYTES (8u * 1024u * 1024u) /* and what they may weigh, beyond the first */
+#define INBOUND_IDLE_MS 1000u /* an append that timed out may become durable later, unannounced */
+#define INBOUND_RETRY_MS 50u /* before the first new try; then twice as long, up to */
+#define INBOUND_RETRY_MAX_MS 5000u
+
+/* A thread that sleeps until there is something to do. */
+struct worker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool started, woken, stopping;
+};
+
+void worker_wake(struct worker *w);
+/* Waits until it is woken or to end, at most idle_ms. */
+void worker_wait(struct worker *w, unsigned idle_ms);
+/* Waits out ms however often it is woken, unless it is to end. */
+void worker_pause(struct worker *w, unsigned ms);
+bool worker_stopping(struct worker *w);
+/* How long to pause before the next try, given the pause before (0: none yet). */
+unsigned worker_backoff(unsigned before_ms);
+
+struct inbound {
+	struct inbound_options opt;
+	struct store *store; /* the tenants' */
+	struct worker intake, answer;
+	struct vault_verifier nobody; /* does the work for businesses that are not there */
+	atomic_ulong accepted, refused, busy;
+	atomic_bool failed_told;
+	atomic_llong refusal_logged_at;
+};
+
+/* Calls opt.failed, once. */
+void inbound_failed(struct inbound *in);
+
+/* The core of POST: verifies, seals, stores. signature is the header's value or NULL.
+ * Returns the HTTP status: 200, 401 or 503. Threads: any. */
+int inbound_accept(struct inbound *in, const char *business_id, const char *signature, const uint8_t *body, size_t len);
+
+/* The core of GET: whether mode and token are those of a connection of this business,
+ * which then becomes active where it was pending. Threads: any. */
+bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token);
+
+/* The two threads; arg is the struct inbound. */
+void *intake_run(void *arg);
+void *answer_run(void *arg);
+
+#endif

@@ -1,0 +1,289 @@
+/*
+ * Updates of one event made ready for the store.
+ *
+ * Message ids and message texts leave this file sealed or as blind indexes only. What
+ * is not the connection's own is marked, and neither logged nor applied. Called by
+ * intake.c.
+ */
+#include "gateway/inbound/prepare.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/inbound/message.h"
+#include "gateway/inbound/scene.h"
+#include "gateway/inbound/seen.h"
+#include "gateway/json.h"
+#include "gateway/outbound/outbound.h"
+
+#define SEEN_TEXT_MAX 1024u /* longer ones are hashed before they are indexed */
+
+struct prepared_row {
+	struct store_message message;
+	struct store_settlement settlement;
+	uint8_t *content, *wamid;
+	char reason[STORE_TEXT_LEN + 1];
+};
+
+struct preparation {
+	struct tenants *tenants;
+	const struct prepare_event *ev;
+	struct scene scene;
+	const char *owned; /* the number looked up last, and who may use it ("": nobody) */
+	char owner[STORE_ID_LEN + 1];
+};
+
+static void wipe_text(char *text)
+{
+	if (text != NULL)
+		vault_wipe(text, strlen(text));
+	free(text);
+}
+
+void intake_prepared_clear(struct prepared *p)
+{
+	for (size_t i = 0; i < p->len && p->rows != NULL; i++) {
+		free(p->rows[i].content);
+		free(p->rows[i].wamid);
+	}
+	free(p->rows);
+	free(p->updates);
+	memset(p, 0, sizeof(*p));
+}
+
+/* ------------------------------------------------------------ where it belongs, whether it is known */
+
+static enum tenant_error find_owner(struct preparation *p, const char *number)
+{
+	struct store_connection c;
+	enum store_error err = STORE_NOT_FOUND;
+
+	if (p->owned != NULL && strcmp(p->owned, number) == 0)
+		return TENANT_OK;
+	if (number[0] != '\0' && strlen(number) <= STORE_PROVIDER_ID_LEN)
+		err = store_connection_by_number(tenants_store(p->tenants), p->ev->business_id, number, &c);
+	if (err != STORE_OK && err != STORE_NOT_FOUND)
+		return err == STORE_NO_MEMORY ? TENANT_NO_MEMORY : TENANT_STORE;
+	p->owned = number;
+	p->owner[0] = '\0';
+	if (err == STORE_OK)
+		memcpy(p->owner, c.id, sizeof(p->owner));
+	return TENANT_OK;
+}
+
+static enum tenant_error bind_update(struct preparation *p, const struct split_update *u, struct store_update *out)
+{
+	struct binding_claim claim = {.field = u->field, .number = u->number, .account = u->account};
+
+	if (u->number != NULL) {
+		enum tenant_error err = find_owner(p, u->number);
+
+		if (err != TENANT_OK)
+			return err;
+		claim.owner = p->owner[0] != '\0' ? p->owner : NULL;
+	}
+	out->reason = binding_judge(p->ev->binding, &claim);
+	out->verdict = out->reason == NULL ? STORE_UPDATE_DELIVERED : STORE_UPDATE_QUARANTINED;
+	return TENANT_OK;
+}
+
+static enum tenant_error index_text(struct preparation *p, const char *kind, const char *text, uint8_t *out)
+{
+	return tenant_index(p->tenants, p->ev->business_id, kind, text, strlen(text), out);
+}
+
+static enum tenant_error key_update(struct preparation *p, const struct split_update *u, struct store_update *out)
+{
+	char *text = seen_text(u, out->verdict == STORE_UPDATE_QUARANTINED ? p->ev->connection_id : NULL);
+	uint8_t hash[VAULT_HASH_LEN];
+	enum tenant_error err;
+
+	if (text == NULL)
+		return TENANT_NO_MEMORY;
+	if (strlen(text) <= SEEN_TEXT_MAX) {
+		err = index_text(p, "seen", text, out->seen_key);
+	} else {
+		vault_hash(text, strlen(text), hash);
+		err = tenant_index(p->tenants, p->ev->business_id, "seen", hash, sizeof(hash), out->seen_key);
+	}
+	wipe_text(text);
+	return err;
+}
+
+/* ------------------------------------------------------------ a customer's message */
+
+static bool awaits_answer(const struct prepare_event *ev, const cJSON *item, const struct message_customer *who)
+{
+	return ev->answers && (who->phone != NULL || who->user_id != NULL) && message_question(item) != NULL &&
+		ev->received_at - message_written_at(item, ev->received_at) <= MESSAGE_ANSWER_AGE_MS;
+}
+
+/* The conversation: number and customer. */
+static enum tenant_error index_conversation(
+	struct preparation *p, const char *number, const char *customer, uint8_t *out)
+{
+	size_t number_len = strlen(number), customer_len = strlen(customer);
+	char *text = malloc(number_len + 1 + customer_len);
+	enum tenant_error err;
+
+	if (text == NULL)
+		return TENANT_NO_MEMORY;
+	memcpy(text, number, number_len);
+	text[number_len] = '\n';
+	memcpy(text + number_len + 1, customer, customer_len);
+	err = tenant_index(p->tenants, p->ev->business_id, "conversation", text, number_len + 1 + customer_len, out);
+	vault_wipe(text, number_len + 1 + customer_len);
+	free(text);
+	return err;
+}
+
+static enum tenant_error seal_message(
+	struct preparation *p, const cJSON *item, const cJSON *contact, struct prepared_row *row)
+{
+	struct tenant_place place = {p->ev->business_id, "messages", row->message.id, "content", 1};
+	const char *wamid = json_get_string(item, "id");
+	char *content = scene_content(&p->scene, item, contact);
+	enum tenant_error err = TENANT_NO_MEMORY;
+
+	if (content != NULL)
+		err = tenant_seal(
+			p->tenants, &place, content, strlen(content), &row->content, &row->message.content_len);
+	wipe_text(content);
+	if (err != TENANT_OK)
+		return err;
+	row->message.content = row->content;
+	if (wamid == NULL || wamid[0] == '\0')
+		return TENANT_OK;
+	err = index_text(p, "wamid", wamid, row->message.wamid_index);
+	if (err != TENANT_OK)
+		return err;
+	place.field = "wamid";
+	err = tenant_seal(p->tenants, &place, wamid, strlen(wamid), &row->wamid, &row->message.wamid_len);
+	row->message.wamid = row->wamid;
+	return err;
+}
+
+static enum tenant_error prepare_message(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	const char *type = json_get_string(u->item, "type");
+	struct store_message *m = &row->message;
+	struct message_customer who;
+	const cJSON *contact;
+	enum tenant_error err;
+
+	if (!scene_set(&p->scene, u))
+		return TENANT_NO_MEMORY;
+	contact = scene_contact(&p->scene, u->item);
+	who = message_customer(u->item, contact);
+	store_id_new(m->id);
+	memcpy(m->business_id, p->ev->business_id, strlen(p->ev->business_id) + 1);
+	/* The answer goes out with the key of the number's own connection. */
+	memcpy(m->connection_id, u->number != NULL ? p->owner : p->ev->connection_id, sizeof(m->connection_id));
+	memcpy(m->number, out->number, sizeof(m->number));
+	m->direction = STORE_INBOUND;
+	m->state = STORE_MESSAGE_RECEIVED;
+	message_text_cut(m->type, sizeof(m->type), type != NULL ? type : "");
+	m->created_at = m->updated_at = p->ev->received_at;
+	m->awaits_answer = u->number != NULL && awaits_answer(p->ev, u->item, &who);
+	err = index_conversation(p, out->number, who.key, m->conversation);
+	if (err == TENANT_OK)
+		err = seal_message(p, u->item, contact, row);
+	if (err == TENANT_OK)
+		out->message = m;
+	return err;
+}
+
+/* ------------------------------------------------------------ a status */
+
+/* Our own id comes back in biz_opaque_callback_data (design section 4). */
+static bool is_our_id(const char *text)
+{
+	return text != NULL && strlen(text) == STORE_ID_LEN &&
+		strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == STORE_ID_LEN;
+}
+
+static void read_status_error(const cJSON *status, struct prepared_row *row)
+{
+	const cJSON *code = json_get_path(status, "errors[0].code");
+	const char *text = cJSON_GetStringValue(json_get_path(status, "errors[0].title"));
+
+	if (text == NULL)
+		text = cJSON_GetStringValue(json_get_path(status, "errors[0].message"));
+	if (cJSON_IsNumber(code) && code->valuedouble >= INT32_MIN && code->valuedouble <= INT32_MAX)
+		row->settlement.error_code = (int32_t)code->valuedouble;
+	if (text == NULL)
+		return;
+	message_reason(row->reason, sizeof(row->reason), text);
+	row->settlement.reason = row->reason;
+}
+
+static enum tenant_error prepare_status(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	const char *wamid = json_get_string(u->item, "id");
+	const char *status = json_get_string(u->item, "status");
+	const char *ours = json_get_string(u->item, "biz_opaque_callback_data");
+	struct store_settlement *s = &row->settlement;
+	struct tenant_place place = {p->ev->business_id, "messages", s->message_id, "wamid", 1};
+	enum tenant_error err;
+
+	if (wamid == NULL || wamid[0] == '\0' || status == NULL ||
+		!outbound_status_move(status, &s->to, &s->from_states))
+		return TENANT_OK;
+	err = index_text(p, "wamid", wamid, s->wamid_index);
+	if (err == TENANT_OK && is_our_id(ours)) {
+		memcpy(s->message_id, ours, sizeof(s->message_id));
+		err = tenant_seal(p->tenants, &place, wamid, strlen(wamid), &row->wamid, &s->wamid_len);
+		s->wamid = row->wamid;
+	}
+	if (err != TENANT_OK)
+		return err;
+	s->at = p->ev->received_at;
+	read_status_error(u->item, row);
+	out->settlement = s;
+	return TENANT_OK;
+}
+
+/* ------------------------------------------------------------ all of them */
+
+static enum tenant_error prepare_one(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	enum tenant_error err;
+
+	store_id_new(out->id);
+	out->kind = u->kind;
+	message_text_cut(out->field, sizeof(out->field), u->field);
+	message_text_cut(out->number, sizeof(out->number), u->number != NULL ? u->number : "");
+	err = bind_update(p, u, out);
+	if (err == TENANT_OK)
+		err = key_update(p, u, out);
+	if (err != TENANT_OK || out->verdict != STORE_UPDATE_DELIVERED)
+		return err;
+	if (u->kind == STORE_UPDATE_MESSAGE)
+		return prepare_message(p, u, out, row);
+	if (u->kind == STORE_UPDATE_STATUS)
+		return prepare_status(p, u, out, row);
+	return TENANT_OK;
+}
+
+enum tenant_error intake_prepare(struct tenants *t, const struct prepare_event *ev, const struct split_update *split,
+	size_t len, struct prepared *out)
+{
+	struct preparation p = {.tenants = t, .ev = ev};
+	enum tenant_error err = TENANT_OK;
+
+	memset(out, 0, sizeof(*out));
+	if (len == 0)
+		return TENANT_OK;
+	out->updates = calloc(len, sizeof(*out->updates));
+	out->rows = calloc(len, sizeof(*out->rows));
+	if (out->updates == NULL || out->rows == NULL)
+		return TENANT_NO_MEMORY;
+	out->len = len;
+	for (size_t i = 0; i < len && err == TENANT_OK; i++)
+		err = prepare_one(&p, &split[i], &out->updates[i], &out->rows[i]);
+	scene_clear(&p.scene);
+	return err;
+}

@@ -1,0 +1,101 @@
+/*
+ * The scene of a change. Trees come from a tenant's app and may have any shape; the
+ * scene borrows from them. Called by prepare.c.
+ */
+#include "gateway/inbound/scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/json.h"
+#include "vault/vault.h"
+
+static void wipe_text(char *text)
+{
+	if (text != NULL)
+		vault_wipe(text, strlen(text));
+	free(text);
+}
+
+/* Compact text, "null" for nothing and for what is longer than max. */
+static char *bounded_text(const cJSON *node, size_t max)
+{
+	char *text = node != NULL ? json_text(node) : strdup("null");
+
+	if (text == NULL || strlen(text) <= max)
+		return text;
+	wipe_text(text);
+	return strdup("null");
+}
+
+void scene_clear(struct scene *s)
+{
+	wipe_text(s->metadata);
+	free(s->contacts);
+	memset(s, 0, sizeof(*s));
+}
+
+static bool read_contacts(struct scene *s, const cJSON *list)
+{
+	const cJSON *contact;
+
+	if (list == NULL || list->child == NULL)
+		return true;
+	s->contacts = calloc(SCENE_CONTACTS_MAX, sizeof(*s->contacts));
+	if (s->contacts == NULL)
+		return false;
+	cJSON_ArrayForEach (contact, list) {
+		if (s->contacts_len == SCENE_CONTACTS_MAX)
+			break;
+		if (!cJSON_IsObject(contact))
+			continue;
+		s->contacts[s->contacts_len++] = (struct scene_contact){
+			contact, json_get_string(contact, "wa_id"), json_get_string(contact, "user_id")};
+	}
+	return true;
+}
+
+bool scene_set(struct scene *s, const struct split_update *u)
+{
+	if (s->metadata != NULL && s->metadata_node == u->metadata && s->contacts_node == u->contacts)
+		return true;
+	scene_clear(s);
+	s->metadata_node = u->metadata;
+	s->contacts_node = u->contacts;
+	if (!read_contacts(s, u->contacts))
+		return false;
+	s->metadata = bounded_text(u->metadata, SCENE_METADATA_LEN);
+	return s->metadata != NULL;
+}
+
+const cJSON *scene_contact(const struct scene *s, const cJSON *message)
+{
+	const char *from = json_get_string(message, "from");
+	const char *user_id = json_get_string(message, "from_user_id");
+
+	for (size_t i = 0; user_id != NULL && i < s->contacts_len; i++)
+		if (s->contacts[i].user_id != NULL && strcmp(s->contacts[i].user_id, user_id) == 0)
+			return s->contacts[i].node;
+	for (size_t i = 0; from != NULL && i < s->contacts_len; i++)
+		if (s->contacts[i].wa_id != NULL && strcmp(s->contacts[i].wa_id, from) == 0)
+			return s->contacts[i].node;
+	if (from == NULL && user_id == NULL && s->contacts_len == 1)
+		return s->contacts[0].node;
+	return NULL;
+}
+
+char *scene_content(const struct scene *s, const cJSON *message, const cJSON *contact)
+{
+	char *message_text = json_text(message);
+	char *contact_text = bounded_text(contact, SCENE_CONTACT_LEN);
+	char *content = NULL;
+
+	if (message_text != NULL && contact_text != NULL &&
+		asprintf(&content, "{\"message\":%s,\"contact\":%s,\"metadata\":%s}", message_text, contact_text,
+			s->metadata) < 0)
+		content = NULL;
+	wipe_text(message_text);
+	wipe_text(contact_text);
+	return content;
+}

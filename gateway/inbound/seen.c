@@ -1,0 +1,68 @@
+/*
+ * The text by which an update is known again. Ids hold phone numbers, so that the text
+ * never goes anywhere but into a keyed hash. Called by prepare.c.
+ */
+#include "gateway/inbound/seen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/json.h"
+#include "vault/vault.h"
+
+static const char *id_of(const cJSON *item)
+{
+	const char *id = json_get_string(item, "id");
+
+	return id != NULL && id[0] != '\0' ? id : NULL;
+}
+
+static const char *participant_of(const cJSON *status)
+{
+	const char *participant = json_get_string(status, "recipient_participant_id");
+
+	if (participant == NULL)
+		participant = json_get_string(status, "recipient_participant_user_id");
+	return participant != NULL ? participant : "";
+}
+
+static void wipe_text(char *text)
+{
+	if (text != NULL)
+		vault_wipe(text, strlen(text));
+	free(text);
+}
+
+static char *other_text(const struct split_update *u, const char *prefix, const char *by)
+{
+	char *item = json_text(u->item);
+	char *time = u->time != NULL ? json_text(u->time) : strdup("");
+	char *text = NULL;
+
+	if (item != NULL && time != NULL &&
+		asprintf(&text, "%s%so:%s %s %s %s", prefix, by, u->account != NULL ? u->account : "", time, u->field,
+			item) < 0)
+		text = NULL;
+	wipe_text(item);
+	wipe_text(time);
+	return text;
+}
+
+char *seen_text(const struct split_update *u, const char *quarantined_by)
+{
+	const char *prefix = quarantined_by != NULL ? "q:" : "";
+	const char *by = quarantined_by != NULL ? quarantined_by : "";
+	const char *id = id_of(u->item);
+	const char *status = json_get_string(u->item, "status");
+	char *text = NULL;
+	int made = -1;
+
+	if (id == NULL || u->kind == STORE_UPDATE_OTHER || (u->kind == STORE_UPDATE_STATUS && status == NULL))
+		return other_text(u, prefix, by);
+	if (u->kind == STORE_UPDATE_STATUS)
+		made = asprintf(&text, "%s%ss:%s:%s:%s", prefix, by, id, status, participant_of(u->item));
+	else
+		made = asprintf(&text, "%s%s%c:%s", prefix, by, u->kind == STORE_UPDATE_MESSAGE ? 'm' : 'e', id);
+	return made < 0 ? NULL : text;
+}

@@ -1,0 +1,88 @@
+/*
+ * /webhooks/{businessId} on the wire: reads the request, asks accept.c, answers.
+ *
+ * Every answer is a constant but the echoed challenge, which goes out as plain text that
+ * no browser may take for anything else. Called on the HTTP server's workers.
+ */
+#include <string.h>
+
+#include "gateway/inbound/internal.h"
+
+#define MODE_ROOM 32u
+#define TOKEN_ROOM 256u
+
+static void respond(struct http_request *req, int status, const char *text)
+{
+	static const struct http_header headers[] = {
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Cache-Control", "no-store"},
+	};
+
+	http_respond(req, status, headers, sizeof(headers) / sizeof(headers[0]), text, strlen(text));
+}
+
+static void handshake(struct inbound *in, struct http_request *req, const char *business_id)
+{
+	const char *query = http_request_query(req);
+	char mode[MODE_ROOM], token[TOKEN_ROOM], challenge[INBOUND_CHALLENGE_MAX + 1];
+	bool good = http_query_get(query, "hub.mode", mode, sizeof(mode)) == HTTP_OK &&
+		http_query_get(query, "hub.verify_token", token, sizeof(token)) == HTTP_OK &&
+		http_query_get(query, "hub.challenge", challenge, sizeof(challenge)) == HTTP_OK &&
+		inbound_handshake(in, business_id, mode, token);
+
+	if (good)
+		respond(req, 200, challenge);
+	else
+		respond(req, 403, "forbidden\n");
+}
+
+static void deliver(struct inbound *in, struct http_request *req, const char *business_id)
+{
+	const uint8_t *body = NULL;
+	size_t len = 0;
+	int status;
+
+	switch (http_request_body(req, INBOUND_BODY_MAX, &body, &len)) {
+	case HTTP_OK:
+		break;
+	case HTTP_TOO_LARGE:
+		respond(req, 413, "too large\n");
+		return;
+	case HTTP_TIMED_OUT:
+	case HTTP_DISCONNECTED: /* the answer reaches nobody, but every request has one */
+		respond(req, 408, "too slow\n");
+		return;
+	case HTTP_NO_MEMORY:
+	case HTTP_BAD_QUERY:
+	case HTTP_NO_SUCH_PARAM:
+	case HTTP_SETUP_FAILED:
+		atomic_fetch_add(&in->busy, 1);
+		respond(req, 503, "try again later\n");
+		return;
+	}
+	status = inbound_accept(in, business_id, http_request_header(req, "X-Hub-Signature-256"), body, len);
+	if (status == 200)
+		respond(req, 200, "EVENT_RECEIVED");
+	else if (status == 401)
+		respond(req, 401, "unauthorized\n");
+	else
+		respond(req, 503, "try again later\n");
+}
+
+void inbound_webhook(struct inbound *in, struct http_request *req, const char *business_id)
+{
+	static const struct http_header allow[] = {
+		{"Allow", "GET, POST"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+	};
+	static const char text[] = "method not allowed\n";
+	const char *method = http_request_method(req);
+
+	if (strcmp(method, "POST") == 0)
+		deliver(in, req, business_id);
+	else if (strcmp(method, "GET") == 0)
+		handshake(in, req, business_id);
+	else
+		http_respond(req, 405, allow, sizeof(allow) / sizeof(allow[0]), text, sizeof(text) - 1);
+}

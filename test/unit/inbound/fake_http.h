@@ -1,0 +1,20 @@
+/* A request that came from nowhere: what webhook.c asks, and what it answered. */
+#ifndef KEYHOUSE_TEST_FAKE_HTTP_H
+#define KEYHOUSE_TEST_FAKE_HTTP_H
+
+#include "gateway/http/http.h"
+
+struct http_request {
+	const char *method, *query;
+	const char *signature; /* NULL: not sent, or sent twice */
+	const uint8_t *body;
+	size_t body_len;
+	enum http_error body_error;
+	/* the answer */
+	unsigned answers;
+	int status;
+	char text[600];
+	char headers[400]; /* "name: value\n" each */
+};
+
+#endif

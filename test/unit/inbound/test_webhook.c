@@ -1,0 +1,440 @@
+/*
+ * The two requests, over a fake HTTP server, store and vault: what is answered to whom,
+ * and that strangers cannot tell one refusal from another.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include "gateway/inbound/internal.h"
+#include "test/unit/inbound/fake_http.h"
+
+#define FIRST "01AAAAAAAAAAAAAAAAAAAAAAAA"
+#define SECOND "01BBBBBBBBBBBBBBBBBBBBBBBB"
+#define H8(d) d d d d d d d d
+#define TIMES32(d) H8(d) H8(d) H8(d) H8(d)
+#define TIMES64(d) TIMES32(d) TIMES32(d)
+#define SIGNED_BY(d) "sha256=" TIMES32(d)
+
+/* ------------------------------------------------------------ the fakes */
+
+static struct {
+	enum tenant_error verifiers, seal;
+	size_t verifiers_len;
+	int first_byte; /* of the first verifier */
+	enum store_error append, business, list;
+	enum store_business_status business_status;
+	enum store_connection_status connection_status;
+	/* what was done */
+	unsigned checks, appends, wakes, failures, activations;
+	char connection_id[STORE_ID_LEN + 1]; /* of the event */
+	unsigned timeout_ms;
+	char sealed_as[128];
+} fake;
+
+/* A signature is good when it repeats the verifier's first byte. */
+bool vault_verifier_check(const struct vault_verifier *v, const void *body, size_t len,
+	const uint8_t signature[static VAULT_SIGNATURE_LEN])
+{
+	bool good = true;
+
+	(void)body;
+	(void)len;
+	fake.checks++;
+	for (size_t i = 0; i < VAULT_SIGNATURE_LEN; i++)
+		good = good && signature[i] == v->inner[0];
+	return good;
+}
+
+enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
+	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len)
+{
+	static const char *const ids[] = {FIRST, SECOND};
+
+	(void)t;
+	if (strcmp(business_id, "shop") != 0)
+		return TENANT_NOT_FOUND;
+	for (size_t i = 0; i < fake.verifiers_len; i++) {
+		memcpy(out[i].connection_id, ids[i], sizeof(out[i].connection_id));
+		memset(&out[i].verifier, i == 0 ? fake.first_byte : 0x22, sizeof(out[i].verifier));
+	}
+	*len = fake.verifiers_len;
+	return fake.verifiers;
+}
+
+enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
+	uint8_t **blob, size_t *blob_len)
+{
+	(void)t;
+	(void)plain;
+	if (fake.seal != TENANT_OK)
+		return fake.seal;
+	snprintf(fake.sealed_as, sizeof(fake.sealed_as), "%s/%s/%zu/%s/%u", where->business_id, where->table,
+		strlen(where->record_id), where->field, (unsigned)where->record_version);
+	*blob = malloc(len + 1);
+	*blob_len = len;
+	return TENANT_OK;
+}
+
+enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+{
+	(void)s;
+	fake.appends++;
+	fake.timeout_ms = timeout_ms;
+	memcpy(fake.connection_id, e->connection_id, sizeof(fake.connection_id));
+	return fake.append;
+}
+
+enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+{
+	(void)s;
+	memset(out, 0, sizeof(*out));
+	out->status = fake.business_status;
+	return strcmp(id, "shop") == 0 ? fake.business : STORE_NOT_FOUND;
+}
+
+/* 201 connections, so that one page does not hold them; the oldest has the token "right". */
+enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_connection *c, void *arg), void *arg)
+{
+	unsigned from = page->after == NULL ? 0 : page->limit;
+
+	(void)s;
+	assert_string_equal(business_id, "shop");
+	for (unsigned i = from; i < 201 && i < from + page->limit; i++) {
+		struct store_connection c = {.status = i == 200 ? fake.connection_status : STORE_CONNECTION_ACTIVE};
+
+		memcpy(c.id, i == 200 ? FIRST : SECOND, sizeof(c.id));
+		memcpy(c.verify_token, i == 200 ? "right" : "", i == 200 ? 6 : 1);
+		if (!each(&c, arg))
+			break;
+	}
+	return fake.list;
+}
+
+enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
+	enum store_connection_status from, enum store_connection_status to)
+{
+	(void)s;
+	assert_string_equal(business_id, "shop");
+	assert_string_equal(id, FIRST);
+	assert_int_equal(from, STORE_CONNECTION_PENDING);
+	assert_int_equal(to, STORE_CONNECTION_ACTIVE);
+	fake.activations++;
+	return STORE_OK;
+}
+
+int64_t store_now_ms(void)
+{
+	return 1790000000000;
+}
+
+void store_id_new(char out[static STORE_ID_LEN + 1])
+{
+	memcpy(out, "01EVENTEVENTEVENTEVENTEVEN", STORE_ID_LEN + 1);
+}
+
+const char *store_error_text(enum store_error err)
+{
+	(void)err;
+	return "an error";
+}
+
+void worker_wake(struct worker *w)
+{
+	(void)w;
+	fake.wakes++;
+}
+
+void inbound_failed(struct inbound *in)
+{
+	(void)in;
+	fake.failures++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	fake.verifiers_len = 2;
+	fake.first_byte = 0x11;
+	fake.business_status = STORE_BUSINESS_ACTIVE;
+	fake.connection_status = STORE_CONNECTION_PENDING;
+	return 0;
+}
+
+static struct http_request post(struct inbound *in, const char *business_id, const char *signature)
+{
+	static const uint8_t body[] = "not even JSON";
+	struct http_request req = {
+		.method = "POST", .signature = signature, .body = body, .body_len = sizeof(body) - 1};
+
+	inbound_webhook(in, &req, business_id);
+	assert_int_equal(req.answers, 1);
+	return req;
+}
+
+/* ------------------------------------------------------------ deliveries */
+
+static void keeps_what_is_signed(void **state)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	struct http_request req = post(&in, "shop", SIGNED_BY("11"));
+
+	(void)state;
+	assert_int_equal(req.status, 200);
+	assert_string_equal(req.text, "EVENT_RECEIVED");
+	assert_non_null(strstr(req.headers, "Content-Type: text/plain"));
+	assert_string_equal(fake.connection_id, FIRST);
+	assert_string_equal(fake.sealed_as, "shop/events/26/body/1");
+	assert_int_equal(fake.timeout_ms, INBOUND_DURABLE_MS);
+	assert_int_equal(fake.wakes, 1);
+	assert_int_equal(fake.checks, 2); /* the second too, although the first fits */
+
+	req = post(&in, "shop", SIGNED_BY("22"));
+	assert_int_equal(req.status, 200);
+	assert_string_equal(fake.connection_id, SECOND);
+	assert_int_equal(in.accepted, 2);
+	assert_int_equal(in.refused + in.busy, 0);
+}
+
+static void refuses_all_alike(void **state)
+{
+	static const struct {
+		const char *business_id, *signature;
+		size_t verifiers;
+		unsigned checks;
+	} table[] = {
+		{"shop", SIGNED_BY("33"), 2, 2},
+		{"shop", NULL, 2, 2},
+		{"shop", "", 2, 2},
+		{"shop", "sha256=11", 2, 2},
+		{"shop", "sha1=" TIMES32("11"), 2, 2},
+		{"shop", "sha256=" TIMES32("zz"), 2, 2},
+		{"shop", SIGNED_BY("11") "11", 2, 2},
+		{"shop", SIGNED_BY("11"), 0, 1}, /* no connection that could verify */
+		{"nobody", SIGNED_BY("11"), 2, 1},
+		{"nobody", SIGNED_BY("ee"), 2, 1}, /* fits the verifier of nobody */
+		{"nobody", NULL, 2, 1},
+		{"", SIGNED_BY("11"), 2, 1},
+		{"-shop", SIGNED_BY("11"), 2, 1},
+		{"sh%6Fp", SIGNED_BY("11"), 2, 1},
+		{"shop/", SIGNED_BY("11"), 2, 1},
+		{TIMES64("a") "a", SIGNED_BY("11"), 2, 1},
+	};
+	struct inbound in = {.nobody.inner = {0xee}};
+	struct http_request first = {.status = 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct http_request req;
+
+		fake.verifiers_len = table[i].verifiers;
+		fake.checks = 0;
+		req = post(&in, table[i].business_id, table[i].signature);
+		if (i == 0)
+			first = req;
+		assert_int_equal(req.status, 401);
+		assert_string_equal(req.text, first.text);
+		assert_string_equal(req.headers, first.headers);
+		assert_int_equal(fake.checks, table[i].checks);
+	}
+	assert_int_equal(fake.appends, 0);
+	assert_int_equal(in.refused, sizeof(table) / sizeof(table[0]));
+	assert_int_equal(in.accepted + in.busy, 0);
+}
+
+/* A malformed signature reads as zeros inside; a verifier that zeros fit must not take it. */
+static void a_malformed_signature_never_fits(void **state)
+{
+	struct inbound in = {.nobody.inner = {0}};
+
+	(void)state;
+	fake.first_byte = 0;
+	assert_int_equal(post(&in, "shop", NULL).status, 401);
+	assert_int_equal(post(&in, "shop", "sha256=").status, 401);
+	assert_int_equal(post(&in, "shop", SIGNED_BY("00")).status, 200);
+	fake.verifiers_len = 0; /* nobody's verifier is one of zeros, too */
+	assert_int_equal(post(&in, "shop", NULL).status, 401);
+	assert_int_equal(post(&in, "shop", SIGNED_BY("00")).status, 401);
+}
+
+static void never_a_false_200(void **state)
+{
+	static const enum store_error store[] = {
+		STORE_TIMEOUT, STORE_BUSY, STORE_FULL, STORE_FAILED, STORE_NO_MEMORY, STORE_NOT_FOUND, STORE_INVALID};
+	static const enum tenant_error tenant[] = {TENANT_VAULT, TENANT_STORE, TENANT_NO_MEMORY, TENANT_BAD_DATA};
+	struct inbound in = {.nobody.inner = {0xee}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(store) / sizeof(store[0]); i++) {
+		fake.append = store[i];
+		fake.failures = 0;
+		assert_int_equal(post(&in, "shop", SIGNED_BY("11")).status, 503);
+		assert_int_equal(fake.failures, store[i] == STORE_FAILED);
+	}
+	fake.append = STORE_OK;
+	fake.appends = 0;
+	for (size_t i = 0; i < sizeof(tenant) / sizeof(tenant[0]); i++) {
+		fake.seal = tenant[i];
+		assert_int_equal(post(&in, "shop", SIGNED_BY("11")).status, 503);
+		fake.seal = TENANT_OK;
+		fake.verifiers = tenant[i];
+		assert_int_equal(post(&in, "shop", SIGNED_BY("11")).status, 503);
+		fake.verifiers = TENANT_OK;
+	}
+	assert_int_equal(fake.appends, 0);
+	assert_int_equal(fake.wakes, 0);
+	assert_int_equal(in.accepted + in.refused, 0);
+	assert_int_equal(in.busy, 7 + 2 * 4);
+}
+
+static void bodies_that_do_not_come(void **state)
+{
+	static const struct {
+		enum http_error error;
+		int status;
+	} table[] = {{HTTP_TOO_LARGE, 413}, {HTTP_TIMED_OUT, 408}, {HTTP_DISCONNECTED, 408}, {HTTP_NO_MEMORY, 503}};
+	struct inbound in = {.nobody.inner = {0xee}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct http_request req = {
+			.method = "POST", .signature = SIGNED_BY("11"), .body_error = table[i].error};
+
+		inbound_webhook(&in, &req, "shop");
+		assert_int_equal(req.status, table[i].status);
+		assert_int_equal(req.answers, 1);
+	}
+	assert_int_equal(fake.checks, 0);
+}
+
+static void the_limit_is_the_one_promised(void **state)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	uint8_t *body = calloc(1, INBOUND_BODY_MAX + 1u);
+	struct http_request req = {
+		.method = "POST", .signature = SIGNED_BY("11"), .body = body, .body_len = INBOUND_BODY_MAX};
+
+	(void)state;
+	inbound_webhook(&in, &req, "shop");
+	assert_int_equal(req.status, 200);
+	req.body_len++;
+	inbound_webhook(&in, &req, "shop");
+	assert_int_equal(req.status, 413);
+	free(body);
+}
+
+/* ------------------------------------------------------------ handshakes */
+
+#define ASK(mode, token, challenge) "hub.mode=" mode "&hub.verify_token=" token "&hub.challenge=" challenge
+
+static struct http_request get(const char *business_id, const char *query)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	struct http_request req = {.method = "GET", .query = query};
+
+	inbound_webhook(&in, &req, business_id);
+	assert_int_equal(req.answers, 1);
+	return req;
+}
+
+static void echoes_the_challenge(void **state)
+{
+	struct http_request req = get("shop", ASK("subscribe", "right", "%3Cscript%3E1158201444"));
+
+	(void)state;
+	assert_int_equal(req.status, 200);
+	assert_string_equal(req.text, "<script>1158201444");
+	assert_non_null(strstr(req.headers, "Content-Type: text/plain; charset=utf-8\n"));
+	assert_non_null(strstr(req.headers, "X-Content-Type-Options: nosniff\n"));
+	assert_int_equal(fake.activations, 1);
+	fake.connection_status = STORE_CONNECTION_ACTIVE;
+	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 200);
+	fake.connection_status = STORE_CONNECTION_KEY_REFUSED;
+	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 200);
+	assert_int_equal(fake.activations, 1);
+	assert_int_equal(get("shop", ASK("subscribe", "right", TIMES64("0123"))).status, 200);
+	assert_int_equal(get("shop", ASK("subscribe", "right", TIMES64("01234567"))).status, 200);
+}
+
+static void refuses_other_handshakes(void **state)
+{
+	static const struct {
+		const char *business_id, *query;
+	} table[] = {
+		{"shop", NULL},
+		{"shop", ""},
+		{"shop", ASK("subscribe", "wrong", "1")},
+		{"shop", ASK("subscribe", "righ", "1")},
+		{"shop", ASK("subscribe", "rightt", "1")},
+		{"shop", ASK("subscribe", "Right", "1")},
+		{"shop", ASK("subscribe", "right%00", "1")},
+		{"shop", ASK("subscribe", "", "1")}, /* 200 connections have no token */
+		{"shop", ASK("unsubscribe", "right", "1")},
+		{"shop", ASK("", "right", "1")},
+		{"shop", "hub.mode=subscribe&hub.verify_token=right"},
+		{"shop", "hub.mode=subscribe&hub.challenge=1"},
+		{"shop", "hub.verify_token=right&hub.challenge=1"},
+		{"shop", ASK("subscribe", "right", TIMES64("01234567") "8")},
+		{"shop", ASK("subscribe", "right", "%zz")},
+		{"nobody", ASK("subscribe", "right", "1")},
+		{"../shop", ASK("subscribe", "right", "1")},
+	};
+	struct http_request first = get(table[0].business_id, table[0].query);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct http_request req = get(table[i].business_id, table[i].query);
+
+		if (req.status != 403)
+			fail_msg("row %zu: %d", i, req.status);
+		assert_string_equal(req.text, first.text);
+		assert_string_equal(req.headers, first.headers);
+	}
+	fake.business_status = STORE_BUSINESS_SUSPENDED;
+	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 403);
+	fake.business_status = STORE_BUSINESS_ACTIVE;
+	fake.connection_status = STORE_CONNECTION_SUSPENDED;
+	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 403);
+	assert_int_equal(fake.activations, 0);
+}
+
+static void other_methods(void **state)
+{
+	static const char *const methods[] = {"PUT", "HEAD", "DELETE", "OPTIONS", "post", "PATCH"};
+	struct inbound in = {.nobody.inner = {0xee}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		struct http_request req = {.method = methods[i], .signature = SIGNED_BY("11")};
+
+		inbound_webhook(&in, &req, "shop");
+		assert_int_equal(req.status, 405);
+		assert_int_equal(req.answers, 1);
+		assert_non_null(strstr(req.headers, "Allow: GET, POST\n"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(keeps_what_is_signed, setup),
+		cmocka_unit_test_setup(refuses_all_alike, setup),
+		cmocka_unit_test_setup(a_malformed_signature_never_fits, setup),
+		cmocka_unit_test_setup(never_a_false_200, setup),
+		cmocka_unit_test_setup(bodies_that_do_not_come, setup),
+		cmocka_unit_test_setup(the_limit_is_the_one_promised, setup),
+		cmocka_unit_test_setup(echoes_the_challenge, setup),
+		cmocka_unit_test_setup(refuses_other_handshakes, setup),
+		cmocka_unit_test_setup(other_methods, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
