@@ -1,0 +1,35 @@
+/*
+ * The data directory: database, lock, control socket, generated master key.
+ *
+ * Whoever works on it holds its lock: the service while it runs, else one command
+ * at a time. Sentences written to why are for the person at the terminal.
+ */
+#ifndef KEYHOUSE_DATADIR_H
+#define KEYHOUSE_DATADIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gateway/config.h"
+
+#define DATADIR_PATH_MAX (CONFIG_VALUE_MAX + 32u)
+
+/* Makes the directory, owner-only, where it is missing; refuses one that others may write. */
+bool datadir_prepare(const struct config *c, char *why, size_t why_len);
+
+enum datadir_lock { DATADIR_LOCKED, DATADIR_IN_USE, DATADIR_LOCK_FAILED };
+/* Takes the lock, waiting up to wait_ms; *fd holds it until closed by all who have it. */
+enum datadir_lock datadir_lock(const struct config *c, unsigned wait_ms, int *fd, char *why, size_t why_len);
+
+void datadir_database(const struct config *c, char path[static DATADIR_PATH_MAX]);
+
+/* Opens the master key file: $CREDENTIALS_DIRECTORY/master-key, else master_key_file. Where there is none
+ * and no database either, makes one, in a process of its own. Returns the descriptor or -1. */
+int datadir_key_open(const struct config *c, char *why, size_t why_len);
+
+/* The control socket, bound owner-only and listening; -1 on failure. */
+int datadir_control_listen(const struct config *c, char *why, size_t why_len);
+/* Connects to it; -1 when nobody serves there. */
+int datadir_control_connect(const struct config *c);
+
+#endif

@@ -1,0 +1,330 @@
+/*
+ * The listener's life and its routes. Until the second filter is on, which forbids
+ * opening files and making sockets, every request is answered 503.
+ */
+#include "gateway/listener.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "gateway/api/api.h"
+#include "gateway/datadir.h"
+#include "gateway/harden.h"
+#include "gateway/http/http.h"
+#include "gateway/inbound/inbound.h"
+#include "gateway/json.h"
+#include "gateway/log.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/tenant.h"
+#include "store/store.h"
+#include "vault/vault.h"
+
+#define WORKERS 128u
+#define READERS 8u
+#define TENANTS_CACHED 20000u
+#define REQUEST_DEADLINE_MS 10000u
+#define KEEP_ALIVE_MS 15000u
+#define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
+
+/* Order of the descriptors that the supervisor gives: ROLE_FIRST_FD onwards. */
+enum { FD_VAULT = ROLE_FIRST_FD, FD_SENDER, FD_LOCK, FD_CONTROL, FD_SOCKETS };
+
+struct listener {
+	const struct role_boot *boot;
+	struct store *store;
+	struct vault_client *vault;
+	struct tenants *tenants;
+	struct outbound *outbound;
+	struct inbound *inbound;
+	struct api *api;
+	struct http_server *server;
+	atomic_bool open; /* the second filter is on */
+	int failure; /* eventfd: something that ends the process */
+};
+
+/* ------------------------------------------------------------ answers */
+
+static void answer(struct http_request *req, int status, const char *type, const char *body)
+{
+	struct http_header headers[] = {{"Content-Type", type}, {"Cache-Control", "no-store"}};
+
+	http_respond(req, status, headers, 2, body, strlen(body));
+}
+
+static void answer_problem(struct http_request *req, int status, const char *code, const char *detail)
+{
+	char body[256];
+	struct http_header headers[] = {
+		{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"}};
+
+	(void)snprintf(body, sizeof(body), "{\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}", status, code, detail);
+	http_respond(req, status, headers, status == 503 ? 3 : 2, body, strlen(body));
+}
+
+/* ------------------------------------------------------------ health */
+
+static void ready(struct listener *l, struct http_request *req)
+{
+	char key_id[VAULT_KEY_ID_LEN + 1], body[128];
+	bool store = store_ping(l->store) == STORE_OK;
+	bool vault = vault_status(l->vault, key_id) == VAULT_OK;
+	bool sender = outbound_ping(l->outbound) == OUTBOUND_OK;
+
+	(void)snprintf(body, sizeof(body), "{\"ready\":%s,\"store\":%s,\"vault\":%s,\"sender\":%s}\n",
+		store && vault && sender ? "true" : "false", store ? "true" : "false", vault ? "true" : "false",
+		sender ? "true" : "false");
+	answer(req, store && vault && sender ? 200 : 503, "application/json", body);
+}
+
+/* ------------------------------------------------------------ the API's way in */
+
+static void api_answer(struct http_request *req, const struct api_response *r)
+{
+	struct http_header headers[6];
+	size_t n = 0;
+
+	if (r->body_len > 0)
+		headers[n++] = (struct http_header){"Content-Type", r->content_type};
+	headers[n++] = (struct http_header){"Cache-Control", "no-store"};
+	headers[n++] = (struct http_header){"X-Content-Type-Options", "nosniff"};
+	if (r->allow != NULL)
+		headers[n++] = (struct http_header){"Allow", r->allow};
+	if (r->status == 401)
+		headers[n++] = (struct http_header){"WWW-Authenticate", "Bearer realm=\"keyhouse\""};
+	if (r->status == 503)
+		headers[n++] = (struct http_header){"Retry-After", "5"};
+	http_respond(req, r->status, headers, n, r->body, r->body_len);
+}
+
+static void api_request(struct listener *l, struct http_request *req, const char *path)
+{
+	struct api_request in = {.method = http_request_method(req),
+		.path = path,
+		.query = http_request_query(req),
+		.content_type = http_request_header(req, "Content-Type"),
+		.authorization = http_request_header(req, "Authorization"),
+		.is_operator = http_request_is_control(req)};
+	struct api_response out = {0};
+
+	if (api_admit(l->api, &in, &out) == 0) {
+		switch (http_request_body(req, API_BODY_MAX, &in.body, &in.body_len)) {
+		case HTTP_OK:
+			api_handle(l->api, &in, &out);
+			break;
+		case HTTP_TOO_LARGE:
+			answer_problem(req, 413, "too_large", "the body is longer than 2 MiB");
+			return;
+		case HTTP_TIMED_OUT:
+			answer_problem(req, 408, "timeout", "the request took too long to arrive");
+			return;
+		case HTTP_DISCONNECTED:
+		case HTTP_NO_MEMORY:
+		case HTTP_BAD_QUERY:
+		case HTTP_NO_SUCH_PARAM:
+		case HTTP_SETUP_FAILED:
+			answer_problem(req, 503, "unavailable", "the request could not be read");
+			return;
+		}
+	}
+	api_answer(req, &out);
+	api_response_clear(&out);
+}
+
+/* ------------------------------------------------------------ routes */
+
+static void route(struct http_request *req, void *ctx)
+{
+	static const char webhooks[] = "/webhooks/";
+	struct listener *l = ctx;
+	const char *path = http_request_path(req), *method = http_request_method(req);
+	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+
+	if (!atomic_load(&l->open)) {
+		answer_problem(req, 503, "starting", "starting");
+		return;
+	}
+	if (strncmp(path, webhooks, sizeof(webhooks) - 1) == 0 && strchr(path + sizeof(webhooks) - 1, '/') == NULL)
+		inbound_webhook(l->inbound, req, path + sizeof(webhooks) - 1);
+	else if (api_owns(path, http_request_is_control(req)))
+		api_request(l, req, path);
+	else if (reads && strcmp(path, "/healthz") == 0)
+		answer(req, 200, "text/plain; charset=utf-8", "ok\n");
+	else if (reads && strcmp(path, "/readyz") == 0)
+		ready(l, req);
+	else
+		answer_problem(req, 404, "not_found", "there is nothing at this path");
+}
+
+/* ------------------------------------------------------------ start and end */
+
+static void failed(void *ctx)
+{
+	struct listener *l = ctx;
+	uint64_t one = 1;
+
+	if (write(l->failure, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		_exit(1);
+}
+
+static void http_log(const char *line, void *ctx)
+{
+	(void)ctx;
+	log_warn("%s", line);
+}
+
+static bool sentence(char *why, size_t why_len, const char *what, const char *reason)
+{
+	(void)snprintf(why, why_len, "%s: %s", what, reason);
+	return false;
+}
+
+static bool open_store(struct listener *l, char *why, size_t why_len)
+{
+	char path[DATADIR_PATH_MAX];
+	struct store_options options = {.path = path, .create = true, .readers = READERS, .failed = failed, .ctx = l};
+	enum store_error err;
+
+	datadir_database(l->boot->config, path);
+	err = store_open(&l->store, &options);
+	return err == STORE_OK || sentence(why, why_len, "the database cannot be used", store_error_text(err));
+}
+
+static bool open_tenants(struct listener *l, char *why, size_t why_len)
+{
+	l->vault = vault_client_new(FD_VAULT);
+	if (l->vault == NULL)
+		return sentence(why, why_len, "the vault cannot be reached", "out of memory");
+	switch (tenants_open(&l->tenants, l->store, l->vault, TENANTS_CACHED)) {
+	case TENANT_OK:
+		return true;
+	case TENANT_BAD_DATA:
+		return sentence(why, why_len, "the master key file is not the one this database was made with",
+			"put the right file at master_key_file");
+	case TENANT_NOT_FOUND:
+	case TENANT_VAULT:
+	case TENANT_STORE:
+	case TENANT_NO_MEMORY:
+		break;
+	}
+	return sentence(why, why_len, "the database's own keys cannot be opened", "vault or store do not answer");
+}
+
+static bool open_server(struct listener *l, char *why, size_t why_len)
+{
+	struct http_socket sockets[2 * CONFIG_ADDRESSES_MAX + 1];
+	struct http_options options = {.sockets = sockets,
+		.tls_cert_fd = -1,
+		.tls_key_fd = -1,
+		.threads = WORKERS,
+		.request_deadline_ms = REQUEST_DEADLINE_MS,
+		.keep_alive_ms = KEEP_ALIVE_MS,
+		.connections_per_address = CONNECTIONS_PER_ADDRESS,
+		.handler = route,
+		.log = http_log,
+		.ctx = l};
+	int fd = FD_SOCKETS;
+
+	sockets[options.sockets_len++] = (struct http_socket){.fd = FD_CONTROL, .control = true};
+	for (unsigned i = 0; i < l->boot->sockets; i++)
+		sockets[options.sockets_len++] = (struct http_socket){.fd = fd++};
+	for (unsigned i = 0; i < l->boot->sockets_tls; i++)
+		sockets[options.sockets_len++] = (struct http_socket){.fd = fd++, .tls = true};
+	if (l->boot->sockets_tls > 0) {
+		options.tls_cert_fd = fd++;
+		options.tls_key_fd = fd++;
+	}
+	return http_server_start(&l->server, &options) == HTTP_OK ||
+		sentence(why, why_len, "the HTTP server cannot start",
+			"see the line before; are tls_cert and tls_key PEM files?");
+}
+
+static bool open_all(struct listener *l, char *why, size_t why_len)
+{
+	struct outbound_options outbound = {.sender_fd = FD_SENDER, .gone = failed, .ctx = l};
+	struct inbound_options inbound = {.failed = failed, .ctx = l};
+	struct api_options api = {.public_url = config_get(l->boot->config, CONFIG_PUBLIC_URL)};
+
+	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
+		return false;
+	outbound.tenants = inbound.tenants = api.tenants = l->tenants;
+	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
+		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");
+	inbound.outbound = api.outbound = l->outbound;
+	if (inbound_open(&l->inbound, &inbound) != INBOUND_OK)
+		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
+	l->api = api_new(&api);
+	if (l->api == NULL)
+		return sentence(why, why_len, "the API cannot start", "out of memory");
+	return open_server(l, why, why_len);
+}
+
+/* In the order in which nothing is asked of what is gone already. */
+static void close_all(struct listener *l)
+{
+	http_server_stop(l->server);
+	inbound_close(l->inbound);
+	outbound_close(l->outbound);
+	api_free(l->api);
+	tenants_close(l->tenants);
+	vault_client_free(l->vault);
+	store_close(l->store);
+}
+
+/* Signals go to one descriptor, before any thread exists that could take them. */
+static int signals_take(void)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int listener_run(const struct role_boot *boot)
+{
+	struct listener l = {.boot = boot};
+	int signals = signals_take();
+	struct pollfd wait[2] = {{.fd = signals, .events = POLLIN}, {.events = POLLIN}};
+	char why[512] = "";
+
+	l.failure = eventfd(0, EFD_CLOEXEC);
+	wait[1].fd = l.failure;
+	if (signals < 0 || l.failure < 0 || vault_init() != VAULT_OK || !harden_listener_start()) {
+		role_say_failed("the listener cannot restrict itself (seccomp is needed)");
+		return 1;
+	}
+	json_init();
+	if (!open_all(&l, why, sizeof(why))) {
+		role_say_failed(why);
+		return 1;
+	}
+	if (!harden_listener_sealed()) {
+		role_say_failed("the listener cannot restrict itself (seccomp is needed)");
+		return 1;
+	}
+	atomic_store(&l.open, true);
+	role_say_ready();
+
+	while (poll(wait, 2, -1) < 0)
+		continue;
+	if (wait[1].revents != 0) {
+		/* Store, sender or vault failed: nothing more may be acknowledged, nothing more is worth saving. */
+		log_error("ending: store, sender or vault failed");
+		return 1;
+	}
+	atomic_store(&l.open, false);
+	close_all(&l);
+	return 0;
+}

@@ -1,0 +1,121 @@
+/*
+ * keyhouse: one program, four lives. `serve` is the supervisor; `listener`, `sender`
+ * and `vault` are the roles it starts; every other word is a command.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "gateway/command.h"
+#include "gateway/config.h"
+#include "gateway/harden.h"
+#include "gateway/json.h"
+#include "gateway/listener.h"
+#include "gateway/log.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/role.h"
+#include "gateway/supervisor.h"
+#include "vault/vault.h"
+
+/* A service manager signals every process of the service: the listener must be able to end its requests with
+ * vault and sender still there, so those end when their starter says so. */
+static void signals_leave_to_supervisor(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+}
+
+/* Descriptors of the vault: the key file, then its two clients. */
+static int vault_main(void)
+{
+	struct vault_process *process;
+	enum vault_error err = vault_init();
+	char why[256];
+
+	signals_leave_to_supervisor();
+	if (err == VAULT_OK)
+		err = vault_process_open(&process, ROLE_FIRST_FD);
+	if (err != VAULT_OK) {
+		(void)snprintf(why, sizeof(why), "the vault cannot start: %s", vault_error_text(err));
+		role_say_failed(why);
+		return 1;
+	}
+	if (!harden_vault()) {
+		role_say_failed("the vault cannot restrict itself (seccomp is needed)");
+		return 1;
+	}
+	role_say_ready();
+	err = vault_process_serve(process, ROLE_FIRST_FD + 1, ROLE_FIRST_FD + 2);
+	vault_process_close(process);
+	return err == VAULT_OK ? 0 : 1;
+}
+
+static int sender_main(const struct config *config)
+{
+	struct outbound_sender_options options = {.listener_fd = ROLE_FIRST_FD,
+		.vault_fd = ROLE_FIRST_FD + 1,
+		.meta_api_url = config_get(config, CONFIG_META_API_URL),
+		.meta_api_version = config_get(config, CONFIG_META_API_VERSION)};
+
+	signals_leave_to_supervisor();
+	if (vault_init() != VAULT_OK || !harden_sender()) {
+		role_say_failed("the sender cannot restrict itself (seccomp is needed)");
+		return 1;
+	}
+	json_init();
+	role_say_ready();
+	return outbound_sender_run(&options);
+}
+
+static int role_main(enum role role)
+{
+	static struct config config;
+	struct role_boot boot;
+
+	log_init(role_name(role), LOG_INFO);
+	if (!role_boot_read(&config, &boot)) {
+		(void)fprintf(stderr, "keyhouse: `%s` is started by `keyhouse serve`, not by hand\n", role_name(role));
+		return 2;
+	}
+	(void)prctl(PR_SET_NAME, role_name(role), 0, 0, 0);
+	if (!harden_process()) {
+		role_say_failed("a role cannot give up its privileges");
+		return 1;
+	}
+	switch (role) {
+	case ROLE_LISTENER:
+		return listener_run(&boot);
+	case ROLE_SENDER:
+		return sender_main(&config);
+	case ROLE_VAULT:
+		return vault_main();
+	}
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct config config;
+	char why[512];
+
+	for (int r = 0; r < ROLES && argc == 2; r++)
+		if (strcmp(argv[1], role_name((enum role)r)) == 0)
+			return role_main((enum role)r);
+	log_init("command", LOG_WARN);
+	if (!config_load(&config, &argc, argv, why, sizeof(why))) {
+		(void)fprintf(stderr, "keyhouse: %s\n", why);
+		return 2;
+	}
+	if (argc < 2 || strcmp(argv[1], "serve") != 0)
+		return command_run(&config, argc, argv);
+	if (argc > 2) {
+		(void)fprintf(stderr, "keyhouse: serve takes settings only; see keyhouse --help\n");
+		return 2;
+	}
+	log_init("supervisor", LOG_INFO);
+	return supervisor_run(&config);
+}

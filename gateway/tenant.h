@@ -1,0 +1,85 @@
+/*
+ * Tenants: the keys that the listener may hold for a business, found in the
+ * store, opened by the vault, cached.
+ *
+ * Content and index keys and verifiers stay in a cache of bounded size, wiped when
+ * they leave it. Never a credential: sealing one goes through the vault each time.
+ *
+ * Called by everything in the listener that seals, opens or looks up content.
+ */
+#ifndef KEYHOUSE_TENANT_H
+#define KEYHOUSE_TENANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+#include "vault/vault.h"
+
+struct tenants;
+
+enum tenant_error {
+	TENANT_OK = 0,
+	TENANT_NOT_FOUND, /* no such business, or its keys are destroyed */
+	TENANT_BAD_DATA, /* sealed data does not open: damaged, moved, or another master key */
+	TENANT_VAULT, /* the vault does not answer */
+	TENANT_STORE,
+	TENANT_NO_MEMORY,
+};
+
+/* Borrows store and vault. cache_max businesses are kept, the longest unused go first. */
+enum tenant_error tenants_open(struct tenants **out, struct store *store, struct vault_client *vault,
+	unsigned cache_max) __attribute__((warn_unused_result));
+void tenants_close(struct tenants *t);
+/* Forgets one business (removed, suspended, credentials changed), wiping its keys. */
+void tenants_forget(struct tenants *t, const char *business_id);
+
+struct store *tenants_store(struct tenants *t);
+struct vault_client *tenants_vault(struct tenants *t);
+
+/* Makes the three keys of a new business, wrapped, ready for store_business_add. */
+enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
+	__attribute__((warn_unused_result));
+
+/* Where a record of a business lies: fills every part but the deployment, which it adds. */
+struct tenant_place {
+	const char *business_id;
+	const char *table;
+	const char *record_id;
+	const char *field;
+	uint64_t record_version;
+};
+
+/* Seals content. Owns: caller frees *blob. */
+enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
+	uint8_t **blob, size_t *blob_len) __attribute__((warn_unused_result));
+/* Opens content of any key version. Owns: caller wipes and frees *plain (NUL after *len). */
+enum tenant_error tenant_open(struct tenants *t, const struct tenant_place *where, const uint8_t *blob, size_t blob_len,
+	uint8_t **plain, size_t *len) __attribute__((warn_unused_result));
+/* Blind index of a value; kind as in vault_blind_index. */
+enum tenant_error tenant_index(struct tenants *t, const char *business_id, const char *kind, const void *value,
+	size_t len, uint8_t out[static STORE_INDEX_LEN]) __attribute__((warn_unused_result));
+
+/* Seals a credential through the vault; fills blob, fingerprint and last4 of *out
+ * (its connection_id, field and version must be set). Owns: caller frees *blob, to which out->blob points. */
+enum tenant_error tenant_credential_seal(struct tenants *t, const char *business_id, const struct secret *plain,
+	struct store_credential *out, uint8_t **blob) __attribute__((warn_unused_result));
+
+/* The newest wrapped credential key, for a job that the sender will open. */
+enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, struct vault_wrapped_key *out)
+	__attribute__((warn_unused_result));
+
+/* One way in for webhooks of a business: a connection and what checks its signatures. */
+struct tenant_verifier {
+	char connection_id[STORE_ID_LEN + 1];
+	struct vault_verifier verifier;
+};
+#define TENANT_VERIFIERS_MAX 32u
+
+/* The verifiers (current and previous secrets) of every connection of the business that is not
+ * suspended. Returns TENANT_NOT_FOUND also for a suspended business. */
+enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
+	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len) __attribute__((warn_unused_result));
+
+#endif
