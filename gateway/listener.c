@@ -31,6 +31,7 @@
 #define TENANTS_CACHED 20000u
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
+#define PRUNE_EVERY_MS 3600000
 #define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
 
 /* Order of the descriptors that the supervisor gives: ROLE_FIRST_FD onwards. */
@@ -277,6 +278,16 @@ static void close_all(struct listener *l)
 	store_close(l->store);
 }
 
+/* What is kept longer than the settings say goes, an hour after the start and each hour then. */
+static void prune(struct listener *l)
+{
+	enum store_error err =
+		store_prune(l->store, store_now_ms(), config_number(l->boot->config, CONFIG_RETENTION_DAYS));
+
+	if (err != STORE_OK)
+		log_warn("pruning stopped: %s", store_error_text(err));
+}
+
 /* Signals go to one descriptor, before any thread exists that could take them. */
 static int signals_take(void)
 {
@@ -317,8 +328,8 @@ int listener_run(const struct role_boot *boot)
 	atomic_store(&l.open, true);
 	role_say_ready();
 
-	while (poll(wait, 2, -1) < 0)
-		continue;
+	while (poll(wait, 2, PRUNE_EVERY_MS) <= 0)
+		prune(&l);
 	if (wait[1].revents != 0) {
 		/* Store, sender or vault failed: nothing more may be acknowledged, nothing more is worth saving. */
 		log_error("ending: store, sender or vault failed");

@@ -90,15 +90,18 @@ static void accepted(const char *flag)
 
 static void rules(void **state)
 {
-	static const char *const bad[][2] = {{"--listen=", "listen"}, {"--listen=8080", "listen"}, {"--listen=1.2.3.4:0", "listen"},
-		{"--listen=1.2.3.4:65536", "listen"}, {"--listen=::1:80", "listen"}, {"--listen=localhost:80", "listen"},
-		{"--public-url=ftp://x", "public_url"}, {"--public-url=https://x/", "public_url"},
-		{"--public-url=https://u@x", "public_url"}, {"--meta-api-url=http://graph.facebook.com", "meta_api_url"},
-		{"--meta-api-url=http://127.0.0.1.evil.example", "meta_api_url"}, {"--meta-api-url=http://localhost.evil.example", "meta_api_url"},
+	static const char *const bad[][2] = {{"--listen=", "listen"}, {"--listen=8080", "listen"},
+		{"--listen=1.2.3.4:0", "listen"}, {"--listen=1.2.3.4:65536", "listen"}, {"--listen=::1:80", "listen"},
+		{"--listen=localhost:80", "listen"}, {"--public-url=ftp://x", "public_url"},
+		{"--public-url=https://x/", "public_url"}, {"--public-url=https://u@x", "public_url"},
+		{"--meta-api-url=http://graph.facebook.com", "meta_api_url"},
+		{"--meta-api-url=http://127.0.0.1.evil.example", "meta_api_url"},
+		{"--meta-api-url=http://localhost.evil.example", "meta_api_url"},
 		{"--meta-api-version=26", "meta_api_version"}, {"--meta-api-version=v26", "meta_api_version"},
 		{"--meta-api-version=v26.0/..", "meta_api_version"}, {"--retention-days=0", "retention_days"},
 		{"--retention-days=9999", "retention_days"}, {"--retention-days=-1", "retention_days"},
-		{"--listen-tls=127.0.0.1:8443", "tls_cert"}, {"--config=/nonexistent/file", "/nonexistent/file"}, {"--data-dir=", "data_dir"}};
+		{"--listen-tls=127.0.0.1:8443", "tls_cert"}, {"--config=/nonexistent/file", "/nonexistent/file"},
+		{"--data-dir=", "data_dir"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -126,8 +129,9 @@ static void addresses(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(flag_beats_environment_beats_file),
-		cmocka_unit_test(rules), cmocka_unit_test(addresses)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
+		cmocka_unit_test(flag_beats_environment_beats_file), cmocka_unit_test(rules),
+		cmocka_unit_test(addresses)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

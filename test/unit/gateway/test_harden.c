@@ -224,8 +224,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(without_filters_all_works),
 		cmocka_unit_test(listener_before_it_is_sealed), cmocka_unit_test(listener_sealed),
-		cmocka_unit_test(sender_connects_but_never_accepts), cmocka_unit_test(vault_has_neither_files_nor_sockets),
-		cmocka_unit_test(every_thread_is_held)};
+		cmocka_unit_test(sender_connects_but_never_accepts),
+		cmocka_unit_test(vault_has_neither_files_nor_sockets), cmocka_unit_test(every_thread_is_held)};
 
 	return cmocka_run_group_tests(tests, group_open, NULL);
 }

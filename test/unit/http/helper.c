@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MUST(condition)                                                              \
-	do {                                                                         \
-		if (!(condition)) {                                                  \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                     \
-		}                                                                    \
+#define MUST(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;

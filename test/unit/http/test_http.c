@@ -83,10 +83,11 @@ static void keeps_the_connection_and_answers_in_order(void **state)
 		size_t used = strlen(text);
 
 		snprintf(text + used, sizeof(text) - used,
-			i % 3 == 0 ? "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbod%d"
-			: i % 3 == 1 ? "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-				       "3\r\nbod\r\n1\r\n%d\r\n0\r\n\r\n"
-				     : "GET /info HTTP/1.1\r\nHost: h\r\nX-One: bod%d\r\n\r\n", i);
+			i % 3 == 0	     ? "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbod%d"
+				: i % 3 == 1 ? "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+					       "3\r\nbod\r\n1\r\n%d\r\n0\r\n\r\n"
+					     : "GET /info HTTP/1.1\r\nHost: h\r\nX-One: bod%d\r\n\r\n",
+			i);
 	}
 	helper_send_text(fd, text);
 	for (int i = 0; i < 9; i++) {
@@ -109,9 +110,10 @@ static void unread_bodies_do_not_leak_into_the_next_request(void **state)
 	int fd = helper_connect(server.port);
 
 	(void)state;
-	helper_send_text(fd, "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 36\r\n\r\n"
-			     "GET /info HTTP/1.1\r\nX-One: smuggled\r\n"
-			     "GET /info HTTP/1.1\r\nHost: h\r\n\r\n");
+	helper_send_text(fd,
+		"POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 36\r\n\r\n"
+		"GET /info HTTP/1.1\r\nX-One: smuggled\r\n"
+		"GET /info HTTP/1.1\r\nHost: h\r\n\r\n");
 	helper_receive(fd, &answer);
 	expect_body("unread");
 	helper_receive(fd, &answer);
@@ -119,7 +121,8 @@ static void unread_bodies_do_not_leak_into_the_next_request(void **state)
 		assert_null(strstr(answer.body, "smuggled"));
 	close(fd);
 	fd = helper_connect(server.port);
-	helper_send_text(fd, "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\nGET /info HTTP/1.1\r\n\r\n");
+	helper_send_text(
+		fd, "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\nGET /info HTTP/1.1\r\n\r\n");
 	helper_receive(fd, &answer);
 	expect_body("unread");
 	assert_non_null(strstr(answer.head, "\r\nConnection: close\r\n"));
@@ -194,11 +197,15 @@ static void refuses_large_bodies_without_reading(void **state)
 	helper_ask(server.port, "POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", &answer);
 	assert_int_equal(answer.status, 413);
 	assert_in_range(helper_now_ms() - began, 0, 500);
-	helper_ask(server.port, "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-				"100\r\n01234567890", &answer);
+	helper_ask(server.port,
+		"POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"100\r\n01234567890",
+		&answer);
 	assert_int_equal(answer.status, 413);
-	helper_ask(server.port, "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-				"a\r\n0123456789\r\n0\r\n\r\n", &answer);
+	helper_ask(server.port,
+		"POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"a\r\n0123456789\r\n0\r\n\r\n",
+		&answer);
 	assert_int_equal(answer.status, 200);
 	expect_body("0123456789");
 	/* A client that sends it all first still gets the answer, not a reset. */

@@ -13,10 +13,20 @@ static void finds_and_decodes(void **state)
 	static const struct {
 		const char *query, *name, *value;
 	} rows[] = {
-		{"a=1&b=%20x", "b", " x"}, {"a=1&b=2&b=3", "b", "2"}, {"hub.mode=subscribe", "hub.mode", "subscribe"},
-		{"hub%2Emode=s", "hub.mode", "s"}, {"a", "a", ""}, {"a=", "a", ""}, {"&&a=b", "a", "b"},
-		{"a=b=c", "a", "b=c"}, {"a=1+2", "a", "1 2"}, {"a=%2B", "a", "+"}, {"a=%25%32%30", "a", "%20"},
-		{"%zz=1&a=2", "a", "2"}, {"ab=1&a=2", "a", "2"}, {"a=1234567", "a", "1234567"},
+		{"a=1&b=%20x", "b", " x"},
+		{"a=1&b=2&b=3", "b", "2"},
+		{"hub.mode=subscribe", "hub.mode", "subscribe"},
+		{"hub%2Emode=s", "hub.mode", "s"},
+		{"a", "a", ""},
+		{"a=", "a", ""},
+		{"&&a=b", "a", "b"},
+		{"a=b=c", "a", "b=c"},
+		{"a=1+2", "a", "1 2"},
+		{"a=%2B", "a", "+"},
+		{"a=%25%32%30", "a", "%20"},
+		{"%zz=1&a=2", "a", "2"},
+		{"ab=1&a=2", "a", "2"},
+		{"a=1234567", "a", "1234567"},
 	};
 	char buf[8];
 

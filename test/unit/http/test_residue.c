@@ -142,7 +142,9 @@ static void nothing_is_left(void **state)
 		int status;
 	} rows[] = {
 		{"a body", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 24\r\n\r\n@", 200},
-		{"a chunked body", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n18\r\n@\r\n0\r\n\r\n", 200},
+		{"a chunked body",
+			"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n18\r\n@\r\n0\r\n\r\n",
+			200},
 		{"an unread body", "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 24\r\n\r\n@", 200},
 		{"a body too large", "POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 24\r\n\r\n@", 413},
 		{"a body with an end missing", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n@", 408},
@@ -151,9 +153,12 @@ static void nothing_is_left(void **state)
 		{"a path", "GET /info/long/enough/to/outlive/free/@ HTTP/1.1\r\nHost: h\r\n\r\n", 200},
 		{"a refused head", "GET /info HTTP/1.1\r\nHost: h\r\n X-One: @\r\n\r\n", 400},
 		{"a head with its end missing", "GET /info HTTP/1.1\r\nHost: h\r\nX-One: @", 408},
-		{"a body behind a long head", "POST /unread HTTP/1.1\r\nHost: h\r\nX-A: " PADDING PADDING PADDING
-			"\r\nContent-Length: 24\r\n\r\n@", 200},
-		{"a pipelined request", "GET /info HTTP/1.1\r\nHost: h\r\n\r\nGET /info/@ HTTP/1.1\r\nHost: h\r\n\r\n", 200},
+		{"a body behind a long head",
+			"POST /unread HTTP/1.1\r\nHost: h\r\nX-A: " PADDING PADDING PADDING
+			"\r\nContent-Length: 24\r\n\r\n@",
+			200},
+		{"a pipelined request", "GET /info HTTP/1.1\r\nHost: h\r\n\r\nGET /info/@ HTTP/1.1\r\nHost: h\r\n\r\n",
+			200},
 	};
 
 	(void)state;
@@ -164,7 +169,8 @@ static void nothing_is_left(void **state)
 
 			if (rows[i].status == 408 && kind == 1)
 				continue;
-			assert_int_equal(order(kind ? server.tls_port : server.port, tls, rows[i].format), rows[i].status);
+			assert_int_equal(
+				order(kind ? server.tls_port : server.port, tls, rows[i].format), rows[i].status);
 			helper_sleep_ms(20);
 			found = residue();
 			if (found > 0)

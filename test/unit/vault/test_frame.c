@@ -287,8 +287,7 @@ static void test_large_message(void **state)
 	memset(body, 0x55, 900000);
 	frame_put_bytes(&out, body, 900000);
 	for (int blocking = 0; blocking < 2; blocking++) {
-		assert_int_equal(
-			socketpair(AF_UNIX, SOCK_STREAM | (blocking ? 0 : SOCK_NONBLOCK), 0, fd), 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | (blocking ? 0 : SOCK_NONBLOCK), 0, fd), 0);
 		assert_int_equal(pthread_create(&thread, NULL, receive_one, &fd[1]), 0);
 		assert_int_equal(frame_send(fd[0], &out), FRAME_OK);
 		assert_int_equal(pthread_join(thread, &result), 0);

@@ -78,8 +78,7 @@ static void test_content(void **state)
 
 static void test_credential(void **state)
 {
-	const struct vault_context where = {
-		"dep-golden", "shop-golden", "credentials", "conn-golden", "app_secret", 3};
+	const struct vault_context where = {"dep-golden", "shop-golden", "credentials", "conn-golden", "app_secret", 3};
 	const struct vault_wrapped_key key = wrapped("credential-key");
 	char key_file[2048], text[2048], print[VAULT_FINGERPRINT_LEN + 1];
 	uint8_t blob[512], again[512], signature[VAULT_SIGNATURE_LEN];

@@ -83,7 +83,7 @@ static void search(int fd)
 
 	vault_random(raw, sizeof(raw));
 	for (size_t i = 0; i < SECRET_LEN; i++)
-		secret[i] = (uint8_t)"0123456789abcdef"[raw[i / 2] >> (i % 2 * 4) & 15];
+		secret[i] = (uint8_t) "0123456789abcdef"[raw[i / 2] >> (i % 2 * 4) & 15];
 	if (!write_all(fd, secret, sizeof(secret)))
 		_exit(1);
 	while (search_dump(fd, secret, found)) {

@@ -46,8 +46,8 @@ static void fixture_open(struct fixture *f, const char *key_file)
 	assert_int_equal(seal_text(f->house.listener, f, &f->where, SECRET, f->blob, f->print), VAULT_OK);
 }
 
-static enum vault_error open_it(const struct fixture *f, struct vault_client *c, const struct vault_context *where,
-	struct secret **out)
+static enum vault_error open_it(
+	const struct fixture *f, struct vault_client *c, const struct vault_context *where, struct secret **out)
 {
 	return vault_credential_open(c, "job-1", &f->credential, where, f->blob, sizeof(f->blob), out);
 }
@@ -145,8 +145,8 @@ static void test_denied_by_role(void **state)
 	assert_int_equal(key.version, 77);
 	assert_int_equal(vault_content_keys_get(f.house.sender, DEPLOYMENT, BUSINESS, &f.content, &f.index, &keys),
 		VAULT_DENIED);
-	assert_int_equal(vault_verifier_get(f.house.sender, &f.credential, &f.where, f.blob, sizeof(f.blob), &v),
-		VAULT_DENIED);
+	assert_int_equal(
+		vault_verifier_get(f.house.sender, &f.credential, &f.where, f.blob, sizeof(f.blob), &v), VAULT_DENIED);
 	assert_int_equal(vault_status(f.house.listener, id), VAULT_OK); /* and it goes on */
 	assert_int_equal(vault_process_denied(f.house.process, VAULT_ROLE_LISTENER), 1);
 	assert_int_equal(vault_process_denied(f.house.process, VAULT_ROLE_SENDER), 3);
@@ -183,8 +183,8 @@ static void test_bad_requests(void **state)
 		VAULT_BAD_REQUEST);
 	assert_int_equal(new_key(f.house.listener, (enum vault_purpose)4, &f.index), VAULT_BAD_REQUEST);
 	assert_int_equal(new_key(f.house.listener, (enum vault_purpose)0, &f.index), VAULT_BAD_REQUEST);
-	assert_int_equal(vault_tenant_key_new(f.house.listener, "", BUSINESS, VAULT_INDEX, 1, &f.index),
-		VAULT_BAD_REQUEST);
+	assert_int_equal(
+		vault_tenant_key_new(f.house.listener, "", BUSINESS, VAULT_INDEX, 1, &f.index), VAULT_BAD_REQUEST);
 
 	/* One purpose's key is not another's: the credential key never comes out as a content key. */
 	assert_int_equal(vault_content_keys_get(f.house.listener, DEPLOYMENT, BUSINESS, &f.credential, &f.index, &keys),
@@ -273,8 +273,7 @@ static enum vault_error send_garbage(const void *data, size_t len, bool as_sende
 	char id[VAULT_KEY_ID_LEN + 1];
 
 	house_open(&h, NULL);
-	assert_int_equal(
-		send(as_sender ? h.raw_sender : h.raw_listener, data, len, MSG_NOSIGNAL), (ssize_t)len);
+	assert_int_equal(send(as_sender ? h.raw_sender : h.raw_listener, data, len, MSG_NOSIGNAL), (ssize_t)len);
 	pthread_join(h.thread, NULL);
 	assert_int_equal(vault_status(h.listener, id), VAULT_GONE);
 	assert_int_equal(vault_status(h.sender, id), VAULT_GONE);
@@ -378,10 +377,10 @@ static void *ask_as_listener(void *arg)
 	for (int i = 0; i < 300; i++) {
 		const struct fixture *f = a->f;
 
-		a->errors += vault_content_keys_get(
-			f->house.listener, DEPLOYMENT, BUSINESS, &f->content, &f->index, &keys) != VAULT_OK;
-		a->errors += vault_verifier_get(
-			f->house.listener, &f->credential, &f->where, f->blob, sizeof(f->blob), &v) != VAULT_OK;
+		a->errors += vault_content_keys_get(f->house.listener, DEPLOYMENT, BUSINESS, &f->content, &f->index,
+				     &keys) != VAULT_OK;
+		a->errors += vault_verifier_get(f->house.listener, &f->credential, &f->where, f->blob, sizeof(f->blob),
+				     &v) != VAULT_OK;
 	}
 	return NULL;
 }

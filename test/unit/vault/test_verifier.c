@@ -117,10 +117,10 @@ static void test_wycheproof(void **state)
 		print_message("skipped: no samples\n");
 		return;
 	}
-	cJSON_ArrayForEach(group, cJSON_GetObjectItemCaseSensitive(json, "testGroups")) {
+	cJSON_ArrayForEach (group, cJSON_GetObjectItemCaseSensitive(json, "testGroups")) {
 		const cJSON *bits = cJSON_GetObjectItemCaseSensitive(group, "tagSize");
 
-		cJSON_ArrayForEach(test, cJSON_GetObjectItemCaseSensitive(group, "tests")) {
+		cJSON_ArrayForEach (test, cJSON_GetObjectItemCaseSensitive(group, "tests")) {
 			check_vector(test, (size_t)bits->valueint / 8);
 			seen++;
 		}

@@ -1,0 +1,201 @@
+# Keyhouse. `make` builds build/keyhouse; `make test` installs what is missing, builds and proves it.
+#
+#   make            make test        make check        make install PREFIX=/usr/local DESTDIR=
+#   make V=1        make deps        make fuzz         make clean
+#   make SAN=address,undefined B=build/asan            a build with sanitizers, in a directory of its own
+
+B ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+SAN ?=
+PYTHON ?= /usr/bin/python3
+
+PACKAGES = gcc libc6-dev make dpkg-dev xz-utils libsqlite3-dev libsodium-dev libcurl4-openssl-dev libcjson-dev libssl-dev \
+	libseccomp-dev
+TEST_PACKAGES = git libcmocka-dev python3-pytest clang clang-format libclang-rt-14-dev openssl curl
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wswitch-enum
+ifdef CI
+WARN += -Werror
+endif
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+OPTIMIZE = -O2 -g
+ifneq ($(SAN),)
+HARDEN = -fPIE -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined
+OPTIMIZE = -O1 -g
+else
+HARDEN += -D_FORTIFY_SOURCE=2
+endif
+CFLAGS ?= $(OPTIMIZE)
+BASE = -std=c17 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(HARDEN) $(CFLAGS)
+LINK = $(CC) $(HARDEN) $(CFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now
+LIBS = -lcurl -lssl -lcrypto -lsqlite3 -lsodium -lcjson -lseccomp -lpthread -ldl
+
+ifeq ($(V),1)
+Q =
+say =
+else
+Q = @
+say = @printf '  %-5s %s\n' $(1) $(2);
+endif
+
+# ---------------------------------------------------------------- sources: a folder, a module
+folder = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
+VAULT = $(call folder,vault)
+STORE = $(call folder,store) $(B)/store/migrations.o
+HTTP = $(call folder,gateway/http)
+REPLY = $(call folder,gateway/reply)
+OUTBOUND = $(call folder,gateway/outbound)
+INBOUND = $(call folder,gateway/inbound)
+CONNECT = $(call folder,gateway/connect)
+API = $(call folder,gateway/api) $(B)/gateway/api/openapi.o
+ROOT = $(filter-out $(B)/gateway/main.o,$(call folder,gateway))
+ALL = $(ROOT) $(API) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
+
+DEPS = build/.deps
+
+all: $(B)/keyhouse
+
+$(B)/keyhouse: $(B)/gateway/main.o $(ALL)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/%.o: %.c | $(DEPS)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(BASE) $(WARN) -c -o $@ $<
+
+# what is made from files that are not C
+$(B)/%.o: $(B)/%.c
+	$(call say,CC,$<)$(CC) $(BASE) $(WARN) -c -o $@ $<
+
+$(B)/store/migrations.c: store/embed.sh $(wildcard migrations/*.sql)
+	@mkdir -p $(@D)
+	$(call say,EMBED,migrations)sh store/embed.sh $@ $(sort $(wildcard migrations/*.sql))
+
+$(B)/gateway/api/openapi.c: gateway/api/embed.sh gateway/api/openapi.yaml
+	@mkdir -p $(@D)
+	$(call say,EMBED,gateway/api/openapi.yaml)sh gateway/api/embed.sh $@ gateway/api/openapi.yaml
+
+# ---------------------------------------------------------------- CivetWeb, from Debian's pinned source
+CIVETWEB = $(B)/civetweb/civetweb.c
+CIVETWEB_TAR = build/civetweb_1.15+dfsg.orig.tar.xz
+CIVETWEB_FLAGS = -isystem $(B)/civetweb -DNO_SSL_DL -DOPENSSL_API_3_0 -DUSE_STACK_SIZE=524288 -DUSE_IPV6 -DUSE_X_DOM_SOCKET \
+	-DNO_FILES -DNO_CGI -DNO_CACHING
+
+$(CIVETWEB_TAR): | $(DEPS)
+	@mkdir -p build
+	$(call say,FETCH,$@)sh gateway/http/fetch-civetweb.sh build
+
+$(CIVETWEB): $(CIVETWEB_TAR) gateway/http/mend-civetweb.sh
+	@mkdir -p $(B)/civetweb-src
+	$(call say,MEND,$@)tar -xJf $< -C $(B)/civetweb-src --strip-components=1 && \
+		sh gateway/http/mend-civetweb.sh $(B)/civetweb-src $(B)/civetweb
+
+$(HTTP): BASE += $(CIVETWEB_FLAGS)
+$(HTTP): | $(CIVETWEB)
+$(B)/gateway/http/engine.o: $(CIVETWEB)
+
+# ---------------------------------------------------------------- unit tests: a folder links its module
+JSON = $(B)/gateway/json.o
+LOG = $(B)/gateway/log.o
+I = $(B)/gateway/inbound
+MESSAGE = $(I)/message.o $(I)/scene.o $(I)/seen.o $(JSON) $(B)/vault/secret.o
+WITH_vault = $(VAULT)
+WITH_store = $(STORE)
+WITH_http = $(HTTP)
+WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
+WITH_reply = $(REPLY) $(JSON) $(VAULT)
+WITH_gateway = $(ALL)
+WITH_inbound/test_signature = $(I)/signature.o
+WITH_inbound/test_binding = $(I)/binding.o
+WITH_inbound/test_message = $(MESSAGE)
+WITH_inbound/test_split = $(MESSAGE) $(I)/split.o
+WITH_inbound/test_webhook = $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
+WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer prepare binding split)
+# helpers beside the tests: all of a folder's, unless a test names its own
+HELP_http/test_mends = none
+HELP_inbound/test_signature = none
+HELP_inbound/test_binding = none
+HELP_inbound/test_message = none
+HELP_inbound/test_split = none
+HELP_inbound/test_webhook = fake_http
+HELP_inbound/test_intake = fake_house
+FLAGS_vault/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc
+
+UNIT = $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/*/test_*.c)))
+ONLY ?= %
+helpers = $(if $(HELP_$(1)),$(filter-out none,$(HELP_$(1))),$(filter-out test_%,$(basename $(notdir $(wildcard test/unit/$(patsubst %/,%,$(dir $(1)))/*.c)))))
+define unit_rule
+$(B)/test/unit/$(1): $(B)/test/unit/$(1).o $(patsubst %,$(B)/test/unit/$(dir $(1))%.o,$(call helpers,$(1))) \
+		$(or $(WITH_$(1)),$(WITH_$(patsubst %/,%,$(dir $(1)))))
+	$$(call say,LINK,$$@)$$(LINK) $(FLAGS_$(1)) -o $$@ $$^ -lcmocka $$(LIBS)
+endef
+$(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
+$(B)/test/unit/http/%.o: BASE += $(CIVETWEB_FLAGS)
+$(B)/test/unit/http/test_mends.o: $(CIVETWEB)
+
+unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
+	$(Q)for t in $^; do \
+		KH_TEST_DATA=test/data ASAN_OPTIONS=$$ASAN_OPTIONS:detect_leaks=1 $$t >$$t.log 2>&1 || { cat $$t.log; echo "FAILED $$t"; exit 1; }; \
+		grep -ah 'skipped:' $$t.log; grep -a 'PASSED' $$t.log | sed "s|^|  $$t |"; done
+
+# ---------------------------------------------------------------- checks and tests
+check: | $(DEPS)
+	$(Q)$(PYTHON) test/check/check.py
+
+format:
+	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+TSAN = vault/% store/% http/test_http http/test_refusals inbound/test_intake outbound/%
+# gcc and clang without warnings; units plain, with address and undefined-behaviour sanitizers, and with the thread
+# sanitizer where threads meet; then the real program, plain and sanitized.
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory check
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 unit
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 SAN=address,undefined B=build/asan all unit
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
+	$(Q)$(MAKE) --no-print-directory e2e-sanitized
+	$(Q)$(MAKE) --no-print-directory e2e
+
+PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
+e2e: $(B)/keyhouse
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) test/e2e
+
+# The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
+# checker needs ptrace, which the roles' filters rightly kill.
+e2e-sanitized:
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
+	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) test/e2e/test_way.py test/e2e/test_refusals.py
+
+# ---------------------------------------------------------------- what the machine needs
+# Debian packages: installed as root or through sudo, else the one command to run is said.
+define install_packages
+	$(Q)missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+		root=; [ "$$(id -u)" = 0 ] || root='sudo -n'; \
+		echo "  installing$$missing"; \
+		$$root env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends "$$@" >/dev/null' sh $$missing || \
+		{ echo "These packages are missing; run: sudo apt-get install$$missing" >&2; exit 1; }; \
+	fi
+endef
+
+build/.deps:
+	@mkdir -p build
+	$(call install_packages,$(PACKAGES))
+	@touch $@
+
+deps: build/.deps
+deps-test: deps
+	$(call install_packages,$(TEST_PACKAGES))
+
+install: $(B)/keyhouse
+	install -D -m 755 $(B)/keyhouse $(DESTDIR)$(PREFIX)/bin/keyhouse
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: all unit check format test e2e e2e-sanitized deps deps-test install clean
+.SECONDARY:
+.DELETE_ON_ERROR:

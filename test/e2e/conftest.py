@@ -1,0 +1,251 @@
+"""What every end-to-end test stands on: the real program in a directory of its own."""
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from provider import Provider
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("KEYHOUSE", ROOT / "build" / "keyhouse")).resolve()
+SAMPLES = pathlib.Path(os.environ.get("KH_SAMPLES", ROOT.parent / "shared"))
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def sign(secret: str, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def wait_for(what, timeout=10.0, every=0.02):
+    """The first true answer of what(), or the last one when time is up."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = what()
+        if answer or time.monotonic() > end:
+            return answer
+        time.sleep(every)
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {k.lower(): v for k, v in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Gateway:
+    """keyhouse serve, and the commands, on one data directory."""
+
+    def __init__(self, directory, provider_url, **settings):
+        self.dir = pathlib.Path(directory)
+        self.data = self.dir / "data"
+        self.port = free_port()
+        self.settings = {"data_dir": self.data, "listen": f"127.0.0.1:{self.port}", "meta_api_url": provider_url, **settings}
+        self.process = None
+        self.log_path = self.dir / "log"
+        self._token = None
+
+    def arguments(self):
+        return [f"--{k.replace('_', '-')}={v}" for k, v in self.settings.items()]
+
+    def start(self, wait=True):
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([BINARY, "serve", *self.arguments()], stderr=self.log, stdout=self.log,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
+        if wait:
+            assert self.ready(), "did not become ready:\n" + self.log_text()[-3000:]
+        return self
+
+    def ready(self, timeout=20.0):
+        def probe():
+            if self.process.poll() is not None:
+                return "dead"
+            try:
+                return self.get("/readyz").status == 200
+            except OSError:
+                return False
+        return wait_for(probe, timeout) is True
+
+    def stop(self, timeout=15):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return self.process.returncode if self.process else None
+
+    def kill(self):
+        """The whole group, as a power cut would, but for what the kernel had."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def role_pid(self, role):
+        for p in pathlib.Path("/proc").iterdir():
+            if not p.name.isdigit():
+                continue
+            try:
+                if (p / "cmdline").read_bytes() == b"keyhouse\0" + role.encode() + b"\0" and \
+                        int((p / "stat").read_text().rsplit(")", 1)[1].split()[1]) == self.process.pid:
+                    return int(p.name)
+            except OSError:
+                continue
+        return None
+
+    # ------------------------------------------------ commands
+    def run(self, *words, stdin="", check=True):
+        done = subprocess.run([BINARY, *words, *self.arguments()], input=stdin, capture_output=True, text=True, timeout=60)
+        if check:
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done
+
+    @property
+    def token(self):
+        if self._token is None:
+            self._token = self.run("token", "new", "--name", "tests").stdout.strip()
+        return self._token
+
+    # ------------------------------------------------ requests
+    def request(self, method, path, body=None, headers=None, timeout=30):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None):
+        return self.request("GET", path, headers=headers)
+
+    def api(self, method, path, body=None, content_type="application/json", token=None):
+        headers = {"Authorization": "Bearer " + (token or self.token)}
+        if body is not None:
+            headers["Content-Type"] = content_type
+            if not isinstance(body, (bytes, str)):
+                body = json.dumps(body)
+            if isinstance(body, str):
+                body = body.encode()
+        return self.request(method, path, body, headers)
+
+    def webhook(self, business, body, secret=None, signature=None, headers=None):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        headers = dict(headers or {}, **{"Content-Type": "application/json"})
+        if signature is None and secret is not None:
+            signature = sign(secret, body)
+        if signature is not None:
+            headers["X-Hub-Signature-256"] = signature
+        return self.request("POST", f"/webhooks/{business}", body, headers)
+
+
+class Shop:
+    """A business with a Meta connection, as its platform would make it."""
+
+    def __init__(self, gateway, provider, name, number, responder="catalogue", verify=False, waba="102290129340398"):
+        self.gateway, self.number, self.waba, self.name = gateway, number, waba, name
+        self.app_id = "9" + number
+        self.app_secret = hashlib.md5(b"app secret of " + name.encode() + os.urandom(8)).hexdigest()
+        self.token = "EAAG" + hashlib.sha256(b"token of " + name.encode() + os.urandom(8)).hexdigest() + "ZD"
+        provider.add_token(self.token, [number], self.app_id, self.app_secret, waba_ids=[waba])
+        self.id = gateway.api("POST", "/v1/businesses", {"name": name}).json["id"]
+        answer = self.connect(verify=verify)
+        assert answer.status == 201, answer.body
+        self.connection = answer.json["id"]
+        if responder != "none":
+            assert gateway.api("PUT", f"/v1/businesses/{self.id}/responder", {"kind": responder}).status == 200
+
+    def connect(self, **more):
+        return self.gateway.api("POST", f"/v1/businesses/{self.id}/connections", {
+            "provider": "meta", "app_id": self.app_id, "app_secret": self.app_secret, "access_token": self.token,
+            "waba_id": self.waba, "phone_number_id": self.number, **more})
+
+    def products(self, csv):
+        answer = self.gateway.api("POST", f"/v1/businesses/{self.id}/products", csv, "text/csv")
+        assert answer.status in (200, 201), answer.body
+
+    def envelope(self, value, field="messages", number=None, waba=None):
+        metadata = {"display_phone_number": "15550783881", "phone_number_id": number or self.number}
+        return {"object": "whatsapp_business_account", "entry": [{"id": waba or self.waba, "changes": [
+            {"field": field, "value": {"messaging_product": "whatsapp", "metadata": metadata, **value}}]}]}
+
+    def question(self, text, wamid, customer="16505551234", when=None, **more):
+        return self.envelope({
+            "contacts": [{"profile": {"name": "Ada"}, "wa_id": customer}],
+            "messages": [{"from": customer, "id": wamid, "timestamp": str(int(when or time.time())), "type": "text",
+                          "text": {"body": text}}]}, **more)
+
+    def status(self, wamid, status, opaque=None, customer="16505551234", **more):
+        one = {"id": wamid, "status": status, "timestamp": str(int(time.time())), "recipient_id": customer, **more}
+        if opaque:
+            one["biz_opaque_callback_data"] = opaque
+        return self.envelope({"statuses": [one]})
+
+    def send(self, body):
+        return self.gateway.webhook(self.id, body, self.app_secret)
+
+    def messages(self, **query):
+        words = "&".join(f"{k}={v}" for k, v in query.items())
+        return self.gateway.api("GET", f"/v1/businesses/{self.id}/messages?{words}").json["data"]
+
+    def events(self):
+        return self.gateway.api("GET", f"/v1/businesses/{self.id}/events?limit=200").json["data"]
+
+
+PAUL = """name,price,currency,stock
+iPhone 13 Pro (128GB),450000,NGN,5
+AirPods Pro 2,180000,NGN,0
+Samsung Galaxy S22,380000,NGN,3
+"""
+
+
+@pytest.fixture
+def directory():
+    # A short path: socket paths are.
+    with tempfile.TemporaryDirectory(prefix="kh-") as d:
+        yield d
+
+
+@pytest.fixture
+def provider():
+    with Provider() as p:
+        yield p
+
+
+@pytest.fixture
+def gateway(directory, provider):
+    g = Gateway(directory, provider.url)
+    g.start()
+    yield g
+    g.stop()
+
+
+@pytest.fixture
+def shop(gateway, provider):
+    s = Shop(gateway, provider, "Paul's Electronics", "106540352242922")
+    s.products(PAUL)
+    return s

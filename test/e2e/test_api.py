@@ -1,0 +1,163 @@
+"""Goal of this test: the platform API and the commands as a newcomer uses them, over the wire and off line, and
+that nobody learns anything of another business or of a secret."""
+import json
+
+import pytest
+
+from conftest import PAUL, Gateway, Shop, wait_for
+
+
+def test_from_nothing_by_commands(directory, provider):
+    """init, business, connection, product and token without a running service; then serve finds it all."""
+    g = Gateway(directory, provider.url)
+    assert "no database yet" in g.run("business", "list", check=False).stderr
+    assert "ready" in g.run("init").stdout
+    g.run("business", "add", "pauls-electronics", "--name", "Paul's Electronics")
+    added = g.run("connection", "add", "pauls-electronics", "--app-id", "123", "--waba-id", "456", "--phone-number-id", "789",
+                  "--no-verify", stdin="0123456789abcdef0123456789abcdef\nEAAGthetokenofpaulwhichislongenough\n")
+    assert "webhook_url" in added.stdout and "verify_token" in added.stdout
+    assert "EAAGtheto" not in added.stdout + added.stderr and "0123456789abcdef" not in added.stdout + added.stderr
+    (g.dir / "p.csv").write_text(PAUL)
+    assert "3 added" in g.run("product", "import", "pauls-electronics", str(g.dir / "p.csv")).stdout
+    assert "3 changed" in g.run("product", "import", "pauls-electronics", "-", stdin=PAUL).stdout
+    token = g.run("token", "new", "--name", "platform").stdout
+    assert token.endswith("\n") and token.count("\n") == 1
+    g.start()
+    assert "in use" in g.run("init").stdout
+    one = g.api("GET", "/v1/businesses/pauls-electronics", token=token.strip())
+    assert one.json["name"] == "Paul's Electronics" and one.json["webhook_url"].endswith("/webhooks/pauls-electronics")
+    assert "iPhone 13 Pro (128GB)" in g.run("product", "list", "pauls-electronics").stdout
+    assert json.loads(g.run("connection", "list", "pauls-electronics", "--json").stdout)[0]["status"] == "pending"
+    g.stop()
+
+
+def test_tokens(gateway):
+    token = gateway.run("token", "new", "--name", "second").stdout.strip()
+    assert gateway.api("GET", "/v1/businesses", token=token).status == 200
+    row = next(t for t in json.loads(gateway.run("token", "list", "--json").stdout) if t["name"] == "second")
+    assert token not in json.dumps(row) and row["last4"] == token[-4:]
+    gateway.run("token", "revoke", row["id"])
+    assert gateway.api("GET", "/v1/businesses", token=token).status == 401
+    for bad in ("", "x", token + "x"):
+        assert gateway.get("/v1/businesses", {"Authorization": "Bearer " + bad}).status == 401
+    answers = [gateway.get(p) for p in ("/v1/businesses", "/v1/nothing", "/v1/businesses/x/messages")]
+    assert {a.status for a in answers} == {401} and len({a.body for a in answers}) == 1
+    assert answers[0].headers["content-type"].startswith("application/problem+json")
+    assert gateway.get("/control/tokens").status == 404
+    assert gateway.api("GET", "/control/tokens").status == 404, "not for a token, only for the control socket"
+
+
+def test_another_tenants_id_is_404(gateway, provider, shop):
+    other = Shop(gateway, provider, "Other", "506540352242922", waba="502290129340398")
+    shop.send(shop.question("How much is iPhone 13 Pro?", "wamid.t"))
+    message = wait_for(lambda: shop.messages())[0]["id"]
+    product = gateway.api("GET", f"/v1/businesses/{shop.id}/products").json["data"][0]["id"]
+    for method, path in (("GET", f"connections/{shop.connection}"), ("DELETE", f"connections/{shop.connection}"),
+                         ("POST", f"connections/{shop.connection}/test"), ("GET", f"messages/{message}"),
+                         ("DELETE", f"products/{product}")):
+        foreign = gateway.api(method, f"/v1/businesses/{other.id}/{path}")
+        nobody = gateway.api(method, f"/v1/businesses/{other.id}/{path[:-3]}zzz" if not path.endswith("/test")
+                             else f"/v1/businesses/{other.id}/connections/nothing/test")
+        assert foreign.status == nobody.status == 404, (method, path)
+        assert foreign.json["code"] == nobody.json["code"]
+    assert gateway.api("GET", f"/v1/businesses/{shop.id}/connections/{shop.connection}").status == 200
+
+
+def test_a_number_belongs_to_one_business(gateway, provider, shop):
+    other = Shop(gateway, provider, "Other", "606540352242922", waba="602290129340398")
+    answer = gateway.api("POST", f"/v1/businesses/{other.id}/connections", {
+        "provider": "meta", "app_id": "1", "app_secret": "f" * 32, "access_token": "EAAG" + "x" * 40, "waba_id": "2",
+        "phone_number_id": shop.number, "verify": False})
+    assert (answer.status, answer.json["code"]) == (409, "number_taken")
+    assert shop.id not in answer.body.decode() and shop.name not in answer.body.decode()
+
+
+def test_verified_connection(gateway, provider):
+    shop = Shop(gateway, provider, "Checked", "706540352242922", verify=True, waba="702290129340398")
+    connection = gateway.api("GET", f"/v1/businesses/{shop.id}/connections/{shop.connection}").json
+    assert connection["status"] == "active"
+    tested = gateway.api("POST", f"/v1/businesses/{shop.id}/connections/{shop.connection}/test").json
+    results = {c["name"]: c["result"] for c in tested["checks"]}
+    assert results["token"] == "ok" and results["number"] == "ok", tested
+
+
+def test_refused_key_stores_nothing(gateway, provider):
+    shop = Shop(gateway, provider, "Refused", "806540352242922", waba="802290129340398")
+    wrong = gateway.api("POST", f"/v1/businesses/{shop.id}/connections", {
+        "provider": "meta", "app_id": shop.app_id, "app_secret": shop.app_secret, "access_token": "EAAG" + "w" * 60,
+        "waba_id": shop.waba, "phone_number_id": "809999", "verify": True})
+    assert (wrong.status, wrong.json["code"]) == (422, "credential_refused"), wrong.body
+    assert b"wwww" not in wrong.body
+    assert len(gateway.api("GET", f"/v1/businesses/{shop.id}/connections").json["data"]) == 1
+
+
+def test_provider_down_is_not_a_refusal(gateway, provider):
+    shop = Shop(gateway, provider, "Down", "906540352242922", waba="902290129340398")
+    provider.fault("error", http=503, code=2, times=20)
+    answer = shop.connect(phone_number_id="909999", verify=True)
+    assert answer.status == 201 and answer.json["status"] == "pending", answer.body
+
+
+def test_sending_and_looking_up(gateway, provider, shop):
+    answer = gateway.api("POST", f"/v1/businesses/{shop.id}/messages", {
+        "to": "+1 (650) 555-1234", "type": "text", "text": {"body": "Your order is ready"}})
+    assert answer.status == 202 and answer.json["status"] == "queued"
+    sent = wait_for(lambda: [r for r in provider.requests if r.path.endswith("/messages")])
+    assert json.loads(sent[0].body)["to"] == "+16505551234"
+    one = wait_for(lambda: (m := gateway.api("GET", f"/v1/businesses/{shop.id}/messages/{answer.json['id']}").json)["state"] == "sent" and m)
+    assert one["wamid"].startswith("wamid.") and one["direction"] == "outbound"
+    for body, field in (({"to": "123"}, "type"), ({"type": "text", "text": {"body": "x"}}, "to"),
+                        ({"to": "+16505551234", "type": "text"}, "text"), ([], ""), ("x", "")):
+        bad = gateway.api("POST", f"/v1/businesses/{shop.id}/messages", json.dumps(body))
+        assert bad.status == 400 and field in bad.body.decode(), bad.body
+
+
+@pytest.mark.parametrize("body,status,code", [
+    (b"", 400, "invalid_json"), (b"{", 400, "invalid_json"), (b"[1]", 400, None), (b'{"name":5}', 400, "invalid_field"),
+    (b"{}", 400, "missing_field"), (b'{"name":"a","colour":"red"}', 400, "unknown_field"),
+    (b'{"name":""}', 400, "invalid_field"), (b'{"name":"' + b"x" * 300 + b'"}', 400, "invalid_field"),
+    (b'{"id":"../x","name":"a"}', 400, "invalid_field"), (b'{"a":' * 80, 400, "invalid_json"),
+    (b'{"name":"a\\u0000b"}', 400, None), (b'{"name":"\xff"}', 400, None)], ids=lambda v: repr(v)[:30])
+def test_malformed_bodies(gateway, body, status, code):
+    answer = gateway.api("POST", "/v1/businesses", body)
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    if code:
+        assert answer.json["code"] == code
+
+
+def test_pages(gateway):
+    for n in range(7):
+        assert gateway.api("POST", "/v1/businesses", {"id": f"shop-{n}", "name": f"Shop {n}"}).status == 201
+    assert gateway.api("POST", "/v1/businesses", {"id": "shop-1", "name": "again"}).status == 409
+    seen, cursor = [], ""
+    while True:
+        page = gateway.api("GET", f"/v1/businesses?limit=3&order=asc{cursor}").json
+        seen += [b["id"] for b in page["data"]]
+        if not page.get("next_cursor"):
+            break
+        cursor = "&cursor=" + page["next_cursor"]
+    assert seen == [f"shop-{n}" for n in range(7)]
+    assert [b["id"] for b in gateway.api("GET", "/v1/businesses").json["data"]] == seen[::-1]
+
+
+def test_removal_takes_everything(gateway, shop):
+    shop.send(shop.question("How much is iPhone 13 Pro?", "wamid.r"))
+    wait_for(lambda: shop.messages())
+    assert gateway.run("business", "remove", shop.id, check=False).returncode == 2
+    gateway.run("business", "remove", shop.id, "--yes")
+    assert gateway.api("GET", f"/v1/businesses/{shop.id}").status == 404
+    assert shop.send(shop.question("x", "wamid.gone")).status == 401
+
+
+def test_wrong_usage_is_2(gateway):
+    for words in ((), ("nonsense",), ("business",), ("business", "show"), ("token", "new"), ("serve", "extra")):
+        assert gateway.run(*words, check=False).returncode == 2, words
+    assert gateway.run("--help").stdout.count("retention_days") == 1
+    bad = gateway.run("config", "check", "--d360-api-url=http://example.com", check=False)
+    assert bad.returncode == 2 and "d360_api_url" in bad.stderr
+
+
+def test_openapi_is_served(gateway):
+    answer = gateway.api("GET", "/openapi.yaml")
+    assert answer.status == 200 and answer.body.startswith(b"openapi: 3.1")
