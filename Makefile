@@ -105,6 +105,9 @@ WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_reply = $(REPLY) $(JSON) $(VAULT)
 WITH_gateway = $(ALL)
+WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(B)/gateway/tenant.o $(B)/gateway/http/query.o $(B)/gateway/outbound/message.o \
+	$(REPLY) $(VAULT) $(STORE)
+WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
 WITH_inbound/test_signature = $(I)/signature.o
 WITH_inbound/test_binding = $(I)/binding.o
 WITH_inbound/test_message = $(MESSAGE)
@@ -119,6 +122,7 @@ HELP_inbound/test_message = none
 HELP_inbound/test_split = none
 HELP_inbound/test_webhook = fake_http
 HELP_inbound/test_intake = fake_house
+FLAGS_api/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 FLAGS_vault/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc
 
 UNIT = $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/*/test_*.c)))

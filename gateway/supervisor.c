@@ -291,7 +291,7 @@ static void roles_end(struct supervisor *s, int patience_ms)
 
 /* ------------------------------------------------------------ watching */
 
-enum event { EVENT_NONE, EVENT_END, EVENT_DEATH };
+enum event { EVENT_NONE, EVENT_END, EVENT_DEATH, EVENT_RELOAD };
 
 /* Sleeps until something happens or timeout_ms passed (-1: no limit). */
 static enum event event_wait(struct supervisor *s, int timeout_ms)
@@ -304,6 +304,8 @@ static enum event event_wait(struct supervisor *s, int timeout_ms)
 	while (read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return EVENT_END;
+		if (info.ssi_signo == SIGHUP)
+			event = EVENT_RELOAD;
 		if (info.ssi_signo == SIGCHLD && event == EVENT_NONE)
 			event = EVENT_DEATH;
 	}
@@ -344,7 +346,12 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 	} else {
 		log_error("cannot start: %s", why);
 	}
-	roles_end(s, event == EVENT_END ? END_MS : 1000);
+	roles_end(s, event == EVENT_DEATH ? 1000 : END_MS);
+	if (event == EVENT_RELOAD) {
+		/* Key file and certificates are opened anew; callers wait in the sockets' backlog meanwhile. */
+		log_info("reloading: starting all roles again");
+		return true;
+	}
 	if (event == EVENT_END) {
 		*status = 0;
 		return false;
@@ -357,7 +364,8 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 	if (now_ms() - started > STABLE_MS)
 		*backoff_ms = BACKOFF_FIRST_MS;
 	log_warn("starting all roles again in_ms=%d", *backoff_ms);
-	if (event_wait(s, *backoff_ms) == EVENT_END) {
+	event = event_wait(s, *backoff_ms);
+	if (event == EVENT_END) {
 		*status = 0;
 		return false;
 	}

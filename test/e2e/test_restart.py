@@ -165,3 +165,13 @@ def test_port_in_use(gateway, directory):
     second = Gateway(directory + "/p", "http://127.0.0.1:9", listen=f"127.0.0.1:{gateway.port}")
     status, why = start_fails(second)
     assert status == 1 and "in use" in why
+
+
+def test_reload_loses_no_caller(gateway, shop):
+    """SIGHUP starts the roles again with the key file and certificates as they are now; callers wait, none is refused."""
+    before = gateway.role_pid("listener")
+    gateway.process.send_signal(signal.SIGHUP)
+    codes = [shop.send(shop.question(QUESTION, f"wamid.hup{n}")).status for n in range(5)]
+    assert wait_for(lambda: gateway.role_pid("listener") not in (None, before))
+    codes += [shop.send(shop.question(QUESTION, f"wamid.hup2{n}")).status for n in range(5)]
+    assert set(codes) <= {200, 503} and codes[-1] == 200, codes

@@ -1,0 +1,347 @@
+/*
+ * Connections: a shop's pasted keys come in here and are never shown again; what is
+ * shown of a secret is its last four characters and a fingerprint.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/api/form.h"
+#include "gateway/api/json_out.h"
+#include "gateway/api/page.h"
+#include "gateway/api/problem.h"
+#include "gateway/connect/connect.h"
+#include "gateway/json.h"
+#include "gateway/log.h"
+
+static const struct listing_name statuses[] = {{"pending", STORE_CONNECTION_PENDING},
+	{"active", STORE_CONNECTION_ACTIVE}, {"key_refused", STORE_CONNECTION_KEY_REFUSED},
+	{"blocked", STORE_CONNECTION_BLOCKED}, {"webhook_taken", STORE_CONNECTION_WEBHOOK_TAKEN},
+	{"suspended", STORE_CONNECTION_SUSPENDED}, {NULL, 0}};
+
+static const struct listing_name providers[] = {{"meta", STORE_META}, {"360dialog", STORE_360DIALOG}, {NULL, 0}};
+
+static const struct listing_name results[] = {{"ok", CONNECT_CHECK_OK}, {"failed", CONNECT_CHECK_FAILED},
+	{"waiting", CONNECT_CHECK_WAITING}, {"skipped", CONNECT_CHECK_SKIPPED}, {NULL, 0}};
+
+/* ------------------------------------------------------------ showing */
+
+static cJSON *checks_json(const struct connect_report *report)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (size_t i = 0; i < report->checks_len && array != NULL; i++) {
+		const struct connect_check *check = &report->checks[i];
+		struct out o;
+		cJSON *row;
+
+		out_begin(&o);
+		out_text(&o, "name", check->name);
+		out_text(&o, "result", listing_name(results, (int)check->result));
+		out_text(&o, "detail", check->detail);
+		row = out_end(&o);
+		if (row == NULL || !cJSON_AddItemToArray(array, row)) {
+			cJSON_Delete(row);
+			cJSON_Delete(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+/* Without its secrets, which secrets_add finds for many connections at once. report may be NULL. */
+static cJSON *connection_json(
+	const struct api *a, const struct store_connection *s, const struct connect_report *report)
+{
+	char url[2048];
+	struct out o;
+
+	(void)snprintf(url, sizeof(url), "%s/webhooks/%s", a->public_url, s->business_id);
+	out_begin(&o);
+	out_text(&o, "id", s->id);
+	out_text(&o, "provider", listing_name(providers, (int)s->provider));
+	out_text(&o, "status", listing_name(statuses, (int)s->status));
+	out_text(&o, "phone_number_id", s->phone_number_id);
+	out_text(&o, "waba_id", s->waba_id);
+	out_text(&o, "app_id", s->app_id);
+	out_text(&o, "display_phone", s->display_phone);
+	out_text(&o, "verified_name", s->verified_name);
+	out_text(&o, "webhook_url", url);
+	out_text(&o, "verify_token", s->verify_token);
+	if (report != NULL)
+		out_value(&o, "checks", checks_json(report));
+	out_value(&o, "secrets", cJSON_CreateObject());
+	out_time(&o, "created_at", s->created_at);
+	out_time(&o, "updated_at", s->updated_at);
+	return out_end(&o);
+}
+
+struct secrets {
+	cJSON *rows;
+	bool failed;
+};
+
+static bool secret_add(const struct store_credential *s, void *arg)
+{
+	struct secrets *secrets = arg;
+	cJSON *row;
+
+	if (s->slot != STORE_SLOT_CURRENT)
+		return true;
+	cJSON_ArrayForEach (row, secrets->rows) {
+		const char *id = json_get_string(row, "id");
+		struct out o;
+		cJSON *shown;
+
+		if (id == NULL || strcmp(id, s->connection_id) != 0)
+			continue;
+		out_begin(&o);
+		out_text(&o, "last4", s->last4);
+		out_text(&o, "fingerprint", s->fingerprint);
+		out_time(&o, "created_at", s->created_at);
+		out_time(&o, "last_used_at", s->last_used_at);
+		shown = out_end(&o);
+		if (shown == NULL || !cJSON_AddItemToObject(json_get(row, "secrets"), s->field, shown)) {
+			cJSON_Delete(shown);
+			secrets->failed = true;
+		}
+		break;
+	}
+	return !secrets->failed;
+}
+
+/* Fills the secrets of an array of connections. False after the problem was answered. */
+static bool secrets_add(struct call *c, cJSON *rows)
+{
+	struct secrets secrets = {.rows = rows};
+	enum store_error err = store_credential_list(c->api->store, c->business.id, "", secret_add, &secrets);
+
+	if (err == STORE_OK && secrets.failed)
+		err = STORE_NO_MEMORY;
+	if (err != STORE_OK)
+		problem_store(c, err);
+	return err == STORE_OK;
+}
+
+static void answer(struct call *c, const struct store_connection *s, const struct connect_report *report, int status)
+{
+	cJSON *rows = cJSON_CreateArray();
+	cJSON *row = connection_json(c->api, s, report);
+
+	if (rows == NULL || row == NULL || !cJSON_AddItemToArray(rows, row)) {
+		cJSON_Delete(row);
+		problem_store(c, STORE_NO_MEMORY);
+	} else if (secrets_add(c, rows)) {
+		out_send_tree(cJSON_DetachItemFromArray(rows, 0), c->res, status);
+	}
+	cJSON_Delete(rows);
+}
+
+/* ------------------------------------------------------------ adding, testing, rotating */
+
+static void connect_problem(struct call *c, enum connect_error err, const struct connect_report *report)
+{
+	const char *field = report->field[0] != '\0' ? report->field : NULL;
+
+	switch (err) {
+	case CONNECT_OK:
+		return;
+	case CONNECT_NOT_FOUND:
+		problem(c->res, PROBLEM_NOT_FOUND, NULL, NULL);
+		return;
+	case CONNECT_INVALID:
+		problem(c->res, PROBLEM_INVALID_FIELD, field, report->detail);
+		return;
+	case CONNECT_NUMBER_TAKEN:
+		problem(c->res, PROBLEM_NUMBER_TAKEN, "phone_number_id", NULL);
+		return;
+	case CONNECT_CREDENTIAL_REFUSED:
+		problem(c->res, PROBLEM_CREDENTIAL_REFUSED, field, report->detail);
+		return;
+	case CONNECT_STALE:
+		problem(c->res, PROBLEM_CONFLICT, NULL, NULL);
+		return;
+	case CONNECT_UNAVAILABLE:
+		problem(c->res, PROBLEM_UNAVAILABLE, NULL, NULL);
+		log_error("api: a connection cannot be made or changed business=%s", c->business.id);
+		return;
+	}
+}
+
+static struct connect connecting(const struct call *c)
+{
+	return (struct connect){.tenants = c->api->tenants, .outbound = c->api->outbound};
+}
+
+/* The fields of a Meta connection are required only once it is known to be one. */
+static bool meta_fields_there(struct call *c, const cJSON *body)
+{
+	static const char *const names[] = {"app_id", "app_secret", "access_token", "waba_id", "phone_number_id"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (json_get(body, names[i]) == NULL) {
+			problem(c->res, PROBLEM_MISSING_FIELD, names[i], "is missing");
+			return false;
+		}
+	}
+	return true;
+}
+
+static void add_meta(struct call *c, cJSON *body)
+{
+	const struct connect connect = connecting(c);
+	struct secret *app_secret = form_secret(body, "app_secret");
+	struct secret *access_token = form_secret(body, "access_token");
+	struct connect_meta meta = {.business_id = c->business.id,
+		.app_id = json_get_string(body, "app_id"),
+		.waba_id = json_get_string(body, "waba_id"),
+		.phone_number_id = json_get_string(body, "phone_number_id"),
+		.app_secret = app_secret,
+		.access_token = access_token,
+		.verify = !cJSON_IsFalse(json_get(body, "verify"))};
+	struct store_connection s;
+	struct connect_report report;
+	enum connect_error err = connect_meta_add(&connect, &meta, &s, &report);
+
+	secret_free(app_secret);
+	secret_free(access_token);
+	if (err != CONNECT_OK) {
+		connect_problem(c, err, &report);
+		return;
+	}
+	log_info("connection added business=%s connection=%s status=%s", c->business.id, s.id,
+		listing_name(statuses, (int)s.status));
+	answer(c, &s, &report, 201);
+}
+
+void connections_add(struct call *c)
+{
+	static const struct form_field fields[] = {{"provider", FORM_TEXT, true}, {"app_id", FORM_TEXT, false},
+		{"app_secret", FORM_TEXT, false}, {"access_token", FORM_TEXT, false}, {"waba_id", FORM_TEXT, false},
+		{"phone_number_id", FORM_TEXT, false}, {"verify", FORM_BOOL, false},
+		/* 360dialog's, known so that its refusal is about the provider */
+		{"api_key", FORM_TEXT, false}, {"client_id", FORM_TEXT, false}, {"take_over", FORM_BOOL, false}};
+	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
+	const char *provider = json_get_string(body, "provider");
+
+	if (body == NULL)
+		return;
+	if (strcmp(provider, "360dialog") == 0)
+		problem(c->res, PROBLEM_PROVIDER_NOT_SUPPORTED, "provider", NULL);
+	else if (strcmp(provider, "meta") != 0)
+		problem(c->res, PROBLEM_INVALID_FIELD, "provider", "must be meta");
+	else if (json_get(body, "api_key") != NULL || json_get(body, "client_id") != NULL ||
+		json_get(body, "take_over") != NULL)
+		problem(c->res, PROBLEM_UNKNOWN_FIELD, NULL,
+			"api_key, client_id and take_over are not provider meta's");
+	else if (meta_fields_there(c, body))
+		add_meta(c, body);
+	cJSON_Delete(body);
+}
+
+void connections_test(struct call *c)
+{
+	const struct connect connect = connecting(c);
+	struct store_connection s;
+	struct connect_report report;
+	enum connect_error err = connect_test(&connect, c->business.id, c->id, &s, &report);
+
+	if (err != CONNECT_OK)
+		connect_problem(c, err, &report);
+	else
+		answer(c, &s, &report, 200);
+}
+
+static void rotate(struct call *c, const char *field, const struct secret *value)
+{
+	const struct connect connect = connecting(c);
+	struct store_connection s;
+	struct connect_report report;
+	enum connect_error err = connect_rotate(&connect, c->business.id, c->id, field, value, &s, &report);
+
+	if (err != CONNECT_OK) {
+		connect_problem(c, err, &report);
+		return;
+	}
+	log_info("credential replaced business=%s connection=%s field=%s", c->business.id, s.id, field);
+	if (c->api->outbound != NULL)
+		outbound_wake(c->api->outbound);
+	answer(c, &s, &report, 200);
+}
+
+void connections_change(struct call *c)
+{
+	static const struct form_field fields[] = {
+		{"access_token", FORM_TEXT, false}, {"app_secret", FORM_TEXT, false}};
+	struct store_connection s;
+	enum store_error found = store_connection_get(c->api->store, c->business.id, c->id, &s);
+	cJSON *body;
+
+	if (found != STORE_OK) {
+		problem_store(c, found);
+		return;
+	}
+	body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), true);
+	if (body == NULL)
+		return;
+	if (cJSON_GetArraySize(body) != 1) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "app_secret",
+			"one secret at a time: access_token or app_secret");
+	} else {
+		const char *field = json_get(body, "app_secret") != NULL ? "app_secret" : "access_token";
+		struct secret *value = form_secret(body, field);
+
+		rotate(c, field, value);
+		secret_free(value);
+	}
+	cJSON_Delete(body);
+}
+
+/* ------------------------------------------------------------ reading and removing */
+
+static bool list_one(const struct store_connection *s, void *arg)
+{
+	struct listing *l = arg;
+
+	return listing_wants(l) && listing_add(l, s->id, connection_json(l->call->api, s, NULL));
+}
+
+static enum store_error list(struct listing *l, const void *ctx)
+{
+	(void)ctx;
+	return store_connection_list(l->call->api->store, l->call->business.id, &l->page, list_one, l);
+}
+
+static bool list_secrets(struct listing *l)
+{
+	return secrets_add(l->call, l->data);
+}
+
+void connections_list(struct call *c)
+{
+	listing_answer(c, list, list_secrets, NULL);
+}
+
+void connections_get(struct call *c)
+{
+	struct store_connection s;
+	enum store_error err = store_connection_get(c->api->store, c->business.id, c->id, &s);
+
+	if (err != STORE_OK)
+		problem_store(c, err);
+	else
+		answer(c, &s, NULL, 200);
+}
+
+void connections_remove(struct call *c)
+{
+	enum store_error err = store_connection_remove(c->api->store, c->business.id, c->id);
+
+	tenants_forget(c->api->tenants, c->business.id);
+	if (err != STORE_OK) {
+		problem_store(c, err);
+		return;
+	}
+	log_info("connection removed business=%s connection=%s", c->business.id, c->id);
+	c->res->status = 204;
+}

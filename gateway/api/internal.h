@@ -1,0 +1,68 @@
+/*
+ * What the API's files share: one request on its way, and the functions that the
+ * route table names.
+ *
+ * Internal to gateway/api.
+ */
+#ifndef KEYHOUSE_API_INTERNAL_H
+#define KEYHOUSE_API_INTERNAL_H
+
+#include <pthread.h>
+
+#include "gateway/api/api.h"
+
+struct api {
+	struct tenants *tenants;
+	struct store *store;
+	struct outbound *outbound;
+	char *public_url;
+	pthread_mutex_t business_lock; /* held from reading a business to writing it back */
+};
+
+struct call {
+	struct api *api;
+	const struct api_request *req;
+	struct api_response *res;
+	struct store_business business; /* where the path names one; it exists */
+	char id[STORE_BUSINESS_ID_LEN + 1]; /* the last id of the path, where it names another thing */
+};
+
+/* An id as paths and bodies may spell it (design section 7). */
+bool api_id_ok(const char *text, size_t len);
+
+/* The document served at /openapi.yaml; made by embed.sh. */
+extern const char api_openapi[];
+extern const size_t api_openapi_len;
+
+/* Each answers its call completely. */
+void businesses_add(struct call *c);
+void businesses_list(struct call *c);
+void businesses_get(struct call *c);
+void businesses_change(struct call *c);
+void businesses_remove(struct call *c);
+
+void connections_add(struct call *c);
+void connections_list(struct call *c);
+void connections_get(struct call *c);
+void connections_change(struct call *c);
+void connections_test(struct call *c);
+void connections_remove(struct call *c);
+
+void messages_add(struct call *c);
+void messages_list(struct call *c);
+void messages_get(struct call *c);
+
+void products_add(struct call *c);
+void products_list(struct call *c);
+void products_remove(struct call *c);
+
+void responder_put(struct call *c);
+void responder_get(struct call *c);
+
+void events_list(struct call *c);
+
+void tokens_add(struct call *c);
+void tokens_list(struct call *c);
+void tokens_revoke(struct call *c);
+
+#endif

@@ -1,0 +1,334 @@
+/*
+ * Messages: sent by the platform, listed and looked up with their content opened.
+ *
+ * Rows are copied out of the store before their content is opened, because opening
+ * may have to ask the store for keys. A row that does not open shows null.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/api/form.h"
+#include "gateway/api/json_out.h"
+#include "gateway/api/page.h"
+#include "gateway/api/problem.h"
+#include "gateway/http/http.h"
+#include "gateway/json.h"
+
+#define PAGE_BYTES_MAX (8u * 1024u * 1024u) /* a page ends early rather than hold more sealed content */
+#define WHY_LEN 300u
+#define FROM_LEN (STORE_PROVIDER_ID_LEN + 1u)
+
+static const struct listing_name directions[] = {{"inbound", STORE_INBOUND}, {"outbound", STORE_OUTBOUND}, {NULL, 0}};
+
+static const struct listing_name states[] = {{"received", STORE_MESSAGE_RECEIVED}, {"queued", STORE_MESSAGE_QUEUED},
+	{"sending", STORE_MESSAGE_SENDING}, {"retry", STORE_MESSAGE_RETRY}, {"sent", STORE_MESSAGE_SENT},
+	{"delivered", STORE_MESSAGE_DELIVERED}, {"read", STORE_MESSAGE_READ}, {"failed", STORE_MESSAGE_FAILED},
+	{"unknown", STORE_MESSAGE_UNKNOWN}, {"dead", STORE_MESSAGE_DEAD}, {NULL, 0}};
+
+/* ------------------------------------------------------------ showing */
+
+struct row {
+	struct store_message message; /* its pointers are not used */
+	uint8_t *content, *wamid;
+};
+
+/* What one call takes out of the store. */
+struct taken {
+	struct listing *listing; /* NULL: one message is looked up */
+	struct row *rows;
+	size_t len, max, bytes;
+	bool no_memory;
+};
+
+static void taken_clear(struct taken *t)
+{
+	for (size_t i = 0; i < t->len; i++) {
+		free(t->rows[i].content);
+		free(t->rows[i].wamid);
+	}
+	free(t->rows);
+}
+
+static bool copy(uint8_t **out, const uint8_t *data, size_t len)
+{
+	if (data == NULL || len == 0)
+		return true;
+	*out = malloc(len);
+	if (*out != NULL)
+		memcpy(*out, data, len);
+	return *out != NULL;
+}
+
+static bool take(const struct store_message *m, void *arg)
+{
+	struct taken *t = arg;
+	struct row *row = &t->rows[t->len];
+
+	if (t->listing != NULL && !listing_wants(t->listing))
+		return false;
+	if (t->len == t->max)
+		return false;
+	if (t->len > 0 && t->bytes + m->content_len > PAGE_BYTES_MAX) {
+		t->listing->more = true;
+		return false;
+	}
+	*row = (struct row){.message = *m};
+	t->len++;
+	t->bytes += m->content_len;
+	t->no_memory = !copy(&row->content, m->content, m->content_len) || !copy(&row->wamid, m->wamid, m->wamid_len);
+	return !t->no_memory;
+}
+
+/* The opened text of a part, NUL-terminated, or NULL. Owns: the caller ends it with text_end. */
+static char *open_part(struct call *c, const struct row *row, const char *field, const uint8_t *blob, size_t len)
+{
+	const struct tenant_place where = {row->message.business_id, "messages", row->message.id, field, 1};
+	uint8_t *plain = NULL;
+	size_t plain_len;
+
+	if (blob == NULL || tenant_open(c->api->tenants, &where, blob, len, &plain, &plain_len) != TENANT_OK)
+		return NULL;
+	return (char *)plain;
+}
+
+static void text_end(char *text)
+{
+	if (text != NULL)
+		vault_wipe(text, strlen(text));
+	free(text);
+}
+
+/* Who wrote, or whom it goes to: "+" and digits where the phone is known, else the user id. */
+static void put_customer(struct out *o, const cJSON *content, enum store_direction direction)
+{
+	const cJSON *message = json_get(content, "message"), *contact = json_get(content, "contact");
+	const char *phone = json_get_string(message, "from"), *user = json_get_string(message, "from_user_id");
+	char text[STORE_NAME_LEN + 1];
+
+	if (direction == STORE_OUTBOUND) {
+		phone = json_get_string(content, "to");
+		user = json_get_string(content, "recipient");
+	}
+	if (phone == NULL && direction == STORE_INBOUND)
+		phone = json_get_string(contact, "wa_id");
+	if (user == NULL && direction == STORE_INBOUND)
+		user = json_get_string(contact, "user_id");
+	if (phone != NULL && phone[0] >= '0' && phone[0] <= '9')
+		(void)snprintf(text, sizeof(text), "+%s", phone);
+	else
+		(void)snprintf(text, sizeof(text), "%s", phone != NULL ? phone : user != NULL ? user : "");
+	out_text(o, "customer", text);
+	vault_wipe(text, sizeof(text));
+}
+
+static void put_error(struct out *o, const struct store_message *m)
+{
+	struct out error;
+
+	if (m->error_code == 0 && m->reason[0] == '\0')
+		return;
+	out_begin(&error);
+	if (m->error_code != 0)
+		out_number(&error, "code", m->error_code);
+	else
+		out_null(&error, "code");
+	out_text(&error, "reason", m->reason);
+	out_value(o, "error", out_end(&error));
+}
+
+static cJSON *message_json(struct call *c, const struct row *row)
+{
+	const struct store_message *m = &row->message;
+	char *text = open_part(c, row, "content", row->content, m->content_len);
+	char *wamid = open_part(c, row, "wamid", row->wamid, m->wamid_len);
+	cJSON *content = text != NULL ? json_parse(text, strlen(text)) : NULL;
+	struct out o;
+
+	out_begin(&o);
+	out_text(&o, "id", m->id);
+	out_text(&o, "direction", listing_name(directions, (int)m->direction));
+	out_text(&o, "wamid", wamid);
+	put_customer(&o, content, m->direction);
+	out_text(&o, "type", m->type);
+	out_text(&o, "state", listing_name(states, (int)m->state));
+	out_text(&o, "number", m->number);
+	out_time(&o, "created_at", m->created_at);
+	out_time(&o, "updated_at", m->updated_at);
+	put_error(&o, m);
+	if (content != NULL)
+		out_value(&o, "content", content);
+	else
+		out_null(&o, "content");
+	text_end(text);
+	text_end(wamid);
+	return out_end(&o);
+}
+
+/* ------------------------------------------------------------ reading */
+
+static enum store_error list(struct listing *l, const void *ctx)
+{
+	struct call *c = l->call;
+	struct taken t = {.listing = l, .max = l->page.limit, .rows = calloc(l->page.limit, sizeof(*t.rows))};
+	enum store_error err = STORE_NO_MEMORY;
+
+	if (t.rows != NULL)
+		err = store_message_list(c->api->store, c->business.id, ctx, &l->page, take, &t);
+	if (err == STORE_OK && t.no_memory)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; i < t.len && err == STORE_OK; i++)
+		if (!listing_add(l, t.rows[i].message.id, message_json(c, &t.rows[i])))
+			break;
+	taken_clear(&t);
+	return err;
+}
+
+void messages_list(struct call *c)
+{
+	struct store_message_filter filter;
+	int direction = 0, state = 0;
+
+	if (!listing_choice(c, "direction", directions, &direction) || !listing_choice(c, "state", states, &state))
+		return;
+	filter.direction = (enum store_direction)direction;
+	filter.state = (enum store_message_state)state;
+	listing_answer(c, list, NULL, &filter);
+}
+
+void messages_get(struct call *c)
+{
+	struct row row = {.content = NULL};
+	struct taken t = {.rows = &row, .max = 1};
+	enum store_error err = store_message_get(c->api->store, c->business.id, c->id, take, &t);
+
+	if (err == STORE_OK && (t.no_memory || t.len == 0))
+		err = t.no_memory ? STORE_NO_MEMORY : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		problem_store(c, err);
+	else
+		out_send_tree(message_json(c, &row), c->res, 200);
+	free(row.content);
+	free(row.wamid);
+}
+
+/* ------------------------------------------------------------ sending */
+
+struct only {
+	struct store_connection connection;
+	unsigned found;
+};
+
+static bool count_number(const struct store_connection *s, void *arg)
+{
+	struct only *only = arg;
+
+	if (s->phone_number_id[0] != '\0' && ++only->found == 1)
+		only->connection = *s;
+	return only->found < 2;
+}
+
+/* The connection to send with: the one that ?from= names, else the only one. */
+static bool choose_number(struct call *c, struct store_message *m)
+{
+	const struct store_page page = {.limit = STORE_LIST_MAX};
+	struct only only = {.found = 0};
+	char from[FROM_LEN] = "";
+	enum store_error err;
+
+	if (http_query_get(c->req->query, "from", from, sizeof(from)) != HTTP_NO_SUCH_PARAM) {
+		size_t len = strlen(from);
+
+		err = STORE_NOT_FOUND;
+		if (len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(from, "0123456789") == len)
+			err = store_connection_by_number(c->api->store, c->business.id, from, &only.connection);
+		if (err == STORE_NOT_FOUND) {
+			problem(c->res, PROBLEM_NOT_FOUND, "from", "this business has no such number");
+			return false;
+		}
+	} else {
+		err = store_connection_list(c->api->store, c->business.id, &page, count_number, &only);
+		if (err == STORE_OK && only.found != 1) {
+			problem(c->res, PROBLEM_NUMBER_REQUIRED, "from", NULL);
+			return false;
+		}
+		(void)snprintf(from, sizeof(from), "%s", only.connection.phone_number_id);
+	}
+	if (err != STORE_OK) {
+		problem_store(c, err);
+		return false;
+	}
+	if (only.connection.status == STORE_CONNECTION_SUSPENDED) {
+		problem(c->res, PROBLEM_CONFLICT, NULL, "the number's connection is suspended");
+		return false;
+	}
+	(void)snprintf(m->connection_id, sizeof(m->connection_id), "%s", only.connection.id);
+	(void)snprintf(m->number, sizeof(m->number), "%s", from);
+	return true;
+}
+
+/* Whose rules these are says "field: rule" where it is about one field. */
+static void message_problem(struct call *c, char *why)
+{
+	size_t len = strspn(why, "abcdefghijklmnopqrstuvwxyz_.");
+
+	if (len == 0 || strncmp(why + len, ": ", 2) != 0) {
+		problem(c->res, PROBLEM_INVALID_FIELD, NULL, why);
+		return;
+	}
+	why[len] = '\0';
+	problem(c->res, PROBLEM_INVALID_FIELD, why, why + len + 2);
+}
+
+static bool body_ok(struct call *c)
+{
+	cJSON *body = form_body(c);
+	char why[WHY_LEN] = "";
+	bool ok =
+		body != NULL && outbound_message_valid((const char *)c->req->body, c->req->body_len, why, sizeof(why));
+
+	if (body != NULL && !ok)
+		message_problem(c, why);
+	cJSON_Delete(body);
+	return ok;
+}
+
+static void queue(struct call *c, struct store_message *m)
+{
+	uint8_t *content = NULL;
+	enum store_error err;
+	struct out o;
+
+	if (outbound_message_seal(c->api->tenants, (const char *)c->req->body, c->req->body_len, m, &content) !=
+		OUTBOUND_OK) {
+		problem_tenant(c, TENANT_VAULT);
+		return;
+	}
+	err = store_message_queue(c->api->store, m);
+	free(content);
+	if (err != STORE_OK) {
+		problem_store(c, err);
+		return;
+	}
+	if (c->api->outbound != NULL)
+		outbound_wake(c->api->outbound);
+	out_begin(&o);
+	out_text(&o, "id", m->id);
+	out_text(&o, "status", "queued");
+	out_send(&o, c->res, 202);
+}
+
+void messages_add(struct call *c)
+{
+	struct store_message m = {.direction = STORE_OUTBOUND};
+
+	if (c->business.status != STORE_BUSINESS_ACTIVE) {
+		problem(c->res, PROBLEM_CONFLICT, NULL, "the business is suspended");
+		return;
+	}
+	if (!body_ok(c) || !choose_number(c, &m))
+		return;
+	(void)snprintf(m.business_id, sizeof(m.business_id), "%s", c->business.id);
+	queue(c, &m);
+}

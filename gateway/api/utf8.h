@@ -1,0 +1,17 @@
+/*
+ * UTF-8, checked and mended. Internal to gateway/api.
+ */
+#ifndef KEYHOUSE_API_UTF8_H
+#define KEYHOUSE_API_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether len bytes are UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF. */
+bool utf8_ok(const char *text, size_t len);
+/* Whether NUL-terminated UTF-8 holds no control character (C0, DEL, C1). */
+bool utf8_printable(const char *text);
+/* Puts '?' for each byte of a NUL-terminated text that is no UTF-8. */
+void utf8_mend(char *text);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * The form of a Meta connection's values: ids are digits, secrets are printable
+ * and of a plausible length. Trusts nothing. Called by connect.c.
+ */
+#include "gateway/connect/form.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HEX_SECRET_LEN 32u
+
+struct secret_rule {
+	const char *field;
+	size_t min, max;
+	const char *detail;
+};
+
+static const struct secret_rule secret_rules[] = {
+	{"access_token", 20, 4096, "must be 20 to 4096 printable characters without spaces: the token alone"},
+	{"app_secret", 8, 256, "must be 8 to 256 printable characters without spaces"},
+};
+
+void form_fault(struct connect_report *report, const char *field, const char *detail)
+{
+	(void)snprintf(report->field, sizeof(report->field), "%s", field);
+	(void)snprintf(report->detail, sizeof(report->detail), "%s", detail);
+}
+
+static bool is_printable(const struct secret *value)
+{
+	const uint8_t *bytes = secret_bytes(value);
+
+	for (size_t i = 0; i < secret_len(value); i++)
+		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+bool form_secret_ok(const char *field, const struct secret *value, struct connect_report *report)
+{
+	for (size_t i = 0; i < sizeof(secret_rules) / sizeof(secret_rules[0]); i++) {
+		const struct secret_rule *rule = &secret_rules[i];
+
+		if (strcmp(field, rule->field) != 0)
+			continue;
+		if (value != NULL && secret_len(value) >= rule->min && secret_len(value) <= rule->max &&
+			is_printable(value))
+			return true;
+		form_fault(report, field, value == NULL ? "is missing" : rule->detail);
+		return false;
+	}
+	form_fault(report, "field", "no secret of a Meta connection has this name");
+	return false;
+}
+
+static bool id_ok(const char *field, const char *value, struct connect_report *report)
+{
+	size_t len = value != NULL ? strlen(value) : 0;
+
+	if (len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(value, "0123456789") == len)
+		return true;
+	form_fault(report, field, value == NULL ? "is missing" : "must be 1 to 32 digits");
+	return false;
+}
+
+static bool is_hex_secret(const struct secret *value)
+{
+	const char *text = (const char *)secret_bytes(value);
+
+	return secret_len(value) == HEX_SECRET_LEN && strspn(text, "0123456789abcdefABCDEF") == HEX_SECRET_LEN;
+}
+
+static bool begins_as_token(const struct secret *value)
+{
+	return secret_len(value) > 3 && memcmp(secret_bytes(value), "EAA", 3) == 0;
+}
+
+bool form_meta_ok(const struct connect_meta *in, struct connect_report *report)
+{
+	if (!id_ok("app_id", in->app_id, report) || !id_ok("waba_id", in->waba_id, report) ||
+		!id_ok("phone_number_id", in->phone_number_id, report))
+		return false;
+	/* Asked before the lengths: a swapped token breaks the secret's rule and would get the lesser hint. */
+	if (in->access_token != NULL && in->app_secret != NULL && is_hex_secret(in->access_token) &&
+		begins_as_token(in->app_secret)) {
+		form_fault(report, "access_token", "access_token and app_secret seem to be swapped");
+		return false;
+	}
+	if (!form_secret_ok("app_secret", in->app_secret, report) ||
+		!form_secret_ok("access_token", in->access_token, report))
+		return false;
+	if (strcmp(in->waba_id, in->phone_number_id) == 0) {
+		form_fault(report, "phone_number_id", "is the same as waba_id; Meta shows the two next to each other");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * Rules for what a shop pastes when it connects. Values are from outside; a rule
+ * that is broken is told by the field's name, never by the value.
+ *
+ * Internal to gateway/connect.
+ */
+#ifndef KEYHOUSE_CONNECT_FORM_H
+#define KEYHOUSE_CONNECT_FORM_H
+
+#include <stdbool.h>
+
+#include "gateway/connect/connect.h"
+
+/* Each writes field and detail of the report and returns false when a rule is broken. */
+bool form_meta_ok(const struct connect_meta *in, struct connect_report *report);
+/* field is "access_token" or "app_secret"; anything else breaks the first rule. */
+bool form_secret_ok(const char *field, const struct secret *value, struct connect_report *report);
+
+/* Writes field and detail. */
+void form_fault(struct connect_report *report, const char *field, const char *detail);
+
+#endif
