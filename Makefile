@@ -105,6 +105,7 @@ WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_reply = $(REPLY) $(JSON) $(VAULT)
 WITH_gateway = $(ALL)
+WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(B)/gateway/tenant.o $(B)/gateway/config.o
 WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(B)/gateway/tenant.o $(B)/gateway/http/query.o $(B)/gateway/outbound/message.o \
 	$(REPLY) $(VAULT) $(STORE)
 WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
@@ -149,7 +150,7 @@ check: | $(DEPS)
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-TSAN = vault/% store/% http/test_http http/test_refusals inbound/test_intake outbound/%
+TSAN = vault/% store/% http/test_http http/test_refusals inbound/test_intake outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
 # gcc and clang without warnings; units plain, with address and undefined-behaviour sanitizers, and with the thread
 # sanitizer where threads meet; then the real program, plain and sanitized.
 test: deps-test

@@ -23,11 +23,16 @@ static enum store_error connection_next(struct db *db, const char *after, char o
 		"SELECT connection_id FROM messages INDEXED BY outbox_connection "
 		"WHERE state IN (2, 4) AND connection_id > ? ORDER BY connection_id LIMIT 1");
 
+	char next[STORE_ID_LEN + 1] = "";
+	enum store_error err;
+
+	/* out may be after itself, which stays bound until the query ends. */
 	query_text(&q, after);
-	out[0] = '\0';
 	if (query_step(&q))
-		query_get_text(&q, out, STORE_ID_LEN + 1);
-	return query_end(&q);
+		query_get_text(&q, next, sizeof(next));
+	err = query_end(&q);
+	memcpy(out, next, sizeof(next));
+	return err;
 }
 
 /* How many more this connection may have on its way; 0 also when it, or its business, may not send. */

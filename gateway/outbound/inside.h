@@ -1,0 +1,77 @@
+/*
+ * What the files of the listener's half share: the state, tickets, the socket. For outbound.c,
+ * schedule.c and results.c only.
+ *
+ * A ticket is one job on its way. Its number carries the slot and a generation, so an answer to a
+ * job that nobody knows is noticed.
+ */
+#ifndef KEYHOUSE_OUTBOUND_INSIDE_H
+#define KEYHOUSE_OUTBOUND_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/settle.h"
+
+#define CHECKS_MAX 32u /* checks and confirmations at once, beside the sends */
+#define READERS 8u
+
+enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM };
+
+struct waiter {
+	struct outbound_result *result;
+	bool done;
+};
+
+struct ticket {
+	enum ticket_use use;
+	bool answered; /* its result is being worked on: a second one is malformed */
+	uint64_t number;
+	struct sending sending; /* SEND, CONFIRM */
+	struct waiter *waiter; /* CHECK; NULL: nobody waits any more */
+};
+
+struct outbound {
+	struct tenants *tenants;
+	int fd;
+	unsigned in_flight_max, per_connection;
+	void (*gone)(void *ctx);
+	void *ctx;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	struct ticket *tickets; /* in_flight_max for sends, then CHECKS_MAX */
+	unsigned sends;
+	uint64_t generation;
+	bool woken, closing, dead;
+	bool leasing; /* some may be leased that have no ticket yet */
+	uint64_t pings, pongs;
+
+	pthread_mutex_t write_lock, read_lock; /* of the socket's two directions */
+	bool read_ended; /* under read_lock */
+	atomic_bool stop; /* settling gives up */
+	pthread_t threads[READERS + 1];
+	size_t threads_len;
+};
+
+/* A time of the clock that o->changed waits by. */
+struct timespec inside_after(int64_t ms);
+/* The sender is of no more use. Tells gone() once. */
+void inside_gone(struct outbound *o, const char *why);
+/* False: nothing went out, for want of memory, or the sender is gone. */
+bool inside_frame_out(struct outbound *o, const struct frame *f);
+bool inside_job_out(struct outbound *o, const struct job *j);
+
+/* All three under o->lock. take: NULL when all are taken. find: NULL when that ticket is not out,
+ * or is answered already. */
+struct ticket *ticket_take(struct outbound *o, enum ticket_use use);
+void ticket_release(struct outbound *o, struct ticket *k);
+struct ticket *ticket_find(struct outbound *o, uint64_t number);
+
+/* The threads: leases what is due and hands it out; waits at the socket and settles. arg: the outbound. */
+void *inside_schedule(void *arg);
+void *inside_read(void *arg);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * Writing and reading the frames between the halves of outbound. Trusts no field that it reads.
+ * Called by outbound.c and sender.c.
+ */
+#include "gateway/outbound/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOB_MAX (VAULT_SECRET_MAX + 512u)
+#define TEXTS_MAX 2048u /* ids, names, lengths: everything that is neither blob nor body */
+#define JOB_MAX (JOB_BODY_MAX + KIND_CREDENTIALS_MAX * BLOB_MAX + VAULT_WRAPPED_LEN + TEXTS_MAX)
+#define RESULT_MAX (JOB_FIELDS_MAX + TEXTS_MAX)
+#define NUMBER_LEN 8u
+
+const struct frame_limit job_limits_sender[JOB_LIMITS] = {{JOB_JOB, JOB_MAX}, {JOB_PING, NUMBER_LEN}};
+const struct frame_limit job_limits_listener[JOB_LIMITS] = {{JOB_RESULT, RESULT_MAX}, {JOB_PONG, NUMBER_LEN}};
+
+/* ------------------------------------------------------------ jobs */
+
+static bool text_ok(const char *text, size_t max)
+{
+	const size_t len = strnlen(text, max + 1);
+
+	return len >= 1 && len <= max;
+}
+
+bool job_valid(const struct job *j)
+{
+	const struct kind *k = j->kind;
+
+	if (k == NULL || !text_ok(j->id, STORE_ID_LEN) || !text_ok(j->deployment_id, STORE_BUSINESS_ID_LEN) ||
+		!text_ok(j->business_id, STORE_BUSINESS_ID_LEN))
+		return false;
+	if (k->wants_number ? !kind_digits_ok(j->number) : j->number[0] != '\0')
+		return false;
+	if (k->wants_app ? !kind_digits_ok(j->app_id) : j->app_id[0] != '\0')
+		return false;
+	if (j->body_len > JOB_BODY_MAX || (j->body_len > 0) != k->post)
+		return false;
+	for (size_t i = 0; i < kind_credentials(k); i++) {
+		const struct job_credential *c = &j->credentials[i];
+
+		if (!text_ok(c->connection_id, STORE_ID_LEN) || strcmp(c->field, k->credentials[i]) != 0 ||
+			c->blob_len == 0 || c->blob_len > BLOB_MAX)
+			return false;
+	}
+	return true;
+}
+
+void job_encode(struct frame *f, const struct job *j)
+{
+	frame_reset(f, JOB_JOB);
+	frame_put_u64(f, j->ticket);
+	frame_put_u32(f, (uint32_t)j->kind->kind);
+	frame_put_text(f, j->id);
+	frame_put_text(f, j->deployment_id);
+	frame_put_text(f, j->business_id);
+	frame_put_text(f, j->number);
+	frame_put_text(f, j->app_id);
+	frame_put_bytes(f, j->key.blob, sizeof(j->key.blob));
+	frame_put_u32(f, j->key.version);
+	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
+		const struct job_credential *c = &j->credentials[i];
+
+		frame_put_text(f, c->connection_id);
+		frame_put_text(f, c->field);
+		frame_put_u64(f, c->version);
+		frame_put_bytes(f, c->blob, c->blob_len);
+	}
+	frame_put_bytes(f, j->body, j->body_len);
+}
+
+bool job_decode(struct frame *f, struct job *j)
+{
+	const uint8_t *key;
+	size_t len;
+
+	*j = (struct job){.ticket = frame_get_u64(f)};
+	j->kind = kind_find(frame_get_u32(f));
+	if (j->kind == NULL)
+		return false;
+	j->id = frame_get_text(f);
+	j->deployment_id = frame_get_text(f);
+	j->business_id = frame_get_text(f);
+	j->number = frame_get_text(f);
+	j->app_id = frame_get_text(f);
+	key = frame_get_bytes(f, &len);
+	if (key == NULL || len != sizeof(j->key.blob))
+		return false;
+	memcpy(j->key.blob, key, len);
+	j->key.version = frame_get_u32(f);
+	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
+		struct job_credential *c = &j->credentials[i];
+
+		c->connection_id = frame_get_text(f);
+		c->field = frame_get_text(f);
+		c->version = frame_get_u64(f);
+		c->blob = frame_get_bytes(f, &c->blob_len);
+	}
+	j->body = (const char *)frame_get_bytes(f, &j->body_len);
+	return frame_end(f) && job_valid(j);
+}
+
+/* ------------------------------------------------------------ results */
+
+void outbound_result_clear(struct outbound_result *r)
+{
+	if (r->fields != NULL)
+		vault_wipe(r->fields, strlen(r->fields));
+	free(r->fields);
+	vault_wipe(r, sizeof(*r));
+}
+
+void job_result_encode(struct frame *f, uint64_t ticket, const struct outbound_result *r)
+{
+	frame_reset(f, JOB_RESULT);
+	frame_put_u64(f, ticket);
+	frame_put_u8(f, (uint8_t)r->class);
+	frame_put_u32(f, (uint32_t)r->http_status);
+	frame_put_u32(f, (uint32_t)r->code);
+	frame_put_u32(f, (uint32_t)r->subcode);
+	frame_put_u64(f, (uint64_t)r->retry_after_ms);
+	frame_put_text(f, r->reason);
+	frame_put_text(f, r->fields);
+}
+
+bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result *r)
+{
+	const uint64_t number = frame_get_u64(f);
+	const uint8_t class = frame_get_u8(f);
+	const uint32_t http_status = frame_get_u32(f);
+	const uint32_t code = frame_get_u32(f);
+	const uint32_t subcode = frame_get_u32(f);
+	const uint64_t retry_after = frame_get_u64(f);
+	const char *reason = frame_get_text(f);
+	const char *fields = frame_get_text(f);
+	char *copy = NULL;
+
+	if (!frame_end(f) || class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || http_status > 999 ||
+		retry_after > INT64_MAX || strlen(reason) >= sizeof(r->reason))
+		return false;
+	if (fields[0] != '\0') {
+		copy = strdup(fields);
+		if (copy == NULL)
+			return false;
+	}
+	*r = (struct outbound_result){.class = (enum outbound_class) class,
+		.http_status = (int)http_status,
+		.code = (int32_t)code,
+		.subcode = (int32_t)subcode,
+		.retry_after_ms = (int64_t)retry_after,
+		.fields = copy};
+	memcpy(r->reason, reason, strlen(reason) + 1);
+	*ticket = number;
+	return true;
+}
+
+/* ------------------------------------------------------------ pings */
+
+void job_number_encode(struct frame *f, enum job_type type, uint64_t number)
+{
+	frame_reset(f, (uint8_t)type);
+	frame_put_u64(f, number);
+}
+
+bool job_number_decode(struct frame *f, uint64_t *number)
+{
+	const uint64_t got = frame_get_u64(f);
+
+	if (!frame_end(f))
+		return false;
+	*number = got;
+	return true;
+}

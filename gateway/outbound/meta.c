@@ -1,0 +1,347 @@
+/*
+ * Meta's bodies, answers and error codes. The table below is facts/meta.md section 3, a row a
+ * code; answers are read leniently and handed on field by field.
+ * Called by both halves of outbound.
+ */
+#include "gateway/outbound/meta.h"
+
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/json.h"
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/scrub.h"
+
+/* ------------------------------------------------------------ codes */
+
+#define AUTH OUTBOUND_AUTH
+#define ACCOUNT OUTBOUND_ACCOUNT
+#define RETRY OUTBOUND_RETRYABLE
+#define LIMIT OUTBOUND_RATE_LIMITED
+#define MESSAGE OUTBOUND_MESSAGE
+#define RECIPIENT OUTBOUND_RECIPIENT
+#define WINDOW OUTBOUND_WINDOW
+
+#define MINUTE 60u
+#define HOUR 3600u
+
+/* first, last, class, wait_s, tries_max, pair. Single codes come before the ranges that hold them. */
+static const struct meta_rule rules[] = {
+	{0, 0, AUTH, 0, 0, false},
+	{1, 1, RETRY, 0, 5, false}, /* "invalid request or server error": only trying tells which */
+	{2, 2, RETRY, 0, 0, false},
+	{3, 3, AUTH, 0, 0, false},
+	{4, 4, LIMIT, 5 * MINUTE, 0, false},
+	{10, 10, AUTH, 0, 0, false},
+	{17, 17, LIMIT, 5 * MINUTE, 0, false},
+	{33, 33, ACCOUNT, 0, 0, false},
+	{100, 100, MESSAGE, 0, 0, false},
+	{101, 102, AUTH, 0, 0, false}, /* 101: the application itself is not accepted */
+	{104, 104, AUTH, 0, 0, false},
+	{190, 190, AUTH, 0, 0, false},
+	{200, 299, AUTH, 0, 0, false},
+	{368, 368, ACCOUNT, 0, 0, false},
+	{613, 613, LIMIT, 5 * MINUTE, 0, false},
+	{803, 803, MESSAGE, 0, 0, false},
+	{2500, 2500, AUTH, 0, 0, false},
+	{80007, 80007, LIMIT, 5 * MINUTE, 0, false},
+	{130403, 130403, RECIPIENT, 0, 0, false},
+	{130429, 130429, LIMIT, 0, 0, false},
+	{130472, 130472, MESSAGE, 0, 0, false},
+	{130497, 130497, RECIPIENT, 0, 0, false}, /* that country: another customer may be fine */
+	{131000, 131000, RETRY, 0, 8, false},
+	{131005, 131005, AUTH, 0, 0, false},
+	{131008, 131009, MESSAGE, 0, 0, false},
+	{131016, 131016, RETRY, 0, 0, false},
+	{131020, 131021, MESSAGE, 0, 0, false},
+	{131026, 131026, RECIPIENT, 0, 0, false},
+	{131030, 131030, RECIPIENT, 0, 0, false},
+	{131031, 131031, ACCOUNT, 0, 0, false},
+	{131037, 131037, ACCOUNT, 0, 0, false},
+	{131041, 131041, MESSAGE, 0, 0, false},
+	{131042, 131042, ACCOUNT, 0, 0, false},
+	{131044, 131045, ACCOUNT, 0, 0, false},
+	{131047, 131047, WINDOW, 0, 0, false},
+	{131048, 131048, LIMIT, HOUR, 0, false},
+	{131049, 131050, RECIPIENT, 0, 0, false},
+	{131051, 131052, MESSAGE, 0, 0, false},
+	{131053, 131053, MESSAGE, 0, 0, false},
+	{131055, 131055, MESSAGE, 0, 0, false},
+	{131056, 131056, LIMIT, 0, 0, true},
+	{131057, 131057, RETRY, MINUTE, 0, false},
+	{131059, 131060, MESSAGE, 0, 0, false},
+	{131062, 131063, MESSAGE, 0, 0, false},
+	{131064, 131064, LIMIT, HOUR, 0, false},
+	{131208, 131208, LIMIT, MINUTE, 0, false},
+	{131201, 131215, MESSAGE, 0, 0, false},
+	{132000, 132001, MESSAGE, 0, 0, false},
+	{132005, 132005, MESSAGE, 0, 0, false},
+	{132007, 132008, MESSAGE, 0, 0, false},
+	{132012, 132012, MESSAGE, 0, 0, false},
+	{132015, 132016, MESSAGE, 0, 0, false},
+	{132018, 132018, MESSAGE, 0, 0, false},
+	{132068, 132068, MESSAGE, 0, 0, false},
+	{132069, 132069, LIMIT, 10 * MINUTE, 0, false},
+	{133000, 133000, ACCOUNT, 0, 0, false},
+	{133004, 133004, RETRY, 0, 0, false},
+	{133005, 133006, ACCOUNT, 0, 0, false},
+	{133008, 133009, LIMIT, 10 * MINUTE, 0, false},
+	{133010, 133010, ACCOUNT, 0, 0, false},
+	{133015, 133015, RETRY, 5 * MINUTE, 0, false},
+	{133016, 133016, LIMIT, HOUR, 0, false},
+	{134011, 134011, ACCOUNT, 0, 0, false},
+	{134100, 134100, MESSAGE, 0, 0, false},
+	{134101, 134101, RETRY, 10 * MINUTE, 0, false},
+	{134102, 134102, ACCOUNT, 0, 0, false},
+	{135000, 135000, MESSAGE, 0, 0, false},
+	{137000, 137000, RECIPIENT, 0, 0, false},
+	{138000, 138018, MESSAGE, 0, 0, false},
+	{139000, 139004, MESSAGE, 0, 0, false},
+	{139100, 139103, MESSAGE, 0, 0, false},
+	{147001, 147005, MESSAGE, 0, 0, false},
+	{2388000, 2388999, MESSAGE, 0, 0, false},
+	{2494100, 2494100, RETRY, 5 * MINUTE, 0, false},
+	{2593107, 2593109, MESSAGE, 0, 0, false},
+};
+
+const struct meta_rule *meta_rule_find(int32_t code)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (code >= rules[i].first && code <= rules[i].last)
+			return &rules[i];
+	return NULL;
+}
+
+/* No word of Meta about it: a refusal by status is provably not accepted, and only what this
+ * very request is may be blamed on it; 3xx, 408 and 5xx leave open what happened. */
+static enum outbound_class classify_status(int http_status)
+{
+	if (http_status == 429)
+		return OUTBOUND_RATE_LIMITED;
+	if (http_status == 413 || http_status == 414 || http_status == 431)
+		return OUTBOUND_MESSAGE;
+	if (http_status >= 400 && http_status < 500 && http_status != 408)
+		return OUTBOUND_RETRYABLE;
+	return OUTBOUND_OUTCOME_UNKNOWN;
+}
+
+enum outbound_class meta_classify(enum outbound_kind kind, const struct meta_refusal *refusal)
+{
+	const struct meta_rule *rule;
+
+	if (!refusal->has_error)
+		return classify_status(refusal->http_status);
+	/* The node is gone or the token lost it; on a number both mean that this key cannot use it. */
+	if (refusal->code == 100 && refusal->subcode == 33 && kind != OUTBOUND_META_DEBUG_TOKEN)
+		return OUTBOUND_AUTH;
+	rule = meta_rule_find(refusal->code);
+	if (rule != NULL)
+		return rule->class;
+	if (refusal->transient)
+		return OUTBOUND_RETRYABLE;
+	if (refusal->http_status == 401 || refusal->http_status == 403)
+		return OUTBOUND_AUTH;
+	if (refusal->http_status == 429)
+		return OUTBOUND_RATE_LIMITED;
+	return refusal->http_status >= 400 && refusal->http_status < 500 ? OUTBOUND_MESSAGE : OUTBOUND_OUTCOME_UNKNOWN;
+}
+
+const char *outbound_class_text(enum outbound_class c)
+{
+	switch (c) {
+	case OUTBOUND_NOT_SENT:
+		return "the provider could not be reached";
+	case OUTBOUND_OUTCOME_UNKNOWN:
+		return "the provider gave no usable answer; the message may have been accepted";
+	case OUTBOUND_ACCEPTED:
+		return "accepted by the provider";
+	case OUTBOUND_RETRYABLE:
+		return "the provider refused it for now";
+	case OUTBOUND_RATE_LIMITED:
+		return "the provider's rate limit is reached";
+	case OUTBOUND_AUTH:
+		return "the provider refused the key or its permissions";
+	case OUTBOUND_ACCOUNT:
+		return "the account or number needs attention at the provider";
+	case OUTBOUND_MESSAGE:
+		return "the provider refused this message";
+	case OUTBOUND_RECIPIENT:
+		return "this customer cannot be reached";
+	case OUTBOUND_WINDOW:
+		return "more than 24 hours since the customer last wrote";
+	case OUTBOUND_NO_CREDENTIAL:
+		return "needs its key entered again";
+	}
+	return "unknown";
+}
+
+/* ------------------------------------------------------------ requests */
+
+static bool put_string(cJSON *object, const char *key, const char *value)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	return cJSON_AddStringToObject(object, key, value) != NULL;
+}
+
+char *meta_body(const char *content, size_t len, const char *message_id)
+{
+	cJSON *object = json_parse(content, len);
+	char *text = NULL;
+
+	if (cJSON_IsObject(object) && put_string(object, "messaging_product", "whatsapp") &&
+		put_string(object, "biz_opaque_callback_data", message_id))
+		text = json_text(object);
+	cJSON_Delete(object);
+	return text;
+}
+
+/* ------------------------------------------------------------ answers */
+
+static int32_t number_of(const cJSON *object, const char *key)
+{
+	const cJSON *n = json_get(object, key);
+
+	return cJSON_IsNumber(n) && n->valuedouble >= INT32_MIN && n->valuedouble <= INT32_MAX ? (int32_t)n->valuedouble
+											       : 0;
+}
+
+/* Copies what lies at path, in its own shape: every object on the way with this one field, of an
+ * array the first element. False: memory is short. */
+static bool copy_path(cJSON *to, const cJSON *from, const char *path)
+{
+	static const char first[] = "[0].";
+	char key[64];
+	const size_t len = strcspn(path, ".[");
+	const bool array = strncmp(path + len, first, sizeof(first) - 1) == 0;
+	const cJSON *child;
+	cJSON *next;
+
+	(void)snprintf(key, sizeof(key), "%.*s", (int)len, path);
+	child = json_get(from, key);
+	if (child == NULL)
+		return true;
+	if (path[len] == '\0') {
+		next = cJSON_Duplicate(child, true);
+		return next != NULL && cJSON_AddItemToObject(to, key, next);
+	}
+	next = json_get(to, key);
+	if (next == NULL)
+		next = array ? cJSON_AddArrayToObject(to, key) : cJSON_AddObjectToObject(to, key);
+	if (array && next != NULL && cJSON_GetArraySize(next) == 0 && !cJSON_AddItemToArray(next, cJSON_CreateObject()))
+		return false;
+	if (next == NULL)
+		return false;
+	if (array)
+		return copy_path(cJSON_GetArrayItem(next, 0),
+			cJSON_IsArray(child) ? cJSON_GetArrayItem(child, 0) : NULL, path + len + sizeof(first) - 1);
+	return copy_path(next, child, path + len + 1);
+}
+
+/* The fields that the kind names, as JSON text without secrets. NULL: memory is short or too much. */
+static char *pick_fields(const struct kind *k, const cJSON *answer, const struct secret *const *secrets)
+{
+	cJSON *picked = cJSON_CreateObject();
+	bool ok = picked != NULL;
+	char *text = NULL;
+
+	for (size_t i = 0; ok && k->fields[i] != NULL; i++)
+		ok = copy_path(picked, answer, k->fields[i]);
+	if (ok)
+		text = json_text(picked);
+	cJSON_Delete(picked);
+	if (text != NULL)
+		scrub_secrets(text, secrets, kind_credentials(k));
+	if (text != NULL && strlen(text) >= JOB_FIELDS_MAX) {
+		vault_wipe(text, strlen(text));
+		free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+static void set_reason(struct outbound_result *r, const char *text)
+{
+	(void)snprintf(r->reason, sizeof(r->reason), "%s", text);
+}
+
+/* Meta's own words: details say more than the title. error_data is sometimes a plain string. */
+static void reason_from(
+	const struct kind *k, const cJSON *error, const struct secret *const *secrets, struct outbound_result *r)
+{
+	const char *message = json_get_string(error, "message");
+	const char *details = json_get_string(json_get(error, "error_data"), "details");
+	size_t room;
+	char *words;
+
+	if (details == NULL)
+		details = json_get_string(error, "error_data");
+	if (message == NULL && details == NULL)
+		return;
+	room = (message != NULL ? strlen(message) : 0) + (details != NULL ? strlen(details) : 0) + 3;
+	words = malloc(room);
+	if (words == NULL)
+		return;
+	(void)snprintf(words, room, "%s%s%s", message != NULL ? message : "",
+		message != NULL && details != NULL ? ": " : "", details != NULL ? details : "");
+	scrub_reason(words, secrets, kind_credentials(k), r->reason, sizeof(r->reason));
+	vault_wipe(words, room);
+	free(words);
+}
+
+static void read_refusal(
+	const struct kind *k, const cJSON *answer, const struct secret *const *secrets, struct outbound_result *r)
+{
+	const cJSON *error = json_get(answer, "error");
+	const struct meta_refusal refusal = {.http_status = r->http_status,
+		.has_error = cJSON_IsNumber(json_get(error, "code")),
+		.code = number_of(error, "code"),
+		.subcode = number_of(error, "error_subcode"),
+		.transient = cJSON_IsTrue(json_get(error, "is_transient"))};
+
+	r->class = meta_classify(k->kind, &refusal);
+	set_reason(r, outbound_class_text(r->class));
+	if (!refusal.has_error)
+		return;
+	r->code = refusal.code;
+	r->subcode = refusal.subcode;
+	reason_from(k, error, secrets, r);
+}
+
+/* What tells a good answer from one that only looks like it. */
+static bool is_expected(const struct kind *k, const cJSON *answer)
+{
+	const cJSON *found = json_get_path(answer, k->expects);
+
+	if (cJSON_IsString(found))
+		return found->valuestring[0] != '\0' && strlen(found->valuestring) <= STORE_TEXT_LEN * 2u;
+	return cJSON_IsBool(found);
+}
+
+void meta_answer(const struct kind *k, const struct transfer_end *end, const struct secret *const *secrets,
+	struct outbound_result *r)
+{
+	cJSON *answer = NULL;
+
+	*r = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN,
+		.http_status = end->http_status,
+		.retry_after_ms = end->retry_after_ms};
+	if (end->how != TRANSFER_ANSWERED) {
+		r->class = end->how == TRANSFER_NOT_SENT ? OUTBOUND_NOT_SENT : OUTBOUND_OUTCOME_UNKNOWN;
+		set_reason(r, end->why);
+		return;
+	}
+	answer = json_parse(end->body, end->body_len);
+	if (end->http_status >= 200 && end->http_status < 300 && json_get(answer, "error") == NULL) {
+		if (is_expected(k, answer))
+			r->fields = pick_fields(k, answer, secrets);
+		if (r->fields != NULL)
+			r->class = OUTBOUND_ACCEPTED;
+		set_reason(r, r->fields != NULL ? "" : "the provider's answer is not one that Meta gives");
+	} else {
+		read_refusal(k, answer, secrets, r);
+	}
+	cJSON_Delete(answer);
+}

@@ -1,0 +1,47 @@
+/*
+ * Meta's Graph API: its request bodies, its answers, its error codes (facts/meta.md 2 and 3).
+ * An answer is trusted with nothing. Called by lease.c (bodies), sender.c (answers), plan.c (codes).
+ */
+#ifndef KEYHOUSE_OUTBOUND_META_H
+#define KEYHOUSE_OUTBOUND_META_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/outbound/kinds.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/outbound/transfer.h"
+
+/* What a code means and how a refusal with it is tried again. */
+struct meta_rule {
+	int32_t first, last; /* codes, inclusive */
+	enum outbound_class class;
+	uint32_t wait_s; /* at least this long before the next attempt; 0: the backoff alone */
+	uint32_t tries_max; /* after so many attempts it is for good; 0: until the message expires */
+	bool pair; /* a limit of one number to one customer: wait 4^n seconds */
+};
+/* NULL: a code that the facts do not name. The narrowest row wins. */
+const struct meta_rule *meta_rule_find(int32_t code);
+
+/* The class of an answer that is an error: an HTTP status with Meta's error body, or without one
+ * (has_error false; code, subcode and transient are then ignored). */
+struct meta_refusal {
+	int http_status;
+	bool has_error;
+	int32_t code, subcode;
+	bool transient;
+};
+enum outbound_class meta_classify(enum outbound_kind kind, const struct meta_refusal *refusal);
+
+/* The body on the wire: the stored Cloud API message, with messaging_product and our message id as
+ * biz_opaque_callback_data, which replaces the client's. Owns: caller wipes and frees. NULL: it is
+ * no JSON object, or memory is short. */
+char *meta_body(const char *content, size_t len, const char *message_id);
+
+/* Turns what came of a request into a result. secrets, as many as the kind has credentials, are
+ * blanked in everything that r takes over. Owns: caller clears r. */
+void meta_answer(const struct kind *k, const struct transfer_end *end, const struct secret *const *secrets,
+	struct outbound_result *r);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Plans: what becomes of a message after an attempt. Pure. Called by outbound.c.
+ */
+#ifndef KEYHOUSE_OUTBOUND_PLAN_H
+#define KEYHOUSE_OUTBOUND_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/outbound/outbound.h"
+
+#define PLAN_EXPIRY_MS (24LL * 3600 * 1000) /* after its creation a message is no longer sent */
+#define PLAN_BACKOFF_MS 1000 /* doubles with each attempt, with full jitter */
+#define PLAN_BACKOFF_MAX_MS (5LL * 60 * 1000)
+#define PLAN_AUTH_MS (5LL * 60 * 1000)
+#define PLAN_ACCOUNT_MS (10LL * 60 * 1000)
+
+struct plan_attempt {
+	uint32_t attempt; /* 1: the first */
+	int64_t created_at;
+	int64_t now;
+	uint64_t random; /* uniform, for the jitter */
+};
+
+struct plan {
+	enum store_message_state to; /* SENT, RETRY, UNKNOWN, DEAD */
+	int64_t next_at; /* of a RETRY */
+	char reason[STORE_TEXT_LEN + 1];
+};
+
+void plan_make(const struct outbound_result *r, const struct plan_attempt *a, struct plan *out);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * Gathering what a job carries: ids, the wrapped key, sealed credentials, the body. Trusts the
+ * store; what it holds is sealed. Called by outbound.c.
+ */
+#include "gateway/outbound/prepare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/outbound/meta.h"
+
+void prepared_clear(struct prepared *p)
+{
+	for (size_t i = 0; i < KIND_CREDENTIALS_MAX; i++)
+		free(p->blobs[i]);
+	if (p->body != NULL)
+		vault_wipe(p->body, strlen(p->body));
+	free(p->body);
+	*p = (struct prepared){0};
+}
+
+/* ------------------------------------------------------------ credentials */
+
+struct search {
+	const char *connection_id;
+	const char *field;
+	struct store_credential *out;
+	uint8_t **blob;
+	enum prepare_error err;
+};
+
+static bool search_one(const struct store_credential *c, void *arg)
+{
+	struct search *s = arg;
+	uint8_t *copy;
+
+	if (c->slot != STORE_SLOT_CURRENT || strcmp(c->connection_id, s->connection_id) != 0 ||
+		strcmp(c->field, s->field) != 0)
+		return true;
+	copy = malloc(c->blob_len > 0 ? c->blob_len : 1);
+	if (copy == NULL) {
+		s->err = PREPARE_LATER;
+		return false;
+	}
+	if (c->blob_len > 0)
+		memcpy(copy, c->blob, c->blob_len);
+	*s->out = *c;
+	s->out->blob = copy;
+	*s->blob = copy;
+	s->err = PREPARE_OK;
+	return false;
+}
+
+enum prepare_error prepare_credential(struct tenants *t, const char *business_id, const char *connection_id,
+	const char *field, struct store_credential *out, uint8_t **blob)
+{
+	struct search s = {connection_id, field, out, blob, PREPARE_NO_CREDENTIAL};
+
+	if (store_credential_list(tenants_store(t), business_id, field, search_one, &s) != STORE_OK &&
+		s.err != PREPARE_OK)
+		return PREPARE_LATER;
+	return s.err;
+}
+
+/* ------------------------------------------------------------ the job */
+
+static enum prepare_error from_tenant(enum tenant_error err)
+{
+	switch (err) {
+	case TENANT_OK:
+		return PREPARE_OK;
+	case TENANT_NOT_FOUND:
+	case TENANT_BAD_DATA:
+		return PREPARE_UNREADABLE;
+	case TENANT_VAULT:
+	case TENANT_STORE:
+	case TENANT_NO_MEMORY:
+		return PREPARE_LATER;
+	}
+	return PREPARE_LATER;
+}
+
+/* What every kind carries. Credentials are in place. */
+static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, struct prepared *p)
+{
+	struct job *j = &p->job;
+	enum tenant_error err = tenant_credential_key(t, p->business_id, &j->key);
+
+	/* A business without keys is one whose keys were destroyed. */
+	if (err != TENANT_OK)
+		return err == TENANT_NOT_FOUND ? PREPARE_NO_CREDENTIAL : from_tenant(err);
+	j->kind = kind_find((uint32_t)kind);
+	j->id = p->id;
+	j->deployment_id = store_deployment_id(tenants_store(t));
+	j->business_id = p->business_id;
+	j->number = p->number;
+	j->app_id = p->app_id;
+	j->body = p->body;
+	j->body_len = p->body != NULL ? strlen(p->body) : 0;
+	for (size_t i = 0; j->kind != NULL && i < kind_credentials(j->kind); i++)
+		j->credentials[i] = (struct job_credential){p->credentials[i].connection_id, p->credentials[i].field,
+			p->credentials[i].version, p->credentials[i].blob, p->credentials[i].blob_len};
+	return job_valid(j) ? PREPARE_OK : PREPARE_INVALID;
+}
+
+static void copy_text(char *to, size_t room, const char *from)
+{
+	(void)snprintf(to, room, "%s", from != NULL ? from : "");
+}
+
+static enum prepare_error body_open(struct tenants *t, const struct store_message *m, char **body)
+{
+	struct tenant_place place = {m->business_id, "messages", m->id, "content", 1};
+	enum prepare_error err;
+	uint8_t *plain;
+	size_t len;
+
+	err = from_tenant(tenant_open(t, &place, m->content, m->content_len, &plain, &len));
+	if (err != PREPARE_OK)
+		return err;
+	*body = meta_body((const char *)plain, len, m->id);
+	vault_wipe(plain, len);
+	free(plain);
+	return *body != NULL ? PREPARE_OK : PREPARE_UNREADABLE;
+}
+
+enum prepare_error prepare_send(struct tenants *t, const struct store_message *m, struct prepared *out)
+{
+	enum prepare_error err;
+
+	copy_text(out->id, sizeof(out->id), m->id);
+	copy_text(out->business_id, sizeof(out->business_id), m->business_id);
+	copy_text(out->number, sizeof(out->number), m->number);
+	if (m->content == NULL || m->content_len == 0)
+		return PREPARE_UNREADABLE;
+	err = prepare_credential(
+		t, m->business_id, m->connection_id, "access_token", &out->credentials[0], &out->blobs[0]);
+	if (err == PREPARE_OK)
+		err = body_open(t, m, &out->body);
+	if (err == PREPARE_OK)
+		err = job_fill(t, OUTBOUND_META_SEND, out);
+	return err;
+}
+
+static enum prepare_error blob_copy(const struct store_credential *from, struct store_credential *to, uint8_t **blob)
+{
+	if (from->blob == NULL || from->blob_len == 0)
+		return PREPARE_INVALID;
+	*blob = malloc(from->blob_len);
+	if (*blob == NULL)
+		return PREPARE_LATER;
+	memcpy(*blob, from->blob, from->blob_len);
+	*to = *from;
+	to->blob = *blob;
+	return PREPARE_OK;
+}
+
+enum prepare_error prepare_check(struct tenants *t, const struct outbound_check *check, struct prepared *out)
+{
+	const struct kind *k = kind_find((uint32_t)check->kind);
+	enum prepare_error err = PREPARE_OK;
+
+	/* A send belongs to a lease. */
+	if (k == NULL || k->post || check->business_id == NULL || check->credentials_len != kind_credentials(k))
+		return PREPARE_INVALID;
+	store_id_new(out->id);
+	copy_text(out->business_id, sizeof(out->business_id), check->business_id);
+	if (k->wants_number)
+		copy_text(out->number, sizeof(out->number), check->phone_number_id);
+	if (k->wants_app)
+		copy_text(out->app_id, sizeof(out->app_id), check->app_id);
+	for (size_t i = 0; err == PREPARE_OK && i < check->credentials_len; i++)
+		err = blob_copy(&check->credentials[i], &out->credentials[i], &out->blobs[i]);
+	if (err == PREPARE_OK)
+		err = job_fill(t, check->kind, out);
+	return err;
+}
+
+enum prepare_error prepare_confirm(
+	struct tenants *t, const char *business_id, const char *connection_id, struct prepared *out)
+{
+	struct store_connection connection;
+	enum prepare_error err;
+
+	if (store_connection_get(tenants_store(t), business_id, connection_id, &connection) != STORE_OK)
+		return PREPARE_LATER;
+	if (connection.app_id[0] == '\0')
+		return PREPARE_NO_CREDENTIAL;
+	store_id_new(out->id);
+	copy_text(out->business_id, sizeof(out->business_id), business_id);
+	copy_text(out->app_id, sizeof(out->app_id), connection.app_id);
+	err = prepare_credential(t, business_id, connection_id, "access_token", &out->credentials[0], &out->blobs[0]);
+	if (err == PREPARE_OK)
+		err = prepare_credential(
+			t, business_id, connection_id, "app_secret", &out->credentials[1], &out->blobs[1]);
+	if (err == PREPARE_OK)
+		err = job_fill(t, OUTBOUND_META_DEBUG_TOKEN, out);
+	return err;
+}

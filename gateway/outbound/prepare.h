@@ -1,0 +1,45 @@
+/*
+ * Preparing: from a leased message, or a question about a key, to a job for the sender. Reads the
+ * store, opens the message's content, never a credential. Called by outbound.c.
+ */
+#ifndef KEYHOUSE_OUTBOUND_PREPARE_H
+#define KEYHOUSE_OUTBOUND_PREPARE_H
+
+#include "gateway/outbound/job.h"
+
+enum prepare_error {
+	PREPARE_OK,
+	PREPARE_INVALID, /* the job would break its kind's rules */
+	PREPARE_NO_CREDENTIAL, /* a credential that the kind wants is not held */
+	PREPARE_UNREADABLE, /* the stored message does not open, or is gone: never will */
+	PREPARE_LATER, /* store, vault or memory: may work the next time */
+};
+
+/* A job and what it borrows from. Zero-initialise; prepared_clear may be called twice. Must not be
+ * copied: the job points into it. */
+struct prepared {
+	struct job job;
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	char app_id[STORE_PROVIDER_ID_LEN + 1];
+	struct store_credential credentials[KIND_CREDENTIALS_MAX];
+	uint8_t *blobs[KIND_CREDENTIALS_MAX];
+	char *body;
+};
+void prepared_clear(struct prepared *p);
+
+/* The ticket is the caller's to set. */
+enum prepare_error prepare_send(struct tenants *t, const struct store_message *m, struct prepared *out)
+	__attribute__((warn_unused_result));
+enum prepare_error prepare_check(struct tenants *t, const struct outbound_check *check, struct prepared *out)
+	__attribute__((warn_unused_result));
+/* Asks about a connection's current token. PREPARE_NO_CREDENTIAL also where no app id is known. */
+enum prepare_error prepare_confirm(struct tenants *t, const char *business_id, const char *connection_id,
+	struct prepared *out) __attribute__((warn_unused_result));
+
+/* The current credential of a connection. Owns: caller frees *blob, to which out->blob points. */
+enum prepare_error prepare_credential(struct tenants *t, const char *business_id, const char *connection_id,
+	const char *field, struct store_credential *out, uint8_t **blob) __attribute__((warn_unused_result));
+
+#endif

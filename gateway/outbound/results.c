@@ -1,0 +1,138 @@
+/*
+ * Results: a few readers take turns at the sender's socket and settle what came back, so that one
+ * commit's wait is shared; a key that was refused is asked about. Trusts the sender's frames only as
+ * far as they decode; a malformed one ends the role. Started by outbound.c.
+ */
+#include "gateway/outbound/inside.h"
+
+#include <string.h>
+
+#include "gateway/outbound/prepare.h"
+
+#define CODE_BAD_TOKEN 190 /* facts/meta.md section 3 */
+
+/* ------------------------------------------------------------ a refused key */
+
+static bool confirming(const struct outbound *o, const struct sending *s)
+{
+	for (unsigned i = o->in_flight_max; i < o->in_flight_max + CHECKS_MAX; i++)
+		if (o->tickets[i].use == TICKET_CONFIRM &&
+			strcmp(o->tickets[i].sending.connection_id, s->connection_id) == 0)
+			return true;
+	return false;
+}
+
+/* Code 190 may also mean a garbled header: the provider is asked about the token itself, where the
+ * app secret is held; else its word is taken. The answer comes as a ticket of its own. */
+static void confirm_begin(struct outbound *o, const struct sending *s)
+{
+	struct prepared p = {0};
+	struct ticket *k = NULL;
+	enum prepare_error err;
+
+	err = prepare_confirm(o->tenants, s->business_id, s->connection_id, &p);
+	if (err == PREPARE_NO_CREDENTIAL)
+		settle_key_refused(o->tenants, s);
+	if (err != PREPARE_OK || p.credentials[0].version != s->token_version)
+		goto out;
+	pthread_mutex_lock(&o->lock);
+	if (!confirming(o, s) && !o->closing)
+		k = ticket_take(o, TICKET_CONFIRM);
+	if (k != NULL) {
+		k->sending = *s;
+		p.job.ticket = k->number;
+	}
+	pthread_mutex_unlock(&o->lock);
+	if (k == NULL || inside_job_out(o, &p.job))
+		goto out;
+	pthread_mutex_lock(&o->lock);
+	ticket_release(o, k);
+	pthread_mutex_unlock(&o->lock);
+out:
+	prepared_clear(&p);
+}
+
+/* ------------------------------------------------------------ results */
+
+/* The ticket is answered: only this thread touches it now. */
+static void result_work(struct outbound *o, struct ticket *k, struct outbound_result *r)
+{
+	const struct sending s = k->sending;
+	const enum ticket_use use = k->use;
+
+	if (use == TICKET_SEND)
+		settle_send(o->tenants, &s, r, &o->stop);
+	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
+		settle_key_refused(o->tenants, &s);
+	pthread_mutex_lock(&o->lock);
+	if (use == TICKET_CHECK && k->waiter != NULL) {
+		*k->waiter->result = *r;
+		*r = (struct outbound_result){0}; /* transferred */
+		k->waiter->done = true;
+	}
+	ticket_release(o, k);
+	pthread_mutex_unlock(&o->lock);
+	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && r->code == CODE_BAD_TOKEN)
+		confirm_begin(o, &s);
+}
+
+static bool result_read(struct outbound *o, struct frame *f)
+{
+	struct outbound_result r;
+	struct ticket *k;
+	uint64_t number;
+
+	if (!job_result_decode(f, &number, &r))
+		return false;
+	pthread_mutex_lock(&o->lock);
+	k = ticket_find(o, number);
+	if (k != NULL)
+		k->answered = true;
+	pthread_mutex_unlock(&o->lock);
+	if (k != NULL)
+		result_work(o, k, &r);
+	outbound_result_clear(&r);
+	return k != NULL;
+}
+
+static bool pong_read(struct outbound *o, struct frame *f)
+{
+	uint64_t number;
+
+	if (!job_number_decode(f, &number))
+		return false;
+	pthread_mutex_lock(&o->lock);
+	if (number > o->pongs && number <= o->pings)
+		o->pongs = number;
+	pthread_cond_broadcast(&o->changed);
+	pthread_mutex_unlock(&o->lock);
+	return true;
+}
+
+/* Readers take turns: one waits at the socket, the others work. */
+void *inside_read(void *arg)
+{
+	struct outbound *o = arg;
+	struct frame f = FRAME_INIT(0);
+
+	for (;;) {
+		enum frame_error err = FRAME_CLOSED;
+
+		pthread_mutex_lock(&o->read_lock);
+		if (!o->read_ended) {
+			err = frame_recv(o->fd, job_limits_listener, JOB_LIMITS, &f);
+			o->read_ended = err != FRAME_OK;
+		}
+		pthread_mutex_unlock(&o->read_lock);
+		if (err != FRAME_OK) {
+			inside_gone(o, err == FRAME_CLOSED ? "it closed" : "it sent something malformed");
+			break;
+		}
+		if (!(f.type == JOB_RESULT ? result_read(o, &f) : pong_read(o, &f))) {
+			inside_gone(o, "it sent something malformed");
+			break;
+		}
+	}
+	frame_clear(&f);
+	return NULL;
+}

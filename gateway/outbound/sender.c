@@ -1,0 +1,353 @@
+/*
+ * The sender's half: one thread that takes jobs from the listener, has the vault open what each
+ * needs, runs the transfers side by side, and hands the results back. Trusts neither the listener
+ * (a malformed job ends the role) nor a provider's answer. Called by the sender role's main.
+ *
+ * It never waits for the listener to read: results queue up, so that the two cannot block each other.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/config.h"
+#include "gateway/log.h"
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/meta.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/outbound/transfer.h"
+
+#define RUNNING_MAX 2048u /* above what the listener hands out; more stays in its socket */
+#define WAIT_MS 1000
+#define BASE_URL_MAX 512u
+
+/* A job while its request is on its way. */
+struct run {
+	uint64_t ticket;
+	const struct kind *kind;
+	struct secret *secrets[KIND_CREDENTIALS_MAX]; /* kept to blank them in the answer */
+};
+
+/* A frame on its way to the listener. */
+struct output {
+	struct output *next;
+	struct frame frame;
+	size_t sent;
+};
+
+struct sender {
+	const struct outbound_sender_options *opt;
+	char base_url[BASE_URL_MAX];
+	struct vault_client *vault;
+	struct transfers *transfers;
+	struct frame_inbox inbox;
+	struct output *first, **last;
+	struct run *runs[RUNNING_MAX]; /* to wipe them when the role ends */
+	unsigned running;
+	bool ended; /* nothing more can be done */
+	int status;
+};
+
+static void end(struct sender *s, int status)
+{
+	s->ended = true;
+	s->status = status;
+}
+
+/* ------------------------------------------------------------ results */
+
+static struct output *output_add(struct sender *s)
+{
+	struct output *o = calloc(1, sizeof(*o));
+
+	if (o == NULL) {
+		log_error("memory is short: a result is lost");
+		end(s, 1);
+		return NULL;
+	}
+	*s->last = o;
+	s->last = &o->next;
+	return o;
+}
+
+static void output_drop_first(struct sender *s)
+{
+	struct output *o = s->first;
+
+	s->first = o->next;
+	if (s->first == NULL)
+		s->last = &s->first;
+	frame_clear(&o->frame);
+	free(o);
+}
+
+static void output_flush(struct sender *s)
+{
+	while (s->first != NULL && !s->ended) {
+		bool complete = false;
+		const enum frame_error err =
+			frame_send_some(s->opt->listener_fd, &s->first->frame, &s->first->sent, &complete);
+
+		if (err != FRAME_OK)
+			end(s, err == FRAME_CLOSED ? 0 : 1);
+		if (err != FRAME_OK || !complete)
+			return;
+		output_drop_first(s);
+	}
+}
+
+static void answer(struct sender *s, uint64_t ticket, const struct outbound_result *r)
+{
+	struct output *o = output_add(s);
+
+	if (o != NULL)
+		job_result_encode(&o->frame, ticket, r);
+}
+
+static void answer_plain(struct sender *s, uint64_t ticket, enum outbound_class class, const char *reason)
+{
+	struct outbound_result r = {.class = class};
+
+	(void)snprintf(r.reason, sizeof(r.reason), "%s", reason);
+	answer(s, ticket, &r);
+}
+
+/* ------------------------------------------------------------ one job */
+
+static void run_free(struct run *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < KIND_CREDENTIALS_MAX; i++)
+		secret_free(r->secrets[i]);
+	free(r);
+}
+
+static void wipe_free(char *text)
+{
+	if (text != NULL)
+		vault_wipe(text, strlen(text));
+	free(text);
+}
+
+static enum vault_error secrets_open(struct sender *s, const struct job *j, struct run *r)
+{
+	enum vault_error err = VAULT_OK;
+
+	for (size_t i = 0; err == VAULT_OK && i < kind_credentials(j->kind); i++) {
+		const struct job_credential *c = &j->credentials[i];
+		const struct vault_context where = {.deployment_id = j->deployment_id,
+			.business_id = j->business_id,
+			.table = "credentials",
+			.record_id = c->connection_id,
+			.field = c->field,
+			.record_version = c->version};
+
+		err = vault_credential_open(s->vault, j->id, &j->key, &where, c->blob, c->blob_len, &r->secrets[i]);
+	}
+	return err;
+}
+
+static void answer_unopened(struct sender *s, const struct job *j, enum vault_error err)
+{
+	switch (err) {
+	case VAULT_OK:
+		return;
+	case VAULT_GONE:
+		log_error("the vault is gone");
+		end(s, 1);
+		return;
+	case VAULT_NO_MEMORY:
+		answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
+		return;
+	case VAULT_DENIED:
+	case VAULT_BAD_BLOB:
+	case VAULT_WRONG_KEY:
+	case VAULT_BAD_REQUEST:
+	case VAULT_KEY_FILE:
+	case VAULT_KEY_FILE_OPEN_TO_OTHERS:
+		answer_plain(s, j->ticket, OUTBOUND_NO_CREDENTIAL, outbound_class_text(OUTBOUND_NO_CREDENTIAL));
+		return;
+	}
+}
+
+/* Builds the request and starts it. False: answered here. */
+static bool run_start(struct sender *s, const struct job *j, struct run *r)
+{
+	const struct secret *const *secrets = (const struct secret *const *)r->secrets;
+	const struct kind_target target = {s->base_url, s->opt->meta_api_version, j->number, r->secrets[0]};
+	struct transfer_request request = {.body = j->kind->post ? j->body : NULL, .body_len = j->body_len};
+	char *url = kind_url(j->kind, &target);
+	char *authorization = kind_authorization(j->kind, j->app_id, secrets);
+	bool started = false;
+
+	if (authorization == NULL) {
+		answer_plain(s, j->ticket, OUTBOUND_NO_CREDENTIAL,
+			"the key holds characters that no key has; it needs to be entered again");
+	} else if (url == NULL) {
+		answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
+	} else {
+		request.url = url;
+		request.authorization = authorization;
+		started = transfers_start(s->transfers, &request, r);
+		if (!started)
+			answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
+	}
+	wipe_free(url);
+	wipe_free(authorization);
+	return started;
+}
+
+static void job_run(struct sender *s, const struct job *j)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	enum vault_error err;
+
+	if (r == NULL) {
+		answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
+		return;
+	}
+	r->ticket = j->ticket;
+	r->kind = j->kind;
+	err = secrets_open(s, j, r);
+	if (err != VAULT_OK)
+		answer_unopened(s, j, err);
+	else if (run_start(s, j, r)) {
+		s->runs[s->running++] = r;
+		r = NULL; /* transferred */
+	}
+	run_free(r);
+}
+
+static void run_ended(void *owner, const struct transfer_end *how, void *arg)
+{
+	struct sender *s = arg;
+	struct run *r = owner;
+	struct outbound_result result;
+
+	meta_answer(r->kind, how, (const struct secret *const *)r->secrets, &result);
+	answer(s, r->ticket, &result);
+	outbound_result_clear(&result);
+	for (unsigned i = 0; i < s->running; i++) {
+		if (s->runs[i] != r)
+			continue;
+		s->runs[i] = s->runs[--s->running];
+		break;
+	}
+	run_free(r);
+}
+
+/* ------------------------------------------------------------ the listener's messages */
+
+static bool message_read(struct sender *s, struct frame *f)
+{
+	struct output *o;
+	uint64_t number;
+	struct job j;
+
+	if (f->type == JOB_PING) {
+		if (!job_number_decode(f, &number))
+			return false;
+		o = output_add(s);
+		if (o != NULL)
+			job_number_encode(&o->frame, JOB_PONG, number);
+		return true;
+	}
+	if (!job_decode(f, &j))
+		return false;
+	job_run(s, &j);
+	vault_wipe(&j, sizeof(j));
+	return true;
+}
+
+static void listener_read(struct sender *s)
+{
+	while (!s->ended && s->running < RUNNING_MAX) {
+		bool complete = false;
+		const enum frame_error err =
+			frame_inbox_read(s->opt->listener_fd, &s->inbox, job_limits_sender, JOB_LIMITS, &complete);
+
+		if (err == FRAME_CLOSED) {
+			end(s, 0);
+			return;
+		}
+		if (err != FRAME_OK || (complete && !message_read(s, &s->inbox.body))) {
+			log_error("the listener sent something malformed");
+			end(s, 1);
+			return;
+		}
+		if (!complete)
+			return;
+	}
+}
+
+/* ------------------------------------------------------------ the role */
+
+static void serve(struct sender *s)
+{
+	while (!s->ended) {
+		short events = s->running < RUNNING_MAX ? POLLIN : 0;
+
+		if (s->first != NULL)
+			events = (short)(events | POLLOUT);
+		if ((transfers_wait(s->transfers, s->opt->listener_fd, events, WAIT_MS) & POLLIN) != 0)
+			listener_read(s);
+		while (!s->ended && transfers_next(s->transfers, run_ended, s))
+			;
+		output_flush(s);
+	}
+}
+
+static bool sender_init(struct sender *s, const struct outbound_sender_options *opt)
+{
+	const size_t len = strlen(opt->meta_api_url);
+	const bool https = strncmp(opt->meta_api_url, "https://", 8) == 0;
+
+	if (len >= sizeof(s->base_url) || !kind_version_ok(opt->meta_api_version) ||
+		(!https && !config_url_is_loopback(opt->meta_api_url))) {
+		log_error("the provider's URL or version cannot be used: https, or http to loopback");
+		return false;
+	}
+	memcpy(s->base_url, opt->meta_api_url, len + 1);
+	while (s->base_url[0] != '\0' && s->base_url[strlen(s->base_url) - 1] == '/')
+		s->base_url[strlen(s->base_url) - 1] = '\0';
+	s->opt = opt;
+	s->last = &s->first;
+	s->transfers = transfers_new(!https);
+	s->vault = vault_client_new(opt->vault_fd);
+	if (s->transfers == NULL || s->vault == NULL) {
+		log_error("the sender cannot start: memory is short");
+		return false;
+	}
+	return true;
+}
+
+static void sender_clear(struct sender *s)
+{
+	transfers_free(s->transfers);
+	for (unsigned i = 0; i < s->running; i++)
+		run_free(s->runs[i]);
+	while (s->first != NULL)
+		output_drop_first(s);
+	frame_inbox_clear(&s->inbox);
+	vault_client_free(s->vault);
+}
+
+int outbound_sender_run(const struct outbound_sender_options *opt)
+{
+	struct sender *s = calloc(1, sizeof(*s));
+	int status;
+
+	if (s == NULL)
+		return 1;
+	s->status = 1;
+	if (sender_init(s, opt))
+		serve(s);
+	status = s->status;
+	sender_clear(s);
+	(void)close(opt->listener_fd);
+	free(s);
+	return status;
+}

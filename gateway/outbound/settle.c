@@ -1,0 +1,167 @@
+/*
+ * What an attempt leaves behind: the message's state, its sealed provider id, the connection's
+ * status. Trusts the sender's fields only as far as they parse. Called by outbound.c.
+ */
+#include "gateway/outbound/settle.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/json.h"
+#include "gateway/log.h"
+#include "gateway/outbound/plan.h"
+#include "gateway/outbound/prepare.h"
+
+#define PAUSE_FIRST_MS 20
+#define PAUSE_MAX_MS 1000
+
+static void pause_ms(int ms)
+{
+	const struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L};
+
+	(void)nanosleep(&span, NULL);
+}
+
+/* ------------------------------------------------------------ the message */
+
+/* Seals and indexes the provider's message id. It carries the customer's number, so it is never
+ * kept in clear; where sealing fails the message is still SENT, found by our own id. */
+static void wamid_fill(struct tenants *t, const struct sending *s, const struct outbound_result *r,
+	struct store_outcome *outcome, uint8_t **sealed)
+{
+	struct tenant_place place = {s->business_id, "messages", s->message_id, "wamid", 1};
+	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
+	const char *wamid = cJSON_GetStringValue(json_get_path(fields, "messages[0].id"));
+
+	if (wamid == NULL || wamid[0] == '\0')
+		goto out;
+	if (tenant_index(t, s->business_id, "wamid", wamid, strlen(wamid), outcome->wamid_index) != TENANT_OK ||
+		tenant_seal(t, &place, wamid, strlen(wamid), sealed, &outcome->wamid_len) != TENANT_OK) {
+		log_warn("a sent message's provider id could not be sealed business=%s message=%s", s->business_id,
+			s->message_id);
+		goto out;
+	}
+	outcome->wamid = *sealed;
+out:
+	cJSON_Delete(fields);
+}
+
+static void write_down(
+	struct tenants *t, const struct sending *s, const struct store_outcome *outcome, const atomic_bool *stop)
+{
+	int pause = PAUSE_FIRST_MS;
+
+	for (;;) {
+		const enum store_error err = store_outbox_settle(tenants_store(t), outcome);
+
+		switch (err) {
+		case STORE_OK:
+		case STORE_STALE: /* a status webhook was faster */
+		case STORE_NOT_FOUND: /* the business is gone, and the message with it */
+			return;
+		case STORE_TIMEOUT:
+		case STORE_BUSY:
+		case STORE_FULL:
+		case STORE_NO_MEMORY:
+			break;
+		case STORE_EXISTS:
+		case STORE_NUMBER_TAKEN:
+		case STORE_FAILED:
+		case STORE_NEWER:
+		case STORE_NOT_OURS:
+		case STORE_INVALID:
+			log_error("an attempt cannot be settled business=%s message=%s: %s", s->business_id,
+				s->message_id, store_error_text(err));
+			return;
+		}
+		if (atomic_load(stop))
+			return;
+		pause_ms(pause);
+		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
+	}
+}
+
+/* A first accepted send proves a pending connection. */
+static void prove_connection(struct tenants *t, const struct sending *s)
+{
+	struct store_connection c;
+
+	if (store_connection_get(tenants_store(t), s->business_id, s->connection_id, &c) == STORE_OK &&
+		c.status == STORE_CONNECTION_PENDING &&
+		store_connection_status_set(tenants_store(t), s->business_id, s->connection_id,
+			STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE) == STORE_OK)
+		log_info("connection is active: a send was accepted business=%s connection=%s", s->business_id,
+			s->connection_id);
+}
+
+void settle_send(struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
+{
+	struct plan_attempt attempt = {.attempt = s->attempt, .created_at = s->created_at, .now = store_now_ms()};
+	struct store_outcome outcome = {.business_id = s->business_id,
+		.message_id = s->message_id,
+		.attempt = s->attempt,
+		.error_code = r->code};
+	uint8_t *sealed = NULL;
+	struct plan plan;
+
+	vault_random(&attempt.random, sizeof(attempt.random));
+	plan_make(r, &attempt, &plan);
+	outcome.to = plan.to;
+	outcome.next_at = plan.next_at;
+	outcome.reason = plan.reason[0] != '\0' ? plan.reason : NULL;
+	if (plan.to == STORE_MESSAGE_SENT)
+		wamid_fill(t, s, r, &outcome, &sealed);
+	write_down(t, s, &outcome, stop);
+	if (plan.to == STORE_MESSAGE_SENT)
+		prove_connection(t, s);
+	else
+		log_info("a send was not accepted business=%s message=%s attempt=%u class=%d http=%d code=%d",
+			s->business_id, s->message_id, s->attempt, (int)r->class, r->http_status, (int)r->code);
+	free(sealed);
+}
+
+/* ------------------------------------------------------------ the key */
+
+bool settle_token_is_dead(const struct outbound_result *r)
+{
+	cJSON *fields;
+	bool dead;
+
+	if (r->class == OUTBOUND_AUTH)
+		return true;
+	if (r->class != OUTBOUND_ACCEPTED || r->fields == NULL)
+		return false;
+	fields = json_parse(r->fields, strlen(r->fields));
+	dead = cJSON_IsFalse(json_get_path(fields, "data.is_valid"));
+	cJSON_Delete(fields);
+	return dead;
+}
+
+static bool token_unchanged(struct tenants *t, const struct sending *s)
+{
+	struct store_credential now;
+	uint8_t *blob = NULL;
+	const bool same =
+		prepare_credential(t, s->business_id, s->connection_id, "access_token", &now, &blob) == PREPARE_OK &&
+		now.version == s->token_version;
+
+	free(blob);
+	return same;
+}
+
+void settle_key_refused(struct tenants *t, const struct sending *s)
+{
+	struct store *store = tenants_store(t);
+	struct store_connection c;
+
+	if (!token_unchanged(t, s) || store_connection_get(store, s->business_id, s->connection_id, &c) != STORE_OK)
+		return;
+	if (c.status != STORE_CONNECTION_PENDING && c.status != STORE_CONNECTION_ACTIVE)
+		return;
+	if (store_connection_status_set(
+		    store, s->business_id, s->connection_id, c.status, STORE_CONNECTION_KEY_REFUSED) == STORE_OK)
+		log_warn("the provider refuses the key: it must be entered again business=%s connection=%s",
+			s->business_id, s->connection_id);
+}

@@ -1,0 +1,31 @@
+/*
+ * Settling: writing down what came of an attempt, and what it says about the connection. Any
+ * thread. Called by outbound.c.
+ */
+#ifndef KEYHOUSE_OUTBOUND_SETTLE_H
+#define KEYHOUSE_OUTBOUND_SETTLE_H
+
+#include <stdatomic.h>
+
+#include "gateway/outbound/outbound.h"
+
+/* A message on its way. */
+struct sending {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1];
+	char message_id[STORE_ID_LEN + 1];
+	uint32_t attempt;
+	int64_t created_at;
+	uint64_t token_version; /* of the access token it was sent with; 0: none was found */
+};
+
+/* Settles the attempt, again and again while the store is busy or full, until *stop. Left
+ * unsettled it becomes UNKNOWN at the next start. */
+void settle_send(struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop);
+
+/* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
+bool settle_token_is_dead(const struct outbound_result *r);
+/* Marks the connection KEY_REFUSED, unless its token was changed since. */
+void settle_key_refused(struct tenants *t, const struct sending *s);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * Tickets and the socket towards the sender. Called by outbound.c, schedule.c and results.c.
+ */
+#include "gateway/outbound/inside.h"
+
+#include <sys/socket.h>
+
+#include "gateway/log.h"
+
+#define SLOT_BITS 16u
+
+/* ------------------------------------------------------------ time and the end */
+
+struct timespec inside_after(int64_t ms)
+{
+	struct timespec at;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec += (long)(ms % 1000) * 1000000L;
+	if (at.tv_nsec >= 1000000000L) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000L;
+	}
+	return at;
+}
+
+void inside_gone(struct outbound *o, const char *why)
+{
+	bool tell;
+
+	pthread_mutex_lock(&o->lock);
+	tell = !o->dead && !o->closing;
+	o->dead = true;
+	pthread_cond_broadcast(&o->changed);
+	pthread_mutex_unlock(&o->lock);
+	(void)shutdown(o->fd, SHUT_RDWR);
+	if (!tell)
+		return;
+	log_error("the sender is gone: %s", why);
+	if (o->gone != NULL)
+		o->gone(o->ctx);
+}
+
+bool inside_frame_out(struct outbound *o, const struct frame *f)
+{
+	enum frame_error err;
+
+	pthread_mutex_lock(&o->write_lock);
+	err = frame_send(o->fd, f);
+	pthread_mutex_unlock(&o->write_lock);
+	if (err != FRAME_OK && err != FRAME_NO_MEMORY)
+		inside_gone(o, "its socket is closed");
+	return err == FRAME_OK;
+}
+
+/* ------------------------------------------------------------ tickets */
+
+struct ticket *ticket_take(struct outbound *o, enum ticket_use use)
+{
+	const unsigned first = use == TICKET_SEND ? 0 : o->in_flight_max;
+	const unsigned end = use == TICKET_SEND ? o->in_flight_max : o->in_flight_max + CHECKS_MAX;
+
+	for (unsigned i = first; i < end; i++) {
+		struct ticket *k = &o->tickets[i];
+
+		if (k->use != TICKET_FREE)
+			continue;
+		*k = (struct ticket){.use = use, .number = ++o->generation << SLOT_BITS | i};
+		if (use == TICKET_SEND)
+			o->sends++;
+		return k;
+	}
+	return NULL;
+}
+
+void ticket_release(struct outbound *o, struct ticket *k)
+{
+	if (k->use == TICKET_SEND)
+		o->sends--;
+	k->use = TICKET_FREE;
+	k->waiter = NULL;
+	o->woken = true; /* the conversation's next message may go now */
+	pthread_cond_broadcast(&o->changed);
+}
+
+struct ticket *ticket_find(struct outbound *o, uint64_t number)
+{
+	const uint64_t slot = number & ((1u << SLOT_BITS) - 1);
+	struct ticket *k = slot < o->in_flight_max + CHECKS_MAX ? &o->tickets[slot] : NULL;
+
+	return k != NULL && k->use != TICKET_FREE && !k->answered && k->number == number ? k : NULL;
+}
+
+bool inside_job_out(struct outbound *o, const struct job *j)
+{
+	struct frame f = FRAME_INIT(JOB_JOB);
+	bool sent;
+
+	job_encode(&f, j);
+	sent = inside_frame_out(o, &f);
+	frame_clear(&f);
+	return sent;
+}

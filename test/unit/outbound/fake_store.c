@@ -1,0 +1,322 @@
+/*
+ * A store for tests: one business with connections, credentials and messages in arrays, so that
+ * outbound is tested alone and faults can be asked for. Implements what outbound and tenant.c use.
+ */
+#include "test/unit/outbound/fake_store.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fake_row rows[FAKE_ROWS];
+static size_t rows_len;
+static struct store_connection connections[FAKE_CONNECTIONS];
+static size_t connections_len;
+static struct store_credential credentials[FAKE_CONNECTIONS * 2];
+static size_t credentials_len;
+static struct store_tenant_key keys[64];
+static char key_owner[64][STORE_BUSINESS_ID_LEN + 1];
+static size_t keys_len;
+static unsigned busy;
+
+#define LOCK pthread_mutex_lock(&lock)
+#define UNLOCK pthread_mutex_unlock(&lock)
+
+void fake_reset(void)
+{
+	LOCK;
+	for (size_t i = 0; i < rows_len; i++) {
+		free((void *)(uintptr_t)rows[i].m.content);
+		free((void *)(uintptr_t)rows[i].m.wamid);
+	}
+	for (size_t i = 0; i < credentials_len; i++)
+		free((void *)(uintptr_t)credentials[i].blob);
+	rows_len = connections_len = credentials_len = keys_len = 0;
+	busy = 0;
+	UNLOCK;
+}
+
+void fake_busy(unsigned times)
+{
+	LOCK;
+	busy = times;
+	UNLOCK;
+}
+
+void fake_connection(const struct store_connection *c)
+{
+	LOCK;
+	connections[connections_len++] = *c;
+	UNLOCK;
+}
+
+void fake_credential(const struct store_credential *c)
+{
+	uint8_t *blob = malloc(c->blob_len);
+
+	memcpy(blob, c->blob, c->blob_len);
+	LOCK;
+	credentials[credentials_len] = *c;
+	credentials[credentials_len++].blob = blob;
+	UNLOCK;
+}
+
+void fake_message(const struct store_message *m)
+{
+	uint8_t *content = malloc(m->content_len > 0 ? m->content_len : 1);
+
+	if (m->content_len > 0)
+		memcpy(content, m->content, m->content_len);
+	LOCK;
+	rows[rows_len] = (struct fake_row){.m = *m};
+	rows[rows_len++].m.content = content;
+	UNLOCK;
+}
+
+static struct fake_row *find(const char *id)
+{
+	for (size_t i = 0; i < rows_len; i++)
+		if (strcmp(rows[i].m.id, id) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+bool fake_row(const char *id, struct fake_row *out)
+{
+	struct fake_row *r;
+
+	LOCK;
+	r = find(id);
+	if (r != NULL)
+		*out = *r;
+	UNLOCK;
+	return r != NULL;
+}
+
+enum store_connection_status fake_connection_status(const char *id)
+{
+	enum store_connection_status status = 0;
+
+	LOCK;
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, id) == 0)
+			status = connections[i].status;
+	UNLOCK;
+	return status;
+}
+
+/* ------------------------------------------------------------ the store's own functions */
+
+const char *store_error_text(enum store_error err)
+{
+	return err == STORE_OK ? "fine" : "not fine";
+}
+
+void store_id_new(char out[static STORE_ID_LEN + 1])
+{
+	static unsigned long long n;
+
+	LOCK;
+	(void)snprintf(out, STORE_ID_LEN + 1, "01fake%020llu", ++n);
+	UNLOCK;
+}
+
+int64_t store_now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+const char *store_deployment_id(const struct store *s)
+{
+	(void)s;
+	return "01deployment";
+}
+
+enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
+	uint32_t version, struct store_tenant_key *out)
+{
+	enum store_error err = STORE_NOT_FOUND;
+
+	(void)s;
+	LOCK;
+	for (size_t i = 0; i < keys_len; i++)
+		if (strcmp(key_owner[i], business_id) == 0 && keys[i].purpose == purpose &&
+			(version == 0 || keys[i].version == version)) {
+			*out = keys[i];
+			err = STORE_OK;
+		}
+	UNLOCK;
+	return err;
+}
+
+enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
+{
+	(void)s;
+	LOCK;
+	(void)snprintf(key_owner[keys_len], sizeof(key_owner[0]), "%s", business_id);
+	keys[keys_len++] = *key;
+	UNLOCK;
+	return STORE_OK;
+}
+
+enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+{
+	(void)s;
+	*out = (struct store_business){.status = STORE_BUSINESS_ACTIVE};
+	(void)snprintf(out->id, sizeof(out->id), "%s", id);
+	return STORE_OK;
+}
+
+enum store_error store_connection_get(
+	struct store *s, const char *business_id, const char *id, struct store_connection *out)
+{
+	enum store_error err = STORE_NOT_FOUND;
+
+	(void)s;
+	LOCK;
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, id) == 0 && strcmp(connections[i].business_id, business_id) == 0) {
+			*out = connections[i];
+			err = STORE_OK;
+		}
+	UNLOCK;
+	return err;
+}
+
+enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
+	enum store_connection_status from, enum store_connection_status to)
+{
+	enum store_error err = STORE_NOT_FOUND;
+
+	(void)s;
+	LOCK;
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, id) == 0 && strcmp(connections[i].business_id, business_id) == 0) {
+			err = from == 0 || connections[i].status == from ? STORE_OK : STORE_STALE;
+			if (err == STORE_OK)
+				connections[i].status = to;
+		}
+	UNLOCK;
+	return err;
+}
+
+enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
+	bool (*each)(const struct store_credential *c, void *arg), void *arg)
+{
+	(void)s;
+	(void)business_id;
+	LOCK;
+	for (size_t i = 0; i < credentials_len; i++)
+		if ((field[0] == '\0' || strcmp(credentials[i].field, field) == 0) && !each(&credentials[i], arg))
+			break;
+	UNLOCK;
+	return STORE_OK;
+}
+
+static bool leasable(const struct fake_row *r, int64_t now, unsigned per_connection)
+{
+	unsigned sending = 0;
+
+	if ((r->m.state != STORE_MESSAGE_QUEUED && r->m.state != STORE_MESSAGE_RETRY) || r->m.next_at > now)
+		return false;
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, r->m.connection_id) == 0 &&
+			connections[i].status != STORE_CONNECTION_ACTIVE &&
+			connections[i].status != STORE_CONNECTION_PENDING)
+			return false;
+	for (size_t i = 0; i < rows_len; i++)
+		if (rows[i].m.state == STORE_MESSAGE_SENDING &&
+			strcmp(rows[i].m.connection_id, r->m.connection_id) == 0)
+			sending++;
+	return sending < per_connection;
+}
+
+enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
+	bool (*each)(const struct store_message *m, void *arg), void *arg)
+{
+	(void)s;
+	for (unsigned n = 0; n < limit; n++) {
+		struct store_message m = {0};
+		bool found = false;
+
+		LOCK;
+		for (size_t i = 0; i < rows_len && !found; i++) {
+			if (!leasable(&rows[i], now, per_connection))
+				continue;
+			rows[i].m.state = STORE_MESSAGE_SENDING;
+			rows[i].m.attempts++;
+			m = rows[i].m;
+			found = true;
+		}
+		UNLOCK;
+		if (!found || !each(&m, arg))
+			break;
+	}
+	return STORE_OK;
+}
+
+enum store_error store_outbox_next_due(struct store *s, int64_t *at)
+{
+	(void)s;
+	*at = INT64_MAX;
+	LOCK;
+	for (size_t i = 0; i < rows_len; i++)
+		if ((rows[i].m.state == STORE_MESSAGE_QUEUED || rows[i].m.state == STORE_MESSAGE_RETRY) &&
+			rows[i].m.next_at < *at)
+			*at = rows[i].m.next_at;
+	UNLOCK;
+	return STORE_OK;
+}
+
+enum store_error store_outbox_settle(struct store *s, const struct store_outcome *o)
+{
+	enum store_error err = STORE_NOT_FOUND;
+	struct fake_row *r;
+
+	(void)s;
+	LOCK;
+	r = find(o->message_id);
+	if (busy > 0) {
+		busy--;
+		err = STORE_BUSY;
+	} else if (r != NULL) {
+		err = r->m.state == STORE_MESSAGE_SENDING && r->m.attempts == o->attempt ? STORE_OK : STORE_STALE;
+	}
+	if (err == STORE_OK) {
+		r->m.state = o->to;
+		r->m.next_at = o->next_at;
+		r->m.error_code = o->error_code;
+		r->settled_at = store_now_ms();
+		(void)snprintf(r->m.reason, sizeof(r->m.reason), "%s", o->reason != NULL ? o->reason : "");
+		memcpy(r->m.wamid_index, o->wamid_index, sizeof(r->m.wamid_index));
+		if (o->wamid != NULL) {
+			uint8_t *copy = malloc(o->wamid_len);
+
+			memcpy(copy, o->wamid, o->wamid_len);
+			r->m.wamid = copy;
+			r->m.wamid_len = o->wamid_len;
+		}
+	}
+	UNLOCK;
+	return err;
+}
+
+enum store_error store_outbox_recover(struct store *s, unsigned *recovered)
+{
+	(void)s;
+	*recovered = 0;
+	LOCK;
+	for (size_t i = 0; i < rows_len; i++)
+		if (rows[i].m.state == STORE_MESSAGE_SENDING) {
+			rows[i].m.state = STORE_MESSAGE_UNKNOWN;
+			++*recovered;
+		}
+	UNLOCK;
+	return STORE_OK;
+}

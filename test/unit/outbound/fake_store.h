@@ -1,0 +1,23 @@
+/* A store for tests: see fake_store.c. */
+#ifndef KEYHOUSE_TEST_FAKE_STORE_H
+#define KEYHOUSE_TEST_FAKE_STORE_H
+
+#include "store/store.h"
+
+#define FAKE_ROWS 512u
+#define FAKE_CONNECTIONS 16u
+
+struct fake_row {
+	struct store_message m;
+	int64_t settled_at;
+};
+
+void fake_reset(void);
+void fake_busy(unsigned times); /* so many settlements answer STORE_BUSY */
+void fake_connection(const struct store_connection *c);
+void fake_credential(const struct store_credential *c);
+void fake_message(const struct store_message *m);
+bool fake_row(const char *id, struct fake_row *out); /* pointers in out live until fake_reset */
+enum store_connection_status fake_connection_status(const char *id);
+
+#endif

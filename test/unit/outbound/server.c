@@ -1,0 +1,221 @@
+/* The test's HTTP server: a thread a connection, keep-alive, one fault a number. */
+#include "test/unit/outbound/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NUMBERS 64
+
+static struct {
+	char number[64];
+	struct server_reply reply;
+	struct server_seen seen;
+} slots[NUMBERS];
+static size_t slots_len;
+static unsigned connections;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+int server_listen(uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, 128) != 0 ||
+		getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+		abort();
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+static size_t slot_of(const char *number)
+{
+	for (size_t i = 0; i < slots_len; i++)
+		if (strcmp(slots[i].number, number) == 0)
+			return i;
+	if (slots_len == NUMBERS)
+		abort();
+	memset(&slots[slots_len], 0, sizeof(slots[0]));
+	(void)snprintf(slots[slots_len].number, sizeof(slots[0].number), "%s", number);
+	return slots_len++;
+}
+
+void server_reset(void)
+{
+	pthread_mutex_lock(&lock);
+	slots_len = 0;
+	connections = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void server_set(const char *number, const struct server_reply *reply)
+{
+	pthread_mutex_lock(&lock);
+	slots[slot_of(number)].reply = *reply;
+	pthread_mutex_unlock(&lock);
+}
+
+void server_seen(const char *number, struct server_seen *out)
+{
+	pthread_mutex_lock(&lock);
+	*out = slots[slot_of(number)].seen;
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned server_connections(void)
+{
+	pthread_mutex_lock(&lock);
+	const unsigned n = connections;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static bool send_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		const ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return false;
+		data += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* Reads one request into text; false at the end. */
+static bool read_request(int fd, char *text, size_t room, size_t *head_len)
+{
+	size_t len = 0, want = 0;
+	char *end = NULL;
+
+	while (end == NULL || len < want) {
+		const ssize_t n = len + 1 < room ? recv(fd, text + len, room - len - 1, 0) : 0;
+
+		if (n <= 0)
+			return false;
+		len += (size_t)n;
+		text[len] = '\0';
+		end = strstr(text, "\r\n\r\n");
+		if (end != NULL && want == 0) {
+			const char *header = strcasestr(text, "\r\nContent-Length:");
+
+			*head_len = (size_t)(end - text) + 4;
+			want = *head_len + (header != NULL && header < end ? strtoul(header + 17, NULL, 10) : 0);
+		}
+	}
+	return true;
+}
+
+static void note(struct server_seen *seen, const char *text, size_t head_len)
+{
+	const char *end = strstr(text, "\r\n"), *at = text;
+
+	seen->requests++;
+	seen->authorizations = 0;
+	(void)snprintf(seen->path, sizeof(seen->path), "%.*s", (int)(end - text), text);
+	(void)snprintf(seen->body, sizeof(seen->body), "%s", text + head_len);
+	while ((at = strcasestr(at, "\r\nAuthorization: ")) != NULL) {
+		at += 17;
+		seen->authorizations++;
+		(void)snprintf(seen->authorization, sizeof(seen->authorization), "%.*s", (int)strcspn(at, "\r"), at);
+	}
+}
+
+static bool reply_to(int fd, const struct server_reply *r, const char *number, unsigned on_connection)
+{
+	static const char filler[65536];
+	char head[1024], body[2048];
+	size_t len;
+
+	if (r->how == SERVER_HANG)
+		for (;;)
+			(void)sleep(60);
+	if (r->how == SERVER_DROP || (r->how == SERVER_DROP_REUSED && on_connection > 1))
+		return false;
+	if (r->status == 0)
+		(void)snprintf(body, sizeof(body),
+			"{\"messaging_product\":\"whatsapp\",\"contacts\":[{\"input\":\"+1\",\"wa_id\":\"15551234567\"}"
+			"],"
+			"\"messages\":[{\"id\":\"wamid.HBg%s\"}],\"trap\":\"not asked for\"}",
+			number);
+	else
+		(void)snprintf(body, sizeof(body), "%s", r->body != NULL ? r->body : "");
+	len = r->how == SERVER_HUGE ? 100u << 20 : strlen(body);
+	(void)snprintf(head, sizeof(head),
+		"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
+		r->status == 0 ? 200 : r->status, len, r->headers != NULL ? r->headers : "");
+	if (!send_all(fd, head, strlen(head)))
+		return false;
+	if (r->how == SERVER_HUGE) {
+		for (size_t sent = 0; sent < len; sent += sizeof(filler))
+			if (!send_all(fd, filler, sizeof(filler)))
+				return false;
+		return true;
+	}
+	return send_all(fd, body, r->how == SERVER_TRUNCATE ? len / 2 : len) && r->how != SERVER_TRUNCATE;
+}
+
+static void *serve_one(void *arg)
+{
+	const int fd = (int)(intptr_t)arg;
+	char *text = malloc(300000);
+	unsigned on_connection = 0;
+	size_t head_len = 0;
+
+	while (read_request(fd, text, 300000, &head_len)) {
+		struct server_reply r;
+		char number[64] = "";
+		const char *at = strchr(text, '/');
+
+		at = at != NULL ? strchr(at + 1, '/') : NULL;
+		if (at != NULL)
+			(void)snprintf(number, sizeof(number), "%.*s", (int)strcspn(at + 1, "/? "), at + 1);
+		pthread_mutex_lock(&lock);
+		const size_t i = slot_of(number);
+		note(&slots[i].seen, text, head_len);
+		r = slots[i].reply;
+		pthread_mutex_unlock(&lock);
+		if (!reply_to(fd, &r, number, ++on_connection))
+			break;
+	}
+	free(text);
+	close(fd);
+	return NULL;
+}
+
+static void *accept_all(void *arg)
+{
+	const int fd = (int)(intptr_t)arg;
+
+	for (;;) {
+		const int got = accept(fd, NULL, NULL);
+		pthread_t t;
+
+		if (got < 0)
+			return NULL;
+		pthread_mutex_lock(&lock);
+		connections++;
+		pthread_mutex_unlock(&lock);
+		if (pthread_create(&t, NULL, serve_one, (void *)(intptr_t)got) != 0)
+			abort();
+		(void)pthread_detach(t);
+	}
+}
+
+void server_start(int fd)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, accept_all, (void *)(intptr_t)fd) != 0)
+		abort();
+	(void)pthread_detach(t);
+}

@@ -1,0 +1,40 @@
+/* A small HTTP server on loopback whose faults are chosen by the number in the path. */
+#ifndef KEYHOUSE_TEST_SERVER_H
+#define KEYHOUSE_TEST_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum server_how {
+	SERVER_ANSWER, /* status and body */
+	SERVER_HANG, /* reads, then nothing */
+	SERVER_DROP, /* reads the request, closes */
+	SERVER_TRUNCATE, /* half the body that it promised */
+	SERVER_HUGE, /* 100 MB */
+	SERVER_DROP_REUSED, /* answers a connection's first request, reads and drops its second */
+};
+
+struct server_reply {
+	enum server_how how;
+	int status;
+	const char *headers; /* whole lines, or NULL */
+	const char *body;
+};
+
+int server_listen(uint16_t *port); /* a listening socket, before anybody forks */
+void server_start(int fd); /* its threads; one server a process */
+void server_reset(void);
+/* number is the path's second part: a phone_number_id, or "debug_token". */
+void server_set(const char *number, const struct server_reply *reply);
+
+struct server_seen {
+	unsigned requests;
+	char authorization[1024]; /* of the last request */
+	char path[2048];
+	char body[4096];
+	unsigned authorizations; /* how many such headers it had */
+};
+void server_seen(const char *number, struct server_seen *out);
+unsigned server_connections(void);
+
+#endif

@@ -1,0 +1,554 @@
+/*
+ * Goal of this test: a queued message goes out once, with its shop's key and our id, and ends in the
+ * state that the provider's answer means; a refused key is confirmed before the connection is marked.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/unit/outbound/fake_store.h"
+#include "test/unit/outbound/house.h"
+#include "test/unit/outbound/server.h"
+
+#define BUSINESS "shop-1"
+#define TOKEN "EAAtokenOfShopOne"
+
+static uint16_t port;
+static int listening;
+static bool serving;
+
+struct fixture {
+	struct house h;
+	struct outbound *o;
+	atomic_int gone;
+};
+
+static void count_gone(void *ctx)
+{
+	atomic_fetch_add((atomic_int *)ctx, 1);
+}
+
+static void add_connection(struct fixture *f, const char *id, const char *number, const char *token, const char *secret)
+{
+	struct store_connection c = {.provider = STORE_META, .status = STORE_CONNECTION_PENDING, .app_id = "4242"};
+	struct store_credential credential;
+	uint8_t *blob;
+
+	(void)snprintf(c.id, sizeof(c.id), "%s", id);
+	(void)snprintf(c.business_id, sizeof(c.business_id), "%s", BUSINESS);
+	(void)snprintf(c.phone_number_id, sizeof(c.phone_number_id), "%s", number);
+	fake_connection(&c);
+	if (token != NULL) {
+		house_credential(&f->h, BUSINESS, id, "access_token", token, &credential, &blob);
+		fake_credential(&credential);
+		free(blob);
+	}
+	if (secret != NULL) {
+		house_credential(&f->h, BUSINESS, id, "app_secret", secret, &credential, &blob);
+		fake_credential(&credential);
+		free(blob);
+	}
+}
+
+static void prepare(struct fixture *f)
+{
+	char url[64];
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+	house_open(&f->h, url);
+	house_business(&f->h, BUSINESS);
+	if (!serving)
+		server_start(listening);
+	serving = true;
+	server_reset();
+	atomic_init(&f->gone, 0);
+}
+
+static void start(struct fixture *f)
+{
+	const struct outbound_options opt = {
+		.tenants = f->h.tenants, .sender_fd = f->h.jobs, .gone = count_gone, .ctx = &f->gone};
+
+	f->h.jobs = -1;
+	assert_int_equal(outbound_open(&f->o, &opt), OUTBOUND_OK);
+}
+
+static void finish(struct fixture *f)
+{
+	outbound_close(f->o);
+	assert_int_equal(house_close(&f->h), 0);
+	fake_reset();
+}
+
+/* Seals and queues; id has room for the message's. */
+static void queue(
+	struct fixture *f, const char *connection, const char *number, const char *json, char *id, int64_t age_ms)
+{
+	struct store_message m = {0};
+	uint8_t *content;
+
+	(void)snprintf(m.business_id, sizeof(m.business_id), "%s", BUSINESS);
+	(void)snprintf(m.connection_id, sizeof(m.connection_id), "%s", connection);
+	(void)snprintf(m.number, sizeof(m.number), "%s", number);
+	assert_int_equal(outbound_message_seal(f->h.tenants, json, strlen(json), &m, &content), OUTBOUND_OK);
+	m.created_at -= age_ms;
+	fake_message(&m);
+	memcpy(id, m.id, sizeof(m.id));
+	free(content);
+	if (f->o != NULL)
+		outbound_wake(f->o);
+}
+
+#define HELLO                                                                                                          \
+	"{\"to\":\"1 (555) "                                                                                           \
+	"123-4567\",\"type\":\"text\",\"text\":{\"body\":\"hello\"},\"biz_opaque_callback_data\":\"theirs\"}"
+
+static struct fake_row await_state(const char *id, enum store_message_state state)
+{
+	struct fake_row r = {0};
+
+	for (int i = 0; i < 1000; i++) {
+		assert_true(fake_row(id, &r));
+		if (r.m.state == state)
+			return r;
+		(void)usleep(5000);
+	}
+	fail_msg("state is %d, not %d: %s", (int)r.m.state, (int)state, r.m.reason);
+	return r;
+}
+
+static void await_status(const char *connection, enum store_connection_status status)
+{
+	for (int i = 0; i < 1000 && fake_connection_status(connection) != status; i++)
+		(void)usleep(5000);
+	assert_int_equal(fake_connection_status(connection), status);
+}
+
+static void a_message_goes_out_once(void **state)
+{
+	const char wire[] = "{\"to\":\"+15551234567\",\"type\":\"text\",\"text\":{\"body\":\"hello\"},\"messaging_"
+			    "product\":\"whatsapp\","
+			    "\"biz_opaque_callback_data\":\"%s\"}";
+	struct fixture f = {0};
+	struct server_seen seen;
+	struct fake_row r;
+	struct tenant_place place = {BUSINESS, "messages", NULL, "wamid", 1};
+	uint8_t index[STORE_INDEX_LEN], *plain;
+	char id[STORE_ID_LEN + 1], body[512];
+	size_t len;
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	start(&f);
+	fake_busy(3); /* a settlement that the store refuses for a while is not lost */
+	queue(&f, "c1", "111", HELLO, id, 0);
+	r = await_state(id, STORE_MESSAGE_SENT);
+	assert_int_equal(r.m.attempts, 1);
+	place.record_id = id;
+	assert_int_equal(tenant_open(f.h.tenants, &place, r.m.wamid, r.m.wamid_len, &plain, &len), TENANT_OK);
+	assert_string_equal((char *)plain, "wamid.HBg111");
+	free(plain);
+	assert_int_equal(tenant_index(f.h.tenants, BUSINESS, "wamid", "wamid.HBg111", 12, index), TENANT_OK);
+	assert_memory_equal(index, r.m.wamid_index, sizeof(index));
+	server_seen("111", &seen);
+	assert_int_equal(seen.requests, 1);
+	assert_string_equal(seen.authorization, "Bearer " TOKEN);
+	(void)snprintf(body, sizeof(body), wire, id);
+	assert_string_equal(seen.body, body);
+	await_status("c1", STORE_CONNECTION_ACTIVE);
+	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
+	finish(&f);
+}
+
+static void the_conversation_is_number_and_customer(void **state)
+{
+	static const char *const same[] = {
+		HELLO, "{\"to\":\"+15551234567\",\"recipient\":\"US.1\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}"};
+	uint8_t phone[STORE_INDEX_LEN], user[STORE_INDEX_LEN];
+	struct fixture f = {0};
+	struct fake_row r;
+	char id[STORE_ID_LEN + 1];
+
+	(void)state;
+	prepare(&f);
+	assert_int_equal(tenant_index(f.h.tenants, BUSINESS, "conversation", "111\n15551234567", 15, phone), TENANT_OK);
+	assert_int_equal(tenant_index(f.h.tenants, BUSINESS, "conversation", "111\nUS.99", 9, user), TENANT_OK);
+	for (int i = 0; i < 2; i++) {
+		queue(&f, "c1", "111", same[i], id, 0);
+		assert_true(fake_row(id, &r));
+		assert_memory_equal(r.m.conversation, phone, sizeof(phone));
+	}
+	queue(&f, "c1", "111", "{\"recipient\":\"US.99\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}", id, 0);
+	assert_true(fake_row(id, &r));
+	assert_memory_equal(r.m.conversation, user, sizeof(user));
+	assert_int_equal(r.m.direction, STORE_OUTBOUND);
+	assert_string_equal(r.m.type, "text");
+	finish(&f);
+}
+
+static void answers_become_states(void **state)
+{
+	static const struct {
+		const char *number;
+		struct server_reply reply;
+		enum store_message_state to;
+		int64_t wait_min;
+	} rows[] = {
+		{"301",
+			{SERVER_ANSWER, 429, "Retry-After: 90\r\n",
+				"{\"error\":{\"code\":130429,\"message\":\"slow\"}}"},
+			STORE_MESSAGE_RETRY, 89000},
+		{"302", {SERVER_DROP, 0, NULL, NULL}, STORE_MESSAGE_UNKNOWN, 0},
+		{"303", {SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":131047,\"message\":\"late\"}}"},
+			STORE_MESSAGE_DEAD, 0},
+		{"304", {SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":368,\"message\":\"policy\"}}"},
+			STORE_MESSAGE_RETRY, 599000},
+		{"305", {SERVER_ANSWER, 200, NULL, "{}"}, STORE_MESSAGE_UNKNOWN, 0},
+	};
+	char ids[5][STORE_ID_LEN + 1];
+	struct fixture f = {0};
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	start(&f);
+	for (int i = 0; i < 5; i++) {
+		server_set(rows[i].number, &rows[i].reply);
+		queue(&f, "c1", rows[i].number, HELLO, ids[i], 0);
+	}
+	for (int i = 0; i < 5; i++) {
+		const struct fake_row r = await_state(ids[i], rows[i].to);
+
+		assert_true(r.m.reason[0] != '\0');
+		if (rows[i].wait_min > 0)
+			assert_true(r.m.next_at >= r.settled_at + rows[i].wait_min - 100);
+	}
+	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+	finish(&f);
+}
+
+static void what_is_due_again_is_tried_again(void **state)
+{
+	struct fixture f = {0};
+	struct server_seen seen;
+	char id[STORE_ID_LEN + 1];
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	server_set("111", &(struct server_reply){.status = 503, .body = "{\"error\":{\"code\":2,\"message\":\"x\"}}"});
+	start(&f);
+	queue(&f, "c1", "111", HELLO, id, 0);
+	(void)await_state(id, STORE_MESSAGE_RETRY);
+	server_set("111", &(struct server_reply){0});
+	assert_true(await_state(id, STORE_MESSAGE_SENT).m.attempts >= 2);
+	server_seen("111", &seen);
+	assert_true(seen.requests >= 2);
+	finish(&f);
+}
+
+/* ------------------------------------------------------------ refused keys */
+
+static void refused_key(struct fixture *f, const char *secret, const struct server_reply *debug)
+{
+	char id[STORE_ID_LEN + 1];
+
+	prepare(f);
+	add_connection(f, "c1", "111", TOKEN, secret);
+	server_set("111",
+		&(struct server_reply){.status = 401, .body = "{\"error\":{\"code\":190,\"message\":\"expired\"}}"});
+	if (debug != NULL)
+		server_set("debug_token", debug);
+	start(f);
+	queue(f, "c1", "111", HELLO, id, 0);
+	assert_true(await_state(id, STORE_MESSAGE_RETRY).m.next_at >= store_now_ms() + 290000);
+}
+
+static void a_refused_key_marks_the_connection(void **state)
+{
+	static const struct server_reply says_dead = {SERVER_ANSWER, 200, NULL, "{\"data\":{\"is_valid\":false}}"};
+	static const struct server_reply refuses = {
+		SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":190,\"message\":\"x\"}}"};
+	const struct server_reply *const debugs[] = {NULL, &says_dead, &refuses};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct fixture f = {0};
+
+		refused_key(&f, debugs[i] != NULL ? "appsecret" : NULL, debugs[i]);
+		await_status("c1", STORE_CONNECTION_KEY_REFUSED);
+		finish(&f);
+	}
+}
+
+static void an_unconfirmed_refusal_marks_nothing(void **state)
+{
+	static const struct server_reply debugs[] = {
+		{SERVER_ANSWER, 200, NULL, "{\"data\":{\"is_valid\":true}}"},
+		{SERVER_ANSWER, 500, NULL, "<html>"},
+		{SERVER_ANSWER, 503, NULL, "{\"error\":{\"code\":2}}"},
+		{SERVER_DROP, 0, NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct server_seen seen = {0};
+		struct fixture f = {0};
+
+		refused_key(&f, "appsecret", &debugs[i]);
+		for (int n = 0; n < 400 && seen.requests == 0; n++, (void)usleep(5000))
+			server_seen("debug_token", &seen);
+		assert_true(seen.requests > 0);
+		(void)usleep(100000);
+		assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+		finish(&f);
+	}
+}
+
+static void other_refusals_ask_nothing_about_the_key(void **state)
+{
+	struct fixture f = {0};
+	struct server_seen seen;
+	char id[STORE_ID_LEN + 1];
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	server_set("111",
+		&(struct server_reply){.status = 403, .body = "{\"error\":{\"code\":10,\"message\":\"permission\"}}"});
+	start(&f);
+	queue(&f, "c1", "111", HELLO, id, 0);
+	(void)await_state(id, STORE_MESSAGE_RETRY);
+	(void)usleep(100000);
+	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+	server_seen("debug_token", &seen);
+	assert_int_equal(seen.requests, 0);
+	finish(&f);
+}
+
+/* ------------------------------------------------------------ without the provider */
+
+static void what_cannot_go_ends_here(void **state)
+{
+	struct store_message bare = {.state = STORE_MESSAGE_QUEUED,
+		.id = "01pruned",
+		.business_id = BUSINESS,
+		.connection_id = "c1",
+		.number = "111"};
+	char keyless[STORE_ID_LEN + 1], old[STORE_ID_LEN + 1];
+	struct fixture f = {0};
+	struct server_seen seen;
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	add_connection(&f, "c2", "222", NULL, NULL);
+	bare.created_at = store_now_ms();
+	fake_message(&bare);
+	queue(&f, "c2", "222", HELLO, keyless, 0);
+	queue(&f, "c1", "111", HELLO, old, 25LL * 3600 * 1000);
+	start(&f);
+	assert_string_equal(await_state(keyless, STORE_MESSAGE_DEAD).m.reason, "needs its key entered again");
+	assert_int_equal(strncmp(await_state(old, STORE_MESSAGE_DEAD).m.reason, "expired", 7), 0);
+	(void)await_state("01pruned", STORE_MESSAGE_DEAD);
+	server_seen("111", &seen);
+	assert_int_equal(seen.requests, 0);
+	finish(&f);
+}
+
+static void a_crash_leaves_unknown(void **state)
+{
+	struct fixture f = {0};
+	char id[STORE_ID_LEN + 1];
+	struct fake_row r;
+	struct server_seen seen;
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	server_set("111", &(struct server_reply){.how = SERVER_HANG});
+	start(&f);
+	queue(&f, "c1", "111", HELLO, id, 0);
+	(void)await_state(id, STORE_MESSAGE_SENDING);
+	for (int i = 0; i < 400; i++, (void)usleep(5000)) {
+		server_seen("111", &seen);
+		if (seen.requests > 0)
+			break;
+	}
+	assert_int_equal(kill(f.h.sender, SIGKILL), 0);
+	for (int i = 0; i < 400 && atomic_load(&f.gone) == 0; i++)
+		(void)usleep(5000);
+	assert_int_equal(atomic_load(&f.gone), 1);
+	assert_int_equal(outbound_ping(f.o), OUTBOUND_GONE);
+	assert_true(fake_row(id, &r));
+	assert_int_equal(r.m.state, STORE_MESSAGE_SENDING);
+	outbound_close(f.o);
+	(void)house_close(&f.h);
+	assert_int_equal(atomic_load(&f.gone), 1);
+	{
+		unsigned recovered;
+
+		assert_int_equal(store_outbox_recover(NULL, &recovered), STORE_OK);
+		assert_int_equal(recovered, 1);
+	}
+	fake_reset();
+}
+
+static void closing_waits_for_answers(void **state)
+{
+	char ids[20][STORE_ID_LEN + 1];
+	struct fixture f = {0};
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	for (int i = 0; i < 8; i++)
+		queue(&f, "c1", "111", HELLO, ids[i], 0);
+	start(&f);
+	for (int i = 0; i < 200; i++) {
+		struct fake_row r;
+
+		assert_true(fake_row(ids[0], &r));
+		if (r.m.state != STORE_MESSAGE_QUEUED)
+			break;
+		(void)usleep(1000);
+	}
+	outbound_close(f.o);
+	for (int i = 0; i < 8; i++) {
+		struct fake_row r;
+
+		assert_true(fake_row(ids[i], &r));
+		assert_int_not_equal(r.m.state, STORE_MESSAGE_SENDING);
+	}
+	assert_int_equal(house_close(&f.h), 0);
+	fake_reset();
+}
+
+static void a_hanging_connection_delays_no_other(void **state)
+{
+	char hung[12][STORE_ID_LEN + 1], ids[100][STORE_ID_LEN + 1];
+	struct fixture f = {0};
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	add_connection(&f, "c2", "222", "EAAother", NULL);
+	server_set("111", &(struct server_reply){.how = SERVER_HANG});
+	start(&f);
+	for (int i = 0; i < 12; i++)
+		queue(&f, "c1", "111", HELLO, hung[i], 0);
+	for (int i = 0; i < 100; i++)
+		queue(&f, "c2", "222", HELLO, ids[i], 0);
+	for (int i = 0; i < 100; i++)
+		(void)await_state(ids[i], STORE_MESSAGE_SENT);
+	(void)kill(f.h.sender, SIGKILL); /* nobody waits for the hung ones */
+	outbound_close(f.o);
+	(void)house_close(&f.h);
+	fake_reset();
+}
+
+/* ------------------------------------------------------------ checks */
+
+static void checks_are_answered(void **state)
+{
+	struct store_credential held[2];
+	struct outbound_result r;
+	struct fixture f = {0};
+	uint8_t *blobs[2];
+	struct outbound_check check = {.kind = OUTBOUND_META_NUMBER,
+		.business_id = BUSINESS,
+		.connection_id = "c9",
+		.phone_number_id = "106",
+		.credentials = held,
+		.credentials_len = 1};
+
+	(void)state;
+	prepare(&f);
+	start(&f);
+	house_credential(&f.h, BUSINESS, "c9", "access_token", TOKEN, &held[0], &blobs[0]);
+	house_credential(&f.h, BUSINESS, "c9", "app_secret", "s3cr3t-s3cr3t", &held[1], &blobs[1]);
+	server_set("106", &(struct server_reply){.status = 200, .body = "{\"id\":\"106\",\"verified_name\":\"Paul\"}"});
+	assert_int_equal(outbound_check(f.o, &check, 5000, &r), OUTBOUND_OK);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	assert_string_equal(r.fields, "{\"id\":\"106\",\"verified_name\":\"Paul\"}");
+	outbound_result_clear(&r);
+
+	check.phone_number_id = "107";
+	server_set("107", &(struct server_reply){.how = SERVER_HANG});
+	assert_int_equal(outbound_check(f.o, &check, 200, &r), OUTBOUND_TIMEOUT);
+
+	check.phone_number_id = "10/7";
+	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID);
+	check.kind = OUTBOUND_META_DEBUG_TOKEN;
+	check.app_id = "4242";
+	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID); /* one credential is missing */
+	check.credentials_len = 2;
+	server_set("debug_token", &(struct server_reply){.status = 200, .body = "{\"data\":{\"is_valid\":true}}"});
+	assert_int_equal(outbound_check(f.o, &check, 5000, &r), OUTBOUND_OK);
+	assert_string_equal(r.fields, "{\"data\":{\"is_valid\":true}}");
+	outbound_result_clear(&r);
+	check.kind = OUTBOUND_META_SEND;
+	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID);
+	free(blobs[0]);
+	free(blobs[1]);
+	finish(&f);
+}
+
+static void a_command_asks_but_sends_nothing(void **state)
+{
+	char id[STORE_ID_LEN + 1];
+	struct fixture f = {0};
+	struct fake_row r;
+
+	(void)state;
+	prepare(&f);
+	add_connection(&f, "c1", "111", TOKEN, NULL);
+	queue(&f, "c1", "111", HELLO, id, 0);
+	{
+		const struct outbound_options opt = {
+			.tenants = f.h.tenants, .sender_fd = f.h.jobs, .checks_only = true};
+
+		f.h.jobs = -1;
+		assert_int_equal(outbound_open(&f.o, &opt), OUTBOUND_OK);
+	}
+	outbound_wake(f.o);
+	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
+	(void)usleep(100000);
+	assert_true(fake_row(id, &r));
+	assert_int_equal(r.m.state, STORE_MESSAGE_QUEUED);
+	finish(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_goes_out_once),
+		cmocka_unit_test(the_conversation_is_number_and_customer),
+		cmocka_unit_test(answers_become_states),
+		cmocka_unit_test(what_is_due_again_is_tried_again),
+		cmocka_unit_test(a_refused_key_marks_the_connection),
+		cmocka_unit_test(an_unconfirmed_refusal_marks_nothing),
+		cmocka_unit_test(other_refusals_ask_nothing_about_the_key),
+		cmocka_unit_test(what_cannot_go_ends_here),
+		cmocka_unit_test(a_crash_leaves_unknown),
+		cmocka_unit_test(closing_waits_for_answers),
+		cmocka_unit_test(a_hanging_connection_delays_no_other),
+		cmocka_unit_test(checks_are_answered),
+		cmocka_unit_test(a_command_asks_but_sends_nothing),
+	};
+
+	outbound_close(NULL);
+	listening = server_listen(&port);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,577 @@
+/*
+ * Goal of this test: the real sender, in a process of its own beside a real vault, brings the right
+ * key to the provider, classifies every fault, keeps jobs apart, forgets keys, and dies of nonsense.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/unit/outbound/house.h"
+#include "test/unit/outbound/server.h"
+
+#define BUSINESS "shop-1"
+#define CONNECTION "01connection"
+#define TOKEN "EAAGm0PX4ZCpsBAtokenABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789secret"
+#define APP_SECRET "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+#define BODY "{\"messaging_product\":\"whatsapp\",\"to\":\"+15551234567\",\"type\":\"text\"}"
+
+static uint16_t port;
+static int listening;
+static bool serving;
+
+struct fixture {
+	struct house h;
+	struct store_credential token, secret;
+	uint8_t *token_blob, *secret_blob;
+	struct vault_wrapped_key key;
+};
+
+static void open_at(struct fixture *f, const char *base_url)
+{
+	house_open(&f->h, base_url);
+	house_business(&f->h, BUSINESS);
+	house_credential(&f->h, BUSINESS, CONNECTION, "access_token", TOKEN, &f->token, &f->token_blob);
+	house_credential(&f->h, BUSINESS, CONNECTION, "app_secret", APP_SECRET, &f->secret, &f->secret_blob);
+	assert_int_equal(tenant_credential_key(f->h.tenants, BUSINESS, &f->key), TENANT_OK);
+	if (!serving)
+		server_start(listening);
+	serving = true;
+	server_reset();
+}
+
+static void open_local(struct fixture *f)
+{
+	char url[64];
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+	open_at(f, url);
+}
+
+static int close_all(struct fixture *f)
+{
+	free(f->token_blob);
+	free(f->secret_blob);
+	return house_close(&f->h);
+}
+
+static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ticket, const char *number)
+{
+	struct job j = {.ticket = ticket,
+		.kind = kind_find((uint32_t)kind),
+		.id = "01message",
+		.deployment_id = store_deployment_id(NULL),
+		.business_id = BUSINESS,
+		.number = number,
+		.app_id = "",
+		.key = f->key,
+		.credentials[0] = {CONNECTION, "access_token", 1, f->token.blob, f->token.blob_len}};
+
+	if (j.kind->post) {
+		j.body = BODY;
+		j.body_len = strlen(BODY);
+	}
+	if (j.kind->wants_app) {
+		j.app_id = "4242";
+		j.credentials[1] =
+			(struct job_credential){CONNECTION, "app_secret", 1, f->secret.blob, f->secret.blob_len};
+	}
+	return j;
+}
+
+static void put_job(struct fixture *f, const struct job *j)
+{
+	struct frame out = FRAME_INIT(0);
+
+	assert_true(job_valid(j));
+	job_encode(&out, j);
+	assert_int_equal(frame_send(f->h.jobs, &out), FRAME_OK);
+	frame_clear(&out);
+}
+
+static uint64_t get_result(struct fixture *f, struct outbound_result *r)
+{
+	struct frame in = FRAME_INIT(0);
+	uint64_t ticket = 0;
+
+	assert_int_equal(frame_recv(f->h.jobs, job_limits_listener, JOB_LIMITS, &in), FRAME_OK);
+	assert_int_equal(in.type, JOB_RESULT);
+	assert_true(job_result_decode(&in, &ticket, r));
+	frame_clear(&in);
+	return ticket;
+}
+
+static void send_one(struct fixture *f, const char *number, struct outbound_result *r)
+{
+	const struct job j = job_of(f, OUTBOUND_META_SEND, 7, number);
+
+	put_job(f, &j);
+	assert_int_equal(get_result(f, r), 7);
+}
+
+static int64_t ms_now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ------------------------------------------------------------ the way there and back */
+
+static void the_key_arrives_in_the_header(void **state)
+{
+	struct fixture f;
+	struct outbound_result r;
+	struct server_seen seen;
+
+	(void)state;
+	open_local(&f);
+	send_one(&f, "111", &r);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	assert_int_equal(r.http_status, 200);
+	assert_string_equal(r.reason, "");
+	assert_string_equal(
+		r.fields, "{\"messages\":[{\"id\":\"wamid.HBg111\"}],\"contacts\":[{\"wa_id\":\"15551234567\"}]}");
+	outbound_result_clear(&r);
+	server_seen("111", &seen);
+	assert_string_equal(seen.authorization, "Bearer " TOKEN);
+	assert_int_equal(seen.authorizations, 1);
+	assert_string_equal(seen.path, "POST /v26.0/111/messages HTTP/1.1");
+	assert_string_equal(seen.body, BODY);
+	assert_int_equal(close_all(&f), 0);
+}
+
+static void connections_are_shared_and_headers_are_not(void **state)
+{
+	struct fixture f;
+	struct outbound_result r;
+	struct server_seen seen;
+	struct job j;
+
+	(void)state;
+	open_local(&f);
+	for (int i = 0; i < 5; i++) {
+		send_one(&f, "111", &r);
+		assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+		outbound_result_clear(&r);
+	}
+	server_set("debug_token",
+		&(struct server_reply){.status = 200,
+			.body = "{\"data\":{\"app_id\":\"4242\",\"is_valid\":true,\"scopes\":[\"a\"],\"user_id\":\"9\"}"
+				"}"});
+	j = job_of(&f, OUTBOUND_META_DEBUG_TOKEN, 1, "");
+	put_job(&f, &j);
+	assert_int_equal(get_result(&f, &r), 1);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	assert_string_equal(r.fields, "{\"data\":{\"app_id\":\"4242\",\"is_valid\":true,\"scopes\":[\"a\"]}}");
+	outbound_result_clear(&r);
+	server_seen("debug_token", &seen);
+	assert_string_equal(seen.authorization, "Bearer 4242|" APP_SECRET);
+	assert_int_equal(seen.authorizations, 1);
+	assert_string_equal(seen.path, "GET /v26.0/debug_token?input_token=" TOKEN " HTTP/1.1");
+	assert_int_equal(server_connections(), 1);
+	assert_int_equal(close_all(&f), 0);
+}
+
+static void a_number_is_asked_for_safe_fields(void **state)
+{
+	struct fixture f;
+	struct outbound_result r;
+	struct server_seen seen;
+	struct job j;
+
+	(void)state;
+	open_local(&f);
+	server_set("106",
+		&(struct server_reply){.status = 200,
+			.body = "{\"id\":\"106\",\"display_phone_number\":\"+1 "
+				"555\",\"certificate\":\"no\",\"throughput\":{\"level\":\"HIGH\"}}"});
+	j = job_of(&f, OUTBOUND_META_NUMBER, 1, "106");
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	assert_string_equal(
+		r.fields, "{\"id\":\"106\",\"display_phone_number\":\"+1 555\",\"throughput\":{\"level\":\"HIGH\"}}");
+	outbound_result_clear(&r);
+	server_seen("106", &seen);
+	assert_string_equal(seen.path,
+		"GET /v26.0/106?fields=id,display_phone_number,verified_name,quality_rating,"
+		"code_verification_status,platform_type,throughput HTTP/1.1");
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* ------------------------------------------------------------ faults */
+
+static const struct {
+	const char *number;
+	struct server_reply reply;
+	enum outbound_class class;
+	int code;
+} faults[] = {
+	{"201", {SERVER_DROP, 0, NULL, NULL}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"202", {SERVER_TRUNCATE, 200, NULL, "{\"messages\":[{\"id\":\"wamid.X\"}]}"}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"203", {SERVER_HUGE, 200, NULL, NULL}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"204", {SERVER_ANSWER, 200, NULL, "<html>fine</html>"}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"205", {SERVER_ANSWER, 200, NULL, "{\"messages\":[{\"id\":\"wamid.X\""}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"206", {SERVER_ANSWER, 200, NULL, "{\"messages\":[]}"}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"207", {SERVER_ANSWER, 200, NULL, ""}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"208", {SERVER_ANSWER, 302, "Location: /v26.0/stolen/messages\r\n", ""}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"209", {SERVER_ANSWER, 502, NULL, "<html>Bad Gateway</html>"}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+	{"210", {SERVER_ANSWER, 503, NULL, "{\"error\":{\"message\":\"(#131016) down\",\"code\":131016}}"},
+		OUTBOUND_RETRYABLE, 131016},
+	{"211", {SERVER_ANSWER, 401, NULL, "{\"error\":{\"message\":\"bad\",\"code\":190,\"error_subcode\":463}}"},
+		OUTBOUND_AUTH, 190},
+	{"212", {SERVER_ANSWER, 400, NULL, "{\"error\":{\"message\":\"(#131047)\",\"code\":131047}}"}, OUTBOUND_WINDOW,
+		131047},
+	{"213", {SERVER_ANSWER, 429, "Retry-After: 17\r\n", "{\"error\":{\"code\":130429,\"error_data\":\"plain\"}}"},
+		OUTBOUND_RATE_LIMITED, 130429},
+	{"214", {SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":100,\"message\":\"no\"}}"}, OUTBOUND_MESSAGE, 100},
+	{"215", {SERVER_ANSWER, 200, NULL, "{\"error\":{\"code\":2,\"message\":\"no\"}}"}, OUTBOUND_RETRYABLE, 2},
+	{"216", {SERVER_ANSWER, 200, NULL, "{\"Messages\":[{\"ID\":\"wamid.X\"}]}"}, OUTBOUND_OUTCOME_UNKNOWN, 0},
+};
+
+static void faults_are_classified(void **state)
+{
+	struct fixture f;
+	struct server_seen seen;
+
+	(void)state;
+	open_local(&f);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct outbound_result r;
+
+		server_set(faults[i].number, &faults[i].reply);
+		send_one(&f, faults[i].number, &r);
+		if (r.class != faults[i].class || r.code != faults[i].code)
+			fail_msg("%s: class %d code %d: %s", faults[i].number, (int)r.class, (int)r.code, r.reason);
+		assert_null(r.fields);
+		assert_true(r.reason[0] != '\0');
+		if (faults[i].code == 130429)
+			assert_int_equal(r.retry_after_ms, 17000);
+		outbound_result_clear(&r);
+		server_seen(faults[i].number, &seen);
+		assert_int_equal(seen.requests, 1);
+	}
+	server_seen("stolen", &seen);
+	assert_int_equal(seen.requests, 0);
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* The library would send it again by itself: it was received once, and that is what is known. */
+static void a_dropped_reused_connection_is_unknown_and_not_repeated(void **state)
+{
+	const struct server_reply trap = {.how = SERVER_DROP_REUSED};
+	struct outbound_result r;
+	struct server_seen seen;
+	struct fixture f;
+
+	(void)state;
+	open_local(&f);
+	server_set("301", &trap);
+	send_one(&f, "301", &r);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	outbound_result_clear(&r);
+	send_one(&f, "301", &r);
+	assert_int_equal(r.class, OUTBOUND_OUTCOME_UNKNOWN);
+	outbound_result_clear(&r);
+	server_seen("301", &seen);
+	assert_int_equal(seen.requests, 2);
+	assert_int_equal(close_all(&f), 0);
+}
+
+static void what_never_left_is_not_sent(void **state)
+{
+	char tls[64];
+	const char *const urls[] = {"http://127.0.0.1:1", "https://name.invalid", tls};
+
+	(void)state;
+	(void)snprintf(tls, sizeof(tls), "https://127.0.0.1:%u", port);
+	for (size_t i = 0; i < 3; i++) {
+		struct outbound_result r;
+		struct fixture f;
+
+		open_at(&f, urls[i]);
+		if (i == 2)
+			server_set("111", &(struct server_reply){.how = SERVER_DROP});
+		send_one(&f, "111", &r);
+		if (r.class != OUTBOUND_NOT_SENT)
+			fail_msg("%s: class %d: %s", urls[i], (int)r.class, r.reason);
+		outbound_result_clear(&r);
+		assert_int_equal(close_all(&f), 0);
+	}
+}
+
+static void secrets_are_blanked_in_reasons(void **state)
+{
+	struct outbound_result r;
+	struct fixture f;
+
+	(void)state;
+	open_local(&f);
+	server_set("111",
+		&(struct server_reply){.status = 400,
+			.body = "{\"error\":{\"code\":190,\"message\":\"Malformed access token " TOKEN
+				"\",\"error_data\":{\"details\":\"for +15551234567\\nand wamid.HBgLMTU=\"}}}"});
+	send_one(&f, "111", &r);
+	assert_string_equal(r.reason, "Malformed access token ***: for +*** and ***");
+	outbound_result_clear(&r);
+	assert_int_equal(close_all(&f), 0);
+}
+
+static void a_moved_credential_opens_nothing(void **state)
+{
+	struct outbound_result r;
+	struct server_seen seen;
+	struct fixture f;
+	struct job j;
+
+	(void)state;
+	open_local(&f);
+	j = job_of(&f, OUTBOUND_META_SEND, 3, "111");
+	j.credentials[0].version = 2;
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	assert_int_equal(r.class, OUTBOUND_NO_CREDENTIAL);
+	outbound_result_clear(&r);
+	server_seen("111", &seen);
+	assert_int_equal(seen.requests, 0);
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* ------------------------------------------------------------ many at once */
+
+static void one_hanging_job_delays_nobody(void **state)
+{
+	const int64_t start = ms_now();
+	struct fixture f;
+	bool seen[51] = {false};
+
+	(void)state;
+	open_local(&f);
+	server_set("500", &(struct server_reply){.how = SERVER_HANG});
+	for (uint64_t i = 0; i < 51; i++) {
+		char number[16];
+		struct job j;
+
+		(void)snprintf(number, sizeof(number), "%u", 500 + (unsigned)(i % 30 == 0 && i > 0 ? 1 : i % 30));
+		j = job_of(&f, OUTBOUND_META_SEND, i, i == 0 ? "500" : number);
+		put_job(&f, &j);
+	}
+	for (int i = 0; i < 50; i++) {
+		struct outbound_result r;
+		const uint64_t ticket = get_result(&f, &r);
+
+		assert_in_range(ticket, 1, 50);
+		assert_false(seen[ticket]);
+		seen[ticket] = true;
+		assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+		outbound_result_clear(&r);
+	}
+	assert_true(ms_now() - start < 5000);
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* ------------------------------------------------------------ what stays in memory */
+
+static bool holds(const char *hay, size_t len, const char *needle)
+{
+	return memmem(hay, len, needle, strlen(needle)) != NULL;
+}
+
+/* Whether needle lies anywhere in the process; -1: it may not be read. */
+static int memory_holds(pid_t pid, const char *needle)
+{
+	char path[64], line[512];
+	int found = 0, mem;
+	FILE *maps;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	mem = open(path, O_RDONLY);
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "r");
+	if (mem < 0 || maps == NULL)
+		return -1;
+	while (found == 0 && fgets(line, sizeof(line), maps) != NULL) {
+		char *rest;
+		const unsigned long from = strtoul(line, &rest, 16), to = strtoul(rest + 1, &rest, 16);
+		char *copy;
+		ssize_t n = 0;
+
+		if (rest[1] != 'r' || to - from > (256u << 20))
+			continue;
+		copy = malloc(to - from);
+		n = pread(mem, copy, to - from, (off_t)from);
+		if (n > 0 && holds(copy, (size_t)n, needle))
+			found = 1;
+		free(copy);
+	}
+	fclose(maps);
+	close(mem);
+	return found;
+}
+
+/* The parent holds the same literals: the child's copies of them lie in mapped pages of the program,
+ * so keys that are only in the heap are used here. */
+static char *heap_secret(const char *head)
+{
+	char *text = malloc(80);
+	uint8_t random[24];
+
+	vault_random(random, sizeof(random));
+	(void)snprintf(text, 80, "%s", head);
+	for (size_t i = 0; i < sizeof(random); i++)
+		(void)snprintf(text + strlen(head) + 2 * i, 3, "%02x", random[i]);
+	return text;
+}
+
+static void the_key_does_not_stay_in_memory(void **state)
+{
+	struct outbound_result r;
+	struct fixture f;
+	struct job j;
+	char *token, *secret;
+
+	(void)state;
+	open_local(&f);
+	token = heap_secret("EAA");
+	secret = heap_secret("");
+	free(f.token_blob);
+	free(f.secret_blob);
+	house_credential(&f.h, BUSINESS, CONNECTION, "access_token", token, &f.token, &f.token_blob);
+	house_credential(&f.h, BUSINESS, CONNECTION, "app_secret", secret, &f.secret, &f.secret_blob);
+
+	/* Can it be seen at all: while a job hangs the key must be there. */
+	server_set("500", &(struct server_reply){.how = SERVER_HANG});
+	j = job_of(&f, OUTBOUND_META_SEND, 1, "111");
+	for (int i = 0; i < 3; i++) {
+		put_job(&f, &j);
+		(void)get_result(&f, &r);
+		outbound_result_clear(&r);
+	}
+	server_set("111", &(struct server_reply){.status = 500, .body = "<html>"});
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	outbound_result_clear(&r);
+	server_set("111", &(struct server_reply){.how = SERVER_DROP});
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	outbound_result_clear(&r);
+	server_set("debug_token", &(struct server_reply){.status = 200, .body = "{\"data\":{\"is_valid\":true}}"});
+	j = job_of(&f, OUTBOUND_META_DEBUG_TOKEN, 2, "");
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	outbound_result_clear(&r);
+	if (getenv("KH_SKIP_MEMORY") == NULL) {
+		assert_int_equal(memory_holds(f.h.sender, token), 0);
+		assert_int_equal(memory_holds(f.h.sender, token + 8), 0); /* without its beginning */
+		assert_int_equal(memory_holds(f.h.sender, secret), 0);
+		assert_int_equal(memory_holds(f.h.sender, secret + 8), 0);
+		j = job_of(&f, OUTBOUND_META_SEND, 3, "500");
+		put_job(&f, &j);
+		for (int i = 0; i < 200 && memory_holds(f.h.sender, token) != 1; i++)
+			(void)usleep(10000);
+		assert_int_equal(memory_holds(f.h.sender, token), 1);
+	}
+	free(token);
+	free(secret);
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* ------------------------------------------------------------ nonsense */
+
+static void pings_are_answered(void **state)
+{
+	struct frame f = FRAME_INIT(0);
+	struct fixture x;
+	uint64_t number;
+
+	(void)state;
+	open_local(&x);
+	job_number_encode(&f, JOB_PING, 99);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	assert_int_equal(frame_recv(x.h.jobs, job_limits_listener, JOB_LIMITS, &f), FRAME_OK);
+	assert_true(job_number_decode(&f, &number));
+	assert_int_equal(number, 99);
+	frame_clear(&f);
+	assert_int_equal(close_all(&x), 0);
+}
+
+enum nonsense { BAD_NUMBER, BAD_KIND, LEFT_OVER, CUT, FOREIGN_TYPE, TOO_LONG, BAD_CREDENTIAL, BODY_ON_GET, NONSENSE };
+
+static void nonsense_build(struct fixture *x, enum nonsense which, struct frame *f)
+{
+	struct job j = job_of(x, which == BODY_ON_GET ? OUTBOUND_META_NUMBER : OUTBOUND_META_SEND, 1,
+		which == BAD_NUMBER ? "1/../2" : "111");
+
+	if (which == BAD_CREDENTIAL)
+		j.credentials[0].field = "app_secret";
+	if (which == BODY_ON_GET) {
+		j.body = "{}";
+		j.body_len = 2;
+	}
+	job_encode(f, &j);
+	if (which == BAD_KIND)
+		f->data[11] = 9;
+	if (which == LEFT_OVER)
+		frame_put_u8(f, 0);
+	if (which == CUT)
+		f->len -= 5;
+	if (which == FOREIGN_TYPE)
+		f->type = JOB_RESULT;
+	for (int i = 0; which == TOO_LONG && i < 60; i++)
+		frame_put_bytes(f, BODY BODY BODY BODY,
+			4000 < sizeof(BODY BODY BODY BODY) ? 4000 : sizeof(BODY BODY BODY BODY));
+	while (which == TOO_LONG && f->len < 300000)
+		frame_put_u64(f, 0);
+}
+
+static void nonsense_ends_the_role(void **state)
+{
+	(void)state;
+	for (int n = 0; n < NONSENSE; n++) {
+		struct frame f = FRAME_INIT(0);
+		struct fixture x;
+		int status;
+
+		open_local(&x);
+		nonsense_build(&x, (enum nonsense)n, &f);
+		if (frame_send(x.h.jobs, &f) == FRAME_NO_MEMORY)
+			fail();
+		status = house_sender_wait(&x.h);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
+			fail_msg("nonsense %d: status %d", n, status);
+		frame_clear(&f);
+		(void)close_all(&x);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_key_arrives_in_the_header),
+		cmocka_unit_test(connections_are_shared_and_headers_are_not),
+		cmocka_unit_test(a_number_is_asked_for_safe_fields),
+		cmocka_unit_test(faults_are_classified),
+		cmocka_unit_test(a_dropped_reused_connection_is_unknown_and_not_repeated),
+		cmocka_unit_test(what_never_left_is_not_sent),
+		cmocka_unit_test(secrets_are_blanked_in_reasons),
+		cmocka_unit_test(a_moved_credential_opens_nothing),
+		cmocka_unit_test(one_hanging_job_delays_nobody),
+		cmocka_unit_test(the_key_does_not_stay_in_memory),
+		cmocka_unit_test(pings_are_answered),
+		cmocka_unit_test(nonsense_ends_the_role),
+	};
+
+	listening = server_listen(&port);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,310 @@
+/*
+ * Goal of this test: every error code of the facts has its class, every class becomes the right
+ * state, statuses move messages only forward, and the kinds' holes take nothing but what they name.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/outbound/kinds.h"
+#include "gateway/outbound/meta.h"
+#include "gateway/outbound/plan.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ------------------------------------------------------------ codes */
+
+struct expected {
+	enum outbound_class class;
+	int32_t codes[64]; /* ends with -1 */
+};
+
+static const struct expected by_class[] = {
+	{OUTBOUND_AUTH, {0, 3, 10, 101, 102, 104, 190, 200, 250, 299, 2500, 131005, -1}},
+	{OUTBOUND_RETRYABLE, {1, 2, 131000, 131016, 131057, 133004, 133015, 134101, 2494100, -1}},
+	{OUTBOUND_RATE_LIMITED,
+		{4, 17, 613, 80007, 130429, 131048, 131056, 131064, 131208, 132069, 133008, 133009, 133016, -1}},
+	{OUTBOUND_ACCOUNT,
+		{33, 368, 131031, 131037, 131042, 131044, 131045, 133000, 133005, 133006, 133010, 134011, 134102, -1}},
+	{OUTBOUND_MESSAGE,
+		{100, 803, 130472, 131008, 131009, 131020, 131021, 131041, 131051, 131052, 131053, 131055, 131059,
+			131060, 131062, 131063, 131201, 131207, 131209, 131215, 132000, 132001, 132005, 132007, 132008,
+			132012, 132015, 132016, 132018, 132068, 134100, 135000, 138000, 138018, 139000, 139004, 139100,
+			139103, 147001, 147005, 2388019, 2593107, 2593108, 2593109, -1}},
+	{OUTBOUND_RECIPIENT, {130403, 130497, 131026, 131030, 131049, 131050, 137000, -1}},
+	{OUTBOUND_WINDOW, {131047, -1}},
+};
+
+static void every_code_has_its_class(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(by_class); i++) {
+		for (const int32_t *code = by_class[i].codes; *code >= 0; code++) {
+			/* The status does not matter: Meta says to branch on the code. */
+			const int statuses[] = {200, 400, 401, 403, 429, 500, 503};
+
+			for (size_t s = 0; s < COUNT(statuses); s++) {
+				const struct meta_refusal r = {
+					.http_status = statuses[s], .has_error = true, .code = *code};
+
+				if (meta_classify(OUTBOUND_META_SEND, &r) != by_class[i].class)
+					fail_msg("code %d is class %d", (int)*code,
+						(int)meta_classify(OUTBOUND_META_SEND, &r));
+			}
+		}
+	}
+}
+
+static void object_missing_is_about_the_key(void **state)
+{
+	const struct meta_refusal r = {.http_status = 400, .has_error = true, .code = 100, .subcode = 33};
+	const struct meta_refusal plain = {.http_status = 400, .has_error = true, .code = 100};
+
+	(void)state;
+	assert_int_equal(meta_classify(OUTBOUND_META_SEND, &r), OUTBOUND_AUTH);
+	assert_int_equal(meta_classify(OUTBOUND_META_NUMBER, &r), OUTBOUND_AUTH);
+	assert_int_equal(meta_classify(OUTBOUND_META_SEND, &plain), OUTBOUND_MESSAGE);
+}
+
+static void answers_without_a_known_code(void **state)
+{
+	static const struct {
+		struct meta_refusal r;
+		enum outbound_class class;
+	} rows[] = {
+		{{.http_status = 500}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 502}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 503}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 302}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 408}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 200}, OUTBOUND_OUTCOME_UNKNOWN},
+		{{.http_status = 400}, OUTBOUND_RETRYABLE},
+		{{.http_status = 401}, OUTBOUND_RETRYABLE}, /* not Meta's word: no key is blamed */
+		{{.http_status = 404}, OUTBOUND_RETRYABLE},
+		{{.http_status = 413}, OUTBOUND_MESSAGE},
+		{{.http_status = 429}, OUTBOUND_RATE_LIMITED},
+		{{.http_status = 400, .has_error = true, .code = 999999}, OUTBOUND_MESSAGE},
+		{{.http_status = 400, .has_error = true, .code = 999999, .transient = true}, OUTBOUND_RETRYABLE},
+		{{.http_status = 401, .has_error = true, .code = 999999}, OUTBOUND_AUTH},
+		{{.http_status = 429, .has_error = true, .code = 999999}, OUTBOUND_RATE_LIMITED},
+		{{.http_status = 500, .has_error = true, .code = 999999}, OUTBOUND_OUTCOME_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(meta_classify(OUTBOUND_META_SEND, &rows[i].r), rows[i].class);
+}
+
+/* ------------------------------------------------------------ plans */
+
+#define NOW 1800000000000LL
+
+static struct plan plan_of(
+	enum outbound_class class, int32_t code, uint32_t attempt, uint64_t random, int64_t retry_after)
+{
+	struct outbound_result r = {.class = class, .code = code, .retry_after_ms = retry_after, .reason = "why"};
+	const struct plan_attempt a = {attempt, NOW - 1000, NOW, random};
+	struct plan p;
+
+	plan_make(&r, &a, &p);
+	return p;
+}
+
+static void classes_become_states(void **state)
+{
+	static const struct {
+		enum outbound_class class;
+		enum store_message_state to;
+	} rows[] = {
+		{OUTBOUND_ACCEPTED, STORE_MESSAGE_SENT},
+		{OUTBOUND_OUTCOME_UNKNOWN, STORE_MESSAGE_UNKNOWN},
+		{OUTBOUND_NOT_SENT, STORE_MESSAGE_RETRY},
+		{OUTBOUND_RETRYABLE, STORE_MESSAGE_RETRY},
+		{OUTBOUND_RATE_LIMITED, STORE_MESSAGE_RETRY},
+		{OUTBOUND_AUTH, STORE_MESSAGE_RETRY},
+		{OUTBOUND_ACCOUNT, STORE_MESSAGE_RETRY},
+		{OUTBOUND_MESSAGE, STORE_MESSAGE_DEAD},
+		{OUTBOUND_RECIPIENT, STORE_MESSAGE_DEAD},
+		{OUTBOUND_WINDOW, STORE_MESSAGE_DEAD},
+		{OUTBOUND_NO_CREDENTIAL, STORE_MESSAGE_DEAD},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(plan_of(rows[i].class, 0, 1, 7, 0).to, rows[i].to);
+	assert_string_equal(plan_of(OUTBOUND_MESSAGE, 100, 1, 7, 0).reason, "why");
+}
+
+static void backoff_is_jittered_and_capped(void **state)
+{
+	int64_t longest = 0;
+
+	(void)state;
+	for (uint32_t attempt = 1; attempt < 40; attempt++) {
+		for (uint64_t random = 0; random < 1000000; random += 9973) {
+			const int64_t wait = plan_of(OUTBOUND_NOT_SENT, 0, attempt, random, 0).next_at - NOW;
+			const int64_t top = attempt > 9 ? PLAN_BACKOFF_MAX_MS : PLAN_BACKOFF_MS << (attempt - 1);
+
+			assert_in_range(wait, 0, top);
+			longest = wait > longest ? wait : longest;
+		}
+	}
+	assert_true(longest > PLAN_BACKOFF_MAX_MS * 9 / 10);
+	assert_int_equal(plan_of(OUTBOUND_NOT_SENT, 0, 3, 0, 0).next_at, NOW);
+}
+
+static void waits_are_kept(void **state)
+{
+	(void)state;
+	assert_in_range(plan_of(OUTBOUND_RATE_LIMITED, 131056, 1, 0, 0).next_at - NOW, 1000, 1250);
+	assert_in_range(plan_of(OUTBOUND_RATE_LIMITED, 131056, 4, 99999, 0).next_at - NOW, 64000, 80000);
+	assert_int_equal(plan_of(OUTBOUND_RATE_LIMITED, 130429, 1, 0, 17000).next_at, NOW + 17000);
+	assert_true(plan_of(OUTBOUND_RATE_LIMITED, 80007, 1, 0, 0).next_at >= NOW + 300000);
+	assert_true(plan_of(OUTBOUND_RATE_LIMITED, 131048, 1, 0, 0).next_at >= NOW + 3600000);
+	assert_int_equal(plan_of(OUTBOUND_AUTH, 190, 1, 5, 0).next_at, NOW + PLAN_AUTH_MS);
+	assert_int_equal(plan_of(OUTBOUND_ACCOUNT, 368, 1, 5, 0).next_at, NOW + PLAN_ACCOUNT_MS);
+	assert_int_equal(plan_of(OUTBOUND_RETRYABLE, 1, 4, 5, 0).to, STORE_MESSAGE_RETRY);
+	assert_int_equal(plan_of(OUTBOUND_RETRYABLE, 1, 5, 5, 0).to, STORE_MESSAGE_DEAD);
+}
+
+static void messages_expire(void **state)
+{
+	struct outbound_result r = {.class = OUTBOUND_NOT_SENT, .reason = "no route"};
+	struct plan_attempt a = {9, NOW - PLAN_EXPIRY_MS + 10000, NOW, 9999};
+	struct plan p;
+
+	(void)state;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
+	a.random = 10000;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_DEAD);
+	assert_int_equal(strncmp(p.reason, "expired", 7), 0);
+	assert_non_null(strstr(p.reason, "no route"));
+}
+
+/* ------------------------------------------------------------ statuses */
+
+static void statuses_move_forward_only(void **state)
+{
+	static const struct {
+		const char *status;
+		enum store_message_state to, not_from[6];
+	} rows[] = {
+		{"sent", STORE_MESSAGE_SENT,
+			{STORE_MESSAGE_SENT, STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+		{"delivered", STORE_MESSAGE_DELIVERED,
+			{STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+		{"read", STORE_MESSAGE_READ, {STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+		{"played", STORE_MESSAGE_READ, {STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+		{"failed", STORE_MESSAGE_FAILED, {STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+	};
+	enum store_message_state to;
+	unsigned from;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_true(outbound_status_move(rows[i].status, &to, &from));
+		assert_int_equal(to, rows[i].to);
+		assert_true((from & STORE_STATE_BIT(STORE_MESSAGE_SENDING)) != 0);
+		assert_true((from & STORE_STATE_BIT(STORE_MESSAGE_UNKNOWN)) != 0);
+		assert_true((from & STORE_STATE_BIT(STORE_MESSAGE_RECEIVED)) == 0);
+		for (size_t n = 0; rows[i].not_from[n] != 0; n++)
+			assert_true((from & STORE_STATE_BIT(rows[i].not_from[n])) == 0);
+	}
+	assert_false(outbound_status_move("deleted", &to, &from));
+	assert_false(outbound_status_move("warning", &to, &from));
+	assert_false(outbound_status_move("", &to, &from));
+}
+
+/* ------------------------------------------------------------ kinds */
+
+static char *url(uint32_t kind, const char *version, const char *number, const char *token)
+{
+	struct secret *s = secret_new(token, strlen(token));
+	const struct kind_target target = {"https://graph.example", version, number, s};
+	char *u = kind_url(kind_find(kind), &target);
+
+	secret_free(s);
+	return u;
+}
+
+static void paths_take_only_digits(void **state)
+{
+	static const char *const bad[] = {"", "12a", "1/2", "../1", "1?x=2", "1%2f", " 1", "1 ", "-1", "1#", "1\n",
+		"123456789012345678901234567890123"};
+	static const char *const bad_versions[] = {
+		"", "26.0", "v26", "v26.", "v.0", "v26.0/", "v26.0.1", "v2a.0", "vv1.0", "v1234.0"};
+	char *u = url(OUTBOUND_META_SEND, "v26.0", "106540352242922", "T");
+
+	(void)state;
+	assert_string_equal(u, "https://graph.example/v26.0/106540352242922/messages");
+	free(u);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_null(url(OUTBOUND_META_SEND, "v26.0", bad[i], "T"));
+	for (size_t i = 0; i < COUNT(bad_versions); i++)
+		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
+	assert_null(kind_find(0));
+	assert_null(kind_find(4));
+}
+
+static void the_asked_token_is_encoded(void **state)
+{
+	char *u = url(OUTBOUND_META_DEBUG_TOKEN, "v26.0", "", "EAA x&y=z/%|\xff~");
+
+	(void)state;
+	assert_string_equal(u, "https://graph.example/v26.0/debug_token?input_token=EAA%20x%26y%3Dz%2F%25%7C%FF~");
+	free(u);
+}
+
+static char *authorization(uint32_t kind, const char *app, const char *token, const char *secret)
+{
+	struct secret *held[2] = {secret_new(token, strlen(token)), secret_new(secret, strlen(secret))};
+	char *text = kind_authorization(kind_find(kind), app, (const struct secret *const *)held);
+
+	secret_free(held[0]);
+	secret_free(held[1]);
+	return text;
+}
+
+static void the_right_credential_goes_in_the_header(void **state)
+{
+	char *text = authorization(OUTBOUND_META_SEND, "", "EAAtoken", "appsecret");
+
+	(void)state;
+	assert_string_equal(text, "Bearer EAAtoken");
+	free(text);
+	text = authorization(OUTBOUND_META_DEBUG_TOKEN, "12345", "EAAtoken", "appsecret");
+	assert_string_equal(text, "Bearer 12345|appsecret");
+	free(text);
+	assert_null(authorization(OUTBOUND_META_SEND, "", "EAA\r\nX-Evil: 1", "s"));
+	assert_null(authorization(OUTBOUND_META_SEND, "", "EAA token", "s"));
+	assert_null(authorization(OUTBOUND_META_DEBUG_TOKEN, "1|2", "EAA", "s"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_code_has_its_class),
+		cmocka_unit_test(object_missing_is_about_the_key),
+		cmocka_unit_test(answers_without_a_known_code),
+		cmocka_unit_test(classes_become_states),
+		cmocka_unit_test(backoff_is_jittered_and_capped),
+		cmocka_unit_test(waits_are_kept),
+		cmocka_unit_test(messages_expire),
+		cmocka_unit_test(statuses_move_forward_only),
+		cmocka_unit_test(paths_take_only_digits),
+		cmocka_unit_test(the_asked_token_is_encoded),
+		cmocka_unit_test(the_right_credential_goes_in_the_header),
+	};
+
+	if (vault_init() != VAULT_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

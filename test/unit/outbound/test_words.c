@@ -1,0 +1,330 @@
+/*
+ * Goal of this test: outside words are read as their rules say: message bodies, frames between the
+ * halves, a provider's error texts, JSON.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "gateway/json.h"
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/meta.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/outbound/scrub.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ------------------------------------------------------------ message bodies */
+
+#define TEXT "\"type\":\"text\",\"text\":{\"body\":\"hi\"}"
+
+static void good_bodies_are_taken(void **state)
+{
+	static const char *const good[] = {
+		"{\"to\":\"+2348031234567\"," TEXT "}",
+		"{\"to\":\"234 (803) 123-4567\"," TEXT "}",
+		"{\"recipient\":\"US.13491208655302741918\"," TEXT "}",
+		"{\"to\":\"120363042\",\"recipient_type\":\"group\"," TEXT "}",
+		"{\"messaging_product\":\"whatsapp\",\"to\":\"2348031234567\",\"context\":{\"message_id\":\"wamid.x\"}"
+		"," TEXT "}",
+		"{\"to\":\"2348031234567\",\"type\":\"image\",\"image\":{\"id\":\"1\"}}",
+		"{\"to\":\"2348031234567\",\"type\":\"contacts\",\"contacts\":[{}]}",
+		"{\"to\":\"2348031234567\",\"type\":\"kind_of_2027\",\"kind_of_2027\":{},\"new_field\":1}",
+		" {\"to\":\"23480312\",\"type\":\"text\",\"text\":{\"body\":\"\\u20a6 \xe2\x82\xa6 \\\\u0000\"}}\n",
+	};
+	char why[200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		if (!outbound_message_valid(good[i], strlen(good[i]), why, sizeof(why)))
+			fail_msg("%s: %s", good[i], why);
+}
+
+static void bad_bodies_name_the_field(void **state)
+{
+	static const struct {
+		const char *json, *why;
+	} bad[] = {
+		{"", "JSON"},
+		{"[]", "object"},
+		{"{\"to\":\"2348031234567\"," TEXT "} x", "JSON"},
+		{"{\"to\":\"2348031234567\",\"text\":{\"body\":\"hi\"}}", "type"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\"}", "text"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":\"hi\"}", "text"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":\"\"}}", "text.body"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":5}}", "text.body"},
+		{"{\"to\":\"2348031234567\",\"type\":\"Text\",\"Text\":[]}", "Text"},
+		{"{\"to\":\"2348031234567\",\"type\":\"te xt\",\"te xt\":{}}", "type"},
+		{"{" TEXT "}", "to"},
+		{"{\"to\":2348031234567," TEXT "}", "to"},
+		{"{\"to\":\"\"," TEXT "}", "to"},
+		{"{\"to\":\"08031234567\"," TEXT "}", "to"},
+		{"{\"to\":\"12345678901234567\"," TEXT "}", "to"},
+		{"{\"to\":\"++2348031234567\"," TEXT "}", "to"},
+		{"{\"to\":\"234+8031234567\"," TEXT "}", "to"},
+		{"{\"to\":\"paul\"," TEXT "}", "to"},
+		{"{\"recipient\":\"no dots\"," TEXT "}", "recipient"},
+		{"{\"recipient\":\"a.b/c\"," TEXT "}", "recipient"},
+		{"{\"to\":\"2348031234567\",\"recipient_type\":\"all\"," TEXT "}", "recipient_type"},
+		{"{\"to\":\"2348031234567\",\"to\":\"2348031234568\"," TEXT "}", "twice"},
+		{"{\"to\":\"2348031234567\",\"messaging_product\":\"sms\"," TEXT "}", "messaging_product"},
+		{"{\"to\":\"2348031234567\",\"biz_opaque_callback_data\":1," TEXT "}", "biz_opaque"},
+		{"{\"to\":\"2348031234567\",\"context\":\"x\"," TEXT "}", "context"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":\"a\\u0000b\"}}", "NUL"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":\"a\xff\"}}", "UTF-8"},
+		{"{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":\"\xed\xa0\x80\"}}", "UTF-8"},
+	};
+	char why[200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		why[0] = '\0';
+		if (outbound_message_valid(bad[i].json, strlen(bad[i].json), why, sizeof(why)) ||
+			strstr(why, bad[i].why) == NULL)
+			fail_msg("%s: %s", bad[i].json, why);
+		assert_null(strstr(why, "2348031234567"));
+	}
+}
+
+static void long_bodies_are_refused(void **state)
+{
+	static char json[80000];
+	const char *head = "{\"to\":\"2348031234567\",\"type\":\"text\",\"text\":{\"body\":\"";
+	const size_t sizes[] = {4096, 4097, 70000};
+	char why[200];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = strlen(head);
+
+		memcpy(json, head, len);
+		memset(json + len, 'x', sizes[i]);
+		len += sizes[i];
+		memcpy(json + len, "\"}}", 4);
+		assert_int_equal(outbound_message_valid(json, len + 3, why, sizeof(why)), i == 0);
+	}
+}
+
+static void the_wire_body_is_ours_over_theirs(void **state)
+{
+	const char *json = "{\"biz_opaque_callback_data\":\"theirs\",\"to\":\"+1\",\"messaging_product\":\"x\",\"Biz_"
+			   "Opaque_Callback_Data\":1}";
+	char *text = meta_body(json, strlen(json), "01id");
+
+	(void)state;
+	assert_string_equal(text,
+		"{\"to\":\"+1\",\"Biz_Opaque_Callback_Data\":1,\"messaging_product\":\"whatsapp\",\"biz_opaque_"
+		"callback_data\":\"01id\"}");
+	free(text);
+	assert_null(meta_body("[]", 2, "01id"));
+}
+
+/* ------------------------------------------------------------ frames */
+
+static void fill(struct job *j, uint8_t *blob, size_t blob_len)
+{
+	*j = (struct job){.ticket = 77,
+		.kind = kind_find(OUTBOUND_META_SEND),
+		.id = "01message",
+		.deployment_id = "01deployment",
+		.business_id = "shop",
+		.number = "106",
+		.app_id = "",
+		.key.version = 3,
+		.credentials[0] = {"01connection", "access_token", 5, blob, blob_len},
+		.body = "{}",
+		.body_len = 2};
+	memset(j->key.blob, 0x5a, sizeof(j->key.blob));
+}
+
+static void jobs_come_back_as_they_went(void **state)
+{
+	struct frame f = FRAME_INIT(0);
+	uint8_t blob[100] = {1, 2, 3};
+	struct job in, out;
+
+	(void)state;
+	fill(&in, blob, sizeof(blob));
+	assert_true(job_valid(&in));
+	job_encode(&f, &in);
+	assert_int_equal(f.type, JOB_JOB);
+	assert_true(job_decode(&f, &out));
+	assert_int_equal(out.ticket, 77);
+	assert_ptr_equal(out.kind, in.kind);
+	assert_string_equal(out.number, "106");
+	assert_int_equal(out.key.version, 3);
+	assert_memory_equal(out.key.blob, in.key.blob, sizeof(in.key.blob));
+	assert_string_equal(out.credentials[0].field, "access_token");
+	assert_int_equal(out.credentials[0].version, 5);
+	assert_memory_equal(out.credentials[0].blob, blob, sizeof(blob));
+	assert_memory_equal(out.body, "{}", 2);
+	/* Every shorter one is malformed. */
+	for (size_t len = 0; len + 1 < f.len; len++) {
+		struct frame cut = FRAME_INIT(JOB_JOB);
+
+		for (size_t i = 0; i < len; i++)
+			frame_put_u8(&cut, f.data[i]);
+		assert_false(job_decode(&cut, &out));
+		frame_clear(&cut);
+	}
+	frame_clear(&f);
+}
+
+static void jobs_that_break_their_kind_are_refused(void **state)
+{
+	uint8_t blob[100] = {0};
+	struct job j;
+
+	(void)state;
+#define REFUSED(change)                                                                                                \
+	do {                                                                                                           \
+		fill(&j, blob, sizeof(blob));                                                                          \
+		change;                                                                                                \
+		assert_false(job_valid(&j));                                                                           \
+	} while (0)
+	REFUSED(j.number = "");
+	REFUSED(j.number = "1/2");
+	REFUSED(j.app_id = "1");
+	REFUSED(j.id = "");
+	REFUSED(j.business_id = "12345678901234567890123456789012345678901234567890123456789012345");
+	REFUSED(j.credentials[0].field = "app_secret");
+	REFUSED(j.credentials[0].blob_len = 0);
+	REFUSED(j.credentials[0].blob_len = 100000);
+	REFUSED(j.body_len = 0);
+	REFUSED(j.body_len = JOB_BODY_MAX + 1);
+	REFUSED(j.kind = kind_find(OUTBOUND_META_NUMBER));
+	REFUSED(j.kind = NULL);
+#undef REFUSED
+}
+
+static void results_come_back_as_they_went(void **state)
+{
+	struct outbound_result in = {OUTBOUND_RATE_LIMITED, 429, 130429, -1, 17000, "slow down", NULL}, out;
+	struct frame f = FRAME_INIT(0);
+	uint64_t ticket;
+
+	(void)state;
+	job_result_encode(&f, 9, &in);
+	assert_true(job_result_decode(&f, &ticket, &out));
+	assert_int_equal(ticket, 9);
+	assert_int_equal(out.class, in.class);
+	assert_int_equal(out.code, 130429);
+	assert_int_equal(out.subcode, -1);
+	assert_int_equal(out.retry_after_ms, 17000);
+	assert_string_equal(out.reason, "slow down");
+	assert_null(out.fields);
+	outbound_result_clear(&out);
+	in.class = 0;
+	job_result_encode(&f, 9, &in);
+	assert_false(job_result_decode(&f, &ticket, &out));
+	in.class = OUTBOUND_NO_CREDENTIAL + 1;
+	job_result_encode(&f, 9, &in);
+	assert_false(job_result_decode(&f, &ticket, &out));
+	in.class = OUTBOUND_ACCEPTED;
+	job_result_encode(&f, 9, &in);
+	frame_put_u8(&f, 0);
+	assert_false(job_result_decode(&f, &ticket, &out));
+	frame_clear(&f);
+}
+
+/* ------------------------------------------------------------ words of a provider */
+
+static void scrubbed(const char *text, const char *secret, const char *expected)
+{
+	struct secret *s = secret != NULL ? secret_new(secret, strlen(secret)) : NULL;
+	const struct secret *held[] = {s};
+	char copy[1024], out[256];
+
+	(void)snprintf(copy, sizeof(copy), "%s", text);
+	scrub_reason(copy, held, 1, out, sizeof(out));
+	assert_string_equal(out, expected);
+	secret_free(s);
+}
+
+static void reasons_hold_no_secret_and_no_number(void **state)
+{
+	char text[600], expected[300];
+
+	(void)state;
+	scrubbed("token EAAsecretsecret!", "EAAsecretsecret", "token ***!");
+	scrubbed("cut EAAsecre...", "EAAsecretsecret", "cut ***...");
+	scrubbed("EAA is fine", "EAAsecretsecret", "EAA is fine");
+	scrubbed("enc a%7Cb%2fsecret and a|b/secret", "a|b/secret", "enc *** and ***");
+	scrubbed("EAAEAAsecretsecret", "EAAsecretsecret", "EAA***");
+	scrubbed("(#131047) to +15551234567, 2026", NULL, "(#131047) to +***, 2026");
+	scrubbed("call 0803 123 4567 or 080-3123-4567", NULL, "call *** or ***");
+	scrubbed("six 123456 seven 1234567", NULL, "six 123456 seven ***");
+	scrubbed("id wamid.HBgLMTU1NTEyMzQ1NjcVAgARGBI= gone", NULL, "id *** gone");
+	scrubbed("a\nb\tc\x1b[0m ", NULL, "a b c [0m");
+	scrubbed("bad \xff utf", NULL, "bad ? utf");
+	memset(text, 'a', 254);
+	memcpy(text + 254, "\xe2\x82\xa6rest", 8);
+	memset(expected, 'a', 254);
+	expected[254] = '\0';
+	scrubbed(text, NULL, expected);
+}
+
+/* ------------------------------------------------------------ JSON */
+
+static void json_is_read_within_its_bounds(void **state)
+{
+	const char *text = "{\"a\":{\"b\":[{\"c\":\"x\"},{\"c\":\"y\"}]},\"A\":1}trailing";
+	cJSON *v;
+	char deep[200];
+
+	(void)state;
+	assert_null(json_parse(text, strlen(text)));
+	v = json_parse(text, strlen(text) - 8);
+	assert_non_null(v);
+	assert_string_equal(cJSON_GetStringValue(json_get_path(v, "a.b[1].c")), "y");
+	assert_null(json_get_path(v, "a.b[2].c"));
+	assert_null(json_get_path(v, "a.b[].c"));
+	assert_null(json_get_path(v, "a.b[-1]"));
+	assert_null(json_get_path(v, "a.b[1"));
+	assert_null(json_get_path(v, "a..b"));
+	assert_null(json_get_path(v, ""));
+	assert_null(json_get_path(v, "B"));
+	assert_null(json_get_string(v, "a"));
+	assert_null(json_get_string(NULL, "a"));
+	cJSON_Delete(v);
+	assert_null(json_parse("{}\0", 3));
+	assert_null(json_parse("", 0));
+	v = json_parse("[1] \r\n\t", 7);
+	assert_non_null(v);
+	cJSON_Delete(v);
+	memset(deep, '[', 65);
+	memset(deep + 65, ']', 65);
+	assert_null(json_parse(deep, 130));
+	v = json_parse(deep + 1, 128);
+	assert_non_null(v);
+	cJSON_Delete(v);
+	assert_true(json_depth_ok("\"[[[[\\\"[[[[\"", 12, 1));
+	assert_false(json_depth_ok("\"\\\\\"[[", 6, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_bodies_are_taken),
+		cmocka_unit_test(bad_bodies_name_the_field),
+		cmocka_unit_test(long_bodies_are_refused),
+		cmocka_unit_test(the_wire_body_is_ours_over_theirs),
+		cmocka_unit_test(jobs_come_back_as_they_went),
+		cmocka_unit_test(jobs_that_break_their_kind_are_refused),
+		cmocka_unit_test(results_come_back_as_they_went),
+		cmocka_unit_test(reasons_hold_no_secret_and_no_number),
+		cmocka_unit_test(json_is_read_within_its_bounds),
+	};
+
+	if (vault_init() != VAULT_OK)
+		return 1;
+	json_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
