@@ -60,6 +60,7 @@ class Gateway:
         self.port = free_port()
         self.settings = {"data_dir": self.data, "listen": f"127.0.0.1:{self.port}", "meta_api_url": provider_url, **settings}
         self.process = None
+        self.wrapper = []
         self.log_path = self.dir / "log"
         self._token = None
 
@@ -68,7 +69,7 @@ class Gateway:
 
     def start(self, wait=True):
         self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([BINARY, "serve", *self.arguments()], stderr=self.log, stdout=self.log,
+        self.process = subprocess.Popen([*self.wrapper, BINARY, "serve", *self.arguments()], stderr=self.log, stdout=self.log,
                                         stdin=subprocess.DEVNULL, start_new_session=True)
         if wait:
             assert self.ready(), "did not become ready:\n" + self.log_text()[-3000:]

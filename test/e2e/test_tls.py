@@ -1,5 +1,6 @@
-"""Goal of this test: the listener's own TLS. A webhook comes in over it, old protocol versions do not, and a key
-that was pasted over it is not found in the listener's memory afterwards."""
+"""Goal of this test: TLS on both sides. A webhook comes in over it, old protocol versions do not, a key that was
+pasted over it is not found in the listener's memory afterwards; the sender speaks it to the provider, refuses a
+certificate that nobody it trusts has signed, and keeps no token."""
 import http.client
 import json
 import os
@@ -11,14 +12,20 @@ import subprocess
 import pytest
 
 from conftest import Gateway, Shop, free_port, sign, wait_for
+from provider import Provider
 from test_memory import search
+
+
+def certificate(directory):
+    cert, key = f"{directory}/cert.pem", f"{directory}/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return cert, key
 
 
 @pytest.fixture
 def secure(directory, provider):
-    cert, key = f"{directory}/cert.pem", f"{directory}/key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    cert, key = certificate(directory)
     g = Gateway(directory, provider.url)
     g.tls_port = free_port()
     g.settings.update(listen_tls=f"127.0.0.1:{g.tls_port}", tls_cert=cert, tls_key=key)
@@ -79,3 +86,48 @@ def test_a_key_pasted_over_tls_leaves_nothing(secure, provider):
     assert over_tls(secure, "POST", path, body[:-9], headers)[0] == 400
     assert over_tls(secure, "POST", path, body, {})[0] == 401
     assert search(secure.role_pid("listener"), {"token": token, "app secret": secret}) == []
+
+
+@pytest.fixture
+def secure_provider(directory):
+    cert, key = certificate(directory)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with Provider() as p:
+        p._server.socket = context.wrap_socket(p._server.socket, server_side=True)
+        p.url, p.cert = p.url.replace("http:", "https:"), cert
+        yield p
+
+
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists(BUNDLE), reason="needs root and the system's certificates")
+def test_sends_over_tls(directory, secure_provider):
+    """The program finds the test's certificate in the system's bundle, which a mount of its own replaces for it alone."""
+    g = Gateway(directory, secure_provider.url)
+    g.wrapper = ["unshare", "--mount", "sh", "-c", f'mount --bind {secure_provider.cert} {BUNDLE} && exec "$0" "$@"']
+    g.start()
+    try:
+        shop = Shop(g, secure_provider, "Paul's Electronics", "106540352242922", verify=True)
+        shop.products("name,price,currency,stock\niPhone 13,350000,NGN,1\n")
+        shop.send(shop.question("price of iphone 13", "wamid.out"))
+        assert wait_for(lambda: secure_provider.sent(shop.number))
+        assert wait_for(lambda: shop.messages(direction="outbound", state="sent"))
+        if os.environ.get("KH_SKIP_MEMORY") != "1":
+            assert search(g.role_pid("sender"), {"token": shop.token, "app secret": shop.app_secret}) == []
+    finally:
+        g.stop()
+
+
+def test_an_unknown_certificate_gets_no_token(directory, secure_provider):
+    g = Gateway(directory, secure_provider.url)
+    g.start()
+    try:
+        shop = Shop(g, secure_provider, "Paul's Electronics", "106540352242922")
+        shop.products("name,price,currency,stock\niPhone 13,350000,NGN,1\n")
+        shop.send(shop.question("price of iphone 13", "wamid.out"))
+        assert wait_for(lambda: shop.messages(direction="outbound", state="retry"))
+        assert secure_provider.requests == []
+    finally:
+        g.stop()
