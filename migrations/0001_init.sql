@@ -88,7 +88,8 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_business ON events (business_id, seq);
 CREATE INDEX events_unsettled ON events (seq) WHERE state = 1;
-CREATE INDEX events_received ON events (received_at);
+CREATE INDEX events_whole ON events (received_at) WHERE body IS NOT NULL;
+CREATE INDEX events_bare ON events (received_at) WHERE body IS NULL;
 
 CREATE TABLE updates (
 	seq INTEGER PRIMARY KEY,
@@ -112,6 +113,15 @@ CREATE TABLE seen (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_at ON seen (at);
 
+-- Conversations in which the owner writes himself: no responder is asked until then.
+CREATE TABLE pauses (
+	business_id TEXT NOT NULL REFERENCES businesses (id) ON DELETE CASCADE,
+	conversation BLOB NOT NULL,
+	until INTEGER NOT NULL,
+	PRIMARY KEY (business_id, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pauses_until ON pauses (until);
+
 -- States as in enum store_message_state: 1 received, 2 queued, 3 sending, 4 retry, 5 sent,
 -- 6 delivered, 7 read, 8 failed, 9 unknown, 10 dead.
 CREATE TABLE messages (
@@ -126,6 +136,7 @@ CREATE TABLE messages (
 	conversation BLOB NOT NULL,
 	wamid_index BLOB,
 	awaits INTEGER NOT NULL CHECK (awaits IN (0, 1)),
+	head INTEGER NOT NULL DEFAULT 0 CHECK (head IN (0, 1)),
 	created_at INTEGER NOT NULL,
 	updated_at INTEGER NOT NULL,
 	next_at INTEGER NOT NULL,
@@ -136,14 +147,30 @@ CREATE TABLE messages (
 	content BLOB
 ) STRICT;
 CREATE INDEX messages_business ON messages (business_id, seq);
-CREATE INDEX messages_created ON messages (created_at);
+CREATE INDEX messages_whole ON messages (created_at) WHERE content IS NOT NULL;
+CREATE INDEX messages_bare ON messages (created_at) WHERE content IS NULL;
 CREATE INDEX messages_wamid ON messages (business_id, wamid_index) WHERE wamid_index IS NOT NULL;
 CREATE INDEX messages_awaiting ON messages (seq) WHERE awaits = 1;
--- The outbox: due messages of a connection, the earliest due of all, and what is on its way.
-CREATE INDEX outbox_connection ON messages (connection_id, next_at, seq) WHERE state IN (2, 4);
-CREATE INDEX outbox_due ON messages (next_at) WHERE state IN (2, 4);
+-- The outbox: what may go next through a connection, what waits in a conversation, what is on its way. Of a
+-- conversation only its head goes: the oldest message that is not done with. The triggers below keep that mark.
+CREATE INDEX outbox_connection ON messages (connection_id, next_at, seq) WHERE state IN (2, 4) AND head = 1;
 CREATE INDEX outbox_conversation ON messages (business_id, conversation, seq) WHERE state IN (2, 3, 4);
 CREATE INDEX outbox_sending ON messages (connection_id) WHERE state = 3;
+CREATE TRIGGER outbox_arrives AFTER INSERT ON messages
+WHEN NEW.state IN (2, 3, 4)
+BEGIN
+	UPDATE messages SET head = 1 WHERE seq = NEW.seq AND NOT EXISTS (
+		SELECT 1 FROM messages o WHERE o.state IN (2, 3, 4) AND o.business_id = NEW.business_id
+		AND o.conversation = NEW.conversation AND o.seq < NEW.seq);
+END;
+CREATE TRIGGER outbox_leaves AFTER UPDATE OF state ON messages
+WHEN OLD.state IN (2, 3, 4) AND NEW.state NOT IN (2, 3, 4)
+BEGIN
+	UPDATE messages SET head = 0 WHERE seq = NEW.seq;
+	UPDATE messages SET head = 1 WHERE seq = (
+		SELECT o.seq FROM messages o WHERE o.state IN (2, 3, 4) AND o.business_id = NEW.business_id
+		AND o.conversation = NEW.conversation ORDER BY o.seq LIMIT 1);
+END;
 
 CREATE TABLE products (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -54,6 +54,11 @@ static enum store_error key_insert(struct db *db, const char *business_id, const
 	return query_finish(&q);
 }
 
+static bool key_ok(const struct store_tenant_key *key)
+{
+	return key->version > 0 && key->blob_len > 0 && key->blob_len <= sizeof(key->blob);
+}
+
 struct key_add {
 	const char *business_id;
 	const struct store_tenant_key *key;
@@ -62,15 +67,19 @@ struct key_add {
 static enum store_error run_key_add(struct db *db, void *arg)
 {
 	const struct key_add *a = arg;
+	struct query q = query_start(db, "SELECT 1 WHERE ?1 = '' OR EXISTS (SELECT 1 FROM businesses WHERE id = ?1)");
+	enum store_error err;
 
-	return key_insert(db, a->business_id, a->key);
+	query_text(&q, a->business_id);
+	err = query_exists(&q);
+	return err == STORE_OK ? key_insert(db, a->business_id, a->key) : err;
 }
 
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 {
 	struct key_add a = {business_id, key};
 
-	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || key->blob_len == 0 || key->blob_len > sizeof(key->blob))
+	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || !key_ok(key))
 		return STORE_INVALID;
 	return core_write(s, run_key_add, &a);
 }
@@ -121,6 +130,9 @@ enum store_error store_business_add(
 {
 	struct business_add a = {b, keys, keys_len};
 
+	for (size_t i = 0; i < keys_len; i++)
+		if (!key_ok(&keys[i]))
+			return STORE_INVALID;
 	if (b->id[0] == '\0' || b->name[0] == '\0' || b->responder[0] == '\0' ||
 		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
 		return STORE_INVALID;
@@ -169,38 +181,81 @@ enum store_error store_business_update(struct store *s, const struct store_busin
 	return core_write(s, run_business_update, &copy);
 }
 
-/* The keys go first: without them nothing else of the business can be read. */
-static enum store_error run_business_remove(struct db *db, void *arg)
+#define REMOVE_ROWS 500
+
+struct removal {
+	char id[STORE_BUSINESS_ID_LEN + 1];
+	const char *sql;
+	int changed;
+};
+
+/* The keys go first: without them nothing else of the business can be read, and nothing new is let in. */
+static enum store_error run_shut(struct db *db, void *arg)
 {
-	struct query keys = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ?");
-	struct query updates, row;
+	const struct removal *r = arg;
+	struct query q = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ?");
 	enum store_error err;
 
-	query_text(&keys, arg);
-	err = query_finish(&keys);
+	query_text(&q, r->id);
+	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
-	updates =
-		query_start(db, "DELETE FROM updates WHERE event_id IN (SELECT id FROM events WHERE business_id = ?)");
-	query_text(&updates, arg);
-	err = query_finish(&updates);
-	if (err != STORE_OK)
-		return err;
-	/* What else it owns goes by its foreign keys. */
-	row = query_start(db, "DELETE FROM businesses WHERE id = ?");
-	query_text(&row, arg);
-	err = query_finish(&row);
+	q = query_start(db, "UPDATE businesses SET status = 2 WHERE id = ?");
+	query_text(&q, r->id);
+	err = query_finish(&q);
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static enum store_error run_remove_some(struct db *db, void *arg)
+{
+	struct removal *r = arg;
+	struct query q = query_start(db, r->sql);
+	enum store_error err;
+
+	query_text(&q, r->id);
+	query_int(&q, REMOVE_ROWS);
+	err = query_finish(&q);
+	r->changed = err == STORE_OK ? db_changes(db) : 0;
+	return err;
+}
+
+/* Here too, for what came in between; the rest it owns goes by its foreign keys. */
+static enum store_error run_business_remove(struct db *db, void *arg)
+{
+	const struct removal *r = arg;
+	enum store_error err = run_shut(db, arg);
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db, "DELETE FROM businesses WHERE id = ?");
+	query_text(&q, r->id);
+	return query_finish(&q);
 }
 
 enum store_error store_business_remove(struct store *s, const char *id)
 {
-	char copy[STORE_BUSINESS_ID_LEN + 1];
+	/* A large shop goes in steps, so that the others' webhooks need not wait for it. */
+	static const char *const steps[] = {
+		"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE business_id = ? LIMIT ?)",
+		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? LIMIT ?)",
+		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
+		 "WHERE business_id = ? LIMIT ?)"),
+	};
+	struct removal r = {.changed = 0};
+	enum store_error err;
 
 	if (!core_text_ok(id, STORE_BUSINESS_ID_LEN))
 		return STORE_NOT_FOUND;
-	memcpy(copy, id, strlen(id) + 1);
-	return core_write(s, run_business_remove, copy);
+	memcpy(r.id, id, strlen(id) + 1);
+	err = core_write(s, run_shut, &r);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && err == STORE_OK; i++) {
+		r.sql = steps[i];
+		do {
+			err = core_write(s, run_remove_some, &r);
+		} while (err == STORE_OK && r.changed == REMOVE_ROWS);
+	}
+	return err == STORE_OK ? core_write(s, run_business_remove, &r) : err;
 }
 
 enum store_error store_business_list(struct store *s, const struct store_page *page,

@@ -215,7 +215,7 @@ struct status_set {
 	enum store_connection_status from, to;
 };
 
-static enum store_error connection_exists(struct db *db, const char *business_id, const char *id)
+enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id)
 {
 	struct query q = query_start(db, "SELECT 1 FROM connections WHERE business_id = ? AND id = ?");
 
@@ -227,7 +227,7 @@ static enum store_error connection_exists(struct db *db, const char *business_id
 static enum store_error run_status_set(struct db *db, void *arg)
 {
 	const struct status_set *a = arg;
-	enum store_error err = connection_exists(db, a->business_id, a->id);
+	enum store_error err = core_connection_exists(db, a->business_id, a->id);
 	struct query q;
 
 	if (err != STORE_OK)
@@ -276,6 +276,7 @@ enum store_error store_connection_describe(struct store *s, const struct store_c
 	return core_write(s, run_describe, &copy);
 }
 
+/* What was to go through it will not: shown as dead, instead of waiting for ever. */
 static enum store_error run_connection_remove(struct db *db, void *arg)
 {
 	const struct status_set *a = arg;
@@ -285,7 +286,24 @@ static enum store_error run_connection_remove(struct db *db, void *arg)
 	query_text(&q, a->business_id);
 	query_text(&q, a->id);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err == STORE_OK && db_changes(db) == 0)
+		err = STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db,
+		"UPDATE messages SET state = 10, reason = 'its connection was removed', updated_at = ? "
+		"WHERE business_id = ? AND connection_id = ? AND state IN (2, 4)");
+	query_int(&q, store_now_ms());
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	err = query_finish(&q);
+	if (err != STORE_OK)
+		return err;
+	q = query_start(
+		db, "UPDATE messages SET awaits = 0 WHERE awaits = 1 AND business_id = ? AND connection_id = ?");
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	return query_finish(&q);
 }
 
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
@@ -364,7 +382,7 @@ static enum store_error run_credential_put(struct db *db, void *arg)
 {
 	const struct credential_put *a = arg;
 	const struct store_credential *c = a->credential;
-	enum store_error err = connection_exists(db, a->business_id, c->connection_id);
+	enum store_error err = core_connection_exists(db, a->business_id, c->connection_id);
 	int64_t version = 0;
 	struct query q;
 

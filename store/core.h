@@ -35,7 +35,9 @@ struct migration {
 };
 extern const struct migration store_migrations[];
 extern const size_t store_migrations_len;
-enum store_error migrate(struct db *db);
+/* STORE_NOT_OURS, STORE_NEWER; *have counts the migrations that the file has. Reads only. */
+enum store_error migrate_check(struct db *db, int64_t *have);
+enum store_error migrate(struct db *db, int64_t have);
 
 /* Where a page starts: the seq of the row with page->after's id, else the list's end. sql selects that seq
  * by business and id; business_id NULL binds the id alone. */
@@ -44,5 +46,9 @@ enum store_error core_page_start(
 
 /* Whether text is non-empty and at most max bytes. */
 bool core_text_ok(const char *text, size_t max);
+/* Whether reason is NULL or short enough. */
+bool core_reason_ok(const char *reason);
+/* STORE_NOT_FOUND, also for another business's. */
+enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id);
 
 #endif

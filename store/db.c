@@ -9,17 +9,20 @@
 
 enum store_error db_error(int rc)
 {
+	if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
+		return STORE_NOT_FOUND;
+	if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
+		return STORE_EXISTS;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
 	case SQLITE_DONE:
 		return STORE_OK;
-	case SQLITE_CONSTRAINT:
-		return STORE_EXISTS;
 	case SQLITE_FULL:
 		return STORE_FULL;
 	case SQLITE_NOMEM:
 		return STORE_NO_MEMORY;
+	case SQLITE_CONSTRAINT:
 	case SQLITE_TOOBIG:
 	case SQLITE_MISMATCH:
 		return STORE_INVALID;
@@ -39,28 +42,23 @@ int db_changes(struct db *db)
 	return sqlite3_changes(db->handle);
 }
 
-static const char writer_pragmas[] = "PRAGMA journal_mode = WAL;"
-				     "PRAGMA synchronous = FULL;"
+/* Nothing checkpoints by itself: before 3.51.3 a checkpoint beside a commit can lose data, and SQLite does not tell
+ * when one inside a commit fails. The writer's thread does it, between two commits. */
+static const char all_pragmas[] = "PRAGMA wal_autocheckpoint = 0;"
+				  "PRAGMA trusted_schema = OFF;"
+				  "PRAGMA temp_store = MEMORY;"
+				  "PRAGMA cell_size_check = ON;";
+static const char writer_pragmas[] = "PRAGMA synchronous = FULL;"
 				     "PRAGMA foreign_keys = ON;"
-				     "PRAGMA trusted_schema = OFF;"
-				     "PRAGMA temp_store = MEMORY;"
 				     "PRAGMA secure_delete = FAST;"
-				     "PRAGMA cell_size_check = ON;"
 				     "PRAGMA cache_size = -16384;"
-				     "PRAGMA journal_size_limit = 67108864;"
-				     "PRAGMA wal_autocheckpoint = 1000;";
-
-/* Only the writer checkpoints: before 3.51.3 a checkpoint beside a commit can lose data. */
-static const char reader_pragmas[] = "PRAGMA wal_autocheckpoint = 0;"
-				     "PRAGMA query_only = ON;"
-				     "PRAGMA trusted_schema = OFF;"
-				     "PRAGMA temp_store = MEMORY;"
-				     "PRAGMA cell_size_check = ON;"
+				     "PRAGMA journal_size_limit = 67108864;";
+static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA cache_size = -4096;";
 
 enum store_error db_open(struct db *db, const char *path, bool writer)
 {
-	int flags = writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	int flags = writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	enum store_error err;
 
 	memset(db, 0, sizeof(*db));
@@ -69,9 +67,10 @@ enum store_error db_open(struct db *db, const char *path, bool writer)
 		goto out;
 	(void)sqlite3_busy_timeout(db->handle, 10000);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	if (!writer)
-		(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	err = db_run(db, writer ? writer_pragmas : reader_pragmas);
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	err = db_run(db, all_pragmas);
+	if (err == STORE_OK && !writer)
+		err = db_run(db, reader_pragmas);
 	/* A first read opens the write-ahead log and its index: later nothing may be opened. */
 	if (err == STORE_OK)
 		err = db_run(db, "SELECT count(*) FROM sqlite_schema");
@@ -79,6 +78,35 @@ out:
 	if (err != STORE_OK)
 		db_close(db);
 	return err;
+}
+
+enum store_error db_make_writer(struct db *db)
+{
+	char mode[8] = "";
+	struct query q = query_start(db, "PRAGMA journal_mode = WAL");
+	enum store_error err;
+
+	if (query_step(&q))
+		query_get_text(&q, mode, sizeof(mode));
+	err = query_end(&q);
+	/* A file system without shared memory keeps another mode and calls that no error. */
+	if (err == STORE_OK && strcmp(mode, "wal") != 0)
+		err = STORE_FAILED;
+	return err == STORE_OK ? db_run(db, writer_pragmas) : err;
+}
+
+enum store_error db_checkpoint(struct db *db, bool wait)
+{
+	int rc = sqlite3_wal_checkpoint_v2(
+		db->handle, NULL, wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	enum store_error err = (rc & 0xff) == SQLITE_BUSY ? STORE_OK : db_error(rc);
+
+	return err == STORE_FULL || err == STORE_NO_MEMORY ? STORE_OK : err;
+}
+
+void db_checkpoint_at_close(struct db *db)
+{
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 }
 
 void db_close(struct db *db)

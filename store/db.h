@@ -18,8 +18,14 @@ struct db {
 	size_t statements_len;
 };
 
-/* Opens and sets the pragmas of a writer or a reader. The file must exist for a reader. */
+/* Opens an existing file and reads from it; changes nothing in it, and closing it checkpoints nothing. */
 enum store_error db_open(struct db *db, const char *path, bool writer);
+/* Makes it the writer's: write-ahead log, full syncs. Only for a file that is known to be ours. */
+enum store_error db_make_writer(struct db *db);
+/* Moves the write-ahead log into the file; wait: for readers too, so that the log can begin anew. STORE_OK also
+ * where readers or a full disk leave something for the next time. */
+enum store_error db_checkpoint(struct db *db, bool wait);
+void db_checkpoint_at_close(struct db *db);
 void db_close(struct db *db);
 /* Runs SQL without parameters or rows. */
 enum store_error db_run(struct db *db, const char *sql);

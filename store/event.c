@@ -16,21 +16,13 @@ static enum store_error run_append(struct db *db, void *arg)
 	struct query q = query_start(db,
 		"INSERT INTO events (id, business_id, connection_id, state, received_at, body) "
 		"VALUES (?, ?, ?, 1, ?, ?)");
-	enum store_error err;
 
 	query_text(&q, e->id);
 	query_text(&q, e->business_id);
 	query_text(&q, e->connection_id);
 	query_int(&q, e->received_at);
 	query_blob(&q, e->body, e->body_len);
-	err = query_finish(&q);
-	if (err != STORE_EXISTS)
-		return err;
-	/* The constraint that failed was the id's or the business's. */
-	q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?");
-	query_text(&q, e->business_id);
-	err = query_exists(&q);
-	return err == STORE_OK ? STORE_EXISTS : err;
+	return query_finish(&q);
 }
 
 enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
@@ -48,6 +40,7 @@ enum store_error store_event_append(struct store *s, const struct store_event *e
 	copy->body = (uint8_t *)(copy + 1);
 	memcpy(copy + 1, e->body, e->body_len);
 	change.arg = copy;
+	change.size = e->body_len;
 	return writer_apply(s->writer, &change);
 }
 
@@ -132,6 +125,26 @@ static enum store_error update_insert(
 	return query_finish(&q);
 }
 
+static enum store_error pauses_keep(struct db *db, const struct settle *a, const struct store_update *u)
+{
+	enum store_error err = STORE_OK;
+
+	for (size_t i = 0; i < STORE_PAUSES_MAX && err == STORE_OK; i++) {
+		struct query q;
+
+		if (u->pauses[i].until == 0)
+			continue;
+		q = query_start(db,
+			"INSERT INTO pauses (business_id, conversation, until) VALUES (?, ?, ?) "
+			"ON CONFLICT DO UPDATE SET until = max(until, excluded.until)");
+		query_text(&q, a->business_id);
+		query_blob(&q, u->pauses[i].conversation, sizeof(u->pauses[i].conversation));
+		query_int(&q, u->pauses[i].until);
+		err = query_finish(&q);
+	}
+	return err;
+}
+
 static enum store_error update_settle(struct db *db, struct settle *a, const struct store_update *u)
 {
 	enum store_update_verdict verdict = u->verdict;
@@ -151,6 +164,8 @@ static enum store_error update_settle(struct db *db, struct settle *a, const str
 	}
 	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED && u->settlement != NULL)
 		err = message_settle(db, a->business_id, u->settlement);
+	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED)
+		err = pauses_keep(db, a, u);
 	if (err == STORE_OK)
 		err = update_insert(db, a, u, verdict);
 	a->counts.delivered += verdict == STORE_UPDATE_DELIVERED;
@@ -196,6 +211,14 @@ static enum store_error run_settle(struct db *db, void *arg)
 	return err == STORE_OK ? event_finish(db, a) : err;
 }
 
+static bool update_ok(const struct store_update *u, const char *business_id)
+{
+	return (u->verdict == STORE_UPDATE_DELIVERED || u->verdict == STORE_UPDATE_QUARANTINED) &&
+		core_reason_ok(u->reason) &&
+		(u->message == NULL || (message_ok(u->message) && strcmp(u->message->business_id, business_id) == 0)) &&
+		(u->settlement == NULL || core_reason_ok(u->settlement->reason));
+}
+
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts)
@@ -211,8 +234,7 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 	if (state != STORE_EVENT_SETTLED && state != STORE_EVENT_UNPARSED)
 		return STORE_INVALID;
 	for (size_t i = 0; i < updates_len; i++)
-		if (updates[i].message != NULL &&
-			(!message_ok(updates[i].message) || strcmp(updates[i].message->business_id, business_id) != 0))
+		if (!update_ok(&updates[i], business_id))
 			return STORE_INVALID;
 	err = core_write(s, run_settle, &a);
 	if (err == STORE_OK && counts != NULL)

@@ -167,11 +167,54 @@ enum store_error store_message_awaiting(
 	return messages_show(&rows, err, each, arg);
 }
 
+#define ANSWERS_MAX 5u
+
+enum store_error store_conversation_paused(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
+{
+	struct db *db = core_reader(s);
+	struct query q =
+		query_start(db, "SELECT 1 FROM pauses WHERE business_id = ? AND conversation = ? AND until > ?");
+	enum store_error err;
+
+	query_text(&q, business_id);
+	query_blob(&q, conversation, STORE_INDEX_LEN);
+	query_int(&q, now);
+	err = query_exists(&q);
+	core_return(s, db);
+	*paused = err == STORE_OK;
+	return err == STORE_NOT_FOUND ? STORE_OK : err;
+}
+
 struct answer {
 	const char *business_id, *message_id;
 	const struct store_message *answers;
 	size_t answers_len;
 };
+
+static enum store_error message_exists(struct db *db, const char *business_id, const char *id)
+{
+	struct query q = query_start(db, "SELECT 1 FROM messages WHERE business_id = ? AND id = ?");
+
+	query_text(&q, business_id);
+	query_text(&q, id);
+	return query_exists(&q);
+}
+
+/* The connection may have gone while the answer was written: then it is logged as dead. */
+static enum store_error answer_insert(struct db *db, const struct store_message *m)
+{
+	static const char gone[] = "its connection was removed";
+	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
+	struct store_message dead;
+
+	if (err != STORE_NOT_FOUND)
+		return err == STORE_OK ? message_insert(db, m) : err;
+	dead = *m;
+	dead.state = STORE_MESSAGE_DEAD;
+	memcpy(dead.reason, gone, sizeof(gone));
+	return message_insert(db, &dead);
+}
 
 static enum store_error run_answer(struct db *db, void *arg)
 {
@@ -185,9 +228,10 @@ static enum store_error run_answer(struct db *db, void *arg)
 	query_text(&q, a->business_id);
 	err = query_finish(&q);
 	if (err == STORE_OK && db_changes(db) == 0)
-		err = STORE_STALE;
+		err = message_exists(db, a->business_id, a->message_id) == STORE_NOT_FOUND ? STORE_NOT_FOUND
+											   : STORE_STALE;
 	for (size_t i = 0; i < a->answers_len && err == STORE_OK; i++)
-		err = message_insert(db, &a->answers[i]);
+		err = answer_insert(db, &a->answers[i]);
 	return err;
 }
 
@@ -196,26 +240,21 @@ enum store_error store_message_answer(struct store *s, const char *business_id, 
 {
 	struct answer a = {business_id, message_id, answers, answers_len};
 
+	if (answers_len > ANSWERS_MAX)
+		return STORE_INVALID;
 	for (size_t i = 0; i < answers_len; i++)
 		if (!message_ok(&answers[i]) || answers[i].direction != STORE_OUTBOUND ||
-			strcmp(answers[i].business_id, business_id) != 0)
+			answers[i].state != STORE_MESSAGE_QUEUED || strcmp(answers[i].business_id, business_id) != 0)
 			return STORE_INVALID;
 	return core_write(s, run_answer, &a);
 }
 
 static enum store_error run_queue(struct db *db, void *arg)
 {
-	enum store_error err = message_insert(db, arg);
 	const struct store_message *m = arg;
-	struct query q;
+	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
 
-	if (err != STORE_EXISTS)
-		return err;
-	/* The constraint that failed was the id's or the business's. */
-	q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?");
-	query_text(&q, m->business_id);
-	err = query_exists(&q);
-	return err == STORE_OK ? STORE_EXISTS : err;
+	return err == STORE_OK ? message_insert(db, m) : err;
 }
 
 enum store_error store_message_queue(struct store *s, const struct store_message *m)
@@ -262,11 +301,11 @@ enum store_error store_message_list(struct store *s, const char *business_id, co
 	if (err == STORE_OK) {
 		q = page->ascending ? query_start(db,
 					      "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.business_id = ?1 AND "
-									"m.seq > ?2 AND (?3 = 0 OR m.direction = ?3) "
+					      "m.seq > ?2 AND (?3 = 0 OR m.direction = ?3) "
 					      "AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq LIMIT ?5")
 				    : query_start(db,
 					      "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.business_id = ?1 AND "
-									"m.seq < ?2 AND (?3 = 0 OR m.direction = ?3) "
+					      "m.seq < ?2 AND (?3 = 0 OR m.direction = ?3) "
 					      "AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq DESC LIMIT ?5");
 		query_text(&q, business_id);
 		query_int(&q, start);

@@ -44,10 +44,10 @@ static enum store_error apply(struct db *db, int64_t have)
 	return err == STORE_OK ? db_run(db, pragma) : err;
 }
 
-enum store_error migrate(struct db *db)
+enum store_error migrate_check(struct db *db, int64_t *have)
 {
-	int64_t have, application, tables;
-	enum store_error err = number(db, "PRAGMA user_version", &have);
+	int64_t application, tables;
+	enum store_error err = number(db, "PRAGMA user_version", have);
 
 	if (err == STORE_OK)
 		err = number(db, "PRAGMA application_id", &application);
@@ -57,8 +57,13 @@ enum store_error migrate(struct db *db)
 		return err;
 	if (application != APPLICATION_ID && (application != 0 || tables > 0))
 		return STORE_NOT_OURS;
-	if (have > (int64_t)store_migrations_len)
-		return STORE_NEWER;
+	return *have > (int64_t)store_migrations_len ? STORE_NEWER : STORE_OK;
+}
+
+enum store_error migrate(struct db *db, int64_t have)
+{
+	enum store_error err;
+
 	if (have == (int64_t)store_migrations_len)
 		return STORE_OK;
 	err = db_run(db, "BEGIN IMMEDIATE");

@@ -21,7 +21,7 @@ static enum store_error connection_next(struct db *db, const char *after, char o
 {
 	struct query q = query_start(db,
 		"SELECT connection_id FROM messages INDEXED BY outbox_connection "
-		"WHERE state IN (2, 4) AND connection_id > ? ORDER BY connection_id LIMIT 1");
+		"WHERE state IN (2, 4) AND head = 1 AND connection_id > ? ORDER BY connection_id LIMIT 1");
 
 	char next[STORE_ID_LEN + 1] = "";
 	enum store_error err;
@@ -54,16 +54,15 @@ static enum store_error connection_room(struct db *db, const char *id, unsigned 
 	return query_end(&q);
 }
 
-/* Due messages of one connection that no earlier one of their conversation holds up. */
+/* Due messages of one connection, each the head of its conversation. */
 static enum store_error connection_due(
 	struct db *db, const struct lease *a, const char *id, unsigned room, int64_t *seqs, unsigned *len)
 {
 	struct query q = query_start(db,
-		"SELECT m.seq FROM messages m INDEXED BY outbox_connection WHERE m.state IN (2, 4) AND m.connection_id "
-		"= ? "
-		"AND m.next_at <= ? AND NOT EXISTS (SELECT 1 FROM messages o INDEXED BY outbox_conversation "
-		"WHERE o.state IN (2, 3, 4) AND o.business_id = m.business_id AND o.conversation = m.conversation "
-		"AND o.seq < m.seq) ORDER BY m.next_at, m.seq LIMIT ?");
+		"SELECT m.seq FROM messages m INDEXED BY outbox_connection WHERE m.state IN (2, 4) AND m.head = 1 "
+		"AND m.connection_id = ?1 AND m.next_at <= ?2 "
+		"AND m.business_id = (SELECT business_id FROM connections WHERE id = ?1) "
+		"ORDER BY m.next_at, m.seq LIMIT ?3");
 
 	query_text(&q, id);
 	query_int(&q, a->now);
@@ -95,44 +94,71 @@ static enum store_error lease_one(struct db *db, const struct lease *a, int64_t 
 }
 
 #define LEASE_MAX 256u
+#define LEASE_SHARE 4u /* of one connection before the next one's turn */
+
+/* One connection's turn. */
+static enum store_error lease_turn(struct db *db, struct lease *a, const char *id, unsigned *leased)
+{
+	int64_t seqs[LEASE_SHARE];
+	size_t left = a->limit - a->rows->len;
+	unsigned room, len = 0;
+	enum store_error err = connection_room(db, id, a->per_connection, &room);
+
+	*leased = 0;
+	if (room > LEASE_SHARE)
+		room = LEASE_SHARE;
+	if (room > left)
+		room = (unsigned)left;
+	if (err == STORE_OK && room > 0)
+		err = connection_due(db, a, id, room, seqs, &len);
+	for (unsigned i = 0; i < len && err == STORE_OK; i++)
+		err = lease_one(db, a, seqs[i]);
+	if (err == STORE_OK && len > 0) {
+		memcpy(a->last, id, sizeof(a->last));
+		*leased = len;
+	}
+	return err;
+}
+
+/* Once round all connections, from the one after the last served. */
+static enum store_error lease_round(struct db *db, struct lease *a, unsigned *leased)
+{
+	char at[STORE_ID_LEN + 1], next[STORE_ID_LEN + 1], start[STORE_ID_LEN + 1];
+	bool wrapped = a->last[0] == '\0';
+
+	*leased = 0;
+	memcpy(at, a->last, sizeof(at));
+	memcpy(start, a->last, sizeof(start));
+	while (a->rows->len < a->limit) {
+		unsigned n;
+		enum store_error err = connection_next(db, at, next);
+
+		if (err != STORE_OK)
+			return err;
+		if (wrapped && (next[0] == '\0' || (start[0] != '\0' && strcmp(next, start) > 0)))
+			return STORE_OK;
+		memcpy(at, next, sizeof(at));
+		if (at[0] == '\0') {
+			wrapped = true;
+			continue;
+		}
+		err = lease_turn(db, a, at, &n);
+		if (err != STORE_OK)
+			return err;
+		*leased += n;
+	}
+	return STORE_OK;
+}
 
 static enum store_error run_lease(struct db *db, void *arg)
 {
 	struct lease *a = arg;
-	char at[STORE_ID_LEN + 1], first[STORE_ID_LEN + 1] = "";
-	bool wrapped = a->last[0] == '\0';
-	enum store_error err;
+	unsigned leased = 1;
+	enum store_error err = STORE_OK;
 
-	memcpy(at, a->last, sizeof(at));
-	for (;;) {
-		int64_t seqs[LEASE_MAX];
-		unsigned room, len = 0;
-
-		err = connection_next(db, at, at);
-		if (err != STORE_OK || a->rows->len >= a->limit)
-			return err;
-		if (at[0] == '\0') {
-			if (wrapped)
-				return STORE_OK;
-			wrapped = true;
-			continue;
-		}
-		if (strcmp(at, first) == 0)
-			return STORE_OK;
-		if (first[0] == '\0')
-			memcpy(first, at, sizeof(first));
-		err = connection_room(db, at, a->per_connection, &room);
-		if (room > a->limit - a->rows->len)
-			room = (unsigned)(a->limit - a->rows->len);
-		if (err == STORE_OK && room > 0)
-			err = connection_due(db, a, at, room, seqs, &len);
-		for (unsigned i = 0; i < len && err == STORE_OK; i++)
-			err = lease_one(db, a, seqs[i]);
-		if (err != STORE_OK)
-			return err;
-		if (len > 0)
-			memcpy(a->last, at, sizeof(a->last));
-	}
+	while (err == STORE_OK && leased > 0 && a->rows->len < a->limit)
+		err = lease_round(db, a, &leased);
+	return err;
 }
 
 enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
@@ -159,11 +185,17 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit
 enum store_error store_outbox_next_due(struct store *s, int64_t *at)
 {
 	struct db *db = core_reader(s);
+	/* The earliest of each connection, so that one's backlog is not read through. */
 	struct query q = query_start(db,
-		"SELECT m.next_at FROM messages m INDEXED BY outbox_due JOIN connections c ON c.id = m.connection_id "
-		"JOIN businesses b ON b.id = m.business_id WHERE m.state IN (2, 4) AND c.status IN (1, 2) AND b.status "
-		"= 1 "
-		"ORDER BY m.next_at LIMIT 1");
+		"WITH RECURSIVE waiting (id) AS (SELECT min(connection_id) FROM messages INDEXED BY outbox_connection "
+		"WHERE state IN (2, 4) AND head = 1 UNION ALL SELECT (SELECT min(connection_id) FROM messages "
+		"INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1 AND connection_id > waiting.id) "
+		"FROM waiting WHERE id IS NOT NULL) SELECT (SELECT min(next_at) FROM messages "
+		"INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1 AND connection_id = waiting.id) AS "
+		"due "
+		"FROM waiting CROSS JOIN connections c ON c.id = waiting.id CROSS JOIN businesses b ON b.id = "
+		"c.business_id "
+		"WHERE c.status IN (1, 2) AND b.status = 1 ORDER BY due LIMIT 1");
 	enum store_error err;
 
 	*at = INT64_MAX;
@@ -205,6 +237,8 @@ enum store_error store_outbox_settle(struct store *s, const struct store_outcome
 
 	if (outcome->to != STORE_MESSAGE_SENT && outcome->to != STORE_MESSAGE_RETRY &&
 		outcome->to != STORE_MESSAGE_UNKNOWN && outcome->to != STORE_MESSAGE_DEAD)
+		return STORE_INVALID;
+	if (!core_reason_ok(outcome->reason))
 		return STORE_INVALID;
 	return core_write(s, run_settle, &copy);
 }

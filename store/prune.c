@@ -7,7 +7,7 @@
 #define DAY_MS INT64_C(86400000)
 #define SEEN_DAYS 8
 #define ROW_DAYS 400
-#define STEP_ROWS 500
+#define STEP_ROWS 100 /* a body may be 3 MiB */
 
 struct step {
 	const char *sql; /* takes a time and a number of rows */
@@ -30,25 +30,30 @@ static enum store_error run_step(struct db *db, void *arg)
 
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 {
-	const int64_t bodies = now - (int64_t)body_days * DAY_MS;
+	/* Only rows without content are deleted. */
+	const int64_t bodies = now - (int64_t)(body_days < ROW_DAYS ? body_days : ROW_DAYS) * DAY_MS;
 	const int64_t rows = now - ROW_DAYS * DAY_MS;
 	struct step steps[] = {
 		{"DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen INDEXED BY seen_at "
 		 "WHERE at < ? LIMIT ?)",
 			now - SEEN_DAYS * DAY_MS, 0},
-		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_received "
-		 "WHERE received_at < ? AND body IS NOT NULL AND state <> 1 LIMIT ?)",
+		{"DELETE FROM pauses WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
+		 "pauses "
+		 "INDEXED BY pauses_until WHERE until < ? LIMIT ?)",
+			now, 0},
+		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_whole "
+		 "WHERE body IS NOT NULL AND received_at < ? AND state <> 1 LIMIT ?)",
 			bodies, 0},
 		/* What is still to be sent or answered keeps its content. */
 		{"UPDATE messages SET content = NULL, wamid = NULL WHERE seq IN (SELECT seq FROM messages "
-		 "INDEXED BY messages_created WHERE created_at < ? AND content IS NOT NULL AND state NOT IN (2, 3, 4) "
+		 "INDEXED BY messages_whole WHERE content IS NOT NULL AND created_at < ? AND state NOT IN (2, 3, 4) "
 		 "AND awaits = 0 LIMIT ?)",
 			bodies, 0},
-		{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages INDEXED BY messages_created "
-		 "WHERE created_at < ? AND state NOT IN (2, 3, 4) AND awaits = 0 LIMIT ?)",
+		{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages INDEXED BY messages_bare "
+		 "WHERE content IS NULL AND created_at < ? LIMIT ?)",
 			rows, 0},
-		{"DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_received "
-		 "WHERE received_at < ? AND state <> 1 LIMIT ?)",
+		{"DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_bare "
+		 "WHERE body IS NULL AND received_at < ? LIMIT ?)",
 			rows, 0},
 	};
 

@@ -158,21 +158,27 @@ bool core_text_ok(const char *text, size_t max)
 	return len > 0 && len <= max;
 }
 
+bool core_reason_ok(const char *reason)
+{
+	return reason == NULL || strlen(reason) <= STORE_TEXT_LEN;
+}
+
 /* ------------------------------------------------------------ open and close */
 
-/* Owner-only from its first byte. */
+/* A new file is owner-only from its first byte. An existing one is not opened here: closing it again would drop the
+ * locks that this process may hold on it. */
 static enum store_error file_make(const char *path, bool create)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	int fd = create ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT | O_EXCL, 0600) : -1;
 	struct stat st;
-	enum store_error err = STORE_OK;
 
-	if (fd < 0)
-		return errno == ENOENT && !create ? STORE_NOT_FOUND : STORE_FAILED;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0))
-		err = STORE_FAILED;
-	(void)close(fd);
-	return err;
+	if (fd >= 0)
+		(void)close(fd);
+	else if (create && errno != EEXIST)
+		return STORE_FAILED;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? STORE_NOT_FOUND : STORE_FAILED;
+	return S_ISREG(st.st_mode) ? STORE_OK : STORE_FAILED;
 }
 
 static enum store_error deployment_read(struct store *s, struct db *db)
@@ -220,6 +226,7 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	struct db db = {0};
+	int64_t have;
 	enum store_error err;
 	mode_t before = umask(0077);
 
@@ -233,7 +240,14 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 	if (err == STORE_OK)
 		err = db_open(&db, opt->path, true);
 	if (err == STORE_OK)
-		err = migrate(&db);
+		err = migrate_check(&db, &have);
+	/* Known to be ours: from here on it may be changed. The log and its index take over its mode. */
+	if (err == STORE_OK && chmod(opt->path, 0600) != 0)
+		err = STORE_FAILED;
+	if (err == STORE_OK)
+		err = db_make_writer(&db);
+	if (err == STORE_OK)
+		err = migrate(&db, have);
 	if (err == STORE_OK)
 		err = deployment_read(s, &db);
 	if (err == STORE_OK)

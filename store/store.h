@@ -93,7 +93,7 @@ struct store_tenant_key {
 /* version 0: the newest. business_id "" names the deployment's own keys. */
 enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct store_tenant_key *out) __attribute__((warn_unused_result));
-/* STORE_EXISTS when that purpose and version is there. */
+/* STORE_EXISTS when that purpose and version is there, STORE_NOT_FOUND without the business. */
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 	__attribute__((warn_unused_result));
 
@@ -118,7 +118,8 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 /* Writes name, status, responder; sets updated_at. */
 enum store_error store_business_update(struct store *s, const struct store_business *b)
 	__attribute__((warn_unused_result));
-/* Removes it with everything it owns, its tenant keys first. */
+/* Removes it with everything it owns: in the first of several transactions its tenant keys go and it is suspended.
+ * After an error in between, call it again. */
 enum store_error store_business_remove(struct store *s, const char *id) __attribute__((warn_unused_result));
 /* after: created order, by id of the row. */
 enum store_error store_business_list(struct store *s, const struct store_page *page,
@@ -185,6 +186,7 @@ enum store_error store_connection_status_set(struct store *s, const char *busine
 /* Writes display_phone and verified_name. */
 enum store_error store_connection_describe(struct store *s, const struct store_connection *c)
 	__attribute__((warn_unused_result));
+/* What is queued on it becomes DEAD, what awaits an answer waits no more. */
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));
 
@@ -283,6 +285,13 @@ struct store_settlement {
 	int64_t at;
 };
 
+/* The owner wrote in this conversation himself: no responder is asked there until then. */
+struct store_pause {
+	uint8_t conversation[STORE_INDEX_LEN];
+	int64_t until;
+};
+#define STORE_PAUSES_MAX 2u /* a customer may be known by user id and by phone */
+
 struct store_update {
 	char id[STORE_ID_LEN + 1];
 	enum store_update_kind kind;
@@ -293,6 +302,7 @@ struct store_update {
 	uint8_t seen_key[STORE_INDEX_LEN]; /* all zero: never a duplicate */
 	const struct store_message *message; /* logged when delivered; may be NULL */
 	const struct store_settlement *settlement; /* applied when delivered; may be NULL */
+	struct store_pause pauses[STORE_PAUSES_MAX]; /* kept when delivered; until 0: none */
 };
 
 struct store_intake_counts {
@@ -324,12 +334,18 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 enum store_error store_message_awaiting(struct store *s, unsigned limit,
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* Whether responders are paused in this conversation at that time. */
+enum store_error store_conversation_paused(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
+	__attribute__((warn_unused_result));
+
 /* Ends the wait of one inbound message and queues its answers (0..5) in one
- * transaction. STORE_STALE when it was answered already: nothing is queued. */
+ * transaction. STORE_STALE when it was answered already: nothing is queued. An
+ * answer whose connection has gone is logged as DEAD. */
 enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
 	const struct store_message *answers, size_t answers_len) __attribute__((warn_unused_result));
 
-/* Queues one outbound message (state QUEUED). */
+/* Queues one outbound message (state QUEUED). STORE_NOT_FOUND when the connection is not the business's. */
 enum store_error store_message_queue(struct store *s, const struct store_message *m)
 	__attribute__((warn_unused_result));
 

@@ -13,6 +13,9 @@
 #include <time.h>
 
 #define GROUP_MAX 256u
+#define QUEUE_BYTES_MAX (48u << 20) /* of bodies: as much again may be in the group that runs */
+#define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log */
+#define RESTART_FRAMES 16384 /* readers never left a gap: wait for them */
 
 enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
 
@@ -32,7 +35,12 @@ struct writer {
 	pthread_cond_t work;
 	struct op *first, **last;
 	unsigned queued, queue_max;
-	unsigned long commits;
+	size_t queued_bytes;
+	unsigned inside; /* callers */
+	pthread_cond_t left;
+	unsigned long commits, resets;
+	int frames, checkpoint_at; /* the thread's own, as the next */
+	bool reset; /* during this commit */
 	bool stopping, dead;
 	void (*failed)(void *ctx);
 	void *ctx;
@@ -61,6 +69,7 @@ static struct op *group_take(struct writer *w)
 
 	for (; op != NULL; op = op->next) {
 		op->stage = STAGE_RUNNING;
+		w->queued_bytes -= op->change.size;
 		if (++n == GROUP_MAX)
 			break;
 	}
@@ -86,7 +95,8 @@ static enum store_error op_run(struct db *db, struct op *op)
 			return err;
 	}
 	op->result = op->change.run(db, op->change.arg);
-	if (is_final(op->result) || op->result == STORE_FULL)
+	/* When memory is short SQLite may have undone the whole transaction, not this op alone. */
+	if (is_final(op->result) || op->result == STORE_FULL || op->result == STORE_NO_MEMORY)
 		return op->result;
 	if (op->change.single)
 		return STORE_OK;
@@ -122,7 +132,7 @@ static enum store_error group_commit(struct db *db, struct op *group)
 		if (query_finish(&rollback) != STORE_OK)
 			err = STORE_FAILED;
 	}
-	return err;
+	return is_final(err) ? STORE_FAILED : err;
 }
 
 /* The lock is held. */
@@ -142,33 +152,71 @@ static void group_answer(struct op *group, enum store_error err)
 	}
 }
 
+static int log_grew(void *ctx, sqlite3 *handle, const char *name, int frames)
+{
+	struct writer *w = ctx;
+
+	(void)handle;
+	(void)name;
+	if (frames < w->frames) {
+		w->reset = true;
+		w->checkpoint_at = CHECKPOINT_FRAMES;
+	}
+	w->frames = frames;
+	return SQLITE_OK;
+}
+
+/* After the callers were answered: what they wait for is durable without it. */
+static enum store_error checkpoint(struct writer *w)
+{
+	if (w->frames < w->checkpoint_at)
+		return STORE_OK;
+	w->checkpoint_at = w->frames + CHECKPOINT_FRAMES;
+	return db_checkpoint(&w->db, w->frames >= RESTART_FRAMES);
+}
+
+/* Runs one group, the lock being held. False when nothing can be written any more. */
+static bool group_run(struct writer *w)
+{
+	struct op *group = group_take(w);
+	enum store_error err;
+
+	pthread_mutex_unlock(&w->lock);
+	err = group_commit(&w->db, group);
+	pthread_mutex_lock(&w->lock);
+	w->commits += err == STORE_OK;
+	w->resets += w->reset;
+	w->reset = false;
+	w->dead = is_final(err);
+	group_answer(group, err);
+	if (!w->dead) {
+		pthread_mutex_unlock(&w->lock);
+		err = checkpoint(w);
+		pthread_mutex_lock(&w->lock);
+		w->dead = is_final(err);
+	}
+	return !w->dead;
+}
+
 static void *writer_thread(void *arg)
 {
 	struct writer *w = arg;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		enum store_error err = STORE_FAILED;
-		struct op *group;
-		bool was_dead = w->dead;
-
 		while (w->first == NULL && !w->stopping)
 			(void)pthread_cond_wait(&w->work, &w->lock);
 		if (w->first == NULL)
 			break;
-		group = group_take(w);
+		if (group_run(w))
+			continue;
+		/* Dead: nobody queues any more, and what is queued is answered at once. */
+		while (w->first != NULL)
+			group_answer(group_take(w), STORE_FAILED);
 		pthread_mutex_unlock(&w->lock);
-		if (!was_dead)
-			err = group_commit(&w->db, group);
-		pthread_mutex_lock(&w->lock);
-		w->commits += err == STORE_OK;
-		w->dead = w->dead || is_final(err);
-		group_answer(group, err);
-		if (w->dead && !was_dead && w->failed != NULL) {
-			pthread_mutex_unlock(&w->lock);
+		if (w->failed != NULL)
 			w->failed(w->ctx);
-			pthread_mutex_lock(&w->lock);
-		}
+		return NULL;
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -197,6 +245,7 @@ static void queue_remove(struct writer *w, struct op *op)
 	if (op->next == NULL)
 		w->last = link;
 	w->queued--;
+	w->queued_bytes -= op->change.size;
 }
 
 static struct op *op_new(const struct writer_change *change)
@@ -214,49 +263,65 @@ static struct op *op_new(const struct writer_change *change)
 	return op;
 }
 
+/* The lock is held. */
+static enum store_error op_queue(struct writer *w, struct op *op)
+{
+	if (w->dead || w->stopping)
+		return STORE_FAILED;
+	if (w->queued >= w->queue_max || (w->queued > 0 && w->queued_bytes + op->change.size > QUEUE_BYTES_MAX))
+		return STORE_BUSY;
+	*w->last = op;
+	w->last = &op->next;
+	w->queued++;
+	w->queued_bytes += op->change.size;
+	(void)pthread_cond_signal(&w->work);
+	return STORE_OK;
+}
+
+/* Waits for a queued op. Returns its result; false in *ours when the writer frees it. The lock is held. */
+static enum store_error op_wait(struct writer *w, struct op *op, const struct timespec *deadline, bool *ours)
+{
+	int waited = 0;
+
+	while (op->stage != STAGE_DONE && waited == 0) {
+		if (op->change.timeout_ms > 0)
+			waited = pthread_cond_timedwait(&op->done, &w->lock, deadline);
+		else
+			(void)pthread_cond_wait(&op->done, &w->lock);
+	}
+	if (op->stage == STAGE_DONE)
+		return op->result;
+	if (op->stage == STAGE_QUEUED)
+		queue_remove(w, op);
+	else
+		op->abandoned = true;
+	*ours = !op->abandoned;
+	return STORE_TIMEOUT;
+}
+
 enum store_error writer_apply(struct writer *w, const struct writer_change *change)
 {
 	struct op *op = op_new(change);
 	struct timespec deadline;
 	enum store_error err;
-	int waited = 0;
+	bool ours = true;
 
 	if (op == NULL) {
 		if (change->free != NULL)
 			change->free(change->arg);
 		return STORE_NO_MEMORY;
 	}
-	if (change->timeout_ms > 0)
-		deadline_in(&deadline, change->timeout_ms);
+	deadline_in(&deadline, change->timeout_ms);
 	pthread_mutex_lock(&w->lock);
-	if (w->dead || w->stopping || w->queued >= w->queue_max) {
-		err = w->dead || w->stopping ? STORE_FAILED : STORE_BUSY;
-		pthread_mutex_unlock(&w->lock);
-		op_free(op);
-		return err;
-	}
-	*w->last = op;
-	w->last = &op->next;
-	w->queued++;
-	(void)pthread_cond_signal(&w->work);
-	while (op->stage != STAGE_DONE && waited == 0) {
-		if (change->timeout_ms > 0)
-			waited = pthread_cond_timedwait(&op->done, &w->lock, &deadline);
-		else
-			(void)pthread_cond_wait(&op->done, &w->lock);
-	}
-	if (op->stage == STAGE_RUNNING) {
-		op->abandoned = true;
-		pthread_mutex_unlock(&w->lock);
-		return STORE_TIMEOUT;
-	}
-	if (op->stage == STAGE_QUEUED) {
-		queue_remove(w, op);
-		op->result = STORE_TIMEOUT;
-	}
+	w->inside++;
+	err = op_queue(w, op);
+	if (err == STORE_OK)
+		err = op_wait(w, op, &deadline, &ours);
+	if (--w->inside == 0 && w->stopping)
+		(void)pthread_cond_signal(&w->left);
 	pthread_mutex_unlock(&w->lock);
-	err = op->result;
-	op_free(op);
+	if (ours)
+		op_free(op);
 	return err;
 }
 
@@ -270,14 +335,24 @@ bool writer_alive(struct writer *w)
 	return alive;
 }
 
-unsigned long writer_commits(struct writer *w)
+static unsigned long counted(struct writer *w, const unsigned long *count)
 {
 	unsigned long n;
 
 	pthread_mutex_lock(&w->lock);
-	n = w->commits;
+	n = *count;
 	pthread_mutex_unlock(&w->lock);
 	return n;
+}
+
+unsigned long writer_commits(struct writer *w)
+{
+	return counted(w, &w->commits);
+}
+
+unsigned long writer_resets(struct writer *w)
+{
+	return counted(w, &w->resets);
 }
 
 struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx)
@@ -291,11 +366,15 @@ struct writer *writer_start(const struct db *db, unsigned queue_max, void (*fail
 	w->failed = failed;
 	w->ctx = ctx;
 	w->last = &w->first;
+	w->checkpoint_at = CHECKPOINT_FRAMES;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->work, NULL);
+	(void)pthread_cond_init(&w->left, NULL);
+	(void)sqlite3_wal_hook(w->db.handle, log_grew, w);
 	if (pthread_create(&w->thread, NULL, writer_thread, w) != 0) {
 		(void)pthread_mutex_destroy(&w->lock);
 		(void)pthread_cond_destroy(&w->work);
+		(void)pthread_cond_destroy(&w->left);
 		free(w);
 		return NULL;
 	}
@@ -309,10 +388,16 @@ void writer_stop(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	(void)pthread_cond_signal(&w->work);
+	while (w->inside > 0)
+		(void)pthread_cond_wait(&w->left, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 	(void)pthread_join(w->thread, NULL);
+	/* After a failure the log is left as it is, for the next start to read. */
+	if (!w->dead)
+		db_checkpoint_at_close(&w->db);
 	db_close(&w->db);
 	(void)pthread_mutex_destroy(&w->lock);
 	(void)pthread_cond_destroy(&w->work);
+	(void)pthread_cond_destroy(&w->left);
 	free(w);
 }

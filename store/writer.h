@@ -3,7 +3,7 @@
  *
  * A change is a function that runs inside the group's transaction, behind a
  * savepoint of its own unless it is a single statement. Whoever queued it waits for
- * the commit. Private to store/.
+ * the commit. Between commits the thread checkpoints. Private to store/.
  */
 #ifndef KEYHOUSE_STORE_WRITER_H
 #define KEYHOUSE_STORE_WRITER_H
@@ -17,18 +17,20 @@ struct writer_change {
 	void *arg;
 	void (*free)(void *arg); /* set: the change outlives a caller that gives up, and owns arg */
 	bool single; /* one statement: needs no savepoint */
+	size_t size; /* bytes that wait with it */
 	unsigned timeout_ms; /* 0: wait as long as it takes; else free must be set */
 };
 
 /* Takes db over. failed is called once, from the thread, when nothing can be written any more. */
 struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx);
-void writer_stop(struct writer *w); /* commits what is queued */
+void writer_stop(struct writer *w); /* commits what is queued, waits until nobody is inside */
 
 /* Queues a change and waits for it. Owns: calls free(arg) when it is set, whatever happens. */
 enum store_error writer_apply(struct writer *w, const struct writer_change *change);
 bool writer_alive(struct writer *w);
 
-/* How many commits there were, for tests. */
+/* How many there were, for tests. */
 unsigned long writer_commits(struct writer *w);
+unsigned long writer_resets(struct writer *w); /* of the write-ahead log */
 
 #endif

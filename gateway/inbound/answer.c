@@ -13,6 +13,7 @@
 
 #include "gateway/inbound/internal.h"
 #include "gateway/inbound/message.h"
+#include "gateway/inbound/prepare.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
 #include "gateway/reply/reply.h"
@@ -139,6 +140,26 @@ static enum outcome finish(struct inbound *in, const struct store_message *m, co
 	return FAILED;
 }
 
+/* Whether the owner answers this customer himself for now. He is known by phone or by user id, as the echo had it. */
+static enum outcome is_paused(
+	struct inbound *in, const struct store_message *m, const struct message_customer *who, bool *paused)
+{
+	const char *customers[] = {who->user_id, who->phone};
+	uint8_t conversation[STORE_INDEX_LEN];
+
+	*paused = false;
+	for (size_t i = 0; i < 2 && !*paused; i++) {
+		if (customers[i] == NULL)
+			continue;
+		if (intake_conversation(in->opt.tenants, m->business_id, m->number, customers[i], conversation) !=
+				TENANT_OK ||
+			store_conversation_paused(in->store, m->business_id, conversation, store_now_ms(), paused) !=
+				STORE_OK)
+			return FAILED;
+	}
+	return ANSWERED;
+}
+
 static enum outcome ask(
 	struct inbound *in, const struct store_message *m, const struct store_business *business, const cJSON *content)
 {
@@ -149,9 +170,12 @@ static enum outcome ask(
 	struct answers answers = {.len = 0};
 	enum outcome outcome = FAILED;
 	enum reply_error err;
+	bool paused;
 
+	if (is_paused(in, m, &who, &paused) == FAILED)
+		return FAILED;
 	/* It may have waited long since it was accepted. */
-	if (question.text == NULL || (who.phone == NULL && who.user_id == NULL) ||
+	if (paused || question.text == NULL || (who.phone == NULL && who.user_id == NULL) ||
 		store_now_ms() - message_written_at(message, m->created_at) > MESSAGE_ANSWER_AGE_MS)
 		return finish(in, m, &answers);
 	err = reply_ask(in->store, business->responder, &question, &answer);

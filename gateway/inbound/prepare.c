@@ -16,6 +16,7 @@
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
 
+#define ECHO_PAUSE_MS INT64_C(43200000) /* 12 hours */
 #define SEEN_TEXT_MAX 1024u /* longer ones are hashed before they are indexed */
 
 struct prepared_row {
@@ -118,9 +119,8 @@ static bool awaits_answer(const struct prepare_event *ev, const cJSON *item, con
 		ev->received_at - message_written_at(item, ev->received_at) <= MESSAGE_ANSWER_AGE_MS;
 }
 
-/* The conversation: number and customer. */
-static enum tenant_error index_conversation(
-	struct preparation *p, const char *number, const char *customer, uint8_t *out)
+enum tenant_error intake_conversation(struct tenants *t, const char *business_id, const char *number,
+	const char *customer, uint8_t out[static STORE_INDEX_LEN])
 {
 	size_t number_len = strlen(number), customer_len = strlen(customer);
 	char *text = malloc(number_len + 1 + customer_len);
@@ -131,10 +131,16 @@ static enum tenant_error index_conversation(
 	memcpy(text, number, number_len);
 	text[number_len] = '\n';
 	memcpy(text + number_len + 1, customer, customer_len);
-	err = tenant_index(p->tenants, p->ev->business_id, "conversation", text, number_len + 1 + customer_len, out);
+	err = tenant_index(t, business_id, "conversation", text, number_len + 1 + customer_len, out);
 	vault_wipe(text, number_len + 1 + customer_len);
 	free(text);
 	return err;
+}
+
+static enum tenant_error index_conversation(
+	struct preparation *p, const char *number, const char *customer, uint8_t *out)
+{
+	return intake_conversation(p->tenants, p->ev->business_id, number, customer, out);
 }
 
 static enum tenant_error seal_message(
@@ -191,6 +197,24 @@ static enum tenant_error prepare_message(
 		err = seal_message(p, u->item, contact, row);
 	if (err == TENANT_OK)
 		out->message = m;
+	return err;
+}
+
+/* ------------------------------------------------------------ the owner's own reply */
+
+/* Typed in the WhatsApp app: the bot keeps out of that conversation for a while (design section 4 step 5). */
+static enum tenant_error prepare_echo(struct preparation *p, const struct split_update *u, struct store_update *out)
+{
+	const char *customers[STORE_PAUSES_MAX] = {
+		json_get_string(u->item, "to_user_id"), json_get_string(u->item, "to")};
+	enum tenant_error err = TENANT_OK;
+
+	for (size_t i = 0; i < STORE_PAUSES_MAX && err == TENANT_OK && u->number != NULL; i++) {
+		if (customers[i] == NULL || customers[i][0] == '\0')
+			continue;
+		err = index_conversation(p, out->number, customers[i], out->pauses[i].conversation);
+		out->pauses[i].until = p->ev->received_at + ECHO_PAUSE_MS;
+	}
 	return err;
 }
 
@@ -265,6 +289,8 @@ static enum tenant_error prepare_one(
 		return prepare_message(p, u, out, row);
 	if (u->kind == STORE_UPDATE_STATUS)
 		return prepare_status(p, u, out, row);
+	if (u->kind == STORE_UPDATE_ECHO)
+		return prepare_echo(p, u, out);
 	return TENANT_OK;
 }
 

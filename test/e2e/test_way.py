@@ -2,6 +2,7 @@
 that shop's own token, however often Meta delivers it; statuses settle what was sent."""
 import json
 import threading
+import time
 
 from conftest import PAUL, Shop, wait_for
 
@@ -121,3 +122,16 @@ def test_a_failed_status_is_shown_with_its_reason(shop):
     failed = wait_for(lambda: [m for m in shop.messages(direction="outbound") if m["state"] == "failed"])[0]
     assert failed["error"]["code"] == 131026
     assert "16505551234" not in failed["error"]["reason"]
+
+
+def test_the_owners_own_reply_pauses_the_bot(shop, provider):
+    """What the owner types in the WhatsApp app silences the bot in that conversation, and in no other."""
+    echo = {"from": "15550783881", "to": "16505551234", "id": "wamid.mine", "timestamp": str(int(time.time())), "type": "text",
+            "text": {"body": "I am here myself"}}
+    shop.send(shop.envelope({"message_echoes": [echo]}, field="smb_message_echoes"))
+    assert wait_for(lambda: [e for e in shop.events() if e["state"] == "settled"])
+    shop.send(shop.question(QUESTION, "wamid.to-owner"))
+    shop.send(shop.question(QUESTION, "wamid.to-bot", customer="16505559999"))
+    assert wait_for(lambda: sends(provider))
+    wait_for(lambda: len(sends(provider)) > 1, timeout=0.7)
+    assert [r.json["to"] for r in sends(provider)] == ["+16505559999"]

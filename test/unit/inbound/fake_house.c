@@ -363,6 +363,17 @@ enum store_error store_message_awaiting(
 	return STORE_OK;
 }
 
+enum store_error store_conversation_paused(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
+{
+	(void)s;
+	(void)business_id;
+	(void)conversation;
+	(void)now;
+	*paused = false;
+	return STORE_OK;
+}
+
 enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
 	const struct store_message *answers, size_t answers_len)
 {

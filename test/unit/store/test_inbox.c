@@ -1,0 +1,315 @@
+/*
+ * The inbox and the log: events settled once, duplicates dropped, statuses applied where
+ * they may be, answers owed and given, and what retention removes.
+ */
+#include "test/unit/store/helper.h"
+
+#define DAY INT64_C(86400000)
+
+static struct store *store_of(void **state)
+{
+	return ((struct house *)*state)->store;
+}
+
+static struct store_update update(enum store_update_kind kind, uint8_t seen_key)
+{
+	struct store_update u = {.kind = kind,
+		.field = "messages",
+		.number = "1001",
+		.verdict = STORE_UPDATE_DELIVERED,
+		.seen_key = {seen_key}};
+
+	store_id_new(u.id);
+	return u;
+}
+
+/* Settles a fresh event of business "one". */
+static struct store_intake_counts settle(struct store *s, const struct store_update *updates, size_t len)
+{
+	struct store_intake_counts counts = {0};
+	char event[STORE_ID_LEN + 1];
+
+	add_event(s, event);
+	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, len, &counts), STORE_OK);
+	return counts;
+}
+
+static size_t awaiting(struct store *s, struct seen *seen)
+{
+	*seen = (struct seen){0};
+	assert_int_equal(store_message_awaiting(s, 10, see_message, seen), STORE_OK);
+	return seen->len;
+}
+
+static bool check_event(const struct store_event *e, void *arg)
+{
+	assert_string_equal(e->id, arg);
+	assert_string_equal(e->business_id, "one");
+	assert_string_equal(e->connection_id, CONNECTION_ONE);
+	assert_int_equal(e->body_len, 6);
+	assert_memory_equal(e->body, "sealed", 6);
+	return true;
+}
+
+static void test_event_comes_back(void **state)
+{
+	struct house *h = *state;
+	struct store_event bad = {.business_id = "one", .connection_id = CONNECTION_ONE};
+	char id[STORE_ID_LEN + 1];
+
+	store_id_new(bad.id);
+	assert_int_equal(store_event_append(h->store, &bad, 1000), STORE_INVALID);
+	add_event(h->store, id);
+	house_close(h);
+	house_open(h);
+	assert_int_equal(store_event_unsettled(h->store, 10, check_event, id), STORE_OK);
+}
+
+static void test_settled_once(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = message("one", CONNECTION_ONE, 1);
+	struct store_update u = update(STORE_UPDATE_MESSAGE, 1);
+	struct store_intake_counts counts;
+	struct store_page page = {.limit = 10};
+	struct seen seen = {0};
+	char id[STORE_ID_LEN + 1];
+
+	u.message = &m;
+	add_event(s, id);
+	assert_int_equal(store_event_settle(s, "two", id, STORE_EVENT_SETTLED, NULL, 0, &counts), STORE_NOT_FOUND);
+	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_ACCEPTED, &u, 1, &counts), STORE_INVALID);
+	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
+	assert_int_equal(counts.delivered, 1);
+	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_STALE);
+	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_list(s, "one", STORE_EVENT_UNPARSED, &page, see_summary, &seen), STORE_OK);
+	assert_int_equal(store_event_list(s, "two", 0, &page, see_summary, &seen), STORE_OK);
+	assert_int_equal(seen.len, 0);
+	assert_int_equal(store_event_list(s, "one", STORE_EVENT_SETTLED, &page, see_summary, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], id);
+}
+
+static void test_duplicate_changes_nothing(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message sent = queue(s, "one", CONNECTION_ONE, 1, 0);
+	struct store_message first = message("one", CONNECTION_ONE, 1), again = message("one", CONNECTION_ONE, 1);
+	struct store_settlement st = {.to = STORE_MESSAGE_READ, .from_states = STORE_STATE_BIT(STORE_MESSAGE_QUEUED)};
+	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, 1), update(STORE_UPDATE_MESSAGE, 1)};
+	struct store_intake_counts counts;
+	struct seen seen = {0};
+
+	memcpy(st.message_id, sent.id, sizeof(sent.id));
+	u[0].message = &first;
+	u[1].message = &again;
+	u[1].settlement = &st;
+	counts = settle(s, u, 2);
+	assert_int_equal(counts.delivered, 1);
+	assert_int_equal(counts.duplicates, 1);
+	assert_int_equal(settle(s, u + 1, 1).duplicates, 1);
+	assert_int_equal(store_message_get(s, "one", again.id, see_message, &seen), STORE_NOT_FOUND);
+	assert_int_equal(state_of(s, "one", first.id), STORE_MESSAGE_RECEIVED);
+	assert_int_equal(state_of(s, "one", sent.id), STORE_MESSAGE_QUEUED);
+}
+
+static void test_seen_is_per_business(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_event e = {
+		.business_id = "two", .connection_id = CONNECTION_TWO, .body = (const uint8_t *)"x", .body_len = 1};
+	struct store_update u = update(STORE_UPDATE_OTHER, 1), unmarked = update(STORE_UPDATE_OTHER, 0);
+	struct store_intake_counts counts;
+
+	assert_int_equal(settle(s, &u, 1).delivered, 1);
+	store_id_new(e.id);
+	assert_int_equal(store_event_append(s, &e, 1000), STORE_OK);
+	assert_int_equal(store_event_settle(s, "two", e.id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
+	assert_int_equal(counts.delivered, 1);
+	assert_int_equal(settle(s, &unmarked, 1).delivered, 1);
+	assert_int_equal(settle(s, &unmarked, 1).delivered, 1);
+}
+
+static void test_quarantined_is_not_delivered(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = message("one", CONNECTION_ONE, 1), sent = queue(s, "one", CONNECTION_ONE, 1, 0);
+	struct store_settlement st = {.to = STORE_MESSAGE_READ, .from_states = ~0u};
+	struct store_update u = update(STORE_UPDATE_MESSAGE, 5);
+	struct seen seen = {0};
+
+	m.awaits_answer = true;
+	memcpy(st.message_id, sent.id, sizeof(sent.id));
+	u.verdict = STORE_UPDATE_QUARANTINED;
+	u.reason = "not this connection's number";
+	u.message = &m;
+	u.settlement = &st;
+	assert_int_equal(settle(s, &u, 1).quarantined, 1);
+	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
+	assert_int_equal(state_of(s, "one", sent.id), STORE_MESSAGE_QUEUED);
+	assert_int_equal(awaiting(s, &seen), 0);
+}
+
+static void apply(struct store *s, const struct store_settlement *st)
+{
+	struct store_update u = update(STORE_UPDATE_STATUS, 0);
+
+	u.settlement = st;
+	assert_int_equal(settle(s, &u, 1).delivered, 1);
+}
+
+static bool check_wamid(const struct store_message *m, void *arg)
+{
+	(void)arg;
+	assert_int_equal(m->wamid_len, 5);
+	assert_memory_equal(m->wamid, "wamid", 5);
+	assert_int_equal(m->wamid_index[0], 9);
+	return true;
+}
+
+static void test_statuses(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, 0), theirs = queue(s, "two", CONNECTION_TWO, 1, 0);
+	struct store_settlement st = {.to = STORE_MESSAGE_DELIVERED,
+		.from_states = STORE_STATE_BIT(STORE_MESSAGE_SENT),
+		.wamid_index = {9},
+		.wamid = (const uint8_t *)"wamid",
+		.wamid_len = 5,
+		.at = 7};
+
+	memcpy(st.message_id, m.id, sizeof(m.id));
+	apply(s, &st);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_QUEUED);
+	st.from_states |= STORE_STATE_BIT(STORE_MESSAGE_QUEUED);
+	apply(s, &st);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_DELIVERED);
+	assert_int_equal(store_message_get(s, "one", m.id, check_wamid, NULL), STORE_OK);
+	/* Now by the provider's id alone, whose blind index was learnt. */
+	st = (struct store_settlement){.to = STORE_MESSAGE_READ, .from_states = ~0u, .wamid_index = {9}};
+	apply(s, &st);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_READ);
+	assert_int_equal(store_message_get(s, "one", m.id, check_wamid, NULL), STORE_OK);
+	/* A status of one business never reaches another's message. */
+	memcpy(st.message_id, theirs.id, sizeof(theirs.id));
+	st.wamid_index[0] = 0;
+	apply(s, &st);
+	assert_int_equal(state_of(s, "two", theirs.id), STORE_MESSAGE_QUEUED);
+}
+
+static void test_answers(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message questions[2], answers[2];
+	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, 1), update(STORE_UPDATE_MESSAGE, 2)};
+	struct store_message_filter filter = {STORE_OUTBOUND, STORE_MESSAGE_QUEUED};
+	struct store_page page = {.limit = 10, .ascending = true};
+	struct seen seen = {0};
+
+	for (size_t i = 0; i < 2; i++) {
+		questions[i] = message("one", CONNECTION_ONE, 1);
+		questions[i].awaits_answer = true;
+		answers[i] = outbound("one", CONNECTION_ONE, 1);
+		u[i].message = &questions[i];
+	}
+	assert_int_equal(settle(s, u, 2).awaiting, 2);
+	assert_int_equal(awaiting(s, &seen), 2);
+	assert_string_equal(seen.ids[0], questions[0].id);
+	assert_string_equal(seen.ids[1], questions[1].id);
+	assert_int_equal(store_message_answer(s, "two", questions[0].id, NULL, 0), STORE_NOT_FOUND);
+	assert_int_equal(store_message_answer(s, "one", questions[0].id, answers, 2), STORE_OK);
+	assert_int_equal(store_message_answer(s, "one", questions[0].id, answers, 2), STORE_STALE);
+	assert_int_equal(store_message_answer(s, "one", questions[1].id, NULL, 0), STORE_OK);
+	assert_int_equal(awaiting(s, &seen), 0);
+	assert_int_equal(store_message_list(s, "one", &filter, &page, see_message, &seen), STORE_OK);
+	assert_int_equal(seen.len, 2);
+	assert_string_equal(seen.ids[0], answers[0].id);
+	assert_int_equal(store_message_list(s, "two", NULL, &page, see_message, &seen), STORE_OK);
+	assert_int_equal(seen.len, 2);
+	assert_int_equal(store_message_get(s, "two", answers[0].id, see_message, &seen), STORE_NOT_FOUND);
+}
+
+static void test_queue_checks(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = message("one", CONNECTION_ONE, 1);
+
+	assert_int_equal(store_message_queue(s, &m), STORE_INVALID);
+	m = outbound("none", CONNECTION_ONE, 1);
+	assert_int_equal(store_message_queue(s, &m), STORE_NOT_FOUND);
+	m = queue(s, "one", CONNECTION_ONE, 1, 0);
+	assert_int_equal(store_message_queue(s, &m), STORE_EXISTS);
+	store_id_new(m.id);
+	m.content = NULL;
+	assert_int_equal(store_message_queue(s, &m), STORE_INVALID);
+}
+
+static bool take_content(const struct store_message *m, void *arg)
+{
+	*(size_t *)arg = m->content_len;
+	return true;
+}
+
+static size_t content_of(struct store *s, const char *id)
+{
+	size_t len = 99;
+
+	assert_int_equal(store_message_get(s, "one", id, take_content, &len), STORE_OK);
+	return len;
+}
+
+static void test_retention(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = message("one", CONNECTION_ONE, 1), owed = message("one", CONNECTION_ONE, 2);
+	struct store_message waiting = queue(s, "one", CONNECTION_ONE, 3, 0);
+	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, 1), update(STORE_UPDATE_MESSAGE, 2)};
+	struct store_page page = {.limit = 10};
+	const int64_t now = store_now_ms();
+	struct seen seen = {0};
+	char unsettled[STORE_ID_LEN + 1];
+
+	owed.awaits_answer = true;
+	u[0].message = &m;
+	u[1].message = &owed;
+	settle(s, u, 2);
+	add_event(s, unsettled);
+	/* Before their time: nothing. */
+	assert_int_equal(store_prune(s, now + 7 * DAY, 30), STORE_OK);
+	assert_int_equal(content_of(s, m.id), 7);
+	assert_int_equal(settle(s, (struct store_update[]){update(STORE_UPDATE_OTHER, 1)}, 1).duplicates, 1);
+	/* A mark lives 8 days, a body 30; what is still to be done keeps its own. */
+	assert_int_equal(store_prune(s, now + 31 * DAY, 30), STORE_OK);
+	assert_int_equal(settle(s, (struct store_update[]){update(STORE_UPDATE_OTHER, 1)}, 1).delivered, 1);
+	assert_int_equal(content_of(s, m.id), 0);
+	assert_int_equal(content_of(s, owed.id), 7);
+	assert_int_equal(content_of(s, waiting.id), 7);
+	assert_int_equal(store_event_unsettled(s, 10, check_event, unsettled), STORE_OK);
+	/* A row lives 400 days. */
+	assert_int_equal(store_prune(s, now + 401 * DAY, 30), STORE_OK);
+	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
+	assert_int_equal(store_message_get(s, "one", owed.id, see_message, &seen), STORE_OK);
+	seen.len = 0;
+	assert_int_equal(store_event_list(s, "one", 0, &page, see_summary, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], unsettled);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_event_comes_back),
+		TEST(test_settled_once),
+		TEST(test_duplicate_changes_nothing),
+		TEST(test_seen_is_per_business),
+		TEST(test_quarantined_is_not_delivered),
+		TEST(test_statuses),
+		TEST(test_answers),
+		TEST(test_queue_checks),
+		TEST(test_retention),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+/*
+ * Opening: files that are ours, foreign, newer or damaged; who may read them; ids.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test/unit/store/helper.h"
+
+static enum store_error try_open(struct house *h, bool create)
+{
+	struct store_options opt = {.path = h->path, .create = create, .readers = 2};
+	enum store_error err = store_open(&h->store, &opt);
+
+	if (err != STORE_OK)
+		assert_null(h->store);
+	return err;
+}
+
+static void sql(const char *path, const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static size_t file_read(const char *path, uint8_t *out, size_t room)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	n = read(fd, out, room);
+	assert_true(n >= 0);
+	close(fd);
+	return (size_t)n;
+}
+
+static void file_write(const char *path, const void *data, size_t len, off_t at)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, data, len, at), (ssize_t)len);
+	close(fd);
+}
+
+static void test_only_where_asked(void **state)
+{
+	struct house *h = *state;
+
+	assert_int_equal(try_open(h, false), STORE_NOT_FOUND);
+	assert_int_equal(try_open(h, true), STORE_OK);
+}
+
+static void test_owner_only(void **state)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	struct house *h = *state;
+	mode_t before = umask(0);
+	struct stat st;
+	char path[96];
+
+	file_write(h->path, "", 0, 0);
+	assert_int_equal(chmod(h->path, 0666), 0);
+	house_open(h);
+	add_business(h->store, "one");
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", h->path, ends[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	(void)umask(before);
+}
+
+static void test_same_store_again(void **state)
+{
+	struct house *h = *state;
+	char id[STORE_ID_LEN + 1];
+	struct store_business b;
+
+	house_open(h);
+	memcpy(id, store_deployment_id(h->store), sizeof(id));
+	assert_int_equal(strlen(id), STORE_ID_LEN);
+	add_business(h->store, "one");
+	house_close(h);
+	house_open(h);
+	assert_string_equal(store_deployment_id(h->store), id);
+	assert_int_equal(store_business_get(h->store, "one", &b), STORE_OK);
+	assert_int_equal(store_ping(h->store), STORE_OK);
+}
+
+static void test_newer(void **state)
+{
+	struct house *h = *state;
+
+	house_open(h);
+	house_close(h);
+	sql(h->path, "PRAGMA user_version = 999");
+	assert_int_equal(try_open(h, true), STORE_NEWER);
+}
+
+/* A foreign file is refused as it lies: not one byte nor its mode changes. */
+static void test_foreign_is_left_alone(void **state)
+{
+	static uint8_t before[65536], after[65536];
+	struct house *h = *state;
+	struct stat st;
+	size_t len;
+
+	sql(h->path, "CREATE TABLE theirs (x); PRAGMA application_id = 7");
+	assert_int_equal(chmod(h->path, 0644), 0);
+	len = file_read(h->path, before, sizeof(before));
+	assert_int_equal(try_open(h, true), STORE_NOT_OURS);
+	assert_int_equal(file_read(h->path, after, sizeof(after)), len);
+	assert_memory_equal(before, after, len);
+	assert_int_equal(stat(h->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+}
+
+static void test_no_database(void **state)
+{
+	struct house *h = *state;
+	char junk[8192];
+
+	memset(junk, 'j', sizeof(junk));
+	file_write(h->path, junk, sizeof(junk), 0);
+	assert_int_equal(try_open(h, true), STORE_NOT_OURS);
+}
+
+static void test_damaged(void **state)
+{
+	struct house *h = *state;
+	uint8_t junk[4000];
+
+	house_open(h);
+	house_close(h);
+	memset(junk, 0xa5, sizeof(junk));
+	file_write(h->path, junk, sizeof(junk), 100); /* the schema, behind an intact header */
+	assert_int_equal(try_open(h, true), STORE_FAILED);
+}
+
+static void test_a_link_is_not_followed(void **state)
+{
+	struct house *h = *state;
+	char other[96];
+
+	(void)snprintf(other, sizeof(other), "%s.other", h->path);
+	assert_int_equal(symlink(other, h->path), 0);
+	assert_int_equal(try_open(h, true), STORE_FAILED);
+	assert_int_equal(access(other, F_OK), -1);
+}
+
+/* ------------------------------------------------------------ ids */
+
+#define IDS 20000
+
+static void *many_ids(void *arg)
+{
+	char(*ids)[STORE_ID_LEN + 1] = arg;
+
+	for (size_t i = 0; i < IDS; i++)
+		store_id_new(ids[i]);
+	return NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void test_ids(void **state)
+{
+	char(*ids)[STORE_ID_LEN + 1] = calloc(2 * IDS, sizeof(*ids));
+	pthread_t thread;
+
+	(void)state;
+	assert_non_null(ids);
+	assert_int_equal(pthread_create(&thread, NULL, many_ids, ids), 0);
+	many_ids(ids + IDS);
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < 2 * IDS; i++) {
+		assert_int_equal(strspn(ids[i], "0123456789abcdefghjkmnpqrstvwxyz"), STORE_ID_LEN);
+		if (i % IDS != 0)
+			assert_true(strcmp(ids[i - 1], ids[i]) < 0);
+	}
+	qsort(ids, 2 * IDS, sizeof(*ids), compare);
+	for (size_t i = 1; i < 2 * IDS; i++)
+		assert_string_not_equal(ids[i - 1], ids[i]);
+	free(ids);
+}
+
+static void test_every_error_has_a_sentence(void **state)
+{
+	(void)state;
+	for (int err = STORE_OK; err <= STORE_INVALID; err++)
+		assert_string_not_equal(store_error_text((enum store_error)err), "unknown error");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, house_empty, house_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_only_where_asked),
+		TEST(test_owner_only),
+		TEST(test_same_store_again),
+		TEST(test_newer),
+		TEST(test_foreign_is_left_alone),
+		TEST(test_no_database),
+		TEST(test_damaged),
+		TEST(test_a_link_is_not_followed),
+		TEST(test_ids),
+		TEST(test_every_error_has_a_sentence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,393 @@
+/*
+ * The outbox: who is leased and in what order, how attempts and statuses settle.
+ */
+#include <time.h>
+
+#include "store/core.h"
+#include "test/unit/store/helper.h"
+
+#define NOW INT64_C(2000000000000)
+
+static struct store *store_of(void **state)
+{
+	return ((struct house *)*state)->store;
+}
+
+static struct seen lease(struct store *s, unsigned limit, unsigned per_connection)
+{
+	struct seen seen = {0};
+
+	assert_int_equal(store_outbox_lease(s, NOW, limit, per_connection, see_message, &seen), STORE_OK);
+	return seen;
+}
+
+static struct store_outcome outcome(const struct store_message *m, enum store_message_state to)
+{
+	return (struct store_outcome){.business_id = m->business_id, .message_id = m->id, .attempt = 1, .to = to};
+}
+
+static bool check_leased(const struct store_message *m, void *arg)
+{
+	(void)arg;
+	assert_int_equal(m->state, STORE_MESSAGE_SENDING);
+	assert_int_equal(m->attempts, 1);
+	assert_int_equal(m->content_len, 7);
+	assert_memory_equal(m->content, "content", 7);
+	assert_string_equal(m->business_id, "one");
+	return true;
+}
+
+static void test_lease_marks_before_it_shows(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, NOW);
+
+	assert_int_equal(store_outbox_lease(s, NOW, 10, 10, check_leased, NULL), STORE_OK);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_SENDING);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+}
+
+static void test_not_before_its_time(void **state)
+{
+	struct store *s = store_of(state);
+	int64_t at = 0;
+
+	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+	assert_true(at == INT64_MAX);
+	queue(s, "one", CONNECTION_ONE, 1, NOW + 1);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+	assert_true(at == NOW + 1);
+}
+
+static void test_conversation_in_order(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message first = queue(s, "one", CONNECTION_ONE, 1, NOW);
+	struct store_message second = queue(s, "one", CONNECTION_ONE, 1, NOW - 5);
+	struct store_message other = queue(s, "one", CONNECTION_ONE, 2, NOW);
+	struct seen seen = lease(s, 10, 10);
+	struct store_outcome o = outcome(&first, STORE_MESSAGE_RETRY);
+
+	assert_int_equal(seen.len, 2);
+	assert_string_equal(seen.ids[0], first.id);
+	assert_string_equal(seen.ids[1], other.id);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+	/* One that waits for another try keeps its place. */
+	o.next_at = NOW + 1000;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+	assert_int_equal(store_outbox_lease(s, NOW + 1000, 10, 10, see_message, &(struct seen){0}), STORE_OK);
+	o.attempt = 2;
+	o.to = STORE_MESSAGE_UNKNOWN;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	/* An unknown one holds nobody up. */
+	seen = lease(s, 10, 10);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], second.id);
+}
+
+static void test_caps(void **state)
+{
+	struct store *s = store_of(state);
+
+	for (uint8_t i = 0; i < 10; i++)
+		queue(s, "one", CONNECTION_ONE, i, NOW);
+	assert_int_equal(lease(s, 2, 4).len, 2);
+	assert_int_equal(lease(s, 10, 4).len, 2);
+	assert_int_equal(lease(s, 10, 4).len, 0);
+	assert_int_equal(lease(s, 10, 5).len, 1);
+	assert_int_equal(lease(s, 10, 2).len, 0);
+	assert_int_equal(store_outbox_lease(s, NOW, 0, 4, see_message, NULL), STORE_INVALID);
+}
+
+static bool holds(const struct seen *seen, const char *id)
+{
+	for (size_t i = 0; i < seen->len; i++)
+		if (strcmp(seen->ids[i], id) == 0)
+			return true;
+	return false;
+}
+
+/* A backlog before them in every order, and one that may not send, do not hold up others. */
+static void test_everybody_is_served(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message two;
+	struct seen seen;
+
+	for (uint8_t i = 0; i < 50; i++)
+		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
+	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
+	seen = lease(s, 20, 8);
+	assert_int_equal(seen.len, 9);
+	assert_true(holds(&seen, two.id));
+}
+
+/* Where its cap would let one connection take the whole lease, it still takes turns. */
+static void test_a_share_each(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message two;
+	struct seen seen;
+
+	for (uint8_t i = 0; i < 50; i++)
+		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
+	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
+	seen = lease(s, 16, 64);
+	assert_int_equal(seen.len, 16);
+	assert_true(holds(&seen, two.id));
+	/* Alone, it takes what is left. */
+	assert_int_equal(lease(s, 40, 64).len, 35);
+}
+
+static void test_next_round_begins_elsewhere(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message two;
+	struct seen seen;
+
+	for (uint8_t i = 0; i < 50; i++)
+		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
+	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
+	assert_int_equal(lease(s, 4, 8).len, 4);
+	seen = lease(s, 4, 8);
+	assert_int_equal(seen.len, 4);
+	assert_string_equal(seen.ids[0], two.id);
+}
+
+static void test_suspended_holds_up_nobody(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_business b;
+	struct store_message two, one = queue(s, "one", CONNECTION_ONE, 1, NOW);
+	struct seen seen;
+	int64_t at;
+
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
+	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+	assert_true(at == INT64_MAX);
+	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
+	seen = lease(s, 10, 10);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], two.id);
+	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_get(s, "one", &b), STORE_OK);
+	b.status = STORE_BUSINESS_SUSPENDED;
+	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+	b.status = STORE_BUSINESS_ACTIVE;
+	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_string_equal(lease(s, 10, 10).ids[0], one.id);
+}
+
+/* A message never goes out with another business's key, whoever asked for it. */
+static void test_connection_of_another_business(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = outbound("one", CONNECTION_TWO, 1), question = message("one", CONNECTION_ONE, 1);
+	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &question};
+	char event[STORE_ID_LEN + 1];
+
+	assert_int_equal(store_message_queue(s, &m), STORE_NOT_FOUND);
+	question.awaits_answer = true;
+	store_id_new(u.id);
+	add_event(s, event);
+	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, &u, 1, NULL), STORE_OK);
+	assert_int_equal(store_message_answer(s, "one", question.id, &m, 1), STORE_OK);
+	/* Whatever way it got into the log. */
+	store_id_new(m.id);
+	m.conversation[0] = 9;
+	u.message = &m;
+	store_id_new(u.id);
+	add_event(s, event);
+	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, &u, 1, NULL), STORE_OK);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_QUEUED);
+	assert_int_equal(lease(s, 10, 10).len, 0);
+}
+
+/* What a removed connection still had to send does not hold up the conversation of the next one. */
+static void test_removed_connection_holds_up_nobody(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, NOW);
+	struct seen seen;
+
+	assert_int_equal(store_connection_remove(s, "one", CONNECTION_ONE), STORE_OK);
+	add_connection(s, "0000000000000000000000c0n3", "one", "1001");
+	m = queue(s, "one", "0000000000000000000000c0n3", 1, NOW);
+	seen = lease(s, 10, 10);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], m.id);
+}
+
+static void test_settle_only_its_attempt(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, NOW);
+	struct store_outcome o = outcome(&m, STORE_MESSAGE_SENT);
+	char reason[STORE_TEXT_LEN + 2];
+
+	assert_int_equal(store_outbox_settle(s, &o), STORE_STALE);
+	assert_int_equal(lease(s, 1, 1).len, 1);
+	o.attempt = 2;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_STALE);
+	o.attempt = 1;
+	o.business_id = "two";
+	assert_int_equal(store_outbox_settle(s, &o), STORE_STALE);
+	o.business_id = "one";
+	o.to = STORE_MESSAGE_READ;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_INVALID);
+	o.to = STORE_MESSAGE_SENT;
+	memset(reason, 'x', sizeof(reason));
+	reason[sizeof(reason) - 1] = '\0';
+	o.reason = reason;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_INVALID);
+	o.reason = NULL;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	assert_int_equal(store_outbox_settle(s, &o), STORE_STALE);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_SENT);
+}
+
+static void test_crash_makes_unknown(void **state)
+{
+	struct house *h = *state;
+	struct store_message m = queue(h->store, "one", CONNECTION_ONE, 1, NOW);
+	struct store_message waiting = queue(h->store, "one", CONNECTION_ONE, 2, NOW + 1);
+	unsigned n = 9;
+
+	assert_int_equal(lease(h->store, 1, 1).len, 1);
+	house_close(h);
+	house_open(h);
+	assert_int_equal(store_outbox_recover(h->store, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_of(h->store, "one", m.id), STORE_MESSAGE_UNKNOWN);
+	assert_int_equal(state_of(h->store, "one", waiting.id), STORE_MESSAGE_QUEUED);
+	assert_int_equal(lease(h->store, 9, 9).len, 0);
+}
+
+/* ------------------------------------------------------------ a long backlog */
+
+#define BACKLOG 100000
+
+struct fill {
+	unsigned conversations;
+};
+
+static enum store_error run_fill(struct db *db, void *arg)
+{
+	const struct fill *f = arg;
+	char sql[700];
+
+	(void)snprintf(sql, sizeof(sql),
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+		"INSERT INTO messages (id, business_id, connection_id, number, direction, state, type, conversation, "
+		"awaits, created_at, updated_at, next_at, attempts, error_code, reason, content, head) "
+		"SELECT printf('f%%025d', i), 'one', '" CONNECTION_ONE "', '1001', 2, 2, 'text', "
+		"CAST(printf('%%016d', i %% %u) AS BLOB), 0, 0, 0, 5, 0, 0, '', x'01', i <= %u FROM n",
+		BACKLOG, f->conversations, f->conversations);
+	return db_run(db, sql);
+}
+
+static int64_t microseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Median of nine leases of 64 rows; generous, because machines and sanitizers differ: a scan takes far longer. */
+static int64_t lease_time(struct store *s, unsigned per_connection, size_t *leased)
+{
+	int64_t took[9];
+
+	for (size_t i = 0; i < 9; i++) {
+		int64_t begin = microseconds();
+
+		*leased = lease(s, 64, per_connection).len;
+		took[i] = microseconds() - begin;
+		for (size_t j = i; j > 0 && took[j] < took[j - 1]; j--) {
+			int64_t t = took[j];
+
+			took[j] = took[j - 1];
+			took[j - 1] = t;
+		}
+	}
+	return took[4];
+}
+
+static void test_backlog_of_many_customers(void **state)
+{
+	struct store *s = store_of(state);
+	struct fill f = {20000};
+	size_t leased;
+	int64_t took;
+
+	assert_int_equal(core_write(s, run_fill, &f), STORE_OK);
+	took = lease_time(s, 10000, &leased);
+	print_message("64 of %d queued leased in %lld us\n", BACKLOG, (long long)took);
+	assert_int_equal(leased, 64);
+	assert_true(took < 40000);
+}
+
+static void test_backlog_of_one_customer(void **state)
+{
+	struct store *s = store_of(state);
+	struct fill f = {1};
+	struct store_message two;
+	size_t leased;
+	int64_t took;
+
+	assert_int_equal(core_write(s, run_fill, &f), STORE_OK);
+	assert_int_equal(lease(s, 64, 100).len, 1);
+	took = lease_time(s, 10000, &leased);
+	print_message("a lease past %d held up: %lld us\n", BACKLOG, (long long)took);
+	assert_int_equal(leased, 0);
+	assert_true(took < 40000);
+	two = queue(s, "one", CONNECTION_ONE, 7, NOW);
+	assert_string_equal(lease(s, 64, 100).ids[0], two.id);
+}
+
+static void test_backlog_of_a_suspended_shop(void **state)
+{
+	struct store *s = store_of(state);
+	struct fill f = {20000};
+	int64_t at, begin, took;
+
+	assert_int_equal(core_write(s, run_fill, &f), STORE_OK);
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
+	queue(s, "two", CONNECTION_TWO, 1, NOW);
+	begin = microseconds();
+	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+	took = microseconds() - begin;
+	print_message("next due past %d suspended: %lld us\n", BACKLOG, (long long)took);
+	assert_true(at == NOW);
+	assert_true(took < 20000);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_lease_marks_before_it_shows),
+		TEST(test_not_before_its_time),
+		TEST(test_conversation_in_order),
+		TEST(test_caps),
+		TEST(test_everybody_is_served),
+		TEST(test_a_share_each),
+		TEST(test_next_round_begins_elsewhere),
+		TEST(test_suspended_holds_up_nobody),
+		TEST(test_connection_of_another_business),
+		TEST(test_removed_connection_holds_up_nobody),
+		TEST(test_settle_only_its_attempt),
+		TEST(test_crash_makes_unknown),
+		TEST(test_backlog_of_many_customers),
+		TEST(test_backlog_of_one_customer),
+		TEST(test_backlog_of_a_suspended_shop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
