@@ -53,11 +53,11 @@ static enum tenant_error from_vault(enum vault_error err)
 		return TENANT_OK;
 	case VAULT_BAD_BLOB:
 	case VAULT_WRONG_KEY:
+	case VAULT_BAD_REQUEST: /* too long to be sealed: as final as a damaged blob */
 		return TENANT_BAD_DATA;
 	case VAULT_NO_MEMORY:
 		return TENANT_NO_MEMORY;
 	case VAULT_DENIED:
-	case VAULT_BAD_REQUEST:
 	case VAULT_KEY_FILE:
 	case VAULT_KEY_FILE_OPEN_TO_OTHERS:
 	case VAULT_GONE:

@@ -55,7 +55,7 @@ static void log_refusal(struct inbound *in, const char *business_id)
 
 	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(&in->refusal_logged_at, &last, now))
 		return;
-	log_info("webhook refused business=%s", is_business_id(business_id) ? business_id : "-");
+	log_info("webhook refused business=%s", business_id);
 }
 
 /* Seals the body and makes it durable. */
@@ -110,7 +110,8 @@ int inbound_accept(struct inbound *in, const char *business_id, const char *sign
 	connection_id = verify(in, verifiers, count, signature, body, len);
 	if (connection_id == NULL) {
 		atomic_fetch_add(&in->refused, 1);
-		log_refusal(in, business_id);
+		/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
+		log_refusal(in, err == TENANT_OK ? business_id : "-");
 		status = 401;
 	} else if (keep(in, business_id, connection_id, body, len)) {
 		atomic_fetch_add(&in->accepted, 1);

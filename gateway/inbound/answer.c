@@ -100,15 +100,15 @@ static char *answer_json(const struct message_customer *who, const char *text)
 	return out;
 }
 
-static bool add_answer(struct inbound *in, const struct store_message *question, const struct message_customer *who,
-	const char *text, struct answers *out)
+static enum outbound_error add_answer(struct inbound *in, const struct store_message *question,
+	const struct message_customer *who, const char *text, struct answers *out)
 {
 	struct store_message *m = &out->messages[out->len];
 	char *json = answer_json(who, text);
 	enum outbound_error err;
 
 	if (json == NULL)
-		return false;
+		return OUTBOUND_NO_MEMORY;
 	memset(m, 0, sizeof(*m));
 	memcpy(m->business_id, question->business_id, sizeof(m->business_id));
 	memcpy(m->connection_id, question->connection_id, sizeof(m->connection_id));
@@ -117,10 +117,9 @@ static bool add_answer(struct inbound *in, const struct store_message *question,
 	err = outbound_message_seal(in->opt.tenants, json, strlen(json), m, &out->contents[out->len]);
 	vault_wipe(json, strlen(json));
 	free(json);
-	if (err != OUTBOUND_OK)
-		return false;
-	out->len++;
-	return true;
+	if (err == OUTBOUND_OK)
+		out->len++;
+	return err;
 }
 
 /* ------------------------------------------------------------ one message */
@@ -187,11 +186,22 @@ static enum outcome ask(
 		log_warn("responder failed business=%s message=%s error=%d", m->business_id, m->id, (int)err);
 		goto out;
 	}
-	for (size_t i = 0; i < answer.len; i++)
-		if (!add_answer(in, m, &who, answer.texts[i], &answers)) {
+	for (size_t i = 0; i < answer.len; i++) {
+		enum outbound_error sealed = add_answer(in, m, &who, answer.texts[i], &answers);
+
+		/* A customer who cannot be written to stays so: trying again would only hold up the others. */
+		if (sealed == OUTBOUND_INVALID)
+			log_warn("no answer: the customer cannot be written to business=%s message=%s", m->business_id,
+				m->id);
+		else if (sealed != OUTBOUND_OK)
 			log_warn("answer not sealed business=%s message=%s", m->business_id, m->id);
-			goto out;
-		}
+		if (sealed == OUTBOUND_OK)
+			continue;
+		answers_clear(&answers);
+		if (sealed == OUTBOUND_INVALID)
+			break;
+		goto out;
+	}
 	outcome = finish(in, m, &answers);
 out:
 	answers_clear(&answers);

@@ -20,6 +20,8 @@ struct batch {
 	uint8_t *bodies[INBOUND_BATCH_MAX];
 	size_t len, bytes;
 	bool no_memory;
+	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
+	unsigned stuck_tries;
 };
 
 static bool batch_add(const struct store_event *e, void *arg)
@@ -53,7 +55,10 @@ static void batch_clear(struct batch *b)
 
 /* ------------------------------------------------------------ one event */
 
-enum outcome { DONE, AGAIN }; /* settled or gone; not yet, and worth another try */
+/* DONE: settled, or gone. AGAIN: something that all events need is not there for now. STUCK: this event's own fault,
+ * perhaps a passing one. */
+enum outcome { DONE, AGAIN, STUCK };
+#define STUCK_TRIES 8u /* then it is kept unparsed: one event never holds up the others for good */
 
 static enum outcome after_store(struct inbound *in, const struct store_event *e, enum store_error err)
 {
@@ -65,19 +70,28 @@ static enum outcome after_store(struct inbound *in, const struct store_event *e,
 	case STORE_FAILED:
 		inbound_failed(in);
 		break;
-	case STORE_EXISTS:
-	case STORE_NUMBER_TAKEN:
 	case STORE_TIMEOUT:
 	case STORE_BUSY:
 	case STORE_FULL:
+		break;
+	case STORE_EXISTS:
+	case STORE_NUMBER_TAKEN:
 	case STORE_NEWER:
 	case STORE_NOT_OURS:
 	case STORE_NO_MEMORY:
 	case STORE_INVALID:
-		break;
+		log_warn("event stuck business=%s event=%s: %s", e->business_id, e->id, store_error_text(err));
+		return STUCK;
 	}
 	log_warn("event not settled yet business=%s event=%s: %s", e->business_id, e->id, store_error_text(err));
 	return AGAIN;
+}
+
+/* What a failed sealing or look-up means for its event. */
+static enum outcome after_tenant(const struct store_event *e, enum tenant_error err)
+{
+	log_warn("event not settled yet business=%s event=%s error=%d", e->business_id, e->id, (int)err);
+	return err == TENANT_VAULT || err == TENANT_STORE ? AGAIN : STUCK;
 }
 
 static enum outcome settle_unparsed(struct inbound *in, const struct store_event *e, const char *why)
@@ -139,9 +153,9 @@ static enum outcome bind_and_settle(
 	if (prepare == TENANT_OK)
 		outcome = settle_updates(in, e, &prepared);
 	else if (prepare == TENANT_NOT_FOUND || prepare == TENANT_BAD_DATA)
-		outcome = settle_unparsed(in, e, "the business's keys do not open");
+		outcome = settle_unparsed(in, e, "it cannot be sealed with the business's keys");
 	else
-		log_warn("event not settled yet business=%s event=%s error=%d", e->business_id, e->id, (int)prepare);
+		outcome = after_tenant(e, prepare);
 	intake_prepared_clear(&prepared);
 	return outcome;
 }
@@ -170,7 +184,7 @@ static enum outcome split_and_settle(struct inbound *in, const struct store_even
 		outcome = settle_unparsed(in, e, "more updates than a webhook may hold");
 		break;
 	case SPLIT_NO_MEMORY:
-		log_warn("event not settled yet business=%s event=%s: memory is short", e->business_id, e->id);
+		outcome = after_tenant(e, TENANT_NO_MEMORY);
 		break;
 	}
 	free(split);
@@ -183,9 +197,10 @@ static enum outcome settle(struct inbound *in, const struct store_event *e)
 	struct tenant_place place = {e->business_id, "events", e->id, "body", 1};
 	uint8_t *body = NULL;
 	size_t len = 0;
-	enum outcome outcome = AGAIN;
+	enum outcome outcome;
+	enum tenant_error err = tenant_open(in->opt.tenants, &place, e->body, e->body_len, &body, &len);
 
-	switch (tenant_open(in->opt.tenants, &place, e->body, e->body_len, &body, &len)) {
+	switch (err) {
 	case TENANT_OK:
 		outcome = split_and_settle(in, e, body, len);
 		vault_wipe(body, len);
@@ -198,9 +213,25 @@ static enum outcome settle(struct inbound *in, const struct store_event *e)
 	case TENANT_VAULT:
 	case TENANT_STORE:
 	case TENANT_NO_MEMORY:
-		log_warn("event not opened yet business=%s event=%s", e->business_id, e->id);
+		break;
 	}
-	return outcome;
+	return after_tenant(e, err);
+}
+
+/* Settles an event, or after a few tries at the same one keeps it unparsed. */
+static enum outcome settle_or_keep(struct inbound *in, const struct store_event *e, struct batch *batch)
+{
+	enum outcome outcome = settle(in, e);
+
+	if (outcome != STUCK)
+		return outcome;
+	if (strcmp(batch->stuck, e->id) != 0) {
+		memcpy(batch->stuck, e->id, sizeof(batch->stuck));
+		batch->stuck_tries = 0;
+	}
+	if (++batch->stuck_tries < STUCK_TRIES)
+		return AGAIN;
+	return settle_unparsed(in, e, "it could not be settled") == DONE ? DONE : AGAIN;
 }
 
 /* ------------------------------------------------------------ the thread */
@@ -214,7 +245,7 @@ static enum outcome settle_batch(struct inbound *in, struct batch *batch)
 	if (err == STORE_FAILED)
 		inbound_failed(in);
 	for (size_t i = 0; i < batch->len && outcome == DONE && !worker_stopping(&in->intake); i++)
-		outcome = settle(in, &batch->events[i]);
+		outcome = settle_or_keep(in, &batch->events[i], batch);
 	return outcome;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "gateway/inbound/scene.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +19,26 @@ static void wipe_text(char *text)
 	free(text);
 }
 
-/* Compact text, "null" for nothing and for what is longer than max. */
+/* Compact text, "null" for nothing and for what is longer than max: printing stops there. */
 static char *bounded_text(const cJSON *node, size_t max)
 {
-	char *text = node != NULL ? json_text(node) : strdup("null");
+	const size_t room = max + 64; /* the printer wants some to spare */
+	char *text = malloc(room);
 
-	if (text == NULL || strlen(text) <= max)
-		return text;
-	wipe_text(text);
-	return strdup("null");
+	if (text != NULL &&
+		(node == NULL || !cJSON_PrintPreallocated((cJSON *)(uintptr_t)node, text, (int)room, false) ||
+			strlen(text) > max)) {
+		vault_wipe(text, room);
+		(void)snprintf(text, room, "null");
+	}
+	return text;
 }
 
 void scene_clear(struct scene *s)
 {
 	wipe_text(s->metadata);
+	for (size_t i = 0; i < s->contacts_len; i++)
+		wipe_text(s->contacts[i].text);
 	free(s->contacts);
 	memset(s, 0, sizeof(*s));
 }
@@ -50,8 +57,11 @@ static bool read_contacts(struct scene *s, const cJSON *list)
 			break;
 		if (!cJSON_IsObject(contact))
 			continue;
-		s->contacts[s->contacts_len++] = (struct scene_contact){
-			contact, json_get_string(contact, "wa_id"), json_get_string(contact, "user_id")};
+		/* Printed here, once: a long contact must not cost its length again for each message. */
+		s->contacts[s->contacts_len] = (struct scene_contact){contact, json_get_string(contact, "wa_id"),
+			json_get_string(contact, "user_id"), bounded_text(contact, SCENE_CONTACT_LEN)};
+		if (s->contacts[s->contacts_len++].text == NULL)
+			return false;
 	}
 	return true;
 }
@@ -85,17 +95,23 @@ const cJSON *scene_contact(const struct scene *s, const cJSON *message)
 	return NULL;
 }
 
+static const char *contact_text(const struct scene *s, const cJSON *contact)
+{
+	for (size_t i = 0; contact != NULL && i < s->contacts_len; i++)
+		if (s->contacts[i].node == contact)
+			return s->contacts[i].text;
+	return "null";
+}
+
 char *scene_content(const struct scene *s, const cJSON *message, const cJSON *contact)
 {
 	char *message_text = json_text(message);
-	char *contact_text = bounded_text(contact, SCENE_CONTACT_LEN);
 	char *content = NULL;
 
-	if (message_text != NULL && contact_text != NULL &&
-		asprintf(&content, "{\"message\":%s,\"contact\":%s,\"metadata\":%s}", message_text, contact_text,
-			s->metadata) < 0)
+	if (message_text != NULL &&
+		asprintf(&content, "{\"message\":%s,\"contact\":%s,\"metadata\":%s}", message_text,
+			contact_text(s, contact), s->metadata) < 0)
 		content = NULL;
 	wipe_text(message_text);
-	wipe_text(contact_text);
 	return content;
 }

@@ -26,6 +26,7 @@ struct scene {
 struct scene_contact {
 	const cJSON *node;
 	const char *wa_id, *user_id;
+	char *text; /* as JSON, "null" where it is too long */
 };
 
 /* Makes s the scene of u; does nothing when it is already. False: memory is short. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SECRET_SHOWN_MIN 8u /* this many bytes of a secret's beginning are as good as the secret */
+#define TOKEN_MIN 16u /* a run of this length that looks like a key is taken for a piece of one */
 #define PHONE_DIGITS_MIN 7u
 #define PHONE_SPACED_MIN 9u /* digits of a run that is broken by single spaces or dashes */
 
@@ -35,7 +35,8 @@ static uint8_t text_byte(const char *text, bool decode, size_t *used)
 	return (uint8_t)text[0];
 }
 
-/* How much of text is the secret or a long enough beginning of it; 0: it is not. */
+/* How much of text is the whole secret; 0: it is not. A part of it is no match: what is blanked may depend on a
+ * secret only as a whole, or whoever makes the provider repeat guesses could read it off character by character. */
 static size_t match(const char *text, const struct secret *s, bool decode)
 {
 	const uint8_t *bytes = secret_bytes(s);
@@ -50,7 +51,7 @@ static size_t match(const char *text, const struct secret *s, bool decode)
 		at += used;
 		same++;
 	}
-	return same == len || same >= SECRET_SHOWN_MIN ? at : 0;
+	return same == len ? at : 0;
 }
 
 void scrub_secrets(char *text, const struct secret *const *secrets, size_t secrets_len)
@@ -99,6 +100,26 @@ static size_t phone_run(const char *text)
 	return longest >= PHONE_DIGITS_MIN || digits >= PHONE_SPACED_MIN ? at : 0;
 }
 
+static bool in_token(char c)
+{
+	return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c != '\0' && strchr("_|%.~+/=-", c));
+}
+
+/* The length of a run that looks like a key or a piece of one, whoever's it is: long, with letters and digits or
+ * with capitals inside. Names of permissions and fields are long too, but plain. 0: it does not. */
+static size_t token_run(const char *text)
+{
+	bool digit = false, letter = false, hump = false;
+	size_t n = 0;
+
+	for (; in_token(text[n]); n++) {
+		digit = digit || is_digit(text[n]);
+		letter = letter || (text[n] >= 'A' && text[n] <= 'Z') || (text[n] >= 'a' && text[n] <= 'z');
+		hump = hump || (n > 0 && text[n] >= 'A' && text[n] <= 'Z' && text[n - 1] >= 'a' && text[n - 1] <= 'z');
+	}
+	return n >= TOKEN_MIN && letter && (digit || hump) ? n : 0;
+}
+
 static bool in_message_id(char c)
 {
 	return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c != '\0' && strchr("+/=-_", c));
@@ -139,7 +160,8 @@ void scrub_reason(char *text, const struct secret *const *secrets, size_t secret
 
 	scrub_secrets(text, secrets, secrets_len);
 	for (const char *p = text; *p != '\0';) {
-		const size_t phone = phone_run(p);
+		const size_t token = p == text || !in_token(p[-1]) ? token_run(p) : 0;
+		const size_t phone = token > 0 ? token : phone_run(p);
 		const size_t hidden = phone > 0 ? phone : message_id(p);
 		const size_t shown = character(p);
 		const size_t room = hidden > 0 ? BLANK_LEN : shown > 0 ? shown : 1;

@@ -8,13 +8,13 @@
 
 #include "vault/vault.h"
 
-/* Blanks the secrets in text where it stands: whole, or at least their first eight bytes (error
- * texts show cut keys), raw or percent-encoded. text only gets shorter. NULL secrets are passed over. */
+/* Blanks each whole secret in text where it stands, raw or percent-encoded. text only gets shorter.
+ * NULL secrets are passed over. */
 void scrub_secrets(char *text, const struct secret *const *secrets, size_t secrets_len);
 
-/* A reason for people: no secret, control characters become spaces, digit runs that may be a
- * customer's phone and message ids (they carry one) become ***, cut to fit between characters,
- * broken UTF-8 becomes '?'. text is changed. */
+/* A reason for people: no secret, and by its look no piece of one (long runs of letters and digits become ***);
+ * control characters become spaces, digit runs that may be a customer's phone and message ids (they carry one)
+ * become ***, cut to fit between characters, broken UTF-8 becomes '?'. text is changed. */
 void scrub_reason(char *text, const struct secret *const *secrets, size_t secrets_len, char *out, size_t out_len);
 
 #endif

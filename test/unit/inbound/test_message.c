@@ -205,7 +205,8 @@ static void content_is_bounded(void **state)
 	char metadata[3 * SCENE_METADATA_LEN], contact[3 * SCENE_CONTACT_LEN];
 	struct split_update u = {.field = "messages"};
 	struct scene scene = {.contacts = NULL};
-	cJSON *message = parse("{\"id\":\"1\"}"), *small = parse("{\"a\":1}"), *big_metadata, *big_contact;
+	cJSON *message = parse("{\"id\":\"1\"}"), *small = parse("{\"a\":1}"), *big_metadata;
+	cJSON *contacts = parse("[{\"a\":1},{}]");
 	char *content;
 
 	(void)state;
@@ -214,23 +215,24 @@ static void content_is_bounded(void **state)
 	memset(contact, 'x', sizeof(contact));
 	contact[sizeof(contact) - 1] = '\0';
 	big_metadata = cJSON_CreateString(metadata);
-	big_contact = cJSON_CreateString(contact);
+	assert_non_null(cJSON_AddStringToObject(cJSON_GetArrayItem(contacts, 1), "a", contact));
 
 	u.metadata = small;
+	u.contacts = contacts;
 	assert_true(scene_set(&scene, &u));
-	content = scene_content(&scene, message, small);
+	content = scene_content(&scene, message, cJSON_GetArrayItem(contacts, 0));
 	same_text(content, "{\"message\":{\"id\":\"1\"},\"contact\":{\"a\":1},\"metadata\":{\"a\":1}}", "small");
 	free(content);
 	u.metadata = big_metadata;
 	assert_true(scene_set(&scene, &u));
-	content = scene_content(&scene, message, big_contact);
+	content = scene_content(&scene, message, cJSON_GetArrayItem(contacts, 1));
 	same_text(content, "{\"message\":{\"id\":\"1\"},\"contact\":null,\"metadata\":null}", "big");
 	free(content);
 	scene_clear(&scene);
 	cJSON_Delete(message);
 	cJSON_Delete(small);
 	cJSON_Delete(big_metadata);
-	cJSON_Delete(big_contact);
+	cJSON_Delete(contacts);
 }
 
 static void seen_texts(void **state)

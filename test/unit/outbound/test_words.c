@@ -254,8 +254,14 @@ static void reasons_hold_no_secret_and_no_number(void **state)
 
 	(void)state;
 	scrubbed("token EAAsecretsecret!", "EAAsecretsecret", "token ***!");
-	scrubbed("cut EAAsecre...", "EAAsecretsecret", "cut ***...");
 	scrubbed("EAA is fine", "EAAsecretsecret", "EAA is fine");
+	/* Whether a guess begins the secret must not show: right and wrong ones look the same. */
+	scrubbed("template name (EAAsecr) does not exist", "EAAsecretsecret", "template name (EAAsecr) does not exist");
+	scrubbed("template name (EAAsecx) does not exist", "EAAsecretsecret", "template name (EAAsecx) does not exist");
+	scrubbed("cut EAAG0123456789abcdef...", "EAAG0123456789abcdefghij", "cut ***");
+	scrubbed("cut EAAG0123456789abcdex", "EAAG0123456789abcdefghij", "cut ***");
+	scrubbed("needs whatsapp_business_messaging", NULL, "needs whatsapp_business_messaging");
+	scrubbed("see AbcdEfghIjklMnopQrst", NULL, "see ***");
 	scrubbed("enc a%7Cb%2fsecret and a|b/secret", "a|b/secret", "enc *** and ***");
 	scrubbed("EAAEAAsecretsecret", "EAAsecretsecret", "EAA***");
 	scrubbed("(#131047) to +15551234567, 2026", NULL, "(#131047) to +***, 2026");
