@@ -154,7 +154,7 @@ int datadir_key_open(const struct config *c, char *why, size_t why_len)
 	char path[DATADIR_PATH_MAX], database[DATADIR_PATH_MAX];
 	bool from_credentials = key_path(c, path);
 	enum vault_error err;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0 && errno == ENOENT && !from_credentials) {
 		datadir_database(c, database);
@@ -168,7 +168,7 @@ int datadir_key_open(const struct config *c, char *why, size_t why_len)
 		}
 		if (!key_create(path, why, why_len))
 			return -1;
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	}
 	if (fd < 0) {
 		(void)fail(why, why_len, "cannot open the master key file", path);

@@ -13,19 +13,19 @@
  * not dumpable (another user's debugger and /proc/PID/mem are refused), no core. */
 bool harden_process(void);
 
-/* Listener, before it opens anything: running a program, tracing, reaching into another
- * process, connect, sendto with an address and io_uring kill the process. */
+/* Listener, before it opens anything: running a program, making a process, tracing or reaching into another one,
+ * connect, sendto with an address and io_uring kill the process. */
 bool harden_listener_start(void);
 
 /* Listener, after its store, log and sockets are open and all threads run; holds for every
- * thread: open and its kin answer EPERM, socket and socketpair kill. */
+ * thread: open and its kin, and changing names or rights of files, answer EPERM; socket, bind and new threads kill. */
 bool harden_listener_sealed(void);
 
 /* Sender: as a listener's start, except that it may connect; listen and accept kill, bind
- * answers EPERM (the resolver tries it). */
+ * answers EPERM (the resolver tries it). Where the kernel has Landlock it reads certificates and resolver files only. */
 bool harden_sender(void);
 
-/* Vault, after it read its key: open answers EPERM; sockets, connect, running a program kill. */
+/* Vault, after it read its key: open answers EPERM; sockets, connect, threads, running a program kill. */
 bool harden_vault(void);
 
 #endif

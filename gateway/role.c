@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "vault/frame.h"
@@ -74,6 +75,8 @@ bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct rol
 
 	if (fds_len > ROLE_FDS_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) != 0)
 		return false;
+	/* A word comes whole or not at all: half a frame must not hold up the starter. */
+	(void)setsockopt(link[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){5, 0}, sizeof(struct timeval));
 	all[0] = link[1];
 	memcpy(all + 1, fds, fds_len * sizeof(*fds));
 	pid = fork();

@@ -331,6 +331,17 @@ static void say_serving(const struct config *c)
 		config_get(c, CONFIG_PUBLIC_URL), config_get(c, CONFIG_DATA_DIR));
 }
 
+/* Waits out the backoff; a person may cut it short. */
+static enum event backoff(struct supervisor *s, int ms)
+{
+	int64_t deadline = now_ms() + ms;
+	enum event event = EVENT_NONE;
+
+	while (event != EVENT_END && event != EVENT_RELOAD && now_ms() < deadline)
+		event = event_wait(s, (int)(deadline - now_ms()));
+	return event;
+}
+
 /* Returns true to start again after the backoff. */
 static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *status)
 {
@@ -356,16 +367,16 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 		*status = 0;
 		return false;
 	}
-	/* What a person must mend is not cured by trying again; what broke while serving may be. */
-	if (start == START_NEVER || !*served) {
+	/* What a person must mend is not cured by trying again; a service that ran once goes on trying, since what
+	 * broke (a full disk) may be mended while it does. */
+	if (!*served) {
 		*status = 1;
 		return false;
 	}
 	if (now_ms() - started > STABLE_MS)
 		*backoff_ms = BACKOFF_FIRST_MS;
 	log_warn("starting all roles again in_ms=%d", *backoff_ms);
-	event = event_wait(s, *backoff_ms);
-	if (event == EVENT_END) {
+	if (backoff(s, *backoff_ms) == EVENT_END) {
 		*status = 0;
 		return false;
 	}

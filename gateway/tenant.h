@@ -75,7 +75,8 @@ struct tenant_verifier {
 	char connection_id[STORE_ID_LEN + 1];
 	struct vault_verifier verifier;
 };
-#define TENANT_VERIFIERS_MAX 32u
+#define TENANT_CONNECTIONS_MAX 32u /* of one business */
+#define TENANT_VERIFIERS_MAX (2u * TENANT_CONNECTIONS_MAX) /* current and previous secrets */
 
 /* The verifiers (current and previous secrets) of every connection of the business that is not
  * suspended. Returns TENANT_NOT_FOUND also for a suspended business. */

@@ -101,7 +101,6 @@ static enum store_error settlement_find(
 			       : query_start(db,
 					 "SELECT seq, state FROM messages WHERE wamid_index = ? AND business_id = ? "
 					 "AND wamid_index IS NOT NULL AND direction = 2 ORDER BY seq DESC LIMIT 1");
-	enum store_error err;
 
 	*seq = 0;
 	if (by_id)
@@ -113,24 +112,25 @@ static enum store_error settlement_find(
 		*seq = query_get_int(&q);
 		*state = (unsigned)query_get_int(&q);
 	}
-	err = query_end(&q);
-	/* An id of ours that is gone, or was forged by the client: the provider's own id may still say. */
-	if (err == STORE_OK && *seq == 0 && by_id) {
-		struct store_settlement again = *st;
-
-		again.message_id[0] = '\0';
-		return settlement_find(db, business_id, &again, seq, state);
-	}
-	return err;
+	return query_end(&q);
 }
 
 enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st)
 {
+	struct store_settlement by_wamid = *st;
 	int64_t seq;
 	unsigned state = 0;
 	enum store_error err = settlement_find(db, business_id, st, &seq, &state);
 	struct query q;
 
+	/* An id of ours that is gone, or was forged by the client: the provider's own id may still say. What was
+	 * sealed for that other record does not go along. */
+	if (err == STORE_OK && seq == 0 && st->message_id[0] != '\0') {
+		by_wamid.message_id[0] = '\0';
+		by_wamid.wamid = NULL;
+		st = &by_wamid;
+		err = settlement_find(db, business_id, st, &seq, &state);
+	}
 	if (err != STORE_OK || seq == 0 || (st->from_states & STORE_STATE_BIT(state)) == 0)
 		return err;
 	q = query_start(db,

@@ -193,10 +193,14 @@ static enum store_error deployment_read(struct store *s, struct db *db)
 /* The first commit makes the log and syncs its directory; a checkpoint opens what else it needs. */
 static enum store_error warm_up(struct db *db)
 {
-	enum store_error err = db_run(db,
-		"INSERT INTO meta (key, value) VALUES ('opened', '1') "
-		"ON CONFLICT (key) DO UPDATE SET value = value + 1");
+	/* On a full disk this may make the room that the first commit needs; if it cannot, that will say so. */
+	enum store_error err = db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
 	uint8_t random;
+
+	if (err == STORE_OK || err == STORE_FULL)
+		err = db_run(db,
+			"INSERT INTO meta (key, value) VALUES ('opened', '1') "
+			"ON CONFLICT (key) DO UPDATE SET value = value + 1");
 
 	sqlite3_randomness(1, &random);
 	if (err == STORE_OK)

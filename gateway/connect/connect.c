@@ -154,6 +154,29 @@ static void describe_new(const struct connect_meta *in, struct store_connection 
 	connection->created_at = connection->updated_at = store_now_ms();
 }
 
+static bool count_connection(const struct store_connection *connection, void *arg)
+{
+	(void)connection;
+	++*(unsigned *)arg;
+	return true;
+}
+
+/* More connections than are verified would store a key whose webhooks are all refused. */
+static enum connect_error room_for_one(const struct connect *c, const char *business_id, struct connect_report *report)
+{
+	const struct store_page page = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	unsigned have = 0;
+	enum connect_error err = from_store(
+		store_connection_list(tenants_store(c->tenants), business_id, &page, count_connection, &have));
+
+	if (err != CONNECT_OK || have < TENANT_CONNECTIONS_MAX)
+		return err;
+	(void)snprintf(report->field, sizeof(report->field), "phone_number_id");
+	(void)snprintf(report->detail, sizeof(report->detail), "a business has at most %u connections",
+		TENANT_CONNECTIONS_MAX);
+	return CONNECT_INVALID;
+}
+
 enum connect_error connect_meta_add(const struct connect *c, const struct connect_meta *in,
 	struct store_connection *out, struct connect_report *report)
 {
@@ -165,6 +188,9 @@ enum connect_error connect_meta_add(const struct connect *c, const struct connec
 	*report = (struct connect_report){0};
 	if (!form_meta_ok(in, report))
 		return CONNECT_INVALID;
+	err = room_for_one(c, in->business_id, report);
+	if (err != CONNECT_OK)
+		return err;
 	describe_new(in, &connection);
 	err = seal(c, in->business_id, CREDENTIAL_TOKEN, 1, in->access_token, &h);
 	if (err == CONNECT_OK)

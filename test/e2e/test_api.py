@@ -72,6 +72,13 @@ def test_a_number_belongs_to_one_business(gateway, provider, shop):
     assert shop.id not in answer.body.decode() and shop.name not in answer.body.decode()
 
 
+def test_more_connections_than_can_be_verified_are_refused(gateway, shop):
+    answers = [shop.connect(phone_number_id=str(1000 + n), verify=False) for n in range(32)]
+    assert [a.status for a in answers] == [201] * 31 + [400], [a.status for a in answers]
+    assert "32 connections" in answers[-1].json["detail"]
+    assert shop.send(shop.question("hello", "wamid.many")).status == 200
+
+
 def test_verified_connection(gateway, provider):
     shop = Shop(gateway, provider, "Checked", "706540352242922", verify=True, waba="702290129340398")
     connection = gateway.api("GET", f"/v1/businesses/{shop.id}/connections/{shop.connection}").json

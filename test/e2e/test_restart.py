@@ -175,3 +175,17 @@ def test_reload_loses_no_caller(gateway, shop):
     assert wait_for(lambda: gateway.role_pid("listener") not in (None, before))
     codes += [shop.send(shop.question(QUESTION, f"wamid.hup2{n}")).status for n in range(5)]
     assert set(codes) <= {200, 503} and codes[-1] == 200, codes
+
+
+def test_a_crash_loop_is_slowed_down(gateway):
+    """Each death doubles the wait before the next start."""
+    starts = []
+    for _ in range(4):
+        listener = wait_for(lambda: gateway.ready(5) and gateway.role_pid("listener"))
+        starts.append(time.monotonic())
+        os.kill(listener, signal.SIGKILL)
+        wait_for(lambda: gateway.role_pid("listener") not in (listener,), timeout=2)
+    assert gateway.ready()
+    starts.append(time.monotonic())
+    gaps = [b - a for a, b in zip(starts, starts[1:])]
+    assert gaps[-1] >= 0.8 and gaps[-1] > gaps[0], gaps

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -105,6 +107,56 @@ static int act_bind(void)
 	struct sockaddr_in to = {.sin_family = AF_INET};
 
 	return bind(pair[0], (const struct sockaddr *)&to, sizeof(to)) == 0 ? 0 : errno;
+}
+
+static int act_fork(void)
+{
+	pid_t child = (pid_t)syscall(SYS_fork);
+
+	if (child == 0)
+		_exit(0);
+	return child > 0 ? 0 : errno;
+}
+
+static int act_clone_process(void)
+{
+	pid_t child = fork(); /* the C library's: clone without CLONE_THREAD */
+
+	if (child == 0)
+		_exit(0);
+	return child > 0 ? 0 : errno;
+}
+
+static void *nothing_thread(void *arg)
+{
+	return arg;
+}
+
+static int act_thread(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, nothing_thread, NULL) == 0 ? pthread_join(thread, NULL) : EAGAIN;
+}
+
+static int act_chmod(void)
+{
+	return chmod("/tmp/keyhouse-no-such-file", 0644) == 0 ? 0 : errno;
+}
+
+static int act_unlink(void)
+{
+	return unlink("/tmp/keyhouse-no-such-file") == 0 ? 0 : errno;
+}
+
+static int act_kill_parent(void)
+{
+	return kill(getppid(), 0) == 0 ? 0 : errno;
+}
+
+static int act_read_hosts(void)
+{
+	return open("/etc/hosts", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno;
 }
 
 static bool sealed(void)
@@ -214,6 +266,46 @@ static int act_in_older_thread(void)
 	return result;
 }
 
+static void no_role_leaves_a_process_behind(void **state)
+{
+	static bool (*const roles[])(void) = {started, sealed, sender, vault};
+
+	(void)state;
+	assert_int_equal(outcome(nothing, act_fork), 0);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		assert_int_equal(outcome(roles[i], act_fork), -SIGSYS);
+		assert_int_equal(outcome(roles[i], act_clone_process), -SIGSYS);
+		assert_int_equal(outcome(roles[i], act_kill_parent), EPERM);
+	}
+	assert_int_equal(outcome(started, act_thread), 0);
+	assert_int_equal(outcome(sender, act_thread), 0);
+	assert_int_not_equal(outcome(sealed, act_thread), 0);
+	assert_int_not_equal(outcome(vault, act_thread), 0);
+}
+
+static void names_and_rights_of_files_stay(void **state)
+{
+	static bool (*const roles[])(void) = {sealed, sender, vault};
+
+	(void)state;
+	assert_int_equal(outcome(nothing, act_chmod), ENOENT);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		assert_int_equal(outcome(roles[i], act_chmod), EPERM);
+		assert_int_equal(outcome(roles[i], act_unlink), EPERM);
+	}
+}
+
+static void sender_sees_only_what_it_needs(void **state)
+{
+	(void)state;
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1) {
+		(void)fprintf(stderr, "skipped: the kernel has no Landlock\n");
+		skip();
+	}
+	assert_int_equal(outcome(sender, act_read_hosts), 0);
+	assert_int_equal(outcome(sender, act_open), EACCES);
+}
+
 static void every_thread_is_held(void **state)
 {
 	(void)state;
@@ -225,7 +317,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(without_filters_all_works),
 		cmocka_unit_test(listener_before_it_is_sealed), cmocka_unit_test(listener_sealed),
 		cmocka_unit_test(sender_connects_but_never_accepts),
-		cmocka_unit_test(vault_has_neither_files_nor_sockets), cmocka_unit_test(every_thread_is_held)};
+		cmocka_unit_test(vault_has_neither_files_nor_sockets),
+		cmocka_unit_test(no_role_leaves_a_process_behind), cmocka_unit_test(names_and_rights_of_files_stay),
+		cmocka_unit_test(sender_sees_only_what_it_needs), cmocka_unit_test(every_thread_is_held)};
 
 	return cmocka_run_group_tests(tests, group_open, NULL);
 }
