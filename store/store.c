@@ -1,5 +1,5 @@
 /*
- * Opening and closing, the pool of readers, ids and error texts.
+ * Opening and closing, the pool of readers, error texts.
  *
  * Everything that will ever be opened is opened in store_open: the writer's and the
  * readers' files, the write-ahead log (by a first commit), the source of randomness.
@@ -10,9 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/core.h"
@@ -50,53 +48,6 @@ const char *store_error_text(enum store_error err)
 		return "a value is too long or malformed";
 	}
 	return "unknown error";
-}
-
-/* ------------------------------------------------------------ ids and time */
-
-int64_t store_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static pthread_mutex_t id_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t id_last[16];
-
-/* 48 bits of time, 80 random ones; within a millisecond the last id plus one. */
-void store_id_new(char out[static STORE_ID_LEN + 1])
-{
-	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-	uint64_t now = (uint64_t)store_now_ms();
-	uint8_t id[16], fresh[10];
-	unsigned bits = 0, held = 2; /* 26 digits hold 130 bits: two zero bits lead */
-
-	while (getrandom(fresh, sizeof(fresh), 0) != (ssize_t)sizeof(fresh))
-		continue;
-	for (size_t i = 0; i < 6; i++)
-		id[i] = (uint8_t)(now >> (40 - 8 * i));
-	memcpy(id + 6, fresh, sizeof(fresh));
-	id[6] &= 0x7f; /* room to count up */
-	pthread_mutex_lock(&id_lock);
-	if (memcmp(id, id_last, 6) <= 0) {
-		memcpy(id, id_last, sizeof(id));
-		for (size_t i = sizeof(id); i-- > 0 && ++id[i] == 0;)
-			continue;
-	}
-	memcpy(id_last, id, sizeof(id));
-	pthread_mutex_unlock(&id_lock);
-	for (size_t i = 0, n = 0; i < STORE_ID_LEN; i++) {
-		while (held < 5) {
-			bits = (bits << 8) | id[n++];
-			held += 8;
-		}
-		out[i] = digits[(bits >> (held - 5)) & 31];
-		held -= 5;
-		bits &= (1u << held) - 1;
-	}
-	out[STORE_ID_LEN] = '\0';
 }
 
 /* ------------------------------------------------------------ readers */

@@ -73,14 +73,6 @@ void api_free(struct api *a)
 	free(a);
 }
 
-void api_response_clear(struct api_response *r)
-{
-	if (r->body != NULL)
-		vault_wipe(r->body, r->body_len);
-	free(r->body);
-	*r = (struct api_response){0};
-}
-
 bool api_id_ok(const char *text, size_t len)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -64,6 +65,14 @@ struct cJSON *out_end(struct out *o)
 		return object;
 	cJSON_Delete(object);
 	return NULL;
+}
+
+void api_response_clear(struct api_response *r)
+{
+	if (r->body != NULL)
+		vault_wipe(r->body, r->body_len);
+	free(r->body);
+	*r = (struct api_response){0};
 }
 
 void out_send(struct out *o, struct api_response *res, int status)
