@@ -1,24 +1,20 @@
 /*
- * The table of commands, reading what they are given, and showing answers as lines
- * for people or, with --json, as the API gave them.
+ * The table of commands: what each is given, which request it makes, what it shows of the
+ * answer: lines for people or, with --json, as the API gave it.
  */
 #include "gateway/command.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
+#include "gateway/console.h"
 #include "gateway/json.h"
 #include "gateway/session.h"
 #include "gateway/version.h"
 #include "vault/vault.h"
 
-#define INPUT_MAX (2u * 1024u * 1024u)
 #define PATH_LEN 512u
 #define WORDS_MAX 8
 
@@ -135,34 +131,6 @@ static bool path_make(char path[static PATH_LEN], const char *base, const char *
 
 /* ------------------------------------------------------------ showing */
 
-/* A cell padded to width, or the last of its line where width is 0. Names come from strangers: no control
- * character reaches the terminal. */
-static void print_text(const char *text, int width)
-{
-	int printed = 0;
-
-	for (; *text != '\0'; text++) {
-		(void)putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-		printed += ((unsigned char)*text & 0xc0) != 0x80;
-	}
-	if (width == 0)
-		(void)putchar('\n');
-	else
-		(void)printf("%*s", printed < width ? width - printed + 2 : 2, "");
-}
-
-static void print_value(const cJSON *v, int width)
-{
-	char number[32];
-
-	if (cJSON_IsNumber(v)) {
-		(void)snprintf(number, sizeof(number), "%.0f", v->valuedouble);
-		print_text(number, width);
-	} else {
-		print_text(cJSON_IsString(v) && v->valuestring[0] != '\0' ? v->valuestring : "-", width);
-	}
-}
-
 /* Everything of a listing, page by page: columns for people, or one JSON array. */
 static int show_list(const struct line *l, const char *path, const char *const *columns, const int *widths)
 {
@@ -194,36 +162,16 @@ static int show_list(const struct line *l, const char *path, const char *const *
 		const cJSON *row;
 
 		for (int i = 0; columns[i] != NULL; i++)
-			print_text(columns[i], columns[i + 1] != NULL ? widths[i] : 0);
+			console_text(columns[i], columns[i + 1] != NULL ? widths[i] : 0);
 		cJSON_ArrayForEach (row, all)
 			for (int i = 0; columns[i] != NULL; i++)
-				print_value(cJSON_GetObjectItemCaseSensitive(row, columns[i]),
+				console_value(cJSON_GetObjectItemCaseSensitive(row, columns[i]),
 					columns[i + 1] != NULL ? widths[i] : 0);
 		if (cJSON_GetArraySize(all) == 0)
 			(void)fprintf(stderr, "none yet\n");
 	}
 	cJSON_Delete(all);
 	return result;
-}
-
-/* "key  value" a line for every plain member. */
-static void show_object(const cJSON *object, bool json)
-{
-	const cJSON *item;
-
-	if (json) {
-		char *text = cJSON_Print(object);
-
-		(void)printf("%s\n", text != NULL ? text : "{}");
-		cJSON_free(text);
-		return;
-	}
-	cJSON_ArrayForEach (item, object) {
-		if (cJSON_IsString(item) || cJSON_IsNumber(item)) {
-			print_text(item->string, 16);
-			print_value(item, 0);
-		}
-	}
 }
 
 static void show_checks(const cJSON *connection)
@@ -239,68 +187,6 @@ static void show_checks(const cJSON *connection)
 	}
 }
 
-/* ------------------------------------------------------------ reading input */
-
-/* A whole file, or standard input for "-". *data is wiped and freed by the caller. */
-static bool file_read(const char *path, char **data, size_t *len)
-{
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	char *buffer = fd >= 0 ? malloc(INPUT_MAX + 2) : NULL;
-	size_t n = 0;
-	ssize_t got = 1;
-
-	if (fd < 0) {
-		(void)fprintf(stderr, "keyhouse: cannot read %s: %s\n", path, strerror(errno));
-		return false;
-	}
-	while (buffer != NULL && got > 0 && n <= INPUT_MAX) {
-		got = read(fd, buffer + n, INPUT_MAX + 1 - n);
-		if (got > 0)
-			n += (size_t)got;
-		if (got < 0 && errno == EINTR)
-			got = 1;
-	}
-	if (fd != STDIN_FILENO)
-		(void)close(fd);
-	if (buffer == NULL || got < 0 || n > INPUT_MAX) {
-		(void)fprintf(stderr, "keyhouse: cannot read %s: %s\n", path,
-			n > INPUT_MAX ? "longer than 2 MiB" : strerror(errno));
-		free(buffer);
-		return false;
-	}
-	buffer[n] = '\0';
-	*data = buffer;
-	*len = n;
-	return true;
-}
-
-/* One line from standard input, without echo where it is a terminal. */
-static bool line_read(const char *prompt, char *out, size_t room)
-{
-	struct termios before, silent;
-	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	size_t n = 0;
-	char c;
-	ssize_t got;
-
-	if (terminal) {
-		silent = before;
-		silent.c_lflag &= (tcflag_t)~ECHO;
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-		(void)fprintf(stderr, "%s: ", prompt);
-	}
-	while ((got = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n' && n + 1 < room)
-		out[n++] = c;
-	if (terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-		(void)fprintf(stderr, "\n");
-	}
-	while (n > 0 && (out[n - 1] == '\r' || out[n - 1] == ' '))
-		n--;
-	out[n] = '\0';
-	return n > 0;
-}
-
 /* Puts a secret into body under name: from its file, else from prompt or standard input. */
 static bool secret_add(cJSON *body, const char *name, const char *file)
 {
@@ -310,14 +196,14 @@ static bool secret_add(cJSON *body, const char *name, const char *file)
 	bool ok;
 
 	if (file != NULL) {
-		ok = file_read(file, &data, &len);
+		ok = console_file(file, &data, &len);
 		if (ok) {
 			(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(data, "\r\n"), data);
 			explicit_bzero(data, len);
 		}
 		free(data);
 	} else {
-		ok = line_read(name, text, sizeof(text));
+		ok = console_line(name, text, sizeof(text));
 	}
 	ok = ok && text[0] != '\0' && cJSON_AddStringToObject(body, name, text) != NULL;
 	explicit_bzero(text, sizeof(text));
@@ -413,7 +299,7 @@ static int run_business_add(struct line *l)
 		(void)cJSON_AddStringToObject(body, "name", l->name);
 		result = ask_json(l, "POST", "/v1/businesses", false, body, &answer);
 		if (result == EXIT_DONE)
-			show_object(answer, l->json);
+			console_object(answer, l->json);
 	}
 	cJSON_Delete(answer);
 	cJSON_Delete(body);
@@ -437,7 +323,7 @@ static int run_business_show(struct line *l)
 	if (path_make(path, "/v1/businesses", l->words[0], NULL, NULL, NULL))
 		result = ask_json(l, "GET", path, false, NULL, &answer);
 	if (result == EXIT_DONE)
-		show_object(answer, l->json);
+		console_object(answer, l->json);
 	cJSON_Delete(answer);
 	return result;
 }
@@ -503,7 +389,7 @@ static int run_connection_add(struct line *l)
 		secret_add(body, "access_token", l->access_token_file))
 		result = ask_json(l, "POST", path, !l->no_verify, body, &answer);
 	if (result == EXIT_DONE) {
-		show_object(answer, l->json);
+		console_object(answer, l->json);
 		if (!l->json)
 			show_checks(answer);
 	}
@@ -521,7 +407,7 @@ static int run_connection_test(struct line *l)
 	if (path_make(path, "/v1/businesses", l->words[0], "connections", l->words[1], "test"))
 		result = ask_json(l, "POST", path, true, NULL, &answer);
 	if (result == EXIT_DONE) {
-		show_object(answer, l->json);
+		console_object(answer, l->json);
 		if (!l->json)
 			show_checks(answer);
 	}
@@ -560,7 +446,7 @@ static int run_product_import(struct line *l)
 	int result = EXIT_FAILED;
 
 	if (!path_make(path, "/v1/businesses", l->words[0], "products", NULL, NULL) ||
-		!file_read(l->words[1], &data, &q.body_len))
+		!console_file(l->words[1], &data, &q.body_len))
 		return EXIT_FAILED;
 	p = data + strspn(data, " \t\r\n");
 	q.path = path;

@@ -24,7 +24,7 @@ FLOORS = [
     {"gateway/outbound", "gateway/http"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json"},
-    {"gateway/config", "gateway/log", "gateway/version", "store", "vault"},
+    {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
 SIDEWAYS = {("gateway/api", "gateway/connect")}
 # The one public header of a folder; vault has a second for the messages that all roles speak.
