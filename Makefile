@@ -143,6 +143,26 @@ unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
 		KH_TEST_DATA=test/data ASAN_OPTIONS=$$ASAN_OPTIONS:detect_leaks=1 $$t >$$t.log 2>&1 || { cat $$t.log; echo "FAILED $$t"; exit 1; }; \
 		grep -ah 'skipped:' $$t.log; grep -a 'PASSED' $$t.log | sed "s|^|  $$t |"; done
 
+# ---------------------------------------------------------------- fuzzers: corpora replayed by make test; make fuzz T=split
+FUZZERS = split signature
+WITH_fuzz_split = $(MESSAGE) $(I)/split.o
+WITH_fuzz_signature = $(I)/signature.o
+T ?= split
+FUZZ_SECONDS ?= 60
+
+define fuzz_rule
+$(B)/test/fuzz/fuzz_$(1): $(B)/test/fuzz/fuzz_$(1).o $(if $(filter fuzzer%,$(SAN)),,$(B)/test/fuzz/replay.o) $(WITH_fuzz_$(1))
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
+
+replay: $(patsubst %,$(B)/test/fuzz/fuzz_%,$(FUZZERS))
+	$(Q)for f in $(FUZZERS); do $(B)/test/fuzz/fuzz_$$f test/fuzz/corpus/$$f/* && echo "  replayed $$f: $$(ls test/fuzz/corpus/$$f | wc -l) inputs" || exit 1; done
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz LDFLAGS=-fsanitize=fuzzer build/fuzz/test/fuzz/fuzz_$(T)
+	$(Q)mkdir -p build/fuzz/found && build/fuzz/test/fuzz/fuzz_$(T) -max_total_time=$(FUZZ_SECONDS) build/fuzz/found test/fuzz/corpus/$(T)
+
 # ---------------------------------------------------------------- checks and tests
 check: | $(DEPS)
 	$(Q)$(PYTHON) test/check/check.py
@@ -158,7 +178,7 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 unit
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 SAN=address,undefined B=build/asan all unit
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 SAN=address,undefined B=build/asan all unit replay
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory e2e
@@ -201,6 +221,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit check format test e2e e2e-sanitized deps deps-test install clean
+.PHONY: all unit replay fuzz check format test e2e e2e-sanitized deps deps-test install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
