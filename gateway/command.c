@@ -51,17 +51,20 @@ static int complain(const char *text)
 static int show_problem(const struct session_answer *a)
 {
 	cJSON *problem = json_parse(a->body, a->body_len);
-	const char *detail = json_get_string(problem, "detail");
+	const char *detail = json_get_string(problem, "detail"), *field = json_get_string(problem, "field");
 	const cJSON *row;
 
-	(void)fprintf(stderr, "keyhouse: %s\n", detail != NULL ? detail : "the service refused the request");
+	if (a->status == 404)
+		detail = "nothing has that id; see `keyhouse business list`, `connection list BUSINESS`, `token list`";
+	(void)fprintf(stderr, "keyhouse: %s%s%s\n", field != NULL ? field : "", field != NULL ? ": " : "",
+		detail != NULL ? detail : "the service refused the request");
 	cJSON_ArrayForEach (row, cJSON_GetObjectItemCaseSensitive(problem, "errors")) {
 		const cJSON *number = cJSON_GetObjectItemCaseSensitive(row, "line");
 		const char *why = json_get_string(row, "detail");
 
 		if (!cJSON_IsNumber(number))
 			number = cJSON_GetObjectItemCaseSensitive(row, "row");
-		(void)fprintf(stderr, "  %s %d: %s\n", "line", cJSON_IsNumber(number) ? number->valueint : 0,
+		(void)fprintf(stderr, "  line %d: %s\n", cJSON_IsNumber(number) ? number->valueint : 0,
 			why != NULL ? why : "");
 	}
 	cJSON_Delete(problem);
@@ -174,17 +177,35 @@ static int show_list(const struct line *l, const char *path, const char *const *
 	return result;
 }
 
-static void show_checks(const cJSON *connection)
+/* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed. */
+static int show_connection(const struct line *l, const cJSON *connection)
 {
+	const char *url = json_get_string(connection, "webhook_url");
+	int result = EXIT_DONE;
 	const cJSON *check;
 
+	console_object(connection, l->json);
 	cJSON_ArrayForEach (check, cJSON_GetObjectItemCaseSensitive(connection, "checks")) {
 		const char *name = json_get_string(check, "name"), *state = json_get_string(check, "result");
 		const char *detail = json_get_string(check, "detail");
 
-		(void)printf("  %-12s %-8s %s\n", name != NULL ? name : "", state != NULL ? state : "",
-			detail != NULL ? detail : "");
+		if (!l->json)
+			(void)printf("  %-12s %-8s %s\n", name != NULL ? name : "", state != NULL ? state : "",
+				detail != NULL ? detail : "");
+		if (state != NULL && strcmp(state, "failed") == 0)
+			result = EXIT_FAILED;
 	}
+	(void)fflush(stdout);
+	if (result == EXIT_FAILED)
+		(void)fprintf(stderr,
+			"keyhouse: it is stored, but not every check passed; mend what failed, then run "
+			"`keyhouse connection test`\n");
+	if (url != NULL && strncmp(url, "https://", 8) != 0)
+		(void)fprintf(stderr,
+			"keyhouse: public_url is not https, so Meta cannot call this webhook_url; "
+			"set it in %s/keyhouse.conf\n",
+			config_get(l->config, CONFIG_DATA_DIR));
+	return result;
 }
 
 /* Puts a secret into body under name: from its file, else from prompt or standard input. */
@@ -283,7 +304,13 @@ static int run_token_revoke(struct line *l)
 {
 	char path[PATH_LEN];
 
-	return path_make(path, "/control/tokens", l->words[0], NULL, NULL, NULL) ? delete_at(l, path) : EXIT_FAILED;
+	int result = EXIT_FAILED;
+
+	if (path_make(path, "/control/tokens", l->words[0], NULL, NULL, NULL))
+		result = delete_at(l, path);
+	if (result == EXIT_DONE)
+		(void)printf("%s is revoked\n", l->words[0]);
+	return result;
 }
 
 static int run_business_add(struct line *l)
@@ -354,6 +381,22 @@ static int run_business_resume(struct line *l)
 	return business_status(l, "active");
 }
 
+static int run_business_responder(struct line *l)
+{
+	cJSON *body = cJSON_CreateObject(), *answer = NULL;
+	char path[PATH_LEN];
+	int result = EXIT_FAILED;
+
+	(void)cJSON_AddStringToObject(body, "kind", l->words[1]);
+	if (path_make(path, "/v1/businesses", l->words[0], "responder", NULL, NULL))
+		result = ask_json(l, "PUT", path, false, body, &answer);
+	if (result == EXIT_DONE)
+		(void)printf("%s is answered by: %s\n", l->words[0], l->words[1]);
+	cJSON_Delete(answer);
+	cJSON_Delete(body);
+	return result;
+}
+
 static int run_business_remove(struct line *l)
 {
 	char path[PATH_LEN];
@@ -380,19 +423,25 @@ static int run_connection_add(struct line *l)
 	int result = EXIT_FAILED;
 
 	(void)cJSON_AddStringToObject(body, "provider", l->provider != NULL ? l->provider : "meta");
-	for (size_t i = 0; i < 3; i++)
-		if (ids[i][1] != NULL)
-			(void)cJSON_AddStringToObject(body, ids[i][0], ids[i][1]);
+	/* Said before a person is asked for two keys. */
+	for (size_t i = 0; i < 3; i++) {
+		if (ids[i][1] == NULL) {
+			(void)fprintf(stderr,
+				"keyhouse: connection add needs --app-id, --waba-id and --phone-number-id; "
+				"%s is missing\n",
+				ids[i][0]);
+			cJSON_Delete(body);
+			return EXIT_USAGE;
+		}
+		(void)cJSON_AddStringToObject(body, ids[i][0], ids[i][1]);
+	}
 	(void)cJSON_AddBoolToObject(body, "verify", !l->no_verify);
 	if (path_make(path, "/v1/businesses", l->words[0], "connections", NULL, NULL) &&
 		secret_add(body, "app_secret", l->app_secret_file) &&
 		secret_add(body, "access_token", l->access_token_file))
 		result = ask_json(l, "POST", path, !l->no_verify, body, &answer);
-	if (result == EXIT_DONE) {
-		console_object(answer, l->json);
-		if (!l->json)
-			show_checks(answer);
-	}
+	if (result == EXIT_DONE)
+		result = show_connection(l, answer);
 	cJSON_Delete(answer);
 	cJSON_Delete(body);
 	return result;
@@ -406,12 +455,26 @@ static int run_connection_test(struct line *l)
 
 	if (path_make(path, "/v1/businesses", l->words[0], "connections", l->words[1], "test"))
 		result = ask_json(l, "POST", path, true, NULL, &answer);
-	if (result == EXIT_DONE) {
-		console_object(answer, l->json);
-		if (!l->json)
-			show_checks(answer);
-	}
+	if (result == EXIT_DONE)
+		result = show_connection(l, answer);
 	cJSON_Delete(answer);
+	return result;
+}
+
+static int run_connection_remove(struct line *l)
+{
+	char path[PATH_LEN];
+	int result;
+
+	if (!l->yes) {
+		(void)complain("this destroys the connection's keys for ever; say --yes to do it");
+		return EXIT_USAGE;
+	}
+	if (!path_make(path, "/v1/businesses", l->words[0], "connections", l->words[1], NULL))
+		return EXIT_FAILED;
+	result = delete_at(l, path);
+	if (result == EXIT_DONE)
+		(void)printf("%s is removed\n", l->words[1]);
 	return result;
 }
 
@@ -477,6 +540,7 @@ static const struct command commands[] = {
 	{"business", "show", 1, 1, "ID [--json]", "", run_business_show},
 	{"business", "suspend", 1, 1, "ID", "refuse its webhooks, hold its sends", run_business_suspend},
 	{"business", "resume", 1, 1, "ID", "", run_business_resume},
+	{"business", "responder", 2, 2, "ID none|catalogue", "who answers its customers", run_business_responder},
 	{"business", "remove", 1, 1, "ID --yes", "destroy its keys and all it owns", run_business_remove},
 	{"connection", "add", 1, 1,
 		"BUSINESS --app-id N --waba-id N --phone-number-id N\n"
@@ -484,6 +548,7 @@ static const struct command commands[] = {
 		"secrets: prompt, or two lines on standard input", run_connection_add},
 	{"connection", "test", 2, 2, "BUSINESS ID [--json]", "ask the provider whether its keys work",
 		run_connection_test},
+	{"connection", "remove", 2, 2, "BUSINESS ID --yes", "", run_connection_remove},
 	{"connection", "list", 1, 1, "BUSINESS [--json]", "", run_connection_list},
 	{"product", "import", 2, 2, "BUSINESS FILE", "CSV or JSON; - is standard input", run_product_import},
 	{"product", "list", 1, 1, "BUSINESS [--json]", "", run_product_list},
@@ -545,12 +610,17 @@ static bool line_parse(struct line *l, int argc, char **argv)
 	return true;
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
 int command_run(const struct config *config, int argc, char **argv)
 {
 	struct line line = {.config = config};
 	const struct command *c = NULL;
 
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+	if (argc > 1 && is_help(argv[argc - 1])) {
 		help(stdout);
 		return EXIT_DONE;
 	}
@@ -561,6 +631,9 @@ int command_run(const struct config *config, int argc, char **argv)
 			(commands[i].second == NULL || (argc > 2 && strcmp(commands[i].second, argv[2]) == 0)))
 			c = &commands[i];
 	if (c == NULL) {
+		if (argc > 1)
+			(void)fprintf(stderr, "keyhouse: there is no command `%s%s%s`\n\n", argv[1],
+				argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
 		help(stderr);
 		return EXIT_USAGE;
 	}

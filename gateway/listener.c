@@ -65,7 +65,9 @@ static void answer_problem(struct http_request *req, int status, const char *cod
 	struct http_header headers[] = {
 		{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"}};
 
-	(void)snprintf(body, sizeof(body), "{\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}", status, code, detail);
+	(void)snprintf(body, sizeof(body),
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}\n", code,
+		status, code, detail);
 	http_respond(req, status, headers, status == 503 ? 3 : 2, body, strlen(body));
 }
 

@@ -152,10 +152,13 @@ static bool offline_open(struct session *s, bool create, bool with_sender)
 	char why[1024] = "", path[DATADIR_PATH_MAX];
 	int vault_fd = -1, sender_fd = -1;
 
-	if (!create) {
-		datadir_database(s->config, path);
-		if (access(path, F_OK) != 0)
-			return complain("there is no database yet; run `keyhouse init` or `keyhouse serve`");
+	datadir_database(s->config, path);
+	if (!create && access(path, F_OK) != 0) {
+		(void)snprintf(why, sizeof(why),
+			"there is no database yet in %.600s (data_dir); name another with --data-dir, or run "
+			"`keyhouse init` or `keyhouse serve`",
+			config_get(s->config, CONFIG_DATA_DIR));
+		return complain(why);
 	}
 	if (!datadir_prepare(s->config, why, sizeof(why)) ||
 		datadir_lock(s->config, 2000, &s->lock, why, sizeof(why)) != DATADIR_LOCKED)

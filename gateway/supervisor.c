@@ -78,6 +78,7 @@ static bool sockets_open(const char *value, int fds[static CONFIG_ADDRESSES_MAX]
 {
 	struct config_address list[CONFIG_ADDRESSES_MAX];
 	size_t n = config_addresses(value, list);
+	bool said = false;
 
 	for (*len = 0; *len < n;) {
 		int fd = socket_listen(&list[*len]);
@@ -91,6 +92,9 @@ static bool sockets_open(const char *value, int fds[static CONFIG_ADDRESSES_MAX]
 				strerror(errno));
 			return false;
 		}
+		if (!said)
+			log_info("%s is in use; waiting up to %u s", value, WAIT_MS / 1000);
+		said = true;
 		(void)poll(NULL, 0, 100);
 	}
 	return true;
@@ -329,6 +333,8 @@ static void say_serving(const struct config *c)
 	log_info("serving listen=%s%s%s public_url=%s data_dir=%s", config_get(c, CONFIG_LISTEN),
 		config_get(c, CONFIG_LISTEN_TLS)[0] != '\0' ? " listen_tls=" : "", config_get(c, CONFIG_LISTEN_TLS),
 		config_get(c, CONFIG_PUBLIC_URL), config_get(c, CONFIG_DATA_DIR));
+	if (strncmp(config_get(c, CONFIG_PUBLIC_URL), "https://", 8) != 0)
+		log_warn("public_url is not https: Meta delivers webhooks to https only; set public_url");
 }
 
 /* Waits out the backoff; a person may cut it short. */

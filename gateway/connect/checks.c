@@ -34,18 +34,42 @@ static void add(struct connect_report *report, const char *name, enum connect_ch
 	(void)snprintf(check->detail, sizeof(check->detail), "%s", detail);
 }
 
-static void add_webhook(struct connect_report *report)
+struct webhook_seen {
+	const char *connection_id;
+	bool seen;
+};
+
+static bool look_for_event(const struct store_event_summary *e, void *arg)
 {
-	add(report, "webhook", CONNECT_CHECK_WAITING, "waiting for Meta's call to the webhook URL");
+	struct webhook_seen *w = arg;
+
+	w->seen = strcmp(e->connection_id, w->connection_id) == 0;
+	return !w->seen;
 }
 
-void checks_skip(struct connect_report *report, const char *why)
+/* Proven by a webhook that this connection's secret verified, if one of the newest is there. */
+static void add_webhook(
+	const struct connect *c, const struct store_connection *connection, struct connect_report *report)
+{
+	const struct store_page newest = {.limit = STORE_LIST_MAX};
+	struct webhook_seen w = {connection->id, false};
+
+	if (store_event_list(tenants_store(c->tenants), connection->business_id, 0, &newest, look_for_event, &w) ==
+			STORE_OK &&
+		w.seen)
+		add(report, "webhook", CONNECT_CHECK_OK, "Meta's webhooks arrive and are signed rightly");
+	else
+		add(report, "webhook", CONNECT_CHECK_WAITING, "waiting for Meta's first webhook");
+}
+
+void checks_skip(const struct connect *c, const struct store_connection *connection, struct connect_report *report,
+	const char *why)
 {
 	static const char *const names[] = {"token", "app_secret", "permissions", "number", "waba"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		add(report, names[i], CONNECT_CHECK_SKIPPED, why);
-	add_webhook(report);
+	add_webhook(c, connection, report);
 }
 
 /* ------------------------------------------------------------ debug_token */
@@ -274,7 +298,7 @@ void checks_run(const struct connect *c, struct store_connection *connection,
 	struct checks_outcome *outcome)
 {
 	if (c->outbound == NULL) {
-		checks_skip(report, "no sender runs; start the service and test the connection");
+		checks_skip(c, connection, report, "no sender runs; start the service and test the connection");
 		return;
 	}
 	debug_token(c, connection, credentials, report, outcome);
@@ -284,5 +308,5 @@ void checks_run(const struct connect *c, struct store_connection *connection,
 		if (report->checks[i].result == CONNECT_CHECK_FAILED ||
 			report->checks[i].result == CONNECT_CHECK_WAITING)
 			outcome->all_ok = false;
-	add_webhook(report);
+	add_webhook(c, connection, report);
 }

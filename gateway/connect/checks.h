@@ -28,6 +28,7 @@ void checks_run(const struct connect *c, struct store_connection *connection,
 	struct checks_outcome *outcome);
 
 /* The same lines, all skipped: why says what for. */
-void checks_skip(struct connect_report *report, const char *why);
+void checks_skip(const struct connect *c, const struct store_connection *connection, struct connect_report *report,
+	const char *why);
 
 #endif

@@ -200,7 +200,7 @@ enum connect_error connect_meta_add(const struct connect *c, const struct connec
 	if (in->verify)
 		checks_run(c, &connection, h.credentials, report, &outcome);
 	else
-		checks_skip(report, "verify was false");
+		checks_skip(c, &connection, report, "verify was false");
 	if (outcome.token_refused || outcome.secret_refused) {
 		refusal(&outcome, report);
 		err = CONNECT_CREDENTIAL_REFUSED;

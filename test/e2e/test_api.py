@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import PAUL, Gateway, Shop, wait_for
+from conftest import PAUL, ROOT, Gateway, Shop, wait_for
 
 
 def test_from_nothing_by_commands(directory, provider):
@@ -17,6 +17,9 @@ def test_from_nothing_by_commands(directory, provider):
                   "--no-verify", stdin="0123456789abcdef0123456789abcdef\nEAAGthetokenofpaulwhichislongenough\n")
     assert "webhook_url" in added.stdout and "verify_token" in added.stdout
     assert "EAAGtheto" not in added.stdout + added.stderr and "0123456789abcdef" not in added.stdout + added.stderr
+    missing = g.run("connection", "add", "pauls-electronics", "--app-id", "123", check=False)
+    assert missing.returncode == 2 and "waba_id is missing" in missing.stderr, "said before keys are asked for"
+    assert "catalogue" in g.run("business", "responder", "pauls-electronics", "catalogue").stdout
     (g.dir / "p.csv").write_text(PAUL)
     assert "3 added" in g.run("product", "import", "pauls-electronics", str(g.dir / "p.csv")).stdout
     assert "3 changed" in g.run("product", "import", "pauls-electronics", "-", stdin=PAUL).stdout
@@ -29,6 +32,25 @@ def test_from_nothing_by_commands(directory, provider):
     assert "iPhone 13 Pro (128GB)" in g.run("product", "list", "pauls-electronics").stdout
     assert json.loads(g.run("connection", "list", "pauls-electronics", "--json").stdout)[0]["status"] == "pending"
     g.stop()
+
+
+def test_the_sample_list_is_a_list(gateway, shop):
+    added = gateway.run("product", "import", shop.id, str(ROOT / "examples" / "products.csv")).stdout
+    assert "changed" in added and "1 added, 2 changed" in added, added
+
+
+def test_a_check_that_failed_is_not_success(gateway, provider, shop):
+    tested = gateway.run("connection", "test", shop.id, shop.connection)
+    assert "webhook      waiting" in tested.stdout
+    shop.send(shop.question("hello", "wamid.first"))
+    assert "webhook      ok" in gateway.run("connection", "test", shop.id, shop.connection).stdout
+    provider.fault("error", number=shop.number, http=400, code=100, subcode=33)
+    failed = gateway.run("connection", "test", shop.id, shop.connection, check=False)
+    assert failed.returncode == 1 and "not every check passed" in failed.stderr
+    assert gateway.run("connection", "remove", shop.id, shop.connection, check=False).returncode == 2
+    gateway.run("connection", "remove", shop.id, shop.connection, "--yes")
+    assert gateway.run("connection", "list", shop.id, "--json").stdout.strip() == "[]"
+    assert "nothing has that id" in gateway.run("business", "show", "nobody", check=False).stderr
 
 
 def test_tokens(gateway):
