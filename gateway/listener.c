@@ -31,6 +31,7 @@
 #define TENANTS_CACHED 20000u
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
+#define LARGE_BODIES_MAX (96u * 1024u * 1024u) /* thirty of the largest at once; the rest is asked to come again */
 #define PRUNE_EVERY_MS 3600000
 #define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
 
@@ -229,6 +230,7 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		.request_deadline_ms = REQUEST_DEADLINE_MS,
 		.keep_alive_ms = KEEP_ALIVE_MS,
 		.connections_per_address = CONNECTIONS_PER_ADDRESS,
+		.large_bodies_max = LARGE_BODIES_MAX,
 		.handler = route,
 		.log = http_log,
 		.ctx = l};

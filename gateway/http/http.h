@@ -24,7 +24,7 @@ enum http_error {
 	HTTP_TIMED_OUT, /* the request's deadline passed: answer 408 */
 	HTTP_DISCONNECTED, /* the peer is gone and no answer reaches it; or its chunks make no sense, then 400
 	                       is sent in place of the handler's answer */
-	HTTP_NO_MEMORY,
+	HTTP_NO_MEMORY, /* also: large_bodies_max is reached */
 	HTTP_BAD_QUERY, /* malformed percent escape, NUL, or longer than the buffer */
 	HTTP_NO_SUCH_PARAM, /* the query has no such parameter */
 	HTTP_SETUP_FAILED, /* sockets or certificate unusable; the reason went to the log hook */
@@ -37,6 +37,8 @@ struct http_socket {
 	bool control; /* the owner-only Unix socket: its peer is the operator */
 };
 
+#define HTTP_LARGE_BODY (64u * 1024u)
+
 struct http_options {
 	const struct http_socket *sockets;
 	size_t sockets_len;
@@ -47,6 +49,7 @@ struct http_options {
 	unsigned keep_alive_ms; /* idle time between two requests */
 	unsigned connections_per_address; /* more at once from one address (IPv6: one /64) are closed at accept;
 	                                     0 = no cap; the control socket is not counted */
+	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more are refused; 0 = no cap */
 	/* Answers one request with exactly one http_respond. Runs on any worker. */
 	void (*handler)(struct http_request *req, void *ctx);
 	/* One line, no newline, no content of any request. */

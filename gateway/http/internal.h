@@ -42,6 +42,7 @@ struct http_server {
 	struct http_address *addresses;
 	atomic_bool started;
 	atomic_llong last_trouble_ms;
+	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
 };
 
 /* One for each worker thread; only that thread uses it. */

@@ -193,6 +193,36 @@ static void send_answer(struct http_request *req, int status, const struct http_
 	free(large);
 }
 
+static bool is_large(size_t size)
+{
+	return size > HTTP_LARGE_BODY;
+}
+
+/* Counts a buffer in before it is made, so that strangers' large bodies together stay bounded; small ones pass, and
+ * with them nearly every honest request. Each call is undone by one body_release, also when it said no. */
+static bool body_reserve(struct http_server *server, size_t size)
+{
+	size_t before = is_large(size) ? atomic_fetch_add(&server->large_bodies, size) : 0;
+
+	return !is_large(size) || server->opt.large_bodies_max == 0 || before + size <= server->opt.large_bodies_max;
+}
+
+static void body_release(struct http_server *server, size_t size)
+{
+	if (is_large(size))
+		atomic_fetch_sub(&server->large_bodies, size);
+}
+
+static void body_free(struct http_request *req)
+{
+	if (!req->body)
+		return;
+	explicit_bzero(req->body, req->body_size);
+	free(req->body);
+	body_release(req->worker->server, req->body_size);
+	req->body = NULL;
+}
+
 /* The fixed answer to what no handler sees. */
 static void send_refusal(struct http_request *req, int status)
 {
@@ -232,10 +262,7 @@ int http_request_begin(struct mg_connection *conn)
 	opt->handler(&req, opt->ctx);
 	if (!req.responded)
 		send_refusal(&req, 500);
-	if (req.body) {
-		explicit_bzero(req.body, req.body_size);
-		free(req.body);
-	}
+	body_free(&req);
 	return 200;
 }
 
@@ -312,14 +339,15 @@ static void send_continue(struct http_request *req)
 /* Makes the body buffer larger; the old one is wiped. */
 static bool grow(struct http_request *req, size_t used, size_t size)
 {
-	uint8_t *larger = malloc(size);
+	uint8_t *larger = body_reserve(req->worker->server, size) ? malloc(size) : NULL;
 
-	if (!larger)
+	if (!larger) {
+		body_release(req->worker->server, size);
 		return false;
+	}
 	if (req->body) {
 		memcpy(larger, req->body, used);
-		explicit_bzero(req->body, req->body_size);
-		free(req->body);
+		body_free(req);
 	}
 	req->body = larger;
 	req->body_size = size;
