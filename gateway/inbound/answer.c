@@ -19,6 +19,11 @@
 #include "gateway/reply/reply.h"
 
 #define ANSWER_TRIES 5u
+/* Two bots that answer each other would go on for ever, and every message costs money: so many answers a minute in one
+ * conversation, which is also what Meta lets through (facts: 1 in 6 s to one user). Further questions are kept, unanswered. */
+#define BRAKE_ANSWERS 10u
+#define BRAKE_MS 60000
+#define BRAKE_REMEMBERED 4096u
 
 struct batch {
 	struct store_message messages[INBOUND_BATCH_MAX];
@@ -32,6 +37,15 @@ struct answers {
 	struct store_message messages[REPLY_MESSAGES_MAX];
 	uint8_t *contents[REPLY_MESSAGES_MAX];
 	size_t len;
+};
+
+/* The latest answers, so that a loop is seen. Lost at a restart, which a loop does not outrun. */
+struct brake {
+	struct {
+		uint8_t conversation[STORE_INDEX_LEN];
+		int64_t at;
+	} answers[BRAKE_REMEMBERED];
+	size_t next;
 };
 
 /* ANSWERED also when nothing was to be said; FAILED: try again, or let it go. */
@@ -124,6 +138,23 @@ static enum outbound_error add_answer(struct inbound *in, const struct store_mes
 
 /* ------------------------------------------------------------ one message */
 
+static bool brake_holds(const struct brake *b, const uint8_t conversation[static STORE_INDEX_LEN], int64_t now)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < BRAKE_REMEMBERED; i++)
+		count += b->answers[i].at > now - BRAKE_MS &&
+			memcmp(b->answers[i].conversation, conversation, STORE_INDEX_LEN) == 0;
+	return count >= BRAKE_ANSWERS;
+}
+
+static void brake_note(struct brake *b, const uint8_t conversation[static STORE_INDEX_LEN], int64_t now)
+{
+	memcpy(b->answers[b->next].conversation, conversation, STORE_INDEX_LEN);
+	b->answers[b->next].at = now;
+	b->next = (b->next + 1) % BRAKE_REMEMBERED;
+}
+
 static enum outcome finish(struct inbound *in, const struct store_message *m, const struct answers *a)
 {
 	enum store_error err = store_message_answer(in->store, m->business_id, m->id, a->messages, a->len);
@@ -173,6 +204,10 @@ static enum outcome ask(
 
 	if (is_paused(in, m, &who, &paused) == FAILED)
 		return FAILED;
+	if (!paused && brake_holds(in->brake, m->conversation, store_now_ms())) {
+		log_warn("too many answers in one conversation business=%s message=%s", m->business_id, m->id);
+		paused = true;
+	}
 	/* It may have waited long since it was accepted. */
 	if (paused || question.text == NULL || (who.phone == NULL && who.user_id == NULL) ||
 		store_now_ms() - message_written_at(message, m->created_at) > MESSAGE_ANSWER_AGE_MS)
@@ -203,6 +238,8 @@ static enum outcome ask(
 		goto out;
 	}
 	outcome = finish(in, m, &answers);
+	if (outcome == ANSWERED && answers.len > 0)
+		brake_note(in->brake, m->conversation, store_now_ms());
 out:
 	answers_clear(&answers);
 	reply_answer_clear(&answer);
@@ -289,7 +326,9 @@ void *answer_run(void *arg)
 	struct batch *batch = calloc(1, sizeof(*batch));
 	unsigned pause_ms = 0;
 
-	if (batch == NULL) {
+	in->brake = calloc(1, sizeof(*in->brake));
+	if (batch == NULL || in->brake == NULL) {
+		free(batch);
 		inbound_failed(in);
 		return NULL;
 	}
@@ -305,5 +344,6 @@ void *answer_run(void *arg)
 			worker_wait(&in->answer, INBOUND_IDLE_MS);
 	}
 	free(batch);
+	free(in->brake);
 	return NULL;
 }

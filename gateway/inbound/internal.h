@@ -37,10 +37,13 @@ bool worker_stopping(struct worker *w);
 /* How long to pause before the next try, given the pause before (0: none yet). */
 unsigned worker_backoff(unsigned before_ms);
 
+struct brake;
+
 struct inbound {
 	struct inbound_options opt;
 	struct store *store; /* the tenants' */
 	struct worker intake, answer;
+	struct brake *brake; /* the answer thread's own */
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
 	atomic_ulong accepted, refused, busy;
 	atomic_bool failed_told;

@@ -135,3 +135,14 @@ def test_the_owners_own_reply_pauses_the_bot(shop, provider):
     assert wait_for(lambda: sends(provider))
     wait_for(lambda: len(sends(provider)) > 1, timeout=0.7)
     assert [r.json["to"] for r in sends(provider)] == ["+16505559999"]
+
+
+def test_two_bots_do_not_talk_for_ever(shop, provider):
+    """A customer who asks again at once, like a machine, gets ten answers a minute; others are answered all the same."""
+    for n in range(25):
+        shop.send(shop.question(QUESTION, f"wamid.loop{n}"))
+    shop.send(shop.question(QUESTION, "wamid.person", customer="16505559999"))
+    assert wait_for(lambda: [m for m in provider.sent() if m["body"]["to"] == "+16505559999"])
+    wait_for(lambda: len(provider.sent()) > 11, timeout=1)
+    assert len(provider.sent()) == 11
+    assert len(shop.messages(direction="inbound", limit=200)) == 26
