@@ -209,18 +209,15 @@ static bool roles_spawn(struct supervisor *s, const struct links *l)
 		role_spawn(ROLE_LISTENER, listener, n, &boot, &s->roles[ROLE_LISTENER]);
 }
 
-enum start { START_OK, START_AGAIN, START_NEVER };
-
 /* Vault first: a bad key is said before anything else runs. */
-static enum start roles_start(struct supervisor *s, char *why, size_t why_len)
+static bool roles_start(struct supervisor *s, char *why, size_t why_len)
 {
 	static const enum role order[] = {ROLE_VAULT, ROLE_SENDER, ROLE_LISTENER};
 	struct links links;
-	enum start result = START_NEVER;
+	bool ok = false;
 
 	if (!links_open(s, &links, why, why_len))
 		goto out;
-	result = START_AGAIN;
 	if (!roles_spawn(s, &links)) {
 		(void)snprintf(why, why_len, "cannot start a role: %s", strerror(errno));
 		goto out;
@@ -230,15 +227,14 @@ static enum start roles_start(struct supervisor *s, char *why, size_t why_len)
 
 		if (word == ROLE_SAID_READY)
 			continue;
-		result = word == ROLE_SAID_FAILED ? START_NEVER : START_AGAIN;
 		if (word == ROLE_SAID_NOTHING)
 			(void)snprintf(why, why_len, "the %s did not start", role_name(order[i]));
 		goto out;
 	}
-	result = START_OK;
+	ok = true;
 out:
 	links_close(&links);
-	return result;
+	return ok;
 }
 
 /* ------------------------------------------------------------ ending the roles */
@@ -353,10 +349,9 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 {
 	char why[1024] = "";
 	int64_t started = now_ms();
-	enum start start = roles_start(s, why, sizeof(why));
 	enum event event = EVENT_DEATH;
 
-	if (start == START_OK) {
+	if (roles_start(s, why, sizeof(why))) {
 		*served = true;
 		say_serving(s->config);
 		event = serve_until(s);
