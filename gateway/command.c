@@ -71,15 +71,12 @@ static int show_problem(const struct session_answer *a)
 	return EXIT_FAILED;
 }
 
-/* One request in a session of its own. On success *out is the parsed answer (may be NULL) and the caller deletes it. */
-static int ask(const struct line *l, bool with_sender, const struct session_request *q, cJSON **out)
+/* On success *out is the parsed answer (may be NULL) and the caller deletes it. */
+static int ask_in(struct session *s, const struct session_request *q, cJSON **out)
 {
-	struct session *s = session_open(l->config, false, with_sender);
 	struct session_answer a = {0};
 	int result = EXIT_FAILED;
 
-	if (s == NULL)
-		return EXIT_FAILED;
 	if (session_call(s, q, &a)) {
 		if (a.status >= 200 && a.status < 300) {
 			*out = a.body_len > 0 ? json_parse(a.body, a.body_len) : NULL;
@@ -89,6 +86,15 @@ static int ask(const struct line *l, bool with_sender, const struct session_requ
 		}
 	}
 	session_answer_clear(&a);
+	return result;
+}
+
+/* One request in a session of its own. */
+static int ask(const struct line *l, bool with_sender, const struct session_request *q, cJSON **out)
+{
+	struct session *s = session_open(l->config, false, with_sender);
+	int result = s != NULL ? ask_in(s, q, out) : EXIT_FAILED;
+
 	session_close(s);
 	return result;
 }
@@ -138,23 +144,29 @@ static bool path_make(char path[static PATH_LEN], const char *base, const char *
 static int show_list(const struct line *l, const char *path, const char *const *columns, const int *widths)
 {
 	char page[PATH_LEN + 160], cursor[128] = "";
+	/* One for all pages: without a service each opens the store and starts a vault. */
+	struct session *s = session_open(l->config, false, false);
 	cJSON *all = cJSON_CreateArray();
-	int result;
+	int result = EXIT_FAILED;
 
-	do {
+	while (s != NULL) {
+		struct session_request q = {.method = "GET", .path = page};
 		cJSON *answer = NULL, *data, *row;
 		const char *next;
 
 		(void)snprintf(page, sizeof(page), "%s?limit=200&order=asc%s%s", path,
 			cursor[0] != '\0' ? "&cursor=" : "", cursor);
-		result = ask_json(l, "GET", page, false, NULL, &answer);
+		result = ask_in(s, &q, &answer);
 		data = cJSON_GetObjectItemCaseSensitive(answer, "data");
 		while ((row = cJSON_DetachItemFromArray(data, 0)) != NULL)
 			cJSON_AddItemToArray(all, row);
 		next = json_get_string(answer, "next_cursor");
 		(void)snprintf(cursor, sizeof(cursor), "%s", next != NULL ? next : "");
 		cJSON_Delete(answer);
-	} while (result == EXIT_DONE && cursor[0] != '\0');
+		if (result != EXIT_DONE || cursor[0] == '\0')
+			break;
+	}
+	session_close(s);
 
 	if (result == EXIT_DONE && l->json) {
 		char *text = cJSON_Print(all);
