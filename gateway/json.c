@@ -106,6 +106,13 @@ char *json_text(const struct cJSON *value)
 	return copy;
 }
 
+void json_text_free(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 /* ------------------------------------------------------------ looking things up */
 
 struct cJSON *json_get(const struct cJSON *object, const char *key)

@@ -32,6 +32,9 @@ struct cJSON *json_parse(const char *text, size_t len);
 /* Compact text. Owns: caller wipes where that matters and frees with free(). NULL: memory is short. */
 char *json_text(const struct cJSON *value);
 
+/* Wipes and frees it, or any text that was allocated; NULL is fine. */
+void json_text_free(char *text);
+
 /* The value under a key of an object, or NULL. Any first argument is fine, NULL too. */
 struct cJSON *json_get(const struct cJSON *object, const char *key);
 /* The same if it is a string; borrows from the tree. */

@@ -323,11 +323,6 @@ struct store *tenants_store(struct tenants *t)
 	return t->store;
 }
 
-struct vault_client *tenants_vault(struct tenants *t)
-{
-	return t->vault;
-}
-
 /* ------------------------------------------------------------ what callers ask */
 
 enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
@@ -437,6 +432,24 @@ enum tenant_error tenant_index(struct tenants *t, const char *business_id, const
 	if (err == TENANT_OK)
 		vault_blind_index(&keys, kind, value, len, out);
 	vault_wipe(&keys, sizeof(keys));
+	return err;
+}
+
+enum tenant_error tenant_conversation(struct tenants *t, const char *business_id, const char *number,
+	const char *customer, uint8_t out[static STORE_INDEX_LEN])
+{
+	size_t number_len = strlen(number), customer_len = strlen(customer), len = number_len + 1 + customer_len;
+	char *text = malloc(len);
+	enum tenant_error err;
+
+	if (text == NULL)
+		return TENANT_NO_MEMORY;
+	memcpy(text, number, number_len);
+	text[number_len] = '\n';
+	memcpy(text + number_len + 1, customer, customer_len);
+	err = tenant_index(t, business_id, "conversation", text, len, out);
+	vault_wipe(text, len);
+	free(text);
 	return err;
 }
 

@@ -36,7 +36,6 @@ void tenants_close(struct tenants *t);
 void tenants_forget(struct tenants *t, const char *business_id);
 
 struct store *tenants_store(struct tenants *t);
-struct vault_client *tenants_vault(struct tenants *t);
 
 /* Makes the three keys of a new business, wrapped, ready for store_business_add. */
 enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
@@ -60,6 +59,10 @@ enum tenant_error tenant_open(struct tenants *t, const struct tenant_place *wher
 /* Blind index of a value; kind as in vault_blind_index. */
 enum tenant_error tenant_index(struct tenants *t, const char *business_id, const char *kind, const void *value,
 	size_t len, uint8_t out[static STORE_INDEX_LEN]) __attribute__((warn_unused_result));
+
+/* Blind index of a conversation: a number and a customer, who is a user id, or phone digits without "+". */
+enum tenant_error tenant_conversation(struct tenants *t, const char *business_id, const char *number,
+	const char *customer, uint8_t out[static STORE_INDEX_LEN]) __attribute__((warn_unused_result));
 
 /* Seals a credential through the vault; fills blob, fingerprint and last4 of *out
  * (its connection_id, field and version must be set). Owns: caller frees *blob, to which out->blob points. */

@@ -13,7 +13,6 @@
 
 #include "gateway/inbound/internal.h"
 #include "gateway/inbound/message.h"
-#include "gateway/inbound/prepare.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
 #include "gateway/reply/reply.h"
@@ -181,7 +180,7 @@ static enum outcome is_paused(
 	for (size_t i = 0; i < 2 && !*paused; i++) {
 		if (customers[i] == NULL)
 			continue;
-		if (intake_conversation(in->opt.tenants, m->business_id, m->number, customers[i], conversation) !=
+		if (tenant_conversation(in->opt.tenants, m->business_id, m->number, customers[i], conversation) !=
 				TENANT_OK ||
 			store_conversation_paused(in->store, m->business_id, conversation, store_now_ms(), paused) !=
 				STORE_OK)

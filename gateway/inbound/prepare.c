@@ -34,13 +34,6 @@ struct preparation {
 	char owner[STORE_ID_LEN + 1];
 };
 
-static void wipe_text(char *text)
-{
-	if (text != NULL)
-		vault_wipe(text, strlen(text));
-	free(text);
-}
-
 void intake_prepared_clear(struct prepared *p)
 {
 	for (size_t i = 0; i < p->len && p->rows != NULL; i++) {
@@ -107,7 +100,7 @@ static enum tenant_error key_update(struct preparation *p, const struct split_up
 		vault_hash(text, strlen(text), hash);
 		err = tenant_index(p->tenants, p->ev->business_id, "seen", hash, sizeof(hash), out->seen_key);
 	}
-	wipe_text(text);
+	json_text_free(text);
 	return err;
 }
 
@@ -119,28 +112,10 @@ static bool awaits_answer(const struct prepare_event *ev, const cJSON *item, con
 		ev->received_at - message_written_at(item, ev->received_at) <= MESSAGE_ANSWER_AGE_MS;
 }
 
-enum tenant_error intake_conversation(struct tenants *t, const char *business_id, const char *number,
-	const char *customer, uint8_t out[static STORE_INDEX_LEN])
-{
-	size_t number_len = strlen(number), customer_len = strlen(customer);
-	char *text = malloc(number_len + 1 + customer_len);
-	enum tenant_error err;
-
-	if (text == NULL)
-		return TENANT_NO_MEMORY;
-	memcpy(text, number, number_len);
-	text[number_len] = '\n';
-	memcpy(text + number_len + 1, customer, customer_len);
-	err = tenant_index(t, business_id, "conversation", text, number_len + 1 + customer_len, out);
-	vault_wipe(text, number_len + 1 + customer_len);
-	free(text);
-	return err;
-}
-
 static enum tenant_error index_conversation(
 	struct preparation *p, const char *number, const char *customer, uint8_t *out)
 {
-	return intake_conversation(p->tenants, p->ev->business_id, number, customer, out);
+	return tenant_conversation(p->tenants, p->ev->business_id, number, customer, out);
 }
 
 static enum tenant_error seal_message(
@@ -154,7 +129,7 @@ static enum tenant_error seal_message(
 	if (content != NULL)
 		err = tenant_seal(
 			p->tenants, &place, content, strlen(content), &row->content, &row->message.content_len);
-	wipe_text(content);
+	json_text_free(content);
 	if (err != TENANT_OK)
 		return err;
 	row->message.content = row->content;

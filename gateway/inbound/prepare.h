@@ -33,8 +33,4 @@ enum tenant_error intake_prepare(struct tenants *t, const struct prepare_event *
 	size_t len, struct prepared *out) __attribute__((warn_unused_result));
 void intake_prepared_clear(struct prepared *p);
 
-/* The blind index of a conversation: a number and a customer, by user id or phone digits. */
-enum tenant_error intake_conversation(struct tenants *t, const char *business_id, const char *number,
-	const char *customer, uint8_t out[static STORE_INDEX_LEN]) __attribute__((warn_unused_result));
-
 #endif

@@ -12,13 +12,6 @@
 #include "gateway/json.h"
 #include "vault/vault.h"
 
-static void wipe_text(char *text)
-{
-	if (text != NULL)
-		vault_wipe(text, strlen(text));
-	free(text);
-}
-
 /* Compact text, "null" for nothing and for what is longer than max: printing stops there. */
 static char *bounded_text(const cJSON *node, size_t max)
 {
@@ -36,9 +29,9 @@ static char *bounded_text(const cJSON *node, size_t max)
 
 void scene_clear(struct scene *s)
 {
-	wipe_text(s->metadata);
+	json_text_free(s->metadata);
 	for (size_t i = 0; i < s->contacts_len; i++)
-		wipe_text(s->contacts[i].text);
+		json_text_free(s->contacts[i].text);
 	free(s->contacts);
 	memset(s, 0, sizeof(*s));
 }
@@ -112,6 +105,6 @@ char *scene_content(const struct scene *s, const cJSON *message, const cJSON *co
 		asprintf(&content, "{\"message\":%s,\"contact\":%s,\"metadata\":%s}", message_text,
 			contact_text(s, contact), s->metadata) < 0)
 		content = NULL;
-	wipe_text(message_text);
+	json_text_free(message_text);
 	return content;
 }

@@ -27,13 +27,6 @@ static const char *participant_of(const cJSON *status)
 	return participant != NULL ? participant : "";
 }
 
-static void wipe_text(char *text)
-{
-	if (text != NULL)
-		vault_wipe(text, strlen(text));
-	free(text);
-}
-
 static char *other_text(const struct split_update *u, const char *prefix, const char *by)
 {
 	char *item = json_text(u->item);
@@ -44,8 +37,8 @@ static char *other_text(const struct split_update *u, const char *prefix, const 
 		asprintf(&text, "%s%so:%s %s %s %s", prefix, by, u->account != NULL ? u->account : "", time, u->field,
 			item) < 0)
 		text = NULL;
-	wipe_text(item);
-	wipe_text(time);
+	json_text_free(item);
+	json_text_free(time);
 	return text;
 }
 

@@ -273,24 +273,17 @@ static bool normalise_to(cJSON *message)
 	cJSON *fresh = cJSON_CreateString(phone);
 	if (fresh == NULL)
 		return false;
-	return cJSON_ReplaceItemInObjectCaseSensitive(message, "to", fresh);
+	/* Short of memory the library puts the item in without its key: then the message would be to nobody. */
+	return cJSON_ReplaceItemInObjectCaseSensitive(message, "to", fresh) && json_get_string(message, "to") != NULL;
 }
 
-/* number, line feed, and the customer: the user id, or the phone's digits; "to" wins where both are. */
+/* The customer: the user id, or the phone's digits; "to" wins where both are. */
 static enum outbound_error conversation_index(struct tenants *t, const cJSON *message, struct store_message *m)
 {
 	const char *to = json_get_string(message, "to");
 	const char *customer = to == NULL ? json_get_string(message, "recipient") : to[0] == '+' ? to + 1 : to;
-	char value[STORE_PROVIDER_ID_LEN + CUSTOMER_MAX + 2];
-	enum outbound_error err;
-	int len;
 
-	len = snprintf(value, sizeof(value), "%s\n%s", m->number, customer);
-	if (len < 0 || (size_t)len >= sizeof(value))
-		return OUTBOUND_INVALID;
-	err = from_tenant(tenant_index(t, m->business_id, "conversation", value, (size_t)len, m->conversation));
-	vault_wipe(value, sizeof(value));
-	return err;
+	return from_tenant(tenant_conversation(t, m->business_id, m->number, customer, m->conversation));
 }
 
 static bool is_zero(const uint8_t *bytes, size_t len)

@@ -122,6 +122,15 @@ enum tenant_error tenant_index(struct tenants *t, const char *business_id, const
 	return TENANT_OK;
 }
 
+enum tenant_error tenant_conversation(struct tenants *t, const char *business_id, const char *number,
+	const char *customer, uint8_t out[static STORE_INDEX_LEN])
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text), "%s\n%s", number, customer);
+
+	return tenant_index(t, business_id, "conversation", text, (size_t)len, out);
+}
+
 struct store *tenants_store(struct tenants *t)
 {
 	(void)t;
