@@ -262,7 +262,7 @@ static enum vault_error verb_verifier(struct vault_process *p, struct frame *q, 
 	enum vault_error err;
 	size_t len;
 
-	if (!frame_end(q) || strcmp(where.field, VERB_FIELD_APP_SECRET) != 0)
+	if (!frame_end(q) || !vault_field_has_verifier(where.field))
 		return VAULT_BAD_REQUEST;
 	err = open_credential(p, &w, &where, &blob, &len);
 	if (err != VAULT_OK)

@@ -95,3 +95,30 @@ void vault_hash(const void *data, size_t len, uint8_t out[static VAULT_HASH_LEN]
 {
 	crypto_generichash(out, VAULT_HASH_LEN, data, len, NULL, 0);
 }
+
+void vault_hex(const void *data, size_t len, char *out)
+{
+	(void)sodium_bin2hex(out, VAULT_HEX_LEN(len) + 1, data, len);
+}
+
+void vault_base64(const void *data, size_t len, char *out)
+{
+	(void)sodium_bin2base64(out, VAULT_BASE64_LEN(len) + 1, data, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+bool vault_base64_read(const char *text, size_t text_len, uint8_t *out, size_t room, size_t *len)
+{
+	return sodium_base642bin(out, room, text, text_len, NULL, len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+}
+
+void vault_random_text(const char *prefix, bool for_urls, char *out)
+{
+	const size_t len = strlen(prefix);
+	uint8_t bytes[32];
+
+	memcpy(out, prefix, len);
+	randombytes_buf(bytes, sizeof(bytes));
+	(void)sodium_bin2base64(out + len, VAULT_RANDOM_TEXT_LEN + 1, bytes, sizeof(bytes),
+		for_urls ? sodium_base64_VARIANT_URLSAFE_NO_PADDING : sodium_base64_VARIANT_ORIGINAL);
+	sodium_memzero(bytes, sizeof(bytes));
+}

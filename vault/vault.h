@@ -59,6 +59,20 @@ void vault_random(void *out, size_t len);
 /* For values that are random by themselves (API tokens): BLAKE2b, unkeyed. */
 void vault_hash(const void *data, size_t len, uint8_t out[static VAULT_HASH_LEN]);
 
+/* Bytes as text, in time that does not tell of them: hex in lower case, and base64 with its padding. out has room for
+ * the text and a NUL. */
+#define VAULT_HEX_LEN(n) (2u * (n))
+#define VAULT_BASE64_LEN(n) (((n) + 2u) / 3u * 4u)
+void vault_hex(const void *data, size_t len, char *out);
+void vault_base64(const void *data, size_t len, char *out);
+/* False: it is no such base64, or does not fit into room. */
+bool vault_base64_read(const char *text, size_t text_len, uint8_t *out, size_t room, size_t *len);
+
+/* A new secret that is text: 32 random bytes, for_urls in base64's URL-safe letters without padding, else in plain base64,
+ * behind a prefix. out has room for the prefix and VAULT_RANDOM_TEXT_LEN + 1. Secrets: the caller wipes out. */
+#define VAULT_RANDOM_TEXT_LEN 44u
+void vault_random_text(const char *prefix, bool for_urls, char *out);
+
 /* ------------------------------------------------------------ sealed blobs */
 
 /* Where a blob lies. Every part is bound into it: moved elsewhere it does not
@@ -116,6 +130,17 @@ struct vault_verifier {
 };
 bool vault_verifier_check(const struct vault_verifier *v, const void *body, size_t len,
 	const uint8_t signature[static VAULT_SIGNATURE_LEN]); /* constant time */
+/* Whether a value that was sent along, text without NUL bytes, is the secret that v was made of; constant time for
+ * values up to 64 bytes. */
+bool vault_verifier_is_of(const struct vault_verifier *v, const void *value, size_t len);
+
+/* HMAC-SHA-256 of parts, one after the other, under a key that the caller holds: for what the sender signs. */
+struct vault_part {
+	const void *data;
+	size_t len;
+};
+void vault_sign(const void *key, size_t key_len, const struct vault_part *parts, size_t parts_len,
+	uint8_t out[static VAULT_SIGNATURE_LEN]);
 
 /* ------------------------------------------------------------ key file */
 
@@ -191,7 +216,8 @@ enum vault_error vault_credential_seal(struct vault_client *c, const struct vaul
 	const struct vault_context *where, const struct secret *plain, uint8_t *blob,
 	char fingerprint[static VAULT_FINGERPRINT_LEN + 1]) __attribute__((warn_unused_result));
 
-/* L: the verifier of a sealed app secret (where->field must be "app_secret"). */
+/* L: the verifier of a sealed secret by which webhooks are known: where->field must be "app_secret",
+ * "webhook_secret" or "platform_secret". */
 enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_wrapped_key *credential_key,
 	const struct vault_context *where, const uint8_t *blob, size_t blob_len, struct vault_verifier *out)
 	__attribute__((warn_unused_result));

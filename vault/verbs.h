@@ -38,7 +38,7 @@
  * CONTENT_KEYS    deployment, business, wrapped content, content key, index key
  *                 wrapped index
  * SEAL            wrapped, context, secret               blob, fingerprint
- * VERIFIER        wrapped, context, blob                 inner, outer
+ * VERIFIER        wrapped, context, blob                 inner, outer       (of the fields in vault_field_has_verifier)
  * OPEN            job id, wrapped, context, blob         secret
  *
  * wrapped: blob, u32 version; context: five texts, u64 record version. */
@@ -63,8 +63,7 @@ enum vault_verb { VAULT_VERBS(VERB_NUMBER) };
 VAULT_VERBS(VERB_CHECK)
 #undef VERB_CHECK
 
-/* Shared by both sides: where credentials lie, and the one field that has verifiers. */
+/* Shared by both sides: where credentials lie. */
 #define VERB_TABLE_CREDENTIALS "credentials"
-#define VERB_FIELD_APP_SECRET "app_secret"
 
 #endif

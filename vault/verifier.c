@@ -52,6 +52,39 @@ void vault_verifier_make(const uint8_t *key, size_t len, struct vault_verifier *
 	vault_wipe(key_block, sizeof(key_block));
 }
 
+bool vault_field_has_verifier(const char *field)
+{
+	static const char *const fields[] = {"app_secret", "webhook_secret", "platform_secret"};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(fields[i], field) == 0)
+			return true;
+	return false;
+}
+
+bool vault_verifier_is_of(const struct vault_verifier *v, const void *value, size_t len)
+{
+	struct vault_verifier other;
+	bool same;
+
+	vault_verifier_make(value, len, &other);
+	same = vault_equal(&other, v, sizeof(other));
+	vault_wipe(&other, sizeof(other));
+	return same;
+}
+
+void vault_sign(const void *key, size_t key_len, const struct vault_part *parts, size_t parts_len,
+	uint8_t out[static VAULT_SIGNATURE_LEN])
+{
+	crypto_auth_hmacsha256_state state;
+
+	crypto_auth_hmacsha256_init(&state, key, key_len);
+	for (size_t i = 0; i < parts_len; i++)
+		crypto_auth_hmacsha256_update(&state, parts[i].data, parts[i].len);
+	crypto_auth_hmacsha256_final(&state, out);
+	vault_wipe(&state, sizeof(state));
+}
+
 bool vault_verifier_check(const struct vault_verifier *v, const void *body, size_t len,
 	const uint8_t signature[static VAULT_SIGNATURE_LEN])
 {
