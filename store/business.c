@@ -228,6 +228,11 @@ static enum store_error run_business_remove(struct db *db, void *arg)
 
 	if (err != STORE_OK)
 		return err;
+	q = query_start(db, "DELETE FROM once WHERE business_id = ?");
+	query_text(&q, r->id);
+	err = query_finish(&q);
+	if (err != STORE_OK)
+		return err;
 	q = query_start(db, "DELETE FROM businesses WHERE id = ?");
 	query_text(&q, r->id);
 	return query_finish(&q);
@@ -237,10 +242,12 @@ enum store_error store_business_remove(struct store *s, const char *id)
 {
 	/* A large shop goes in steps, so that the others' webhooks need not wait for it. */
 	static const char *const steps[] = {
+		"DELETE FROM asks WHERE seq IN (SELECT seq FROM asks WHERE business_id = ? LIMIT ?)",
 		"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE business_id = ? LIMIT ?)",
 		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? LIMIT ?)",
 		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
 		 "WHERE business_id = ? LIMIT ?)"),
+		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",
 	};
 	struct removal r = {.changed = 0};
 	enum store_error err;

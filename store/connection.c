@@ -1,5 +1,5 @@
 /*
- * Connections, the numbers they own and their sealed credentials.
+ * Connections and the numbers they own.
  */
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
-	"c.verified_name, c.verify_token, c.created_at, c.updated_at"
+	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at"
 
 static void connection_read(struct query *q, struct store_connection *c)
 {
@@ -24,6 +24,8 @@ static void connection_read(struct query *q, struct store_connection *c)
 	query_get_text(q, c->verify_token, sizeof(c->verify_token));
 	c->created_at = query_get_int(q);
 	c->updated_at = query_get_int(q);
+	query_get_text(q, c->client_id, sizeof(c->client_id));
+	c->handshake_at = query_get_int(q);
 }
 
 /* ------------------------------------------------------------ adding */
@@ -38,8 +40,8 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 {
 	struct query q = query_start(db,
 		"INSERT INTO connections (id, business_id, provider, status, app_id, waba_id, phone_number_id, "
-		"display_phone, "
-		"verified_name, verify_token, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"display_phone, verified_name, verify_token, created_at, updated_at, client_id) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	query_text(&q, c->id);
 	query_text(&q, c->business_id);
@@ -53,6 +55,7 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	query_text(&q, c->verify_token);
 	query_int(&q, now);
 	query_int(&q, now);
+	query_text(&q, c->client_id);
 	return query_finish(&q);
 }
 
@@ -68,25 +71,6 @@ static enum store_error number_insert(struct db *db, const struct store_connecti
 	query_text(&q, c->id);
 	err = query_finish(&q);
 	return err == STORE_EXISTS ? STORE_NUMBER_TAKEN : err;
-}
-
-static enum store_error credential_insert(struct db *db, const char *business_id, const struct store_credential *c)
-{
-	struct query q = query_start(db,
-		"INSERT INTO credentials (connection_id, field, slot, business_id, version, last4, fingerprint, "
-		"sealed, "
-		"created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
-
-	query_text(&q, c->connection_id);
-	query_text(&q, c->field);
-	query_int(&q, c->slot);
-	query_text(&q, business_id);
-	query_int(&q, (int64_t)c->version);
-	query_text(&q, c->last4);
-	query_text(&q, c->fingerprint);
-	query_blob(&q, c->blob, c->blob_len);
-	query_int(&q, c->created_at > 0 ? c->created_at : store_now_ms());
-	return query_finish(&q);
 }
 
 static enum store_error business_exists(struct db *db, const char *id)
@@ -108,14 +92,8 @@ static enum store_error run_connection_add(struct db *db, void *arg)
 	if (err == STORE_OK && c->phone_number_id[0] != '\0')
 		err = number_insert(db, c);
 	for (size_t i = 0; i < a->credentials_len && err == STORE_OK; i++)
-		err = credential_insert(db, c->business_id, &a->credentials[i]);
+		err = core_credential_insert(db, c->business_id, &a->credentials[i]);
 	return err;
-}
-
-static bool credential_ok(const struct store_credential *c)
-{
-	return c->field[0] != '\0' && c->blob != NULL && c->blob_len > 0 && c->version > 0 &&
-		(c->slot == STORE_SLOT_CURRENT || c->slot == STORE_SLOT_PREVIOUS);
 }
 
 enum store_error store_connection_add(struct store *s, const struct store_connection *c,
@@ -126,15 +104,15 @@ enum store_error store_connection_add(struct store *s, const struct store_connec
 	if (c->id[0] == '\0')
 		return STORE_INVALID;
 	for (size_t i = 0; i < credentials_len; i++)
-		if (!credential_ok(&credentials[i]) || strcmp(credentials[i].connection_id, c->id) != 0)
+		if (!core_credential_ok(&credentials[i]) || strcmp(credentials[i].connection_id, c->id) != 0)
 			return STORE_INVALID;
 	return core_write(s, run_connection_add, &a);
 }
 
 /* ------------------------------------------------------------ reading */
 
-/* Ends a query of at most one connection and gives the reader back. */
-static enum store_error connection_one(struct store *s, struct db *db, struct query *q, struct store_connection *out)
+/* Ends a query of at most one connection. */
+static enum store_error connection_one(struct query *q, struct store_connection *out)
 {
 	bool found = query_step(q);
 	enum store_error err;
@@ -142,32 +120,63 @@ static enum store_error connection_one(struct store *s, struct db *db, struct qu
 	if (found)
 		connection_read(q, out);
 	err = query_end(q);
-	core_return(s, db);
 	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static enum store_error connection_of(
+	struct db *db, const char *business_id, const char *id, struct store_connection *out)
+{
+	struct query q = query_start(db, "SELECT " COLUMNS " FROM connections c WHERE c.business_id = ? AND c.id = ?");
+
+	query_text(&q, business_id);
+	query_text(&q, id);
+	return connection_one(&q, out);
 }
 
 enum store_error store_connection_get(
 	struct store *s, const char *business_id, const char *id, struct store_connection *out)
 {
 	struct db *db = core_reader(s);
-	struct query q = query_start(db, "SELECT " COLUMNS " FROM connections c WHERE c.business_id = ? AND c.id = ?");
+	enum store_error err = connection_of(db, business_id, id, out);
 
-	query_text(&q, business_id);
-	query_text(&q, id);
-	return connection_one(s, db, &q, out);
+	core_return(s, db);
+	return err;
 }
 
-enum store_error store_connection_by_number(
-	struct store *s, const char *business_id, const char *phone_number_id, struct store_connection *out)
+enum store_error store_connection_by_number(struct store *s, const char *business_id, enum store_provider provider,
+	const char *phone_number_id, struct store_connection *out)
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
 		"SELECT " COLUMNS " FROM numbers n JOIN connections c ON c.id = n.connection_id "
-		"WHERE n.business_id = ? AND n.phone_number_id = ? ORDER BY c.seq LIMIT 1");
+		"WHERE n.business_id = ?1 AND n.phone_number_id = ?2 AND (?3 = 0 OR n.provider = ?3) "
+		"ORDER BY c.status NOT IN (1, 2), c.seq LIMIT 1");
+	enum store_error err;
 
 	query_text(&q, business_id);
 	query_text(&q, phone_number_id);
-	return connection_one(s, db, &q, out);
+	query_int(&q, provider);
+	err = connection_one(&q, out);
+	core_return(s, db);
+	return err;
+}
+
+enum store_error store_app_shared(struct store *s, const char *app_id, const char *business_id, bool *shared)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT 1 FROM connections INDEXED BY connections_app "
+		"WHERE app_id = ? AND app_id <> '' AND business_id <> ? LIMIT 1");
+	enum store_error err;
+
+	query_text(&q, app_id);
+	query_text(&q, business_id);
+	err = query_exists(&q);
+	core_return(s, db);
+	if (err != STORE_OK && err != STORE_NOT_FOUND)
+		return err;
+	*shared = err == STORE_OK;
+	return STORE_OK;
 }
 
 enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
@@ -276,6 +285,76 @@ enum store_error store_connection_describe(struct store *s, const struct store_c
 	return core_write(s, run_describe, &copy);
 }
 
+struct number_set {
+	const char *business_id, *id, *phone_number_id, *waba_id;
+};
+
+static enum store_error run_number_set(struct db *db, void *arg)
+{
+	const struct number_set *a = arg;
+	struct store_connection c;
+	enum store_error err = connection_of(db, a->business_id, a->id, &c);
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	if (c.phone_number_id[0] != '\0' && strcmp(c.phone_number_id, a->phone_number_id) != 0)
+		return STORE_STALE;
+	if (c.phone_number_id[0] == '\0') {
+		memcpy(c.phone_number_id, a->phone_number_id, strlen(a->phone_number_id) + 1);
+		err = number_insert(db, &c);
+		if (err != STORE_OK)
+			return err;
+	}
+	q = query_start(db,
+		"UPDATE connections SET phone_number_id = ?, waba_id = CASE waba_id WHEN '' THEN ? ELSE waba_id END, "
+		"updated_at = ? WHERE business_id = ? AND id = ?");
+	query_text(&q, a->phone_number_id);
+	query_text(&q, a->waba_id);
+	query_int(&q, store_now_ms());
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	return query_finish(&q);
+}
+
+enum store_error store_connection_number_set(
+	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+{
+	struct number_set a = {business_id, id, phone_number_id, waba_id};
+
+	if (!core_text_ok(phone_number_id, STORE_PROVIDER_ID_LEN) || strlen(waba_id) > STORE_PROVIDER_ID_LEN)
+		return STORE_INVALID;
+	return core_write(s, run_number_set, &a);
+}
+
+struct handshake {
+	const char *business_id, *id;
+	int64_t at;
+};
+
+static enum store_error run_handshake(struct db *db, void *arg)
+{
+	const struct handshake *a = arg;
+	struct query q = query_start(db,
+		"UPDATE connections SET handshake_at = max(handshake_at, ?), updated_at = ?, "
+		"status = CASE status WHEN 1 THEN 2 ELSE status END WHERE business_id = ? AND id = ?");
+	enum store_error err;
+
+	query_int(&q, a->at);
+	query_int(&q, store_now_ms());
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+{
+	struct handshake a = {business_id, id, at};
+
+	return core_write(s, run_handshake, &a);
+}
+
 /* What was to go through it will not: shown as dead, instead of waiting for ever. */
 static enum store_error run_connection_remove(struct db *db, void *arg)
 {
@@ -299,8 +378,7 @@ static enum store_error run_connection_remove(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
-	q = query_start(
-		db, "UPDATE messages SET awaits = 0 WHERE awaits = 1 AND business_id = ? AND connection_id = ?");
+	q = query_start(db, "DELETE FROM asks WHERE business_id = ? AND connection_id = ?");
 	query_text(&q, a->business_id);
 	query_text(&q, a->id);
 	return query_finish(&q);
@@ -311,105 +389,4 @@ enum store_error store_connection_remove(struct store *s, const char *business_i
 	struct status_set a = {.business_id = business_id, .id = id};
 
 	return core_write(s, run_connection_remove, &a);
-}
-
-/* ------------------------------------------------------------ credentials */
-
-static void credential_read(struct query *q, struct rows *rows)
-{
-	struct store_credential *c = rows_add(rows);
-	const uint8_t *blob;
-	size_t len;
-
-	if (c == NULL)
-		return;
-	query_get_text(q, c->connection_id, sizeof(c->connection_id));
-	query_get_text(q, c->field, sizeof(c->field));
-	c->slot = (enum store_slot)query_get_int(q);
-	c->version = (uint64_t)query_get_int(q);
-	query_get_text(q, c->last4, sizeof(c->last4));
-	query_get_text(q, c->fingerprint, sizeof(c->fingerprint));
-	c->created_at = query_get_int(q);
-	c->last_used_at = query_get_int(q);
-	blob = query_get_blob(q, &len);
-	c->blob = rows_keep(rows, blob, len);
-	c->blob_len = len;
-}
-
-enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
-	bool (*each)(const struct store_credential *c, void *arg), void *arg)
-{
-	struct rows rows = ROWS_OF(struct store_credential);
-	struct db *db = core_reader(s);
-	struct query q = query_start(db,
-		"SELECT k.connection_id, k.field, k.slot, k.version, k.last4, k.fingerprint, k.created_at, "
-		"k.last_used_at, "
-		"k.sealed FROM credentials k JOIN connections c ON c.id = k.connection_id "
-		"WHERE k.business_id = ?1 AND (?2 = '' OR (k.field = ?2 AND c.status <> 6)) ORDER BY c.seq, k.field, "
-		"k.slot");
-	enum store_error err;
-
-	query_text(&q, business_id);
-	query_text(&q, field);
-	while (query_step(&q))
-		credential_read(&q, &rows);
-	err = query_end(&q);
-	core_return(s, db);
-	if (err == STORE_OK && rows.failed)
-		err = STORE_NO_MEMORY;
-	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
-		if (!each(&((struct store_credential *)(void *)rows.items)[i], arg))
-			break;
-	rows_clear(&rows);
-	return err;
-}
-
-struct credential_put {
-	const char *business_id;
-	const struct store_credential *credential;
-};
-
-static enum store_error credential_step(struct db *db, const char *sql, const struct store_credential *c)
-{
-	struct query q = query_start(db, sql);
-
-	query_text(&q, c->connection_id);
-	query_text(&q, c->field);
-	return query_finish(&q);
-}
-
-static enum store_error run_credential_put(struct db *db, void *arg)
-{
-	const struct credential_put *a = arg;
-	const struct store_credential *c = a->credential;
-	enum store_error err = core_connection_exists(db, a->business_id, c->connection_id);
-	int64_t version = 0;
-	struct query q;
-
-	if (err != STORE_OK)
-		return err;
-	q = query_start(db, "SELECT version FROM credentials WHERE connection_id = ? AND field = ? AND slot = 1");
-	query_text(&q, c->connection_id);
-	query_text(&q, c->field);
-	if (query_step(&q))
-		version = query_get_int(&q);
-	err = query_end(&q);
-	if (err != STORE_OK)
-		return err;
-	if ((uint64_t)version + 1 != c->version)
-		return STORE_STALE;
-	err = credential_step(db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND slot = 2", c);
-	if (err == STORE_OK)
-		err = credential_step(
-			db, "UPDATE credentials SET slot = 2 WHERE connection_id = ? AND field = ? AND slot = 1", c);
-	return err == STORE_OK ? credential_insert(db, a->business_id, c) : err;
-}
-
-enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)
-{
-	struct credential_put a = {business_id, c};
-
-	if (!credential_ok(c) || c->slot != STORE_SLOT_CURRENT)
-		return STORE_INVALID;
-	return core_write(s, run_credential_put, &a);
 }

@@ -19,6 +19,7 @@ struct store {
 	pthread_cond_t returned;
 	char deployment_id[STORE_ID_LEN + 1];
 	char lease_last[STORE_ID_LEN + 1]; /* the connection that a lease served last */
+	char ask_last[STORE_BUSINESS_ID_LEN + 1]; /* the business whose responder was asked last */
 };
 
 /* A reader for one query; waits for one. */
@@ -50,5 +51,12 @@ bool core_text_ok(const char *text, size_t max);
 bool core_reason_ok(const char *reason);
 /* STORE_NOT_FOUND, also for another business's. */
 enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id);
+
+bool core_credential_ok(const struct store_credential *c);
+enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c);
+
+bool core_once_ok(const struct store_once_end *end);
+/* Ends a call inside the change that does what it asked for; STORE_STALE when it is not in flight. */
+enum store_error core_once_end(struct db *db, const char *business_id, const struct store_once_end *end);
 
 #endif

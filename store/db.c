@@ -4,8 +4,13 @@
  */
 #include "store/db.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BUSY_WAIT_MS 10000
+#define READERS_WAIT_MS 400 /* a webhook that waits meanwhile must still be in time */
 
 enum store_error db_error(int rc)
 {
@@ -56,16 +61,16 @@ static const char writer_pragmas[] = "PRAGMA synchronous = FULL;"
 static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA cache_size = -4096;";
 
-enum store_error db_open(struct db *db, const char *path, bool writer)
+static enum store_error open_as(struct db *db, const char *name, int flags)
 {
-	int flags = writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	bool writer = (flags & SQLITE_OPEN_READWRITE) != 0;
 	enum store_error err;
 
 	memset(db, 0, sizeof(*db));
-	err = db_error(sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL));
+	err = db_error(sqlite3_open_v2(name, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL));
 	if (err != STORE_OK)
 		goto out;
-	(void)sqlite3_busy_timeout(db->handle, 10000);
+	(void)sqlite3_busy_timeout(db->handle, BUSY_WAIT_MS);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	err = db_run(db, all_pragmas);
@@ -78,6 +83,33 @@ out:
 	if (err != STORE_OK)
 		db_close(db);
 	return err;
+}
+
+enum store_error db_open(struct db *db, const char *path, bool writer)
+{
+	return open_as(db, path, writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
+}
+
+enum store_error db_open_still(struct db *db, const char *path)
+{
+	static const char begin[] = "file:", end[] = "?immutable=1", hex[] = "0123456789ABCDEF";
+	char uri[sizeof(begin) + 3 * PATH_MAX + sizeof(end)];
+	size_t n = sizeof(begin) - 1;
+
+	if (strlen(path) > PATH_MAX)
+		return STORE_NOT_FOUND;
+	memcpy(uri, begin, n);
+	for (const char *c = path; *c != '\0'; c++) {
+		if (isalnum((unsigned char)*c) || strchr("._-", *c) != NULL) {
+			uri[n++] = *c;
+		} else {
+			uri[n++] = '%';
+			uri[n++] = hex[(unsigned char)*c >> 4];
+			uri[n++] = hex[(unsigned char)*c & 15];
+		}
+	}
+	memcpy(uri + n, end, sizeof(end));
+	return open_as(db, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
 enum store_error db_make_writer(struct db *db)
@@ -97,9 +129,14 @@ enum store_error db_make_writer(struct db *db)
 
 enum store_error db_checkpoint(struct db *db, bool wait)
 {
-	int rc = sqlite3_wal_checkpoint_v2(
+	enum store_error err;
+	int rc;
+
+	(void)sqlite3_busy_timeout(db->handle, READERS_WAIT_MS);
+	rc = sqlite3_wal_checkpoint_v2(
 		db->handle, NULL, wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	enum store_error err = (rc & 0xff) == SQLITE_BUSY ? STORE_OK : db_error(rc);
+	(void)sqlite3_busy_timeout(db->handle, BUSY_WAIT_MS);
+	err = (rc & 0xff) == SQLITE_BUSY ? STORE_OK : db_error(rc);
 
 	return err == STORE_FULL || err == STORE_NO_MEMORY ? STORE_OK : err;
 }

@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-#define DB_STATEMENTS_MAX 96u
+#define DB_STATEMENTS_MAX 160u
 
 struct db {
 	sqlite3 *handle;
@@ -20,10 +20,12 @@ struct db {
 
 /* Opens an existing file and reads from it; changes nothing in it, and closing it checkpoints nothing. */
 enum store_error db_open(struct db *db, const char *path, bool writer);
+/* Reads a file that nobody has open and that has no log, as it lies: no lock is taken and nothing made beside it. */
+enum store_error db_open_still(struct db *db, const char *path);
 /* Makes it the writer's: write-ahead log, full syncs. Only for a file that is known to be ours. */
 enum store_error db_make_writer(struct db *db);
-/* Moves the write-ahead log into the file; wait: for readers too, so that the log can begin anew. STORE_OK also
- * where readers or a full disk leave something for the next time. */
+/* Moves the write-ahead log into the file; wait: for readers too, for a moment, so that the log can begin anew. STORE_OK
+ * also where readers or a full disk leave something for the next time. */
 enum store_error db_checkpoint(struct db *db, bool wait);
 void db_checkpoint_at_close(struct db *db);
 void db_close(struct db *db);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/ask.h"
 #include "store/core.h"
 #include "store/message.h"
 
@@ -145,6 +146,24 @@ static enum store_error pauses_keep(struct db *db, const struct settle *a, const
 	return err;
 }
 
+/* What a delivered update brings with it. */
+static enum store_error update_deliver(struct db *db, struct settle *a, const struct store_update *u)
+{
+	bool asks = u->message != NULL && u->message->awaits_answer;
+	enum store_error err = STORE_OK;
+
+	if (u->message != NULL)
+		err = message_insert(db, u->message);
+	if (err == STORE_OK && asks)
+		err = ask_insert_question(db, u->message);
+	if (err == STORE_OK && u->settlement != NULL)
+		err = message_settle(db, a->business_id, u->settlement);
+	if (err == STORE_OK && u->ask != NULL)
+		err = ask_insert_status(db, u->ask);
+	a->counts.awaiting += (unsigned)asks + (u->ask != NULL);
+	return err == STORE_OK ? pauses_keep(db, a, u) : err;
+}
+
 static enum store_error update_settle(struct db *db, struct settle *a, const struct store_update *u)
 {
 	enum store_update_verdict verdict = u->verdict;
@@ -158,14 +177,8 @@ static enum store_error update_settle(struct db *db, struct settle *a, const str
 			err = STORE_OK;
 		}
 	}
-	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED && u->message != NULL) {
-		err = message_insert(db, u->message);
-		a->counts.awaiting += u->message->awaits_answer;
-	}
-	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED && u->settlement != NULL)
-		err = message_settle(db, a->business_id, u->settlement);
 	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED)
-		err = pauses_keep(db, a, u);
+		err = update_deliver(db, a, u);
 	if (err == STORE_OK)
 		err = update_insert(db, a, u, verdict);
 	a->counts.delivered += verdict == STORE_UPDATE_DELIVERED;
@@ -216,7 +229,8 @@ static bool update_ok(const struct store_update *u, const char *business_id)
 	return (u->verdict == STORE_UPDATE_DELIVERED || u->verdict == STORE_UPDATE_QUARANTINED) &&
 		core_reason_ok(u->reason) &&
 		(u->message == NULL || (message_ok(u->message) && strcmp(u->message->business_id, business_id) == 0)) &&
-		(u->settlement == NULL || core_reason_ok(u->settlement->reason));
+		(u->settlement == NULL || core_reason_ok(u->settlement->reason)) &&
+		(u->ask == NULL || ask_status_ok(u->ask, business_id));
 }
 
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,

@@ -1,5 +1,5 @@
 /*
- * The log of messages: queueing, answering, listing, and what statuses make of them.
+ * The log of messages: queueing, listing, and what statuses make of them.
  */
 #include "store/message.h"
 
@@ -16,13 +16,14 @@ bool message_ok(const struct store_message *m)
 		m->state >= STORE_MESSAGE_RECEIVED && m->state <= STORE_MESSAGE_DEAD;
 }
 
+/* The column awaits is not used since migration 2: what is owed is in asks. */
 enum store_error message_insert(struct db *db, const struct store_message *m)
 {
 	struct query q = query_start(db,
 		"INSERT INTO messages (id, business_id, connection_id, number, direction, state, type, conversation, "
 		"wamid_index, "
 		"awaits, created_at, updated_at, next_at, attempts, error_code, reason, wamid, content) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)");
 	int64_t now = m->created_at > 0 ? m->created_at : store_now_ms();
 
 	query_text(&q, m->id);
@@ -35,7 +36,6 @@ enum store_error message_insert(struct db *db, const struct store_message *m)
 	query_blob(&q, m->conversation, sizeof(m->conversation));
 	query_blob(&q, memcmp(m->wamid_index, no_index, sizeof(no_index)) != 0 ? m->wamid_index : NULL,
 		sizeof(m->wamid_index));
-	query_int(&q, m->awaits_answer);
 	query_int(&q, now);
 	query_int(&q, now);
 	query_int(&q, m->next_at);
@@ -63,7 +63,6 @@ void message_read(struct query *q, struct rows *rows)
 	query_get_text(q, m->type, sizeof(m->type));
 	query_get_fixed(q, m->conversation, sizeof(m->conversation));
 	query_get_fixed(q, m->wamid_index, sizeof(m->wamid_index));
-	m->awaits_answer = query_get_int(q) != 0;
 	m->created_at = query_get_int(q);
 	m->updated_at = query_get_int(q);
 	m->next_at = query_get_int(q);
@@ -148,26 +147,38 @@ enum store_error message_settle(struct db *db, const char *business_id, const st
 	return query_finish(&q);
 }
 
-/* ------------------------------------------------------------ answering and queueing */
+/* ------------------------------------------------------------ queueing */
 
-enum store_error store_message_awaiting(
-	struct store *s, unsigned limit, bool (*each)(const struct store_message *m, void *arg), void *arg)
+struct queueing {
+	const struct store_message *message;
+	const struct store_once_end *once;
+};
+
+static enum store_error run_queue(struct db *db, void *arg)
 {
-	struct rows rows = ROWS_OF(struct store_message);
-	struct db *db = core_reader(s);
-	struct query q =
-		query_start(db, "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.awaits = 1 ORDER BY m.seq LIMIT ?");
-	enum store_error err;
+	const struct queueing *a = arg;
+	const struct store_message *m = a->message;
+	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
 
-	query_int(&q, limit);
-	while (query_step(&q))
-		message_read(&q, &rows);
-	err = query_end(&q);
-	core_return(s, db);
-	return messages_show(&rows, err, each, arg);
+	if (err == STORE_OK)
+		err = message_insert(db, m);
+	if (err == STORE_OK && a->once != NULL)
+		err = core_once_end(db, m->business_id, a->once);
+	return err;
 }
 
-#define ANSWERS_MAX 5u
+enum store_error store_message_queue(struct store *s, const struct store_message *m, const struct store_once_end *once)
+{
+	struct queueing a = {m, once};
+
+	if (!message_ok(m) || m->direction != STORE_OUTBOUND || m->state != STORE_MESSAGE_QUEUED)
+		return STORE_INVALID;
+	if (once != NULL && !core_once_ok(once))
+		return STORE_INVALID;
+	return core_write(s, run_queue, &a);
+}
+
+/* ------------------------------------------------------------ conversations */
 
 enum store_error store_conversation_paused(struct store *s, const char *business_id,
 	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
@@ -186,84 +197,27 @@ enum store_error store_conversation_paused(struct store *s, const char *business
 	return err == STORE_NOT_FOUND ? STORE_OK : err;
 }
 
-struct answer {
-	const char *business_id, *message_id;
-	const struct store_message *answers;
-	size_t answers_len;
-};
-
-static enum store_error message_exists(struct db *db, const char *business_id, const char *id)
+enum store_error store_conversation_last(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], struct store_place *out)
 {
-	struct query q = query_start(db, "SELECT 1 FROM messages WHERE business_id = ? AND id = ?");
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT connection_id, number, created_at FROM messages INDEXED BY messages_conversation "
+		"WHERE business_id = ? AND conversation = ? ORDER BY seq DESC LIMIT 1");
+	enum store_error err;
+	bool found;
 
 	query_text(&q, business_id);
-	query_text(&q, id);
-	return query_exists(&q);
-}
-
-/* The connection may have gone while the answer was written: then it is logged as dead. */
-static enum store_error answer_insert(struct db *db, const struct store_message *m)
-{
-	static const char gone[] = "its connection was removed";
-	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
-	struct store_message dead;
-
-	if (err != STORE_NOT_FOUND)
-		return err == STORE_OK ? message_insert(db, m) : err;
-	dead = *m;
-	dead.state = STORE_MESSAGE_DEAD;
-	memcpy(dead.reason, gone, sizeof(gone));
-	return message_insert(db, &dead);
-}
-
-static enum store_error run_answer(struct db *db, void *arg)
-{
-	const struct answer *a = arg;
-	struct query q = query_start(
-		db, "UPDATE messages SET awaits = 0, updated_at = ? WHERE id = ? AND business_id = ? AND awaits = 1");
-	enum store_error err;
-
-	query_int(&q, store_now_ms());
-	query_text(&q, a->message_id);
-	query_text(&q, a->business_id);
-	err = query_finish(&q);
-	if (err == STORE_OK && db_changes(db) == 0)
-		err = message_exists(db, a->business_id, a->message_id) == STORE_NOT_FOUND ? STORE_NOT_FOUND
-											   : STORE_STALE;
-	for (size_t i = 0; i < a->answers_len && err == STORE_OK; i++)
-		err = answer_insert(db, &a->answers[i]);
-	return err;
-}
-
-enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
-	const struct store_message *answers, size_t answers_len)
-{
-	struct answer a = {business_id, message_id, answers, answers_len};
-
-	if (answers_len > ANSWERS_MAX)
-		return STORE_INVALID;
-	for (size_t i = 0; i < answers_len; i++)
-		if (!message_ok(&answers[i]) || answers[i].direction != STORE_OUTBOUND ||
-			answers[i].state != STORE_MESSAGE_QUEUED || strcmp(answers[i].business_id, business_id) != 0)
-			return STORE_INVALID;
-	return core_write(s, run_answer, &a);
-}
-
-static enum store_error run_queue(struct db *db, void *arg)
-{
-	const struct store_message *m = arg;
-	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
-
-	return err == STORE_OK ? message_insert(db, m) : err;
-}
-
-enum store_error store_message_queue(struct store *s, const struct store_message *m)
-{
-	struct store_message copy = *m;
-
-	if (!message_ok(m) || m->direction != STORE_OUTBOUND || m->state != STORE_MESSAGE_QUEUED)
-		return STORE_INVALID;
-	return core_write(s, run_queue, &copy);
+	query_blob(&q, conversation, STORE_INDEX_LEN);
+	found = query_step(&q);
+	if (found) {
+		query_get_text(&q, out->connection_id, sizeof(out->connection_id));
+		query_get_text(&q, out->number, sizeof(out->number));
+		out->at = query_get_int(&q);
+	}
+	err = query_end(&q);
+	core_return(s, db);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
 /* ------------------------------------------------------------ reading */

@@ -8,7 +8,7 @@
 
 #define MESSAGE_COLUMNS                                                                                                \
 	"m.id, m.business_id, m.connection_id, m.number, m.direction, m.state, m.type, m.conversation, "               \
-	"m.wamid_index, m.awaits, m.created_at, m.updated_at, m.next_at, m.attempts, m.error_code, m.reason, "         \
+	"m.wamid_index, m.created_at, m.updated_at, m.next_at, m.attempts, m.error_code, m.reason, "                   \
 	"m.wamid, m.content"
 
 /* The columns above into a copy of the row. */

@@ -42,7 +42,7 @@ static enum store_error connection_room(struct db *db, const char *id, unsigned 
 		"SELECT (SELECT count(*) FROM messages INDEXED BY outbox_sending WHERE state = 3 AND connection_id = "
 		"c.id) "
 		"FROM connections c JOIN businesses b ON b.id = c.business_id "
-		"WHERE c.id = ? AND c.status IN (1, 2) AND b.status = 1");
+		"WHERE c.id = ? AND c.status IN (1, 2, 5) AND b.status = 1");
 
 	*room = 0;
 	query_text(&q, id);
@@ -195,7 +195,7 @@ enum store_error store_outbox_next_due(struct store *s, int64_t *at)
 		"due "
 		"FROM waiting CROSS JOIN connections c ON c.id = waiting.id CROSS JOIN businesses b ON b.id = "
 		"c.business_id "
-		"WHERE c.status IN (1, 2) AND b.status = 1 ORDER BY due LIMIT 1");
+		"WHERE c.status IN (1, 2, 5) AND b.status = 1 ORDER BY due LIMIT 1");
 	enum store_error err;
 
 	*at = INT64_MAX;

@@ -1,10 +1,11 @@
 /*
- * Retention: bodies after some days, dedupe marks after 8, rows after 400. Each step
+ * Retention: bodies after some days, remembered calls after 7, dedupe marks after 8, rows after 400. Each step
  * is a small transaction of its own, so that pruning never holds up a webhook.
  */
 #include "store/core.h"
 
 #define DAY_MS INT64_C(86400000)
+#define ONCE_DAYS 7
 #define SEEN_DAYS 8
 #define ROW_DAYS 400
 #define STEP_ROWS 100 /* a body may be 3 MiB */
@@ -37,6 +38,8 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		{"DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen INDEXED BY seen_at "
 		 "WHERE at < ? LIMIT ?)",
 			now - SEEN_DAYS * DAY_MS, 0},
+		{"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once INDEXED BY once_at WHERE at < ? LIMIT ?)",
+			now - ONCE_DAYS * DAY_MS, 0},
 		{"DELETE FROM pauses WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
 		 "pauses "
 		 "INDEXED BY pauses_until WHERE until < ? LIMIT ?)",
@@ -44,10 +47,10 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_whole "
 		 "WHERE body IS NOT NULL AND received_at < ? AND state <> 1 LIMIT ?)",
 			bodies, 0},
-		/* What is still to be sent or answered keeps its content. */
+		/* What is still to be sent, or owed to a responder, keeps its content. */
 		{"UPDATE messages SET content = NULL, wamid = NULL WHERE seq IN (SELECT seq FROM messages "
 		 "INDEXED BY messages_whole WHERE content IS NOT NULL AND created_at < ? AND state NOT IN (2, 3, 4) "
-		 "AND awaits = 0 LIMIT ?)",
+		 "AND NOT EXISTS (SELECT 1 FROM asks WHERE asks.id = messages.id) LIMIT ?)",
 			bodies, 0},
 		{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages INDEXED BY messages_bare "
 		 "WHERE content IS NULL AND created_at < ? LIMIT ?)",

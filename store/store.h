@@ -21,6 +21,7 @@
 #define STORE_BUSINESS_ID_LEN 64u /* a business's id is its platform's own */
 #define STORE_NAME_LEN 200u /* bytes of UTF-8 */
 #define STORE_PROVIDER_ID_LEN 32u /* digits: phone_number_id, waba_id, app_id */
+#define STORE_CLIENT_ID_LEN 64u
 #define STORE_INDEX_LEN 16u /* blind index */
 #define STORE_WRAPPED_MAX 256u
 #define STORE_TEXT_LEN 255u
@@ -105,7 +106,7 @@ struct store_business {
 	char id[STORE_BUSINESS_ID_LEN + 1];
 	char name[STORE_NAME_LEN + 1];
 	enum store_business_status status;
-	char responder[17]; /* kind: "none", "catalogue" */
+	char responder[17]; /* kind: "none", "catalogue", "platform" */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -124,6 +125,26 @@ enum store_error store_business_remove(struct store *s, const char *id) __attrib
 /* after: created order, by id of the row. */
 enum store_error store_business_list(struct store *s, const struct store_page *page,
 	bool (*each)(const struct store_business *b, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* Where a platform answers, and with what it is signed. Both sealed; in a get the blobs live until
+ * each() returns. */
+struct store_responder {
+	const uint8_t *url; /* sealed */
+	size_t url_len;
+	uint64_t version; /* of the secret: goes up by one at every change, bound into its blob */
+	char last4[17];
+	const uint8_t *secret; /* sealed */
+	size_t secret_len;
+	int64_t created_at; /* of the secret */
+};
+
+/* Sets the business's responder kind, and for kind "platform" its row; NULL leaves a row that is there as it is.
+ * STORE_STALE when the row's version is neither r->version nor r->version - 1 (0: there is none). */
+enum store_error store_responder_put(struct store *s, const char *business_id, const char *kind,
+	const struct store_responder *r) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND where none was ever set. */
+enum store_error store_responder_get(struct store *s, const char *business_id,
+	bool (*each)(const struct store_responder *r, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ connections */
 
@@ -144,10 +165,13 @@ struct store_connection {
 	enum store_connection_status status;
 	char app_id[STORE_PROVIDER_ID_LEN + 1];
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
-	char phone_number_id[STORE_PROVIDER_ID_LEN + 1]; /* its first number; kept in the table of numbers */
+	char client_id[STORE_CLIENT_ID_LEN + 1]; /* 360dialog's; "" where not given */
+	char phone_number_id[STORE_PROVIDER_ID_LEN +
+		1]; /* its first number; kept in the table of numbers. "": not known yet */
 	char display_phone[33]; /* as the provider shows it; the shop's, not a customer's */
 	char verified_name[STORE_NAME_LEN + 1];
 	char verify_token[65];
+	int64_t handshake_at; /* when its verify token came last in a handshake; 0: never */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -177,9 +201,20 @@ enum store_error store_connection_get(struct store *s, const char *business_id, 
 	struct store_connection *out) __attribute__((warn_unused_result));
 enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_connection *c, void *arg), void *arg) __attribute__((warn_unused_result));
-/* The connection that may use this number; STORE_NOT_FOUND when it is another business's or nobody's. */
-enum store_error store_connection_by_number(struct store *s, const char *business_id, const char *phone_number_id,
-	struct store_connection *out) __attribute__((warn_unused_result));
+/* The connection of that provider (0: any; an active or pending one before the others) that may use this number;
+ * STORE_NOT_FOUND when it is another business's or nobody's. */
+enum store_error store_connection_by_number(struct store *s, const char *business_id, enum store_provider provider,
+	const char *phone_number_id, struct store_connection *out) __attribute__((warn_unused_result));
+/* Gives a connection whose number was not known its number, and its WABA id where that is "" still. STORE_NUMBER_TAKEN;
+ * STORE_STALE when it has another number already. */
+enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
+	const char *phone_number_id, const char *waba_id) __attribute__((warn_unused_result));
+/* Notes a handshake, and makes a pending connection active. */
+enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+	__attribute__((warn_unused_result));
+/* Whether a connection of another business has this app id. */
+enum store_error store_app_shared(struct store *s, const char *app_id, const char *business_id, bool *shared)
+	__attribute__((warn_unused_result));
 /* Moves the status from -> to; STORE_STALE when it is not from (0: from any). */
 enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
 	enum store_connection_status from, enum store_connection_status to) __attribute__((warn_unused_result));
@@ -195,7 +230,7 @@ enum store_error store_connection_remove(struct store *s, const char *business_i
 enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
 	bool (*each)(const struct store_credential *c, void *arg), void *arg) __attribute__((warn_unused_result));
 /* Replaces the current credential: it becomes previous (the older previous goes), if its version is
- * still c->version - 1; else STORE_STALE. */
+ * still c->version - 1; else STORE_STALE. Messages of the connection that wait for a later try are due now. */
 enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)
 	__attribute__((warn_unused_result));
 
@@ -257,7 +292,7 @@ struct store_message {
 	char type[33]; /* "text", "image", ... */
 	uint8_t conversation[STORE_INDEX_LEN]; /* blind index of number + customer */
 	uint8_t wamid_index[STORE_INDEX_LEN]; /* all zero: not known yet */
-	bool awaits_answer; /* inbound: the responder is still to be asked */
+	bool awaits_answer; /* inbound: the responder is still to be asked; settling makes a QUESTION of it */
 	const uint8_t *content; /* sealed: the message as JSON */
 	size_t content_len;
 	const uint8_t *wamid; /* sealed; NULL when not known */
@@ -302,11 +337,30 @@ struct store_update {
 	uint8_t seen_key[STORE_INDEX_LEN]; /* all zero: never a duplicate */
 	const struct store_message *message; /* logged when delivered; may be NULL */
 	const struct store_settlement *settlement; /* applied when delivered; may be NULL */
+	const struct store_ask *ask; /* a status owed to the responder, kept when delivered; may be NULL */
 	struct store_pause pauses[STORE_PAUSES_MAX]; /* kept when delivered; until 0: none */
 };
 
 struct store_intake_counts {
 	unsigned delivered, quarantined, duplicates, awaiting;
+};
+
+/* What is owed to a business's responder: an answer to be asked for, or a status to be handed on. In one
+ * conversation they go one after the other, oldest first. */
+enum store_ask_kind { STORE_ASK_QUESTION = 1, STORE_ASK_STATUS = 2 };
+struct store_ask {
+	char id[STORE_ID_LEN + 1]; /* of a QUESTION: its message's */
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	enum store_ask_kind kind;
+	char message_id[STORE_ID_LEN +
+		1]; /* the inbound message; of a STATUS the outbound one, "" where it is not ours */
+	char connection_id[STORE_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	uint8_t conversation[STORE_INDEX_LEN];
+	const uint8_t *content; /* sealed; of a QUESTION its message's content */
+	size_t content_len;
+	int64_t created_at;
+	uint32_t attempts; /* with the one that a lease begins */
 };
 
 /* Settles an event: its updates, dedupe marks (kept 8 days), messages and outbox
@@ -330,23 +384,32 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 
 /* ------------------------------------------------------------ messages */
 
-/* Inbound messages whose answer is still owed, oldest first. */
-enum store_error store_message_awaiting(struct store *s, unsigned limit,
-	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
-
 /* Whether responders are paused in this conversation at that time. */
 enum store_error store_conversation_paused(struct store *s, const char *business_id,
 	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
 	__attribute__((warn_unused_result));
 
-/* Ends the wait of one inbound message and queues its answers (0..5) in one
- * transaction. STORE_STALE when it was answered already: nothing is queued. An
- * answer whose connection has gone is logged as DEAD. */
-enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
-	const struct store_message *answers, size_t answers_len) __attribute__((warn_unused_result));
+/* The first answer to a call that may come twice (store_once_begin). body may be NULL with 0. */
+struct store_once_end {
+	const uint8_t *key; /* STORE_INDEX_LEN bytes */
+	int http_status;
+	const char *body;
+	size_t body_len;
+};
 
-/* Queues one outbound message (state QUEUED). STORE_NOT_FOUND when the connection is not the business's. */
-enum store_error store_message_queue(struct store *s, const struct store_message *m)
+/* Queues one outbound message (state QUEUED). STORE_NOT_FOUND when the connection is not the business's. once, where
+ * it is not NULL, is ended in the same transaction. */
+enum store_error store_message_queue(struct store *s, const struct store_message *m, const struct store_once_end *once)
+	__attribute__((warn_unused_result));
+
+/* Where this conversation last happened: connection_id and number of its newest message, either direction. */
+struct store_place {
+	char connection_id[STORE_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	int64_t at;
+};
+enum store_error store_conversation_last(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], struct store_place *out)
 	__attribute__((warn_unused_result));
 
 enum store_error store_message_get(struct store *s, const char *business_id, const char *id,
@@ -361,10 +424,29 @@ enum store_error store_message_list(struct store *s, const char *business_id, co
 	const struct store_page *page, bool (*each)(const struct store_message *m, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ what responders are owed */
+
+/* Leases up to limit asks that are due (next_at <= now): the oldest of each conversation only, none of a conversation
+ * that has one leased, at most per_business leased of one business, going round the businesses. A lease lasts until
+ * it is done, tried later, or the process ends. */
+enum store_error store_ask_lease(struct store *s, int64_t now, unsigned limit, unsigned per_business,
+	bool (*each)(const struct store_ask *a, void *arg), void *arg) __attribute__((warn_unused_result));
+/* Ends an ask and queues its answers (0..5) in one transaction. STORE_STALE when it was ended already: nothing is
+ * queued. An answer whose connection has gone is logged as DEAD. STORE_NOT_FOUND: removed with its business. */
+enum store_error store_ask_done(struct store *s, const char *business_id, const char *id,
+	const struct store_message *answers, size_t answers_len) __attribute__((warn_unused_result));
+/* Ends the lease; it is due again at next_at. STORE_STALE when it is not leased with this attempt. */
+enum store_error store_ask_later(struct store *s, const char *business_id, const char *id, uint32_t attempt,
+	int64_t next_at) __attribute__((warn_unused_result));
+/* When the next ask that is not leased is due (0: now; INT64_MAX: none). A business at its per_business counts too. */
+enum store_error store_ask_next_due(struct store *s, int64_t *at) __attribute__((warn_unused_result));
+/* At start: leases of an earlier process end, and what waited for a later try is due now. */
+enum store_error store_ask_recover(struct store *s) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ outbox */
 
 /* Leases up to limit messages that are due: QUEUED or RETRY with next_at <= now,
- * of connections that are pending or active and businesses that are active, the
+ * of connections that are pending, active or webhook_taken and businesses that are active, the
  * oldest of each conversation only and none while another of the same
  * conversation is SENDING; at most per_connection in SENDING for one connection.
  * Each becomes SENDING with attempts + 1, durably, before each() sees it. */
@@ -423,6 +505,31 @@ enum store_error store_product_each(struct store *s, const char *business_id,
 enum store_error store_product_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ calls that may come twice */
+
+/* business_id "" for calls that concern none. key and request are blind indexes or hashes of the client's key and of
+ * what it asks. Kept 7 days. */
+struct store_once {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	uint8_t key[STORE_INDEX_LEN];
+	uint8_t request[STORE_INDEX_LEN];
+};
+struct store_once_answer {
+	int http_status;
+	char *body; /* NUL after body_len; caller frees */
+	size_t body_len;
+};
+/* STORE_OK: new, and in flight from now on. STORE_EXISTS: the same call was answered, *answer has it. STORE_STALE: the
+ * key was used for another request. STORE_BUSY: the same call is in flight. STORE_TIMEOUT: too much is waiting to be
+ * written. */
+enum store_error store_once_begin(struct store *s, const struct store_once *once, struct store_once_answer *answer)
+	__attribute__((warn_unused_result));
+/* Keeps the answer; http_status 0 forgets the call, so that it may be tried again. STORE_STALE: it is not in flight. */
+enum store_error store_once_end(struct store *s, const char *business_id, const struct store_once_end *end)
+	__attribute__((warn_unused_result));
+/* At start: what was in flight never ended; it may be tried again. */
+enum store_error store_once_recover(struct store *s) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ admin tokens */
 
 struct store_token {
@@ -443,8 +550,23 @@ enum store_error store_token_list(struct store *s, const struct store_page *page
 
 /* ------------------------------------------------------------ upkeep */
 
+/* How much waits, for the operator. */
+struct store_counts {
+	int64_t businesses, connections;
+	int64_t unsettled; /* events */
+	int64_t asks; /* owed to responders */
+	int64_t queued, retrying, sending; /* outbox */
+};
+enum store_error store_counts(struct store *s, struct store_counts *out) __attribute__((warn_unused_result));
+
+/* Copies the database at from into a new file at to, consistent while another process writes; needs no open store.
+ * told, where it is not NULL, hears of progress in pages. STORE_EXISTS: to is there; STORE_NOT_FOUND: from is not;
+ * STORE_NOT_OURS, STORE_FULL, STORE_FAILED: to is removed then. */
+enum store_error store_backup(const char *from, const char *to, void (*told)(int64_t done, int64_t total, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+
 /* Removes, in small transactions, bodies older than body_days (events and messages
- * keep their row without content), dedupe marks older than 8 days, rows older than 400 days. */
+ * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, rows older than 400 days. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

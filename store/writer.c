@@ -15,7 +15,7 @@
 #define GROUP_MAX 256u
 #define QUEUE_BYTES_MAX (48u << 20) /* of bodies: as much again may be in the group that runs */
 #define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log */
-#define RESTART_FRAMES 16384 /* readers never left a gap: wait for them */
+#define RESTART_FRAMES 16384 /* readers never left a gap: wait for them, and if that is in vain not soon again */
 
 enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
 
@@ -39,7 +39,7 @@ struct writer {
 	unsigned inside; /* callers */
 	pthread_cond_t left;
 	unsigned long commits, resets;
-	int frames, checkpoint_at; /* the thread's own, as the next */
+	int frames, checkpoint_at, wait_at; /* the thread's own, as the next */
 	bool reset; /* during this commit */
 	bool stopping, dead;
 	void (*failed)(void *ctx);
@@ -161,6 +161,7 @@ static int log_grew(void *ctx, sqlite3 *handle, const char *name, int frames)
 	if (frames < w->frames) {
 		w->reset = true;
 		w->checkpoint_at = CHECKPOINT_FRAMES;
+		w->wait_at = RESTART_FRAMES;
 	}
 	w->frames = frames;
 	return SQLITE_OK;
@@ -169,10 +170,15 @@ static int log_grew(void *ctx, sqlite3 *handle, const char *name, int frames)
 /* After the callers were answered: what they wait for is durable without it. */
 static enum store_error checkpoint(struct writer *w)
 {
+	bool wait = w->frames >= w->wait_at;
+
 	if (w->frames < w->checkpoint_at)
 		return STORE_OK;
 	w->checkpoint_at = w->frames + CHECKPOINT_FRAMES;
-	return db_checkpoint(&w->db, w->frames >= RESTART_FRAMES);
+	/* A backup may read for minutes: it costs one wait each time the log has doubled. */
+	if (wait)
+		w->wait_at = w->frames * 2;
+	return db_checkpoint(&w->db, wait);
 }
 
 /* Runs one group, the lock being held. False when nothing can be written any more. */
@@ -367,6 +373,7 @@ struct writer *writer_start(const struct db *db, unsigned queue_max, void (*fail
 	w->ctx = ctx;
 	w->last = &w->first;
 	w->checkpoint_at = CHECKPOINT_FRAMES;
+	w->wait_at = RESTART_FRAMES;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->work, NULL);
 	(void)pthread_cond_init(&w->left, NULL);

@@ -86,17 +86,42 @@ void add_connection(struct store *s, const char *id, const char *business, const
 	assert_int_equal(store_connection_add(s, &c, NULL, 0), STORE_OK);
 }
 
-void add_event(struct store *s, char out[static STORE_ID_LEN + 1])
+static void append(struct store *s, const char *business, const char *connection_id, char out[static STORE_ID_LEN + 1])
 {
-	struct store_event e = {.business_id = "one",
-		.connection_id = CONNECTION_ONE,
-		.received_at = store_now_ms(),
-		.body = (const uint8_t *)"sealed",
-		.body_len = 6};
+	struct store_event e = {.received_at = store_now_ms(), .body = (const uint8_t *)"sealed", .body_len = 6};
 
 	store_id_new(e.id);
+	(void)snprintf(e.business_id, sizeof(e.business_id), "%s", business);
+	(void)snprintf(e.connection_id, sizeof(e.connection_id), "%s", connection_id);
 	assert_int_equal(store_event_append(s, &e, 5000), STORE_OK);
 	memcpy(out, e.id, sizeof(e.id));
+}
+
+void add_event(struct store *s, char out[static STORE_ID_LEN + 1])
+{
+	append(s, "one", CONNECTION_ONE, out);
+}
+
+struct store_intake_counts settle_one(
+	struct store *s, const char *business, const char *connection_id, struct store_update u)
+{
+	struct store_intake_counts counts = {0};
+	char event[STORE_ID_LEN + 1];
+
+	store_id_new(u.id);
+	append(s, business, connection_id, event);
+	assert_int_equal(store_event_settle(s, business, event, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
+	return counts;
+}
+
+struct store_message question(struct store *s, const char *business, const char *connection_id, uint8_t c)
+{
+	struct store_message m = message(business, connection_id, c);
+	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &m};
+
+	m.awaits_answer = true;
+	assert_int_equal(settle_one(s, business, connection_id, u).awaiting, 1);
+	return m;
 }
 
 struct store_message message(const char *business, const char *connection_id, uint8_t c)
@@ -130,7 +155,7 @@ struct store_message queue(struct store *s, const char *business, const char *co
 	struct store_message m = outbound(business, connection_id, c);
 
 	m.next_at = next_at;
-	assert_int_equal(store_message_queue(s, &m), STORE_OK);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_OK);
 	return m;
 }
 
@@ -180,6 +205,11 @@ bool see_summary(const struct store_event_summary *e, void *seen)
 bool see_message(const struct store_message *m, void *seen)
 {
 	return see(seen, m->id);
+}
+
+bool see_ask(const struct store_ask *a, void *seen)
+{
+	return see(seen, a->id);
 }
 
 bool see_product(const struct store_product *p, void *seen)

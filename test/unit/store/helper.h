@@ -34,12 +34,17 @@ struct store_connection connection(const char *id, const char *business, const c
 void add_connection(struct store *s, const char *id, const char *business, const char *number);
 /* An event of business "one", appended; the id goes to out. */
 void add_event(struct store *s, char out[static STORE_ID_LEN + 1]);
+/* Settles a fresh event of that business with one update. */
+struct store_intake_counts settle_one(
+	struct store *s, const char *business, const char *connection_id, struct store_update u);
 /* A message with a fresh id; conversation's first byte is c. */
 struct store_message message(const char *business, const char *connection_id, uint8_t c);
 struct store_message outbound(const char *business, const char *connection_id, uint8_t c);
 /* Queues one that is due at next_at. */
 struct store_message queue(
 	struct store *s, const char *business, const char *connection_id, uint8_t c, int64_t next_at);
+/* One that came in and awaits an answer. */
+struct store_message question(struct store *s, const char *business, const char *connection_id, uint8_t c);
 enum store_message_state state_of(struct store *s, const char *business, const char *id);
 
 /* Visitors: the ids seen, in order. */
@@ -52,6 +57,7 @@ bool see_connection(const struct store_connection *c, void *seen);
 bool see_event(const struct store_event *e, void *seen);
 bool see_summary(const struct store_event_summary *e, void *seen);
 bool see_message(const struct store_message *m, void *seen);
+bool see_ask(const struct store_ask *a, void *seen);
 bool see_product(const struct store_product *p, void *seen);
 bool see_token(const struct store_token *t, void *seen);
 

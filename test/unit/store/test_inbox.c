@@ -1,6 +1,6 @@
 /*
  * The inbox and the log: events settled once, duplicates dropped, statuses applied where
- * they may be, answers owed and given, and what retention removes.
+ * they may be, and what retention removes.
  */
 #include "test/unit/store/helper.h"
 
@@ -37,7 +37,7 @@ static struct store_intake_counts settle(struct store *s, const struct store_upd
 static size_t awaiting(struct store *s, struct seen *seen)
 {
 	*seen = (struct seen){0};
-	assert_int_equal(store_message_awaiting(s, 10, see_message, seen), STORE_OK);
+	assert_int_equal(store_ask_lease(s, store_now_ms(), 10, 10, see_ask, seen), STORE_OK);
 	return seen->len;
 }
 
@@ -198,51 +198,19 @@ static void test_statuses(void **state)
 	assert_int_equal(state_of(s, "two", theirs.id), STORE_MESSAGE_QUEUED);
 }
 
-static void test_answers(void **state)
-{
-	struct store *s = store_of(state);
-	struct store_message questions[2], answers[2];
-	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, 1), update(STORE_UPDATE_MESSAGE, 2)};
-	struct store_message_filter filter = {STORE_OUTBOUND, STORE_MESSAGE_QUEUED};
-	struct store_page page = {.limit = 10, .ascending = true};
-	struct seen seen = {0};
-
-	for (size_t i = 0; i < 2; i++) {
-		questions[i] = message("one", CONNECTION_ONE, 1);
-		questions[i].awaits_answer = true;
-		answers[i] = outbound("one", CONNECTION_ONE, 1);
-		u[i].message = &questions[i];
-	}
-	assert_int_equal(settle(s, u, 2).awaiting, 2);
-	assert_int_equal(awaiting(s, &seen), 2);
-	assert_string_equal(seen.ids[0], questions[0].id);
-	assert_string_equal(seen.ids[1], questions[1].id);
-	assert_int_equal(store_message_answer(s, "two", questions[0].id, NULL, 0), STORE_NOT_FOUND);
-	assert_int_equal(store_message_answer(s, "one", questions[0].id, answers, 2), STORE_OK);
-	assert_int_equal(store_message_answer(s, "one", questions[0].id, answers, 2), STORE_STALE);
-	assert_int_equal(store_message_answer(s, "one", questions[1].id, NULL, 0), STORE_OK);
-	assert_int_equal(awaiting(s, &seen), 0);
-	assert_int_equal(store_message_list(s, "one", &filter, &page, see_message, &seen), STORE_OK);
-	assert_int_equal(seen.len, 2);
-	assert_string_equal(seen.ids[0], answers[0].id);
-	assert_int_equal(store_message_list(s, "two", NULL, &page, see_message, &seen), STORE_OK);
-	assert_int_equal(seen.len, 2);
-	assert_int_equal(store_message_get(s, "two", answers[0].id, see_message, &seen), STORE_NOT_FOUND);
-}
-
 static void test_queue_checks(void **state)
 {
 	struct store *s = store_of(state);
 	struct store_message m = message("one", CONNECTION_ONE, 1);
 
-	assert_int_equal(store_message_queue(s, &m), STORE_INVALID);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_INVALID);
 	m = outbound("none", CONNECTION_ONE, 1);
-	assert_int_equal(store_message_queue(s, &m), STORE_NOT_FOUND);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_NOT_FOUND);
 	m = queue(s, "one", CONNECTION_ONE, 1, 0);
-	assert_int_equal(store_message_queue(s, &m), STORE_EXISTS);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_EXISTS);
 	store_id_new(m.id);
 	m.content = NULL;
-	assert_int_equal(store_message_queue(s, &m), STORE_INVALID);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_INVALID);
 }
 
 static bool take_content(const struct store_message *m, void *arg)
@@ -306,7 +274,6 @@ int main(void)
 		TEST(test_seen_is_per_business),
 		TEST(test_quarantined_is_not_delivered),
 		TEST(test_statuses),
-		TEST(test_answers),
 		TEST(test_queue_checks),
 		TEST(test_retention),
 	};

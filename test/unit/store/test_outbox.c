@@ -182,27 +182,37 @@ static void test_suspended_holds_up_nobody(void **state)
 	assert_string_equal(lease(s, 10, 10).ids[0], one.id);
 }
 
+/* A webhook that was taken over stops no sending; a key that was refused does. */
+static void test_who_may_send(void **state)
+{
+	static const bool may[] = {false, true, true, false, false, true, false};
+	struct store *s = store_of(state);
+	int64_t at;
+
+	for (enum store_connection_status c = STORE_CONNECTION_PENDING; c <= STORE_CONNECTION_SUSPENDED; c++) {
+		queue(s, "one", CONNECTION_ONE, (uint8_t)c, NOW);
+		assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, c), STORE_OK);
+		assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+		assert_true(at == (may[c] ? NOW : INT64_MAX));
+		assert_int_equal(lease(s, 10, 10).len > 0, may[c]);
+	}
+}
+
 /* A message never goes out with another business's key, whoever asked for it. */
 static void test_connection_of_another_business(void **state)
 {
 	struct store *s = store_of(state);
-	struct store_message m = outbound("one", CONNECTION_TWO, 1), question = message("one", CONNECTION_ONE, 1);
-	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &question};
-	char event[STORE_ID_LEN + 1];
+	struct store_message m = outbound("one", CONNECTION_TWO, 1), asked;
+	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &m};
 
-	assert_int_equal(store_message_queue(s, &m), STORE_NOT_FOUND);
-	question.awaits_answer = true;
-	store_id_new(u.id);
-	add_event(s, event);
-	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, &u, 1, NULL), STORE_OK);
-	assert_int_equal(store_message_answer(s, "one", question.id, &m, 1), STORE_OK);
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_NOT_FOUND);
+	asked = question(s, "one", CONNECTION_ONE, 1);
+	assert_int_equal(store_ask_done(s, "one", asked.id, &m, 1), STORE_OK);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_DEAD);
 	/* Whatever way it got into the log. */
 	store_id_new(m.id);
 	m.conversation[0] = 9;
-	u.message = &m;
-	store_id_new(u.id);
-	add_event(s, event);
-	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, &u, 1, NULL), STORE_OK);
+	settle_one(s, "one", CONNECTION_ONE, u);
 	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_QUEUED);
 	assert_int_equal(lease(s, 10, 10).len, 0);
 }
@@ -368,6 +378,36 @@ static void test_backlog_of_a_suspended_shop(void **state)
 	assert_true(took < 20000);
 }
 
+/* A message that met a refused key goes with the new one at once; another connection's waits on. */
+static void test_a_new_key_makes_retries_due(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_credential key = {.connection_id = CONNECTION_ONE,
+		.field = "access_token",
+		.slot = STORE_SLOT_CURRENT,
+		.version = 1,
+		.blob = (const uint8_t *)"blob",
+		.blob_len = 4};
+	const int64_t later = store_now_ms() + 3600000;
+	struct store_outcome out;
+	struct store_message mine, other;
+	struct seen seen = {0};
+
+	mine = queue(s, "one", CONNECTION_ONE, 1, 0);
+	other = queue(s, "two", CONNECTION_TWO, 1, 0);
+	assert_int_equal(lease(s, 10, 10).len, 2);
+	out = outcome(&mine, STORE_MESSAGE_RETRY);
+	out.next_at = later;
+	assert_int_equal(store_outbox_settle(s, &out), STORE_OK);
+	out = outcome(&other, STORE_MESSAGE_RETRY);
+	out.next_at = later;
+	assert_int_equal(store_outbox_settle(s, &out), STORE_OK);
+	assert_int_equal(store_credential_put(s, "one", &key), STORE_OK);
+	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], mine.id);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
@@ -380,10 +420,12 @@ int main(void)
 		TEST(test_a_share_each),
 		TEST(test_next_round_begins_elsewhere),
 		TEST(test_suspended_holds_up_nobody),
+		TEST(test_who_may_send),
 		TEST(test_connection_of_another_business),
 		TEST(test_removed_connection_holds_up_nobody),
 		TEST(test_settle_only_its_attempt),
 		TEST(test_crash_makes_unknown),
+		TEST(test_a_new_key_makes_retries_due),
 		TEST(test_backlog_of_many_customers),
 		TEST(test_backlog_of_one_customer),
 		TEST(test_backlog_of_a_suspended_shop),

@@ -7,7 +7,7 @@
 #include "store/core.h"
 #include "test/unit/store/helper.h"
 
-#define CAUGHT_MAX 128
+#define CAUGHT_MAX 192
 
 static struct {
 	char *sql[CAUGHT_MAX];
@@ -36,18 +36,71 @@ static enum store_error run_catch(struct db *db, void *arg)
 												: STORE_FAILED;
 }
 
+static bool see_responder(const struct store_responder *r, void *arg)
+{
+	(void)arg;
+	return r->version == 1;
+}
+
+/* What responders are owed, and who they are. */
+static void use_asks(struct store *s)
+{
+	struct store_message first = question(s, "one", CONNECTION_ONE, 1), answer = outbound("one", CONNECTION_ONE, 1);
+	struct store_ask status = {.business_id = "one",
+		.kind = STORE_ASK_STATUS,
+		.conversation = {1},
+		.content = (const uint8_t *)"x",
+		.content_len = 1};
+	struct store_update u = {.kind = STORE_UPDATE_STATUS, .verdict = STORE_UPDATE_DELIVERED, .ask = &status};
+	struct store_responder r = {.url = (const uint8_t *)"u",
+		.url_len = 1,
+		.version = 1,
+		.secret = (const uint8_t *)"s",
+		.secret_len = 1};
+	struct seen seen = {0};
+	int64_t at;
+
+	store_id_new(status.id);
+	settle_one(s, "one", CONNECTION_ONE, u);
+	assert_int_equal(store_responder_put(s, "one", "platform", &r), STORE_OK);
+	assert_int_equal(store_responder_get(s, "one", see_responder, NULL), STORE_OK);
+	assert_int_equal(store_ask_next_due(s, &at), STORE_OK);
+	assert_int_equal(store_ask_lease(s, 1, 10, 10, see_ask, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_int_equal(store_ask_later(s, "one", first.id, 1, 5), STORE_OK);
+	assert_int_equal(store_ask_lease(s, 9, 10, 10, see_ask, &seen), STORE_OK);
+	assert_int_equal(store_ask_recover(s), STORE_OK);
+	assert_int_equal(store_ask_done(s, "one", first.id, &answer, 1), STORE_OK);
+	assert_int_equal(store_ask_done(s, "one", first.id, &answer, 1), STORE_STALE);
+}
+
+static void use_once(struct store *s)
+{
+	struct store_once once = {.business_id = "one", .key = {1}, .request = {1}};
+	struct store_once_end end = {.key = once.key, .http_status = 200};
+	struct store_once_answer answer;
+	struct store_message m = outbound("one", CONNECTION_ONE, 3);
+
+	assert_int_equal(store_once_begin(s, &once, &answer), STORE_OK);
+	assert_int_equal(store_once_begin(s, &once, &answer), STORE_BUSY);
+	assert_int_equal(store_message_queue(s, &m, &end), STORE_OK);
+	end.http_status = 0;
+	assert_int_equal(store_once_end(s, "one", &end), STORE_STALE);
+	assert_int_equal(store_once_recover(s), STORE_OK);
+}
+
 /* Calls everything that runs often, and what must stay fast beside it. */
 static void use_everything(struct store *s)
 {
 	struct store_page pages[] = {{.limit = 5}, {.limit = 5, .ascending = true}};
-	struct store_message question = message("one", CONNECTION_ONE, 1), answer = outbound("one", CONNECTION_ONE, 1);
+	struct store_message received = message("one", CONNECTION_ONE, 1);
 	struct store_message sent = queue(s, "one", CONNECTION_ONE, 2, 0);
 	struct store_settlement by_id = {.to = STORE_MESSAGE_READ},
 				by_wamid = {.to = STORE_MESSAGE_READ, .wamid_index = {1}};
 	struct store_update updates[] = {{.kind = STORE_UPDATE_MESSAGE,
 						 .verdict = STORE_UPDATE_DELIVERED,
 						 .seen_key = {1},
-						 .message = &question},
+						 .message = &received},
 		{.kind = STORE_UPDATE_STATUS, .verdict = STORE_UPDATE_DELIVERED, .settlement = &by_id},
 		{.kind = STORE_UPDATE_STATUS, .verdict = STORE_UPDATE_DELIVERED, .settlement = &by_wamid}};
 	struct store_outcome outcome = {.business_id = "one", .attempt = 1, .to = STORE_MESSAGE_SENT};
@@ -64,24 +117,31 @@ static void use_everything(struct store *s)
 	struct store_tenant_key key = {.purpose = STORE_KEY_CONTENT, .version = 1, .blob_len = 1};
 	struct seen seen = {0};
 	char event[STORE_ID_LEN + 1];
+	struct store_counts counts;
+	struct store_place place;
 	unsigned n, m;
 	int64_t at;
+	bool yes;
 
-	question.awaits_answer = true;
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
 	add_event(s, event);
 	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
 	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, 3, NULL), STORE_OK);
-	assert_int_equal(store_message_awaiting(s, 10, see_message, &seen), STORE_OK);
-	assert_int_equal(store_message_answer(s, "one", question.id, &answer, 1), STORE_OK);
-	assert_int_equal(store_message_answer(s, "one", question.id, &answer, 1), STORE_STALE);
+	use_asks(s);
+	use_once(s);
+	assert_int_equal(store_counts(s, &counts), STORE_OK);
+	assert_int_equal(store_conversation_paused(s, "one", received.conversation, 1, &yes), STORE_OK);
+	assert_int_equal(store_conversation_last(s, "one", received.conversation, &place), STORE_OK);
 	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
 	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	outcome.message_id = sent.id;
 	assert_int_equal(store_outbox_settle(s, &outcome), STORE_OK);
 	assert_int_equal(store_outbox_recover(s, &n), STORE_OK);
 	assert_int_equal(store_credential_put(s, "one", &credential), STORE_OK);
-	assert_int_equal(store_connection_by_number(s, "one", "1001", &c), STORE_OK);
+	assert_int_equal(store_connection_by_number(s, "one", 0, "1001", &c), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", CONNECTION_ONE, "1001", "22"), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 1), STORE_OK);
+	assert_int_equal(store_app_shared(s, "11", "one", &yes), STORE_OK);
 	assert_int_equal(store_connection_get(s, "one", CONNECTION_ONE, &c), STORE_OK);
 	assert_int_equal(store_connection_status_set(s, "one", c.id, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
 	assert_int_equal(store_connection_describe(s, &c), STORE_OK);
@@ -114,9 +174,15 @@ static void use_everything(struct store *s)
 }
 
 /* A walk along one of these reads only rows that are wanted: they hold nothing else. */
-static bool walk_allowed(const char *detail)
+static bool walk_allowed(const char *sql, const char *detail)
 {
-	static const char *const partial[] = {"events_unsettled", "messages_awaiting", "outbox_sending"};
+	static const char *const partial[] = {
+		"events_unsettled", "outbox_sending", "outbox_retrying", "asks_due", "asks_leased", "once_in_flight"};
+
+	/* What waits is counted; what was done with is not in there. */
+	if (strstr(sql, "FROM totals") != NULL &&
+		(strstr(detail, "outbox_conversation") != NULL || strstr(detail, "SCAN asks USING COVERING") != NULL))
+		return true;
 
 	for (size_t i = 0; i < sizeof(partial) / sizeof(partial[0]); i++)
 		if (strstr(detail, partial[i]) != NULL)
@@ -125,20 +191,36 @@ static bool walk_allowed(const char *detail)
 }
 
 /* These would be found through their business, or in order of arrival, but only after reading many others. */
+static const struct {
+	const char *sql, *plan;
+} wanted[] = {
+	{"WHERE wamid_index = ?", "messages_wamid"},
+	{"AND conversation = ? ORDER BY seq DESC", "messages_conversation (business_id=? AND conversation=?)"},
+	{"FROM asks a LEFT JOIN messages m", "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"},
+	{"asked_at > 0 AND business_id", "asks_leased (business_id=?)"},
+	{"AND business_id > ? ORDER BY business_id, seq", "asks_due (business_id>?)"},
+	{"next_at <= ? ORDER BY next_at", "asks_later (next_at>? AND next_at<?)"},
+	{"SELECT min(next_at) FROM asks", "asks_later"},
+	{"INDEXED BY once_at WHERE at <", "once_at (at<?)"},
+	{"app_id = ?", "connections_app (app_id=?)"},
+	{"WHERE state = 1 ORDER BY seq", "events_unsettled"},
+	{"n.business_id = ?1 AND n.phone_number_id", "numbers_business"},
+	{"WHERE state = 3", "outbox_sending"},
+};
+#define WANTED (sizeof(wanted) / sizeof(wanted[0]))
+static bool met[WANTED]; /* a statement like it was run */
+
 static bool index_missing(const char *sql, const char *plan)
 {
-	static const char *const wanted[][2] = {
-		{"WHERE wamid_index = ?", "messages_wamid"},
-		{"WHERE m.awaits = 1", "messages_awaiting"},
-		{"WHERE state = 1 ORDER BY seq", "events_unsettled"},
-		{"n.business_id = ? AND n.phone_number_id", "numbers_business"},
-		{"WHERE state = 3", "outbox_sending"},
-	};
+	bool missing = false;
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if (strstr(sql, wanted[i][0]) != NULL && strstr(plan, wanted[i][1]) == NULL)
-			return true;
-	return false;
+	for (size_t i = 0; i < WANTED; i++) {
+		if (strstr(sql, wanted[i].sql) == NULL)
+			continue;
+		met[i] = true;
+		missing = missing || strstr(plan, wanted[i].plan) == NULL;
+	}
+	return missing;
 }
 
 static unsigned scans(sqlite3 *db, const char *sql)
@@ -154,7 +236,7 @@ static unsigned scans(sqlite3 *db, const char *sql)
 		size_t len = strlen(plan);
 
 		(void)snprintf(plan + len, sizeof(plan) - len, "%s;", detail);
-		if (strncmp(detail, "SCAN", 4) != 0 || walk_allowed(detail))
+		if (strncmp(detail, "SCAN", 4) != 0 || walk_allowed(sql, detail))
 			continue;
 		print_message("%s\n  in %s\n", detail, sql);
 		bad++;
@@ -195,6 +277,9 @@ static void test_no_table_is_read_through(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	assert_true(plans > 50);
 	assert_int_equal(bad, 0);
+	for (size_t i = 0; i < WANTED; i++)
+		if (!met[i])
+			fail_msg("no statement like: %s", wanted[i].sql);
 }
 
 /* What goes with a business is found by an index on its foreign key, in every table. */

@@ -142,8 +142,8 @@ static void test_connections(void **state)
 	assert_string_equal(c.phone_number_id, "1001");
 	assert_string_equal(c.verify_token, "token");
 	assert_int_equal(store_connection_get(s, "two", CONNECTION_ONE, &c), STORE_NOT_FOUND);
-	assert_int_equal(store_connection_by_number(s, "one", "1001", &c), STORE_OK);
-	assert_int_equal(store_connection_by_number(s, "one", "1002", &c), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_by_number(s, "one", 0, "1001", &c), STORE_OK);
+	assert_int_equal(store_connection_by_number(s, "one", 0, "1002", &c), STORE_NOT_FOUND);
 	assert_int_equal(store_connection_list(s, "one", &page, see_connection, &seen), STORE_NOT_FOUND);
 	page.after = NULL;
 	assert_int_equal(store_connection_list(s, "one", &page, see_connection, &seen), STORE_OK);

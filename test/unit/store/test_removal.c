@@ -14,42 +14,33 @@ static struct store *store_of(void **state)
 	return ((struct house *)*state)->store;
 }
 
-static struct store_message question(struct store *s)
-{
-	struct store_message m = message("one", CONNECTION_ONE, 1);
-	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &m};
-	char event[STORE_ID_LEN + 1];
-
-	m.awaits_answer = true;
-	store_id_new(u.id);
-	add_event(s, event);
-	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, &u, 1, NULL), STORE_OK);
-	return m;
-}
-
 static void test_connection_leaves_nothing_waiting(void **state)
 {
 	struct store *s = store_of(state);
 	struct store_message first = queue(s, "one", CONNECTION_ONE, 1, 0),
 			     second = queue(s, "one", CONNECTION_ONE, 1, 0);
 	struct store_message other = queue(s, "two", CONNECTION_TWO, 1, 0), answer = outbound("one", CONNECTION_ONE, 1),
-			     late;
+			     late, owed, theirs;
 	struct seen seen = {0};
 
-	question(s);
+	question(s, "one", CONNECTION_ONE, 1);
+	owed = question(s, "one", CONNECTION_ONE, 2);
+	theirs = question(s, "two", CONNECTION_TWO, 2);
 	assert_int_equal(store_connection_remove(s, "two", CONNECTION_ONE), STORE_NOT_FOUND);
 	assert_int_equal(store_connection_remove(s, "one", CONNECTION_ONE), STORE_OK);
 	assert_int_equal(state_of(s, "one", first.id), STORE_MESSAGE_DEAD);
 	assert_int_equal(state_of(s, "one", second.id), STORE_MESSAGE_DEAD);
 	assert_int_equal(state_of(s, "two", other.id), STORE_MESSAGE_QUEUED);
-	assert_int_equal(store_message_awaiting(s, 10, see_message, &seen), STORE_OK);
-	assert_int_equal(seen.len, 0);
+	assert_int_equal(store_ask_done(s, "one", owed.id, &answer, 1), STORE_STALE);
+	assert_int_equal(store_ask_lease(s, 1, 10, 10, see_ask, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], theirs.id);
 	/* An event settled after it: the answer ends the wait and is logged as dead. */
-	late = question(s);
-	assert_int_equal(store_message_answer(s, "one", late.id, &answer, 1), STORE_OK);
+	late = question(s, "one", CONNECTION_ONE, 1);
+	assert_int_equal(store_ask_done(s, "one", late.id, &answer, 1), STORE_OK);
 	assert_int_equal(state_of(s, "one", answer.id), STORE_MESSAGE_DEAD);
-	assert_int_equal(store_message_awaiting(s, 10, see_message, &seen), STORE_OK);
-	assert_int_equal(seen.len, 0);
+	assert_int_equal(store_ask_lease(s, 1, 10, 10, see_ask, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
 	/* Its number is free again. */
 	add_connection(s, "0000000000000000000000c0n9", "two", "1001");
 }
@@ -68,7 +59,13 @@ static enum store_error run_fill(struct db *db, void *arg)
 		"INSERT INTO events (id, business_id, connection_id, state, received_at, body) "
 		"SELECT printf('e%%025d', i), 'one', '" CONNECTION_ONE "', 2, 1, x'01' FROM n;"
 		"INSERT INTO updates (id, event_id, business_id, kind, verdict, field, number, reason) "
-		"SELECT id, id, business_id, 1, 1, '', '', '' FROM events";
+		"SELECT id, id, business_id, 1, 1, '', '', '' FROM events;"
+		"INSERT INTO asks (id, business_id, kind, message_id, connection_id, number, conversation, created_at) "
+		"SELECT id, business_id, 1, id, connection_id, number, conversation, 1 FROM messages;"
+		"INSERT INTO once (business_id, key, request, status, at) SELECT 'one', key, key, 200, 1 FROM seen;"
+		"INSERT INTO once (business_id, key, request, status, at) VALUES ('', x'01', x'01', 200, 1);"
+		"INSERT INTO responders (business_id, url, version, last4, secret, created_at) "
+		"VALUES ('one', x'01', 1, '', x'01', 1)";
 	char text[sizeof(sql) + 32];
 
 	(void)arg;
@@ -101,7 +98,7 @@ static int64_t rows_of(const char *path, const char *business)
 	}
 	(void)sqlite3_finalize(tables);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-	assert_true(named >= 9);
+	assert_true(named >= 12);
 	return n;
 }
 
@@ -117,14 +114,16 @@ static void test_large_business(void **state)
 	assert_int_equal(store_tenant_key_add(h->store, "one", &key), STORE_OK);
 	assert_int_equal(store_tenant_key_add(h->store, "nobody", &key), STORE_NOT_FOUND);
 	queue(h->store, "two", CONNECTION_TWO, 1, 0);
-	assert_true(rows_of(h->path, "one") > 4 * ROWS);
+	question(h->store, "two", CONNECTION_TWO, 1);
+	assert_true(rows_of(h->path, "one") > 6 * ROWS);
 	theirs = rows_of(h->path, "two");
 	before = writer_commits(h->store->writer);
 	assert_int_equal(store_business_remove(h->store, "one"), STORE_OK);
 	/* In steps, between which others may write. */
-	assert_true(writer_commits(h->store->writer) - before > 8);
+	assert_true(writer_commits(h->store->writer) - before > 14);
 	assert_int_equal(rows_of(h->path, "one"), 0);
 	assert_int_equal(rows_of(h->path, "two"), theirs);
+	assert_int_equal(rows_of(h->path, ""), 1);
 	assert_int_equal(store_business_get(h->store, "one", &b), STORE_NOT_FOUND);
 	assert_int_equal(store_business_remove(h->store, "one"), STORE_NOT_FOUND);
 	add_business(h->store, "one");

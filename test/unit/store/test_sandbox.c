@@ -46,10 +46,31 @@ static bool take(const struct store_event *e, void *arg)
 	return true;
 }
 
+static bool done(const struct store_ask *a, void *s)
+{
+	return store_ask_done(s, a->business_id, a->id, NULL, 0) == STORE_OK;
+}
+
+/* What is owed, and a call that is not made twice. */
+static int owe(struct store *s, const char *id)
+{
+	struct store_once once = {.business_id = "one"};
+	struct store_once_answer answer;
+
+	memcpy(once.key, id + STORE_ID_LEN - STORE_INDEX_LEN, sizeof(once.key));
+	if (store_ask_lease(s, store_now_ms(), 8, 64, done, s) != STORE_OK)
+		return 14;
+	if (store_once_begin(s, &once, &answer) != STORE_OK || store_once_begin(s, &once, &answer) != STORE_BUSY)
+		return 15;
+	return 0;
+}
+
 static int work_once(struct work *w, const uint8_t *body, size_t len)
 {
 	struct store_event e = {
 		.business_id = "one", .connection_id = CONNECTION_ONE, .received_at = 1, .body = body, .body_len = len};
+	struct store_message m = message("one", CONNECTION_ONE, (uint8_t)len);
+	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &m};
 	struct store_connection c;
 	size_t bytes = 0;
 
@@ -58,9 +79,13 @@ static int work_once(struct work *w, const uint8_t *body, size_t len)
 		return 10;
 	if (store_event_unsettled(w->s, 4, take, &bytes) != STORE_OK)
 		return 11;
-	if (store_connection_by_number(w->s, "one", "1001", &c) != STORE_OK)
+	if (store_connection_by_number(w->s, "one", 0, "1001", &c) != STORE_OK)
 		return 12;
-	return store_event_settle(w->s, "one", e.id, STORE_EVENT_SETTLED, NULL, 0, NULL) == STORE_OK ? 0 : 13;
+	m.awaits_answer = true;
+	store_id_new(u.id);
+	if (store_event_settle(w->s, "one", e.id, STORE_EVENT_SETTLED, &u, 1, NULL) != STORE_OK)
+		return 13;
+	return owe(w->s, e.id);
 }
 
 static void *work_thread(void *arg)

@@ -116,7 +116,7 @@ static void *bustle_thread(void *arg)
 		struct store_message m = outbound("one", CONNECTION_ONE, (uint8_t)i);
 
 		if (sends) {
-			b->failures += store_message_queue(b->s, &m) != STORE_OK;
+			b->failures += store_message_queue(b->s, &m, NULL) != STORE_OK;
 			b->failures += store_message_list(b->s, "one", NULL, &page, see_message, &seen) != STORE_OK;
 		} else {
 			b->failures += store_outbox_lease(b->s, store_now_ms(), 16, 64, settle_leased, b) != STORE_OK;

@@ -1,0 +1,146 @@
+/*
+ * Sealed credentials of connections: kept, listed, and replaced by a newer one.
+ */
+#include <string.h>
+
+#include "store/core.h"
+
+bool core_credential_ok(const struct store_credential *c)
+{
+	return c->field[0] != '\0' && c->blob != NULL && c->blob_len > 0 && c->version > 0 &&
+		(c->slot == STORE_SLOT_CURRENT || c->slot == STORE_SLOT_PREVIOUS);
+}
+
+enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c)
+{
+	struct query q = query_start(db,
+		"INSERT INTO credentials (connection_id, field, slot, business_id, version, last4, fingerprint, "
+		"sealed, "
+		"created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
+
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	query_int(&q, c->slot);
+	query_text(&q, business_id);
+	query_int(&q, (int64_t)c->version);
+	query_text(&q, c->last4);
+	query_text(&q, c->fingerprint);
+	query_blob(&q, c->blob, c->blob_len);
+	query_int(&q, c->created_at > 0 ? c->created_at : store_now_ms());
+	return query_finish(&q);
+}
+
+static void credential_read(struct query *q, struct rows *rows)
+{
+	struct store_credential *c = rows_add(rows);
+	const uint8_t *blob;
+	size_t len;
+
+	if (c == NULL)
+		return;
+	query_get_text(q, c->connection_id, sizeof(c->connection_id));
+	query_get_text(q, c->field, sizeof(c->field));
+	c->slot = (enum store_slot)query_get_int(q);
+	c->version = (uint64_t)query_get_int(q);
+	query_get_text(q, c->last4, sizeof(c->last4));
+	query_get_text(q, c->fingerprint, sizeof(c->fingerprint));
+	c->created_at = query_get_int(q);
+	c->last_used_at = query_get_int(q);
+	blob = query_get_blob(q, &len);
+	c->blob = rows_keep(rows, blob, len);
+	c->blob_len = len;
+}
+
+enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
+	bool (*each)(const struct store_credential *c, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_credential);
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT k.connection_id, k.field, k.slot, k.version, k.last4, k.fingerprint, k.created_at, "
+		"k.last_used_at, "
+		"k.sealed FROM credentials k JOIN connections c ON c.id = k.connection_id "
+		"WHERE k.business_id = ?1 AND (?2 = '' OR (k.field = ?2 AND c.status <> 6)) ORDER BY c.seq, k.field, "
+		"k.slot");
+	enum store_error err;
+
+	query_text(&q, business_id);
+	query_text(&q, field);
+	while (query_step(&q))
+		credential_read(&q, &rows);
+	err = query_end(&q);
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_credential *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}
+
+struct credential_put {
+	const char *business_id;
+	const struct store_credential *credential;
+};
+
+static enum store_error credential_step(struct db *db, const char *sql, const struct store_credential *c)
+{
+	struct query q = query_start(db, sql);
+
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	return query_finish(&q);
+}
+
+/* What waits for a later try may have waited for this. */
+static enum store_error retries_due(struct db *db, const char *connection_id)
+{
+	int64_t now = store_now_ms();
+	struct query q = query_start(db,
+		"UPDATE messages INDEXED BY outbox_retrying SET next_at = ? "
+		"WHERE state = 4 AND connection_id = ? AND next_at > ?");
+
+	query_int(&q, now);
+	query_text(&q, connection_id);
+	query_int(&q, now);
+	return query_finish(&q);
+}
+
+static enum store_error run_credential_put(struct db *db, void *arg)
+{
+	const struct credential_put *a = arg;
+	const struct store_credential *c = a->credential;
+	enum store_error err = core_connection_exists(db, a->business_id, c->connection_id);
+	int64_t version = 0;
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db, "SELECT version FROM credentials WHERE connection_id = ? AND field = ? AND slot = 1");
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	if (query_step(&q))
+		version = query_get_int(&q);
+	err = query_end(&q);
+	if (err != STORE_OK)
+		return err;
+	if ((uint64_t)version + 1 != c->version)
+		return STORE_STALE;
+	err = credential_step(db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND slot = 2", c);
+	if (err == STORE_OK)
+		err = credential_step(
+			db, "UPDATE credentials SET slot = 2 WHERE connection_id = ? AND field = ? AND slot = 1", c);
+	if (err == STORE_OK)
+		err = core_credential_insert(db, a->business_id, c);
+	return err == STORE_OK ? retries_due(db, c->connection_id) : err;
+}
+
+enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)
+{
+	struct credential_put a = {business_id, c};
+
+	if (!core_credential_ok(c) || c->slot != STORE_SLOT_CURRENT)
+		return STORE_INVALID;
+	return core_write(s, run_credential_put, &a);
+}
