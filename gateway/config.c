@@ -160,6 +160,31 @@ static bool rule_version(const char *value)
 		strlen(dot + 1) <= 2 && dot[1 + strspn(dot + 1, "0123456789")] == '\0';
 }
 
+/* "host:port, host:port": names are not looked up here. */
+static bool rule_destinations(const char *value)
+{
+	unsigned port;
+
+	while (*(value += strspn(value, ", ")) != '\0') {
+		size_t len = strcspn(value, ", "), host = len;
+
+		while (host > 0 && value[host - 1] != ':')
+			host--;
+		if (host < 2 || !digits_to(value + host, len - host, 65535, &port) || port == 0 ||
+			strcspn(value, "/@?#\\\"<>") < len)
+			return false;
+		value += len;
+	}
+	return true;
+}
+
+static bool rule_seconds(const char *value)
+{
+	unsigned n;
+
+	return digits_to(value, strlen(value), 60, &n) && n > 0;
+}
+
 static bool rule_days(const char *value)
 {
 	unsigned n;
@@ -189,6 +214,11 @@ static const struct setting settings[CONFIG_KEYS] = {
 		"https://HOST (http only to loopback)", "where Meta serves media"},
 	[CONFIG_D360_API_URL] = {"d360_api_url", "https://waba-v2.360dialog.io", rule_provider_url,
 		"https://HOST (http only to loopback)", "360dialog's messaging API"},
+	[CONFIG_RESPONDER_ALLOW] = {"responder_allow", "", rule_destinations,
+		"HOST:PORT or [IPv6]:PORT, separated by commas",
+		"responders that may have a private address or plain http; others are refused"},
+	[CONFIG_RESPONDER_TIMEOUT] = {"responder_timeout", "15", rule_seconds, "a number of seconds, 1 to 60",
+		"how long a responder may take to answer"},
 	[CONFIG_RETENTION_DAYS] = {"retention_days", "30", rule_days, "a number of days, 1 to 3650",
 		"message bodies; the log without content stays 400 days"},
 };

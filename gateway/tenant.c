@@ -1,40 +1,24 @@
 /*
- * Tenants: content keys and verifiers of businesses, loaded from store and vault
- * on first use and kept in a bounded cache, the longest unused evicted first.
- *
- * The cache is one table of slots with a hash chain and a recency list, both by
- * slot number. Loading happens outside the lock; a load that raced with
- * tenants_forget is used once and not kept.
+ * Tenants: content keys and verifiers of businesses, loaded from store and vault on
+ * first use and kept in the key cache. Loading happens outside the cache's lock; a load
+ * that raced with tenants_forget is used once and not kept.
  */
 #include "gateway/tenant.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE UINT32_MAX
+#include "gateway/keycache.h"
+
 /* What the vault calls the owner of the deployment's own keys; no business's id begins with '_'. */
 #define DEPLOYMENT "_deployment"
 
-struct slot {
-	char business_id[STORE_BUSINESS_ID_LEN + 1];
-	struct vault_content_keys keys;
-	struct tenant_verifier *verifiers; /* valid where has_verifiers */
-	size_t verifiers_len;
-	bool has_verifiers;
-	uint32_t chain; /* next slot of the same bucket */
-	uint32_t newer, older; /* recency list */
-};
+_Static_assert(KEYCACHE_ID_LEN == STORE_BUSINESS_ID_LEN, "the cache has room for every business's id");
 
 struct tenants {
 	struct store *store;
 	struct vault_client *vault;
-	pthread_mutex_t lock;
-	struct slot *slots;
-	uint32_t *buckets;
-	uint32_t slots_max, used, buckets_mask;
-	uint32_t newest, oldest, free_list;
-	uint64_t epoch; /* counts tenants_forget */
+	struct keycache *cache;
 };
 
 static enum tenant_error from_store(enum store_error err)
@@ -64,94 +48,6 @@ static enum tenant_error from_vault(enum vault_error err)
 		return TENANT_VAULT;
 	}
 	return TENANT_VAULT;
-}
-
-/* ------------------------------------------------------------ the cache */
-
-static uint32_t bucket_of(const struct tenants *t, const char *id)
-{
-	uint64_t h = 1469598103934665603u;
-
-	for (; *id != '\0'; id++)
-		h = (h ^ (unsigned char)*id) * 1099511628211u;
-	return (uint32_t)(h ^ (h >> 32)) & t->buckets_mask;
-}
-
-static void recency_unlink(struct tenants *t, uint32_t n)
-{
-	struct slot *s = &t->slots[n];
-
-	if (s->newer != NONE)
-		t->slots[s->newer].older = s->older;
-	else
-		t->newest = s->older;
-	if (s->older != NONE)
-		t->slots[s->older].newer = s->newer;
-	else
-		t->oldest = s->newer;
-}
-
-static void recency_push(struct tenants *t, uint32_t n)
-{
-	struct slot *s = &t->slots[n];
-
-	s->newer = NONE;
-	s->older = t->newest;
-	if (t->newest != NONE)
-		t->slots[t->newest].newer = n;
-	t->newest = n;
-	if (t->oldest == NONE)
-		t->oldest = n;
-}
-
-static uint32_t cache_find(struct tenants *t, const char *id)
-{
-	uint32_t n = t->buckets[bucket_of(t, id)];
-
-	while (n != NONE && strcmp(t->slots[n].business_id, id) != 0)
-		n = t->slots[n].chain;
-	return n;
-}
-
-static void slot_wipe(struct slot *s)
-{
-	vault_wipe(&s->keys, sizeof(s->keys));
-	if (s->verifiers != NULL)
-		vault_wipe(s->verifiers, s->verifiers_len * sizeof(*s->verifiers));
-	free(s->verifiers);
-	s->verifiers = NULL;
-	s->verifiers_len = 0;
-	s->has_verifiers = false;
-	s->business_id[0] = '\0';
-}
-
-static void cache_drop(struct tenants *t, uint32_t n)
-{
-	uint32_t *link = &t->buckets[bucket_of(t, t->slots[n].business_id)];
-
-	while (*link != n)
-		link = &t->slots[*link].chain;
-	*link = t->slots[n].chain;
-	recency_unlink(t, n);
-	slot_wipe(&t->slots[n]);
-	t->slots[n].chain = t->free_list;
-	t->free_list = n;
-}
-
-static uint32_t cache_add(struct tenants *t, const char *id)
-{
-	uint32_t n, *bucket;
-
-	if (t->free_list == NONE)
-		cache_drop(t, t->oldest);
-	n = t->free_list;
-	t->free_list = t->slots[n].chain;
-	memcpy(t->slots[n].business_id, id, strlen(id) + 1);
-	bucket = &t->buckets[bucket_of(t, id)];
-	t->slots[n].chain = *bucket;
-	*bucket = n;
-	recency_push(t, n);
-	return n;
 }
 
 /* ------------------------------------------------------------ loading */
@@ -192,30 +88,15 @@ static enum tenant_error keys_get(struct tenants *t, const char *business_id, st
 {
 	enum tenant_error err;
 	uint64_t epoch;
-	uint32_t n;
 
 	if (strlen(business_id) > STORE_BUSINESS_ID_LEN)
 		return TENANT_NOT_FOUND;
-	pthread_mutex_lock(&t->lock);
-	n = cache_find(t, business_id);
-	if (n != NONE) {
-		recency_unlink(t, n);
-		recency_push(t, n);
-		*out = t->slots[n].keys;
-	}
-	epoch = t->epoch;
-	pthread_mutex_unlock(&t->lock);
-	if (n != NONE)
+	if (keycache_keys(t->cache, business_id, out, &epoch))
 		return TENANT_OK;
-
 	err = keys_load(t, business_id, 0, out);
-	if (err != TENANT_OK)
-		return err;
-	pthread_mutex_lock(&t->lock);
-	if (t->epoch == epoch && cache_find(t, business_id) == NONE)
-		t->slots[cache_add(t, business_id)].keys = *out;
-	pthread_mutex_unlock(&t->lock);
-	return TENANT_OK;
+	if (err == TENANT_OK)
+		keycache_keep_keys(t->cache, business_id, epoch, out);
+	return err;
 }
 
 /* ------------------------------------------------------------ opening and closing */
@@ -261,61 +142,34 @@ enum tenant_error tenants_open(
 {
 	struct tenants *t = calloc(1, sizeof(*t));
 	enum tenant_error err = TENANT_NO_MEMORY;
-	uint32_t buckets = 16;
 
 	if (t == NULL)
 		return TENANT_NO_MEMORY;
-	pthread_mutex_init(&t->lock, NULL);
 	t->store = store;
 	t->vault = vault;
-	t->slots_max = cache_max > 0 ? cache_max : 1;
-	while (buckets < t->slots_max)
-		buckets *= 2;
-	t->buckets_mask = buckets - 1;
-	t->newest = t->oldest = t->free_list = NONE;
-	t->slots = calloc(t->slots_max, sizeof(*t->slots));
-	t->buckets = malloc(buckets * sizeof(*t->buckets));
-	if (t->slots == NULL || t->buckets == NULL)
-		goto out;
-	for (uint32_t i = 0; i < buckets; i++)
-		t->buckets[i] = NONE;
-	for (uint32_t i = t->slots_max; i > 0; i--) {
-		t->slots[i - 1].chain = t->free_list;
-		t->free_list = i - 1;
+	t->cache = keycache_new(cache_max);
+	if (t->cache != NULL)
+		err = deployment_keys(t);
+	if (err != TENANT_OK) {
+		tenants_close(t);
+		return err;
 	}
-	err = deployment_keys(t);
-	if (err != TENANT_OK)
-		goto out;
 	*out = t;
-	t = NULL; /* transferred */
-out:
-	tenants_close(t);
-	return err;
+	return TENANT_OK;
 }
 
 void tenants_close(struct tenants *t)
 {
 	if (t == NULL)
 		return;
-	if (t->slots != NULL)
-		for (uint32_t i = 0; i < t->slots_max; i++)
-			slot_wipe(&t->slots[i]);
-	free(t->slots);
-	free(t->buckets);
-	pthread_mutex_destroy(&t->lock);
+	keycache_free(t->cache);
 	free(t);
 }
 
 void tenants_forget(struct tenants *t, const char *business_id)
 {
-	uint32_t n;
-
-	pthread_mutex_lock(&t->lock);
-	t->epoch++;
-	n = cache_find(t, business_id);
-	if (n != NONE)
-		cache_drop(t, n);
-	pthread_mutex_unlock(&t->lock);
+	if (strlen(business_id) <= STORE_BUSINESS_ID_LEN)
+		keycache_forget(t->cache, business_id);
 }
 
 struct store *tenants_store(struct tenants *t)
@@ -508,8 +362,11 @@ struct verifier_load {
 	struct tenants *tenants;
 	const char *business_id;
 	struct vault_wrapped_key key;
+	enum tenant_proof proof; /* of the field being listed */
 	struct tenant_verifier *out;
 	size_t len;
+	char closed[TENANT_VERIFIERS_MAX][STORE_ID_LEN + 1]; /* connections with a secret that does not open */
+	size_t closed_len;
 	enum tenant_error err;
 };
 
@@ -520,25 +377,62 @@ static bool verifier_load_one(const struct store_credential *c, void *arg)
 	struct vault_context context = context_of(load->tenants, &where);
 	enum tenant_error err;
 
-	if (load->len == TENANT_VERIFIERS_MAX)
+	if (load->len == TENANT_VERIFIERS_MAX || load->closed_len == TENANT_VERIFIERS_MAX)
 		return false;
 	err = from_vault(vault_verifier_get(
 		load->tenants->vault, &load->key, &context, c->blob, c->blob_len, &load->out[load->len].verifier));
-	/* One damaged secret closes one connection, not the shop. */
-	if (err == TENANT_BAD_DATA)
+	/* One damaged secret closes one connection, not the shop; all of it, or a check would be left out. */
+	if (err == TENANT_BAD_DATA) {
+		memcpy(load->closed[load->closed_len++], c->connection_id, sizeof(c->connection_id));
 		return true;
+	}
 	if (err != TENANT_OK) {
 		load->err = err;
 		return false;
 	}
 	memcpy(load->out[load->len].connection_id, c->connection_id, sizeof(c->connection_id));
+	load->out[load->len].proof = load->proof;
 	load->len++;
 	return true;
+}
+
+static bool is_closed(const struct verifier_load *load, const char *connection_id)
+{
+	for (size_t i = 0; i < load->closed_len; i++)
+		if (strcmp(load->closed[i], connection_id) == 0)
+			return true;
+	return false;
+}
+
+static int by_connection(const void *a, const void *b)
+{
+	const struct tenant_verifier *x = a, *y = b;
+	int order = strcmp(x->connection_id, y->connection_id);
+
+	return order != 0 ? order : (int)x->proof - (int)y->proof;
+}
+
+/* Takes out those of closed connections and brings each connection's together. */
+static void verifiers_arrange(struct verifier_load *load)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < load->len; i++)
+		if (!is_closed(load, load->out[i].connection_id))
+			load->out[kept++] = load->out[i];
+	vault_wipe(&load->out[kept], (load->len - kept) * sizeof(load->out[0]));
+	load->len = kept;
+	qsort(load->out, load->len, sizeof(load->out[0]), by_connection);
 }
 
 static enum tenant_error verifiers_load(struct tenants *t, const char *business_id,
 	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len)
 {
+	static const struct {
+		const char *field;
+		enum tenant_proof proof;
+	} fields[] = {{"app_secret", TENANT_PROOF_SIGNATURE}, {"webhook_secret", TENANT_PROOF_SECRET},
+		{"platform_secret", TENANT_PROOF_PLATFORM}};
 	struct verifier_load load = {.tenants = t, .business_id = business_id, .out = out, .err = TENANT_OK};
 	struct store_business business;
 	enum tenant_error err = from_store(store_business_get(t->store, business_id, &business));
@@ -547,68 +441,41 @@ static enum tenant_error verifiers_load(struct tenants *t, const char *business_
 		err = TENANT_NOT_FOUND;
 	if (err == TENANT_OK)
 		err = tenant_credential_key(t, business_id, &load.key);
+	for (size_t i = 0; err == TENANT_OK && i < sizeof(fields) / sizeof(fields[0]); i++) {
+		load.proof = fields[i].proof;
+		err = from_store(
+			store_credential_list(t->store, business_id, fields[i].field, verifier_load_one, &load));
+		if (err == TENANT_OK)
+			err = load.err;
+	}
 	if (err == TENANT_OK)
-		err = from_store(store_credential_list(t->store, business_id, "app_secret", verifier_load_one, &load));
-	if (err == TENANT_OK)
-		err = load.err;
+		verifiers_arrange(&load);
 	*len = load.len;
 	return err;
-}
-
-static void verifiers_keep(
-	struct tenants *t, const char *business_id, uint64_t epoch, const struct tenant_verifier *verifiers, size_t len)
-{
-	uint32_t n;
-
-	pthread_mutex_lock(&t->lock);
-	n = cache_find(t, business_id);
-	if (t->epoch == epoch && n != NONE && !t->slots[n].has_verifiers) {
-		struct tenant_verifier *copy = len > 0 ? malloc(len * sizeof(*copy)) : NULL;
-
-		if (copy != NULL)
-			memcpy(copy, verifiers, len * sizeof(*copy));
-		if (copy != NULL || len == 0) {
-			t->slots[n].verifiers = copy;
-			t->slots[n].verifiers_len = len;
-			t->slots[n].has_verifiers = true;
-		}
-	}
-	pthread_mutex_unlock(&t->lock);
 }
 
 enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len)
 {
+	const size_t room = TENANT_VERIFIERS_MAX * sizeof(*out);
 	struct vault_content_keys keys;
 	enum tenant_error err;
 	uint64_t epoch;
-	uint32_t n;
-	bool found = false;
+	size_t bytes;
 
 	if (strlen(business_id) > STORE_BUSINESS_ID_LEN)
 		return TENANT_NOT_FOUND;
-	pthread_mutex_lock(&t->lock);
-	n = cache_find(t, business_id);
-	if (n != NONE && t->slots[n].has_verifiers) {
-		if (t->slots[n].verifiers_len > 0)
-			memcpy(out, t->slots[n].verifiers, t->slots[n].verifiers_len * sizeof(*out));
-		*len = t->slots[n].verifiers_len;
-		recency_unlink(t, n);
-		recency_push(t, n);
-		found = true;
-	}
-	epoch = t->epoch;
-	pthread_mutex_unlock(&t->lock);
-	if (found)
+	if (keycache_list(t->cache, business_id, out, room, &bytes, &epoch)) {
+		*len = bytes / sizeof(*out);
 		return TENANT_OK;
-
+	}
 	err = verifiers_load(t, business_id, out, len);
 	if (err != TENANT_OK)
 		return err;
-	/* The slot comes with the content keys, which an accepted webhook needs anyway. */
+	/* They lie beside the content keys, which an accepted webhook needs anyway. */
 	err = keys_get(t, business_id, &keys);
 	vault_wipe(&keys, sizeof(keys));
 	if (err == TENANT_OK)
-		verifiers_keep(t, business_id, epoch, out, *len);
+		keycache_keep_list(t->cache, business_id, epoch, out, *len * sizeof(*out));
 	return err;
 }

@@ -73,16 +73,25 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
 enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, struct vault_wrapped_key *out)
 	__attribute__((warn_unused_result));
 
-/* One way in for webhooks of a business: a connection and what checks its signatures. */
+/* How a webhook proves where it comes from. */
+enum tenant_proof {
+	TENANT_PROOF_SIGNATURE = 1, /* Meta: X-Hub-Signature-256 under the app secret */
+	TENANT_PROOF_SECRET, /* 360dialog: our header carries the connection's webhook secret */
+	TENANT_PROOF_PLATFORM, /* 360dialog: besides, x-360dialog-signature under the platform secret, where one is held */
+};
+
+/* One secret that webhooks of a business are known by. Those of one connection stand together. */
 struct tenant_verifier {
 	char connection_id[STORE_ID_LEN + 1];
+	enum tenant_proof proof;
 	struct vault_verifier verifier;
 };
 #define TENANT_CONNECTIONS_MAX 32u /* of one business */
-#define TENANT_VERIFIERS_MAX (2u * TENANT_CONNECTIONS_MAX) /* current and previous secrets */
+#define TENANT_VERIFIERS_MAX (4u * TENANT_CONNECTIONS_MAX) /* two secrets at most, current and previous */
 
 /* The verifiers (current and previous secrets) of every connection of the business that is not
- * suspended. Returns TENANT_NOT_FOUND also for a suspended business. */
+ * suspended. A connection one of whose secrets cannot be opened has none at all. Returns
+ * TENANT_NOT_FOUND also for a suspended business. */
 enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len) __attribute__((warn_unused_result));
 
