@@ -1,6 +1,6 @@
 /*
  * What the files of the listener's half share: the state, tickets, the socket. For outbound.c,
- * schedule.c and results.c only.
+ * schedule.c, results.c, ask.c and ticket.c only.
  *
  * A ticket is one job on its way. Its number carries the slot and a generation, so an answer to a
  * job that nobody knows is noticed.
@@ -18,11 +18,17 @@
 #define CHECKS_MAX 32u /* checks and confirmations at once, beside the sends */
 #define READERS 8u
 
-enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM };
+enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM, TICKET_ASK };
 
 struct waiter {
 	struct outbound_result *result;
 	bool done;
+};
+
+/* Who is told of an ask's end. */
+struct asker {
+	void (*done)(void *arg, const struct outbound_result *r); /* NULL: was told already */
+	void *arg;
 };
 
 struct ticket {
@@ -31,19 +37,22 @@ struct ticket {
 	uint64_t number;
 	struct sending sending; /* SEND, CONFIRM */
 	struct waiter *waiter; /* CHECK; NULL: nobody waits any more */
+	struct asker asker; /* ASK */
 };
 
 struct outbound {
 	struct tenants *tenants;
 	int fd;
-	unsigned in_flight_max, per_connection;
+	unsigned in_flight_max, per_connection, asks_max;
 	void (*gone)(void *ctx);
 	void *ctx;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	struct ticket *tickets; /* in_flight_max for sends, then CHECKS_MAX */
+	struct ticket *tickets; /* in_flight_max for sends, then CHECKS_MAX, then asks_max */
 	unsigned sends;
+	unsigned untold; /* askers that have not been told yet, or are just being told */
+	bool asks_ended;
 	uint64_t generation;
 	bool woken, closing, dead;
 	bool leasing; /* some may be leased that have no ticket yet */
@@ -64,11 +73,15 @@ void inside_gone(struct outbound *o, const char *why);
 bool inside_frame_out(struct outbound *o, const struct frame *f);
 bool inside_job_out(struct outbound *o, const struct job *j);
 
+unsigned ticket_count(const struct outbound *o);
 /* All three under o->lock. take: NULL when all are taken. find: NULL when that ticket is not out,
  * or is answered already. */
 struct ticket *ticket_take(struct outbound *o, enum ticket_use use);
 void ticket_release(struct outbound *o, struct ticket *k);
 struct ticket *ticket_find(struct outbound *o, uint64_t number);
+
+/* An ask's answer came. Tells its asker, once. */
+void ask_answered(struct outbound *o, struct ticket *k, const struct outbound_result *r);
 
 /* The threads: leases what is due and hands it out; waits at the socket and settles. arg: the outbound. */
 void *inside_schedule(void *arg);

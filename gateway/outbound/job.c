@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/outbound/destination.h"
+
 #define BLOB_MAX (VAULT_SECRET_MAX + 512u)
-#define TEXTS_MAX 2048u /* ids, names, lengths: everything that is neither blob nor body */
-#define JOB_MAX (JOB_BODY_MAX + KIND_CREDENTIALS_MAX * BLOB_MAX + VAULT_WRAPPED_LEN + TEXTS_MAX)
+#define TEXTS_MAX 4096u /* ids, names, the URL, lengths: everything that is neither blob nor body */
+#define JOB_MAX (JOB_ASK_MAX + KIND_CREDENTIALS_MAX * BLOB_MAX + VAULT_WRAPPED_LEN + TEXTS_MAX)
 #define RESULT_MAX (JOB_FIELDS_MAX + TEXTS_MAX)
 #define NUMBER_LEN 8u
 
@@ -25,26 +27,57 @@ static bool text_ok(const char *text, size_t max)
 	return len >= 1 && len <= max;
 }
 
+/* Ids may travel in headers: letters, digits, "-" and "_". */
+static bool id_ok(const char *text, size_t max)
+{
+	static const char allowed[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+
+	return text_ok(text, max) && text[strspn(text, allowed)] == '\0';
+}
+
+static bool digits_as_wanted(const struct kind *k, unsigned what, const char *text)
+{
+	return kind_wants(k, what) ? kind_digits_ok(text) : text[0] == '\0';
+}
+
+static bool body_as_wanted(const struct job *j)
+{
+	const size_t max = j->kind->use == KIND_ASK ? JOB_ASK_MAX : JOB_BODY_MAX;
+
+	return kind_wants(j->kind, KIND_WANTS_BODY) ? j->body_len > 0 && j->body_len <= max : j->body_len == 0;
+}
+
+static bool url_as_wanted(const struct job *j)
+{
+	struct destination d;
+
+	if (!kind_wants(j->kind, KIND_WANTS_URL))
+		return j->url[0] == '\0';
+	return j->kind->host == KIND_JOB_URL ? destination_read(j->url, &d) == NULL : destination_text_ok(j->url);
+}
+
+static bool credential_as_wanted(const struct job *j, size_t i)
+{
+	const struct job_credential *c = &j->credentials[i];
+
+	return text_ok(c->connection_id, STORE_ID_LEN) && strcmp(c->field, j->kind->credentials[i]) == 0 &&
+		(strcmp(c->connection_id, JOB_RESPONDER) == 0) == (j->kind->use == KIND_ASK) && c->blob_len > 0 &&
+		c->blob_len <= BLOB_MAX;
+}
+
 bool job_valid(const struct job *j)
 {
 	const struct kind *k = j->kind;
 
-	if (k == NULL || !text_ok(j->id, STORE_ID_LEN) || !text_ok(j->deployment_id, STORE_BUSINESS_ID_LEN) ||
-		!text_ok(j->business_id, STORE_BUSINESS_ID_LEN))
+	if (k == NULL || !id_ok(j->id, STORE_ID_LEN) || !text_ok(j->deployment_id, STORE_BUSINESS_ID_LEN) ||
+		!id_ok(j->business_id, STORE_BUSINESS_ID_LEN))
 		return false;
-	if (k->wants_number ? !kind_digits_ok(j->number) : j->number[0] != '\0')
+	if (!digits_as_wanted(k, KIND_WANTS_NUMBER, j->number) || !digits_as_wanted(k, KIND_WANTS_APP, j->app_id) ||
+		!digits_as_wanted(k, KIND_WANTS_WABA, j->waba_id) || !url_as_wanted(j) || !body_as_wanted(j))
 		return false;
-	if (k->wants_app ? !kind_digits_ok(j->app_id) : j->app_id[0] != '\0')
-		return false;
-	if (j->body_len > JOB_BODY_MAX || (j->body_len > 0) != k->post)
-		return false;
-	for (size_t i = 0; i < kind_credentials(k); i++) {
-		const struct job_credential *c = &j->credentials[i];
-
-		if (!text_ok(c->connection_id, STORE_ID_LEN) || strcmp(c->field, k->credentials[i]) != 0 ||
-			c->blob_len == 0 || c->blob_len > BLOB_MAX)
+	for (size_t i = 0; i < kind_credentials(k); i++)
+		if (!credential_as_wanted(j, i))
 			return false;
-	}
 	return true;
 }
 
@@ -58,6 +91,8 @@ void job_encode(struct frame *f, const struct job *j)
 	frame_put_text(f, j->business_id);
 	frame_put_text(f, j->number);
 	frame_put_text(f, j->app_id);
+	frame_put_text(f, j->waba_id);
+	frame_put_text(f, j->url);
 	frame_put_bytes(f, j->key.blob, sizeof(j->key.blob));
 	frame_put_u32(f, j->key.version);
 	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
@@ -85,6 +120,8 @@ bool job_decode(struct frame *f, struct job *j)
 	j->business_id = frame_get_text(f);
 	j->number = frame_get_text(f);
 	j->app_id = frame_get_text(f);
+	j->waba_id = frame_get_text(f);
+	j->url = frame_get_text(f);
 	key = frame_get_bytes(f, &len);
 	if (key == NULL || len != sizeof(j->key.blob))
 		return false;

@@ -17,7 +17,11 @@
 enum job_type { JOB_JOB = 1, JOB_PING = 2, JOB_RESULT = 3, JOB_PONG = 4 };
 
 #define JOB_BODY_MAX (128u * 1024u) /* a request's body */
-#define JOB_FIELDS_MAX (64u * 1024u) /* an answer's fields as JSON */
+#define JOB_PICKED_MAX (64u * 1024u) /* the fields picked from a provider's answer, as JSON */
+#define JOB_ASK_MAX (256u * 1024u) /* what a responder is asked, and answers */
+#define JOB_FIELDS_MAX JOB_ASK_MAX
+
+#define JOB_RESPONDER "responder" /* whose credential an ask is signed with, in the place of a connection */
 
 /* For frame_recv and frame_inbox_read: what each half accepts. */
 #define JOB_LIMITS 2u
@@ -38,11 +42,13 @@ struct job {
 	const char *id; /* the leased message, or the check: the vault is told */
 	const char *deployment_id;
 	const char *business_id;
-	const char *number; /* "" where the kind wants none */
-	const char *app_id; /* likewise */
+	const char *number; /* "" where the kind wants none; so are the next three */
+	const char *app_id;
+	const char *waba_id;
+	const char *url;
 	struct vault_wrapped_key key;
 	struct job_credential credentials[KIND_CREDENTIALS_MAX]; /* as many as the kind wants */
-	const char *body;
+	const char *body; /* NULL or empty where the kind wants none */
 	size_t body_len;
 };
 

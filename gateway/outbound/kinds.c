@@ -1,6 +1,6 @@
 /*
  * The table of kinds, and building what it describes. The sender runs this on jobs that it has
- * checked; a value that breaks its rule gives no URL. Called by job.c, sender.c, meta.c.
+ * checked; a value that breaks its rule gives no URL. Called by job.c, prepare.c, request.c, answer.c.
  */
 #include "gateway/outbound/kinds.h"
 
@@ -19,31 +19,127 @@ static const char *const number_fields[] = {"id", "display_phone_number", "verif
 static const char *const token_fields[] = {
 	"data.app_id", "data.type", "data.is_valid", "data.expires_at", "data.scopes", "data.granular_scopes", NULL};
 
+static const char *const health_fields[] = {
+	"id", "display_phone_number", "verified_name", "quality_rating", "health_status", NULL};
+
+static const char *const success_fields[] = {"success", NULL};
+
 static const struct kind kinds[] = {
 	{.kind = OUTBOUND_META_SEND,
+		.use = KIND_SEND,
+		.host = KIND_META,
 		.post = true,
 		.path = "/{version}/{number}/messages",
-		.wants_number = true,
+		.wants = KIND_WANTS_NUMBER | KIND_WANTS_BODY,
 		.auth = KIND_BEARER_TOKEN,
 		.credentials = {"access_token"},
-		.expects = "messages[0].id",
+		.answer = KIND_FIELDS,
+		.expects = {"messages[0].id"},
 		.fields = send_fields},
 	{.kind = OUTBOUND_META_NUMBER,
+		.use = KIND_CHECK,
+		.host = KIND_META,
 		.path = "/{version}/{number}?fields=id,display_phone_number,verified_name,quality_rating,"
 			"code_verification_status,platform_type,throughput",
-		.wants_number = true,
+		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,
 		.credentials = {"access_token"},
-		.expects = "id",
+		.answer = KIND_FIELDS,
+		.expects = {"id"},
 		.fields = number_fields},
 	/* The provider documents no way but the URL for the token that is asked about. */
 	{.kind = OUTBOUND_META_DEBUG_TOKEN,
+		.use = KIND_CHECK,
+		.host = KIND_META,
 		.path = "/{version}/debug_token?input_token={token}",
-		.wants_app = true,
+		.wants = KIND_WANTS_APP,
 		.auth = KIND_BEARER_APP,
 		.credentials = {"access_token", "app_secret"},
-		.expects = "data.is_valid",
+		.answer = KIND_FIELDS,
+		.expects = {"data.is_valid"},
 		.fields = token_fields},
+	{.kind = OUTBOUND_META_APP_CALLBACK,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.path = "/{version}/{app}/subscriptions",
+		.wants = KIND_WANTS_APP | KIND_WANTS_URL,
+		.auth = KIND_BEARER_APP,
+		.credentials = {"app_secret"},
+		.answer = KIND_APP_CALLBACK},
+	{.kind = OUTBOUND_META_APP_SUBSCRIBE,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.post = true,
+		.path = "/{version}/{app}/subscriptions",
+		.wants = KIND_WANTS_APP | KIND_WANTS_BODY,
+		.auth = KIND_BEARER_APP,
+		.credentials = {"app_secret"},
+		.answer = KIND_SUCCESS,
+		.fields = success_fields},
+	{.kind = OUTBOUND_META_WABA_CALLBACK,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.path = "/{version}/{waba}/subscribed_apps",
+		.wants = KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_URL,
+		.auth = KIND_BEARER_TOKEN,
+		.credentials = {"access_token"},
+		.answer = KIND_WABA_CALLBACK},
+	{.kind = OUTBOUND_META_WABA_SUBSCRIBE,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.post = true,
+		.path = "/{version}/{waba}/subscribed_apps",
+		.wants = KIND_WANTS_WABA | KIND_WANTS_BODY,
+		.auth = KIND_BEARER_TOKEN,
+		.credentials = {"access_token"},
+		.answer = KIND_SUCCESS,
+		.fields = success_fields},
+	/* A key is bound to one number: no path names it (facts/360dialog.md 1). */
+	{.kind = OUTBOUND_D360_SEND,
+		.use = KIND_SEND,
+		.host = KIND_D360,
+		.post = true,
+		.path = "/messages",
+		.wants = KIND_WANTS_BODY,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key"},
+		.answer = KIND_FIELDS,
+		.expects = {"messages[0].id"},
+		.fields = send_fields},
+	{.kind = OUTBOUND_D360_HEALTH,
+		.use = KIND_CHECK,
+		.host = KIND_D360,
+		.path = "/health_status?fields=id,display_phone_number,verified_name,quality_rating",
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key"},
+		.answer = KIND_FIELDS,
+		.expects = {"id", "health_status.can_send_message"},
+		.fields = health_fields},
+	{.kind = OUTBOUND_D360_WEBHOOK,
+		.use = KIND_CHECK,
+		.host = KIND_D360,
+		.path = "/v1/configs/webhook",
+		.wants = KIND_WANTS_URL,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key", "webhook_secret"},
+		.answer = KIND_D360_CALLBACK},
+	{.kind = OUTBOUND_D360_WEBHOOK_SET,
+		.use = KIND_CHECK,
+		.host = KIND_D360,
+		.post = true,
+		.path = "/v1/configs/webhook",
+		.wants = KIND_WANTS_URL,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key", "webhook_secret"},
+		.answer = KIND_NOTHING},
+	{.kind = OUTBOUND_RESPONDER_ASK,
+		.use = KIND_ASK,
+		.host = KIND_JOB_URL,
+		.post = true,
+		.wants = KIND_WANTS_URL | KIND_WANTS_BODY,
+		.auth = KIND_SIGNED,
+		.credentials = {"signing_secret"},
+		.answer = KIND_JSON},
 };
 
 const struct kind *kind_find(uint32_t number)
@@ -61,6 +157,11 @@ size_t kind_credentials(const struct kind *k)
 	while (n < KIND_CREDENTIALS_MAX && k->credentials[n] != NULL)
 		n++;
 	return n;
+}
+
+bool kind_wants(const struct kind *k, unsigned what)
+{
+	return (k->wants & what) != 0;
 }
 
 /* ------------------------------------------------------------ rules */
@@ -92,6 +193,16 @@ bool kind_version_ok(const char *text)
 		return false;
 	minor = digits(text + 2 + major);
 	return minor >= 1 && minor <= 3 && text[2 + major + minor] == '\0';
+}
+
+bool kind_header_safe(const struct secret *s)
+{
+	const uint8_t *bytes = secret_bytes(s);
+
+	for (size_t i = 0; i < secret_len(s); i++)
+		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f)
+			return false;
+	return true;
 }
 
 /* ------------------------------------------------------------ building */
@@ -127,73 +238,83 @@ static void text_add_encoded(struct text *t, const struct secret *s)
 	}
 }
 
-static bool url_write(struct text *t, const struct kind *k, const struct kind_target *target)
+/* The hole at p, "{name}": its length, and adds what fills it. 0: there is none. */
+static size_t hole_fill(struct text *t, const char *p, const struct kind_target *target)
 {
-	static const char version[] = "{version}", number[] = "{number}", token[] = "{token}";
+	const struct {
+		const char *name, *value;
+	} holes[] = {{"{version}", target->version}, {"{number}", target->number}, {"{app}", target->app_id},
+		{"{waba}", target->waba_id}};
+	static const char token[] = "{token}";
 
+	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
+		const size_t len = strlen(holes[i].name);
+
+		if (strncmp(p, holes[i].name, len) != 0)
+			continue;
+		text_add(t, holes[i].value, strlen(holes[i].value));
+		return len;
+	}
+	if (strncmp(p, token, sizeof(token) - 1) != 0)
+		return 0;
+	text_add_encoded(t, target->token);
+	return sizeof(token) - 1;
+}
+
+static void url_write(struct text *t, const struct kind *k, const struct kind_target *target)
+{
 	text_add(t, target->base_url, strlen(target->base_url));
 	for (const char *p = k->path; *p != '\0';) {
-		if (strncmp(p, version, sizeof(version) - 1) == 0) {
-			text_add(t, target->version, strlen(target->version));
-			p += sizeof(version) - 1;
-		} else if (strncmp(p, number, sizeof(number) - 1) == 0) {
-			text_add(t, target->number, strlen(target->number));
-			p += sizeof(number) - 1;
-		} else if (strncmp(p, token, sizeof(token) - 1) == 0) {
-			if (target->token == NULL)
-				return false;
-			text_add_encoded(t, target->token);
-			p += sizeof(token) - 1;
-		} else {
+		const size_t filled = *p == '{' ? hole_fill(t, p, target) : 0;
+
+		if (filled == 0)
 			text_add(t, p++, 1);
-		}
+		p += filled;
 	}
 	text_add(t, "", 1);
-	return true;
 }
 
 char *kind_url(const struct kind *k, const struct kind_target *target)
 {
 	struct text t = {NULL, 0};
 
-	if (!kind_version_ok(target->version) || (k->wants_number && !kind_digits_ok(target->number)))
+	if (!kind_version_ok(target->version) ||
+		(kind_wants(k, KIND_WANTS_NUMBER) && !kind_digits_ok(target->number)) ||
+		(kind_wants(k, KIND_WANTS_APP) && !kind_digits_ok(target->app_id)) ||
+		(kind_wants(k, KIND_WANTS_WABA) && !kind_digits_ok(target->waba_id)))
 		return NULL;
-	if (!url_write(&t, k, target))
-		return NULL;
+	url_write(&t, k, target);
 	t.data = malloc(t.len);
 	t.len = 0;
 	if (t.data != NULL)
-		(void)url_write(&t, k, target);
+		url_write(&t, k, target);
 	return t.data;
 }
 
-static bool header_safe(const struct secret *s)
+const char *kind_key_header(const struct kind *k)
 {
-	const uint8_t *bytes = secret_bytes(s);
-
-	for (size_t i = 0; i < secret_len(s); i++)
-		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f)
-			return false;
-	return true;
+	return k->auth == KIND_D360_KEY ? "D360-API-KEY" : "Authorization";
 }
 
-char *kind_authorization(const struct kind *k, const char *app_id, const struct secret *const *secrets)
+char *kind_key_value(const struct kind *k, const char *app_id, const struct secret *const *secrets)
 {
 	static const char scheme[] = "Bearer ";
-	const struct secret *bearer = secrets[k->auth == KIND_BEARER_APP ? 1 : 0];
+	const bool app = k->auth == KIND_BEARER_APP;
+	const struct secret *key = secrets[app ? kind_credentials(k) - 1 : 0];
 	struct text t = {NULL, 0};
 
-	if (!header_safe(bearer) || (k->auth == KIND_BEARER_APP && !kind_digits_ok(app_id)))
+	if (!kind_header_safe(key) || (app && !kind_digits_ok(app_id)))
 		return NULL;
-	t.data = malloc(sizeof(scheme) + STORE_PROVIDER_ID_LEN + 1 + secret_len(bearer));
+	t.data = malloc(sizeof(scheme) + STORE_PROVIDER_ID_LEN + 1 + secret_len(key));
 	if (t.data == NULL)
 		return NULL;
-	text_add(&t, scheme, sizeof(scheme) - 1);
-	if (k->auth == KIND_BEARER_APP) {
+	if (k->auth != KIND_D360_KEY)
+		text_add(&t, scheme, sizeof(scheme) - 1);
+	if (app) {
 		text_add(&t, app_id, strlen(app_id));
 		text_add(&t, "|", 1);
 	}
-	text_add(&t, (const char *)secret_bytes(bearer), secret_len(bearer));
+	text_add(&t, (const char *)secret_bytes(key), secret_len(key));
 	text_add(&t, "", 1);
 	return t.data;
 }

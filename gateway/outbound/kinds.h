@@ -1,6 +1,6 @@
 /*
- * Kinds of jobs: the one table that says what the sender may ask a provider, with which
- * credential in which header, and which fields of the answer leave the sender.
+ * Kinds of jobs: the one table that says what the sender may ask of whom, with which credential in
+ * which header, and what of the answer leaves the sender.
  * Called by both halves of outbound.
  */
 #ifndef KEYHOUSE_OUTBOUND_KINDS_H
@@ -14,25 +14,55 @@
 
 #define KIND_CREDENTIALS_MAX 2u
 
+/* Who asks for it: a leased message, a check that somebody waits for, an ask of a responder. */
+enum kind_use { KIND_SEND = 1, KIND_CHECK, KIND_ASK };
+
+/* Where it goes. A provider's key goes to no other host than its row's. */
+enum kind_host { KIND_META = 1, KIND_D360, KIND_JOB_URL };
+
 enum kind_auth {
-	KIND_BEARER_TOKEN, /* Bearer {first credential} */
-	KIND_BEARER_APP, /* Bearer {app_id}|{second credential} */
+	KIND_BEARER_TOKEN = 1, /* Authorization: Bearer {first credential} */
+	KIND_BEARER_APP, /* Authorization: Bearer {app_id}|{last credential} */
+	KIND_D360_KEY, /* D360-API-KEY: {first credential} */
+	KIND_SIGNED, /* no key: the body is signed with the first credential */
+};
+
+/* What a job of the kind carries, as bits; everything else must be empty. */
+#define KIND_WANTS_NUMBER 1u
+#define KIND_WANTS_APP 2u
+#define KIND_WANTS_WABA 4u
+#define KIND_WANTS_URL 8u
+#define KIND_WANTS_BODY 16u
+
+/* How a good answer is read. */
+enum kind_answer {
+	KIND_FIELDS = 1, /* the fields named by the row, if one of expects is there */
+	KIND_SUCCESS, /* the fields named by the row, if success is true or "true" */
+	KIND_APP_CALLBACK, /* callback.h: what of it leaves the sender */
+	KIND_WABA_CALLBACK,
+	KIND_D360_CALLBACK,
+	KIND_NOTHING, /* any object or nothing; {} goes back */
+	KIND_JSON, /* any JSON, as it came, or nothing */
 };
 
 struct kind {
 	enum outbound_kind kind;
-	bool post; /* with a JSON body; else GET without one */
-	const char *path; /* after the pinned base URL; {version}, {number}, {token} are put in */
-	bool wants_number, wants_app;
+	enum kind_use use;
+	enum kind_host host;
+	bool post; /* else GET */
+	const char *path; /* after the host's base URL: {version} {number} {app} {waba} {token} are put in */
+	unsigned wants; /* KIND_WANTS_* */
 	enum kind_auth auth;
 	const char *credentials[KIND_CREDENTIALS_MAX]; /* their fields, in order; NULL: none */
-	const char *expects; /* what a good answer has, or it is an odd one */
+	enum kind_answer answer;
+	const char *expects[2]; /* either tells a good answer from an odd one */
 	const char *const *fields; /* paths that go back; ends with NULL */
 };
 
 /* NULL: there is no such kind. */
 const struct kind *kind_find(uint32_t number);
 size_t kind_credentials(const struct kind *k);
+bool kind_wants(const struct kind *k, unsigned what);
 
 /* What may go into a path: 1 to STORE_PROVIDER_ID_LEN digits, "v" digits "." digits. */
 bool kind_digits_ok(const char *text);
@@ -42,14 +72,18 @@ bool kind_version_ok(const char *text);
 struct kind_target {
 	const char *base_url; /* without a final slash */
 	const char *version;
-	const char *number;
+	const char *number, *app_id, *waba_id;
 	const struct secret *token;
 };
-/* Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */
+/* Not for KIND_JOB_URL. Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */
 char *kind_url(const struct kind *k, const struct kind_target *target);
 
-/* The value of the Authorization header, "Bearer ...". Owns: caller wipes and frees. NULL: the
- * credential holds bytes that a header must not carry, or memory is short. */
-char *kind_authorization(const struct kind *k, const char *app_id, const struct secret *const *secrets);
+/* The header that carries the key, and its value. Not for KIND_SIGNED. Owns: caller wipes and frees the value.
+ * NULL: the credential holds bytes that a header must not carry, or memory is short. */
+const char *kind_key_header(const struct kind *k);
+char *kind_key_value(const struct kind *k, const char *app_id, const struct secret *const *secrets);
+
+/* Whether a header may carry it: printable ASCII without spaces. */
+bool kind_header_safe(const struct secret *s);
 
 #endif

@@ -17,7 +17,6 @@
 #define CALLBACK_DATA_MAX 512u
 #define PHONE_MIN 5u
 #define PHONE_MAX 15u /* E.164 */
-#define CUSTOMER_MAX 160u
 #define TYPE_MAX 32u
 
 /* ------------------------------------------------------------ rules */
@@ -119,6 +118,15 @@ static bool phone_normalise(const char *text, char out[static PHONE_MAX + 2])
 	return n - 1 >= PHONE_MIN && out[1] != '0';
 }
 
+static bool is_phone(const char *text)
+{
+	char phone[PHONE_MAX + 2];
+	const bool is = phone_normalise(text, phone);
+
+	vault_wipe(phone, sizeof(phone));
+	return is;
+}
+
 static bool is_group(const cJSON *message)
 {
 	const char *type = json_get_string(message, "recipient_type");
@@ -158,7 +166,6 @@ static bool addressee_ok(const cJSON *message, const struct complaint *c)
 {
 	const char *to = json_get_string(message, "to"), *recipient = json_get_string(message, "recipient");
 	const char *type = json_get_string(message, "recipient_type");
-	char phone[PHONE_MAX + 2];
 
 	if (!string_or_none(message, "to", c) || !string_or_none(message, "recipient", c) ||
 		!string_or_none(message, "recipient_type", c))
@@ -167,12 +174,12 @@ static bool addressee_ok(const cJSON *message, const struct complaint *c)
 		return complain(c, "recipient_type: must be individual or group");
 	if (to == NULL && recipient == NULL)
 		return complain(c, "to: is missing (a phone number, or recipient with a user id)");
-	if (to != NULL && is_group(message) && !chars_in(to, "+-_=@.:", CUSTOMER_MAX))
+	if (to != NULL && is_group(message) && !chars_in(to, "+-_=@.:", OUTBOUND_CUSTOMER_MAX))
 		return complain(c, "to: must be a group id");
-	if (to != NULL && !is_group(message) && !phone_normalise(to, phone))
+	if (to != NULL && !is_group(message) && !is_phone(to))
 		return complain(
 			c, "to: must be a phone number with its country code, %u to %u digits", PHONE_MIN, PHONE_MAX);
-	if (recipient != NULL && (!chars_in(recipient, ".", CUSTOMER_MAX) || strchr(recipient, '.') == NULL))
+	if (recipient != NULL && (!chars_in(recipient, ".", OUTBOUND_CUSTOMER_MAX) || strchr(recipient, '.') == NULL))
 		return complain(c, "recipient: must be a user id as the provider gave it");
 	return true;
 }
@@ -244,6 +251,25 @@ bool outbound_message_valid(const char *json, size_t len, char *why, size_t why_
 	return message != NULL;
 }
 
+bool outbound_message_customer(const char *json, size_t len, char out[static OUTBOUND_CUSTOMER_MAX + 1])
+{
+	const struct complaint silent = {NULL, 0};
+	cJSON *message = message_read(json, len, &silent);
+	const char *to = json_get_string(message, "to"), *recipient = json_get_string(message, "recipient");
+	char phone[PHONE_MAX + 2] = "";
+	bool known = message != NULL && !is_group(message);
+
+	if (known && to != NULL) {
+		known = phone_normalise(to, phone);
+		memcpy(out, phone + 1, sizeof(phone) - 1);
+	} else if (known) {
+		memcpy(out, recipient, strlen(recipient) + 1); /* checked: not longer */
+	}
+	vault_wipe(phone, sizeof(phone));
+	cJSON_Delete(message);
+	return known;
+}
+
 /* ------------------------------------------------------------ sealing */
 
 static enum outbound_error from_tenant(enum tenant_error err)
@@ -267,10 +293,13 @@ static bool normalise_to(cJSON *message)
 {
 	const char *to = json_get_string(message, "to");
 	char phone[PHONE_MAX + 2];
+	cJSON *fresh = NULL;
 
-	if (to == NULL || is_group(message) || !phone_normalise(to, phone))
+	if (to == NULL || is_group(message))
 		return true;
-	cJSON *fresh = cJSON_CreateString(phone);
+	if (phone_normalise(to, phone))
+		fresh = cJSON_CreateString(phone);
+	vault_wipe(phone, sizeof(phone));
 	if (fresh == NULL)
 		return false;
 	/* Short of memory the library puts the item in without its key: then the message would be to nobody. */

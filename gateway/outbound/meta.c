@@ -1,19 +1,13 @@
 /*
- * Meta's bodies, answers and error codes. The table below is facts/meta.md section 3, a row a
- * code; answers are read leniently and handed on field by field.
+ * Meta's bodies, errors and their codes. The table below is facts/meta.md section 3, a row a code.
  * Called by both halves of outbound.
  */
 #include "gateway/outbound/meta.h"
 
 #include <cjson/cJSON.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "gateway/json.h"
-#include "gateway/outbound/job.h"
-#include "gateway/outbound/scrub.h"
 
 /* ------------------------------------------------------------ codes */
 
@@ -149,35 +143,6 @@ enum outbound_class meta_classify(enum outbound_kind kind, const struct meta_ref
 	return refusal->http_status >= 400 && refusal->http_status < 500 ? OUTBOUND_MESSAGE : OUTBOUND_OUTCOME_UNKNOWN;
 }
 
-const char *outbound_class_text(enum outbound_class c)
-{
-	switch (c) {
-	case OUTBOUND_NOT_SENT:
-		return "the provider could not be reached";
-	case OUTBOUND_OUTCOME_UNKNOWN:
-		return "the provider gave no usable answer; the message may have been accepted";
-	case OUTBOUND_ACCEPTED:
-		return "accepted by the provider";
-	case OUTBOUND_RETRYABLE:
-		return "the provider refused it for now";
-	case OUTBOUND_RATE_LIMITED:
-		return "the provider's rate limit is reached";
-	case OUTBOUND_AUTH:
-		return "the provider refused the key or its permissions";
-	case OUTBOUND_ACCOUNT:
-		return "the account or number needs attention at the provider";
-	case OUTBOUND_MESSAGE:
-		return "the provider refused this message";
-	case OUTBOUND_RECIPIENT:
-		return "this customer cannot be reached";
-	case OUTBOUND_WINDOW:
-		return "more than 24 hours since the customer last wrote";
-	case OUTBOUND_NO_CREDENTIAL:
-		return "needs its key entered again";
-	}
-	return "unknown";
-}
-
 /* ------------------------------------------------------------ requests */
 
 static bool put_string(cJSON *object, const char *key, const char *value)
@@ -198,7 +163,7 @@ char *meta_body(const char *content, size_t len, const char *message_id)
 	return text;
 }
 
-/* ------------------------------------------------------------ answers */
+/* ------------------------------------------------------------ errors */
 
 static int32_t number_of(const cJSON *object, const char *key)
 {
@@ -208,140 +173,31 @@ static int32_t number_of(const cJSON *object, const char *key)
 											       : 0;
 }
 
-/* Copies what lies at path, in its own shape: every object on the way with this one field, of an
- * array the first element. False: memory is short. */
-static bool copy_path(cJSON *to, const cJSON *from, const char *path)
-{
-	static const char first[] = "[0].";
-	char key[64];
-	const size_t len = strcspn(path, ".[");
-	const bool array = strncmp(path + len, first, sizeof(first) - 1) == 0;
-	const cJSON *child;
-	cJSON *next;
-
-	(void)snprintf(key, sizeof(key), "%.*s", (int)len, path);
-	child = json_get(from, key);
-	if (child == NULL)
-		return true;
-	if (path[len] == '\0') {
-		next = cJSON_Duplicate(child, true);
-		return next != NULL && cJSON_AddItemToObject(to, key, next);
-	}
-	next = json_get(to, key);
-	if (next == NULL)
-		next = array ? cJSON_AddArrayToObject(to, key) : cJSON_AddObjectToObject(to, key);
-	if (array && next != NULL && cJSON_GetArraySize(next) == 0 && !cJSON_AddItemToArray(next, cJSON_CreateObject()))
-		return false;
-	if (next == NULL)
-		return false;
-	if (array)
-		return copy_path(cJSON_GetArrayItem(next, 0),
-			cJSON_IsArray(child) ? cJSON_GetArrayItem(child, 0) : NULL, path + len + sizeof(first) - 1);
-	return copy_path(next, child, path + len + 1);
-}
-
-/* The fields that the kind names, as JSON text without secrets. NULL: memory is short or too much. */
-static char *pick_fields(const struct kind *k, const cJSON *answer, const struct secret *const *secrets)
-{
-	cJSON *picked = cJSON_CreateObject();
-	bool ok = picked != NULL;
-	char *text = NULL;
-
-	for (size_t i = 0; ok && k->fields[i] != NULL; i++)
-		ok = copy_path(picked, answer, k->fields[i]);
-	if (ok)
-		text = json_text(picked);
-	cJSON_Delete(picked);
-	if (text != NULL)
-		scrub_secrets(text, secrets, kind_credentials(k));
-	if (text != NULL && strlen(text) >= JOB_FIELDS_MAX) {
-		vault_wipe(text, strlen(text));
-		free(text);
-		text = NULL;
-	}
-	return text;
-}
-
-static void set_reason(struct outbound_result *r, const char *text)
-{
-	(void)snprintf(r->reason, sizeof(r->reason), "%s", text);
-}
-
-/* Meta's own words: details say more than the title. error_data is sometimes a plain string. */
-static void reason_from(
-	const struct kind *k, const cJSON *error, const struct secret *const *secrets, struct outbound_result *r)
-{
-	const char *message = json_get_string(error, "message");
-	const char *details = json_get_string(json_get(error, "error_data"), "details");
-	size_t room;
-	char *words;
-
-	if (details == NULL)
-		details = json_get_string(error, "error_data");
-	if (message == NULL && details == NULL)
-		return;
-	room = (message != NULL ? strlen(message) : 0) + (details != NULL ? strlen(details) : 0) + 3;
-	words = malloc(room);
-	if (words == NULL)
-		return;
-	(void)snprintf(words, room, "%s%s%s", message != NULL ? message : "",
-		message != NULL && details != NULL ? ": " : "", details != NULL ? details : "");
-	scrub_reason(words, secrets, kind_credentials(k), r->reason, sizeof(r->reason));
-	vault_wipe(words, room);
-	free(words);
-}
-
-static void read_refusal(
-	const struct kind *k, const cJSON *answer, const struct secret *const *secrets, struct outbound_result *r)
+/* error_data is sometimes a plain string. */
+void meta_error(const cJSON *answer, int http_status, struct meta_refusal *refusal, struct answer_words *words)
 {
 	const cJSON *error = json_get(answer, "error");
-	const struct meta_refusal refusal = {.http_status = r->http_status,
+	const char *details = json_get_string(json_get(error, "error_data"), "details");
+
+	*refusal = (struct meta_refusal){.http_status = http_status,
 		.has_error = cJSON_IsNumber(json_get(error, "code")),
 		.code = number_of(error, "code"),
 		.subcode = number_of(error, "error_subcode"),
 		.transient = cJSON_IsTrue(json_get(error, "is_transient"))};
+	*words = (struct answer_words){
+		json_get_string(error, "message"), details != NULL ? details : json_get_string(error, "error_data")};
+}
 
+void meta_refusal(const struct kind *k, const cJSON *answer, struct outbound_result *r, struct answer_words *words)
+{
+	struct meta_refusal refusal;
+
+	meta_error(answer, r->http_status, &refusal, words);
 	r->class = meta_classify(k->kind, &refusal);
-	set_reason(r, outbound_class_text(r->class));
-	if (!refusal.has_error)
-		return;
-	r->code = refusal.code;
-	r->subcode = refusal.subcode;
-	reason_from(k, error, secrets, r);
-}
-
-/* What tells a good answer from one that only looks like it. */
-static bool is_expected(const struct kind *k, const cJSON *answer)
-{
-	const cJSON *found = json_get_path(answer, k->expects);
-
-	if (cJSON_IsString(found))
-		return found->valuestring[0] != '\0' && strlen(found->valuestring) <= STORE_TEXT_LEN * 2u;
-	return cJSON_IsBool(found);
-}
-
-void meta_answer(const struct kind *k, const struct transfer_end *end, const struct secret *const *secrets,
-	struct outbound_result *r)
-{
-	cJSON *answer = NULL;
-
-	*r = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN,
-		.http_status = end->http_status,
-		.retry_after_ms = end->retry_after_ms};
-	if (end->how != TRANSFER_ANSWERED) {
-		r->class = end->how == TRANSFER_NOT_SENT ? OUTBOUND_NOT_SENT : OUTBOUND_OUTCOME_UNKNOWN;
-		set_reason(r, end->why);
-		return;
-	}
-	answer = json_parse(end->body, end->body_len);
-	if (end->http_status >= 200 && end->http_status < 300 && json_get(answer, "error") == NULL) {
-		if (is_expected(k, answer))
-			r->fields = pick_fields(k, answer, secrets);
-		if (r->fields != NULL)
-			r->class = OUTBOUND_ACCEPTED;
-		set_reason(r, r->fields != NULL ? "" : "the provider's answer is not one that Meta gives");
+	if (refusal.has_error) {
+		r->code = refusal.code;
+		r->subcode = refusal.subcode;
 	} else {
-		read_refusal(k, answer, secrets, r);
+		*words = (struct answer_words){0};
 	}
-	cJSON_Delete(answer);
 }

@@ -1,6 +1,6 @@
 /*
  * Meta's Graph API: its request bodies, its answers, its error codes (facts/meta.md 2 and 3).
- * An answer is trusted with nothing. Called by lease.c (bodies), sender.c (answers), plan.c (codes).
+ * An answer is trusted with nothing. Called by prepare.c (bodies), answer.c and d360.c (answers), plan.c (codes).
  */
 #ifndef KEYHOUSE_OUTBOUND_META_H
 #define KEYHOUSE_OUTBOUND_META_H
@@ -11,7 +11,8 @@
 
 #include "gateway/outbound/kinds.h"
 #include "gateway/outbound/outbound.h"
-#include "gateway/outbound/transfer.h"
+
+struct cJSON;
 
 /* What a code means and how a refusal with it is tried again. */
 struct meta_rule {
@@ -34,14 +35,20 @@ struct meta_refusal {
 };
 enum outbound_class meta_classify(enum outbound_kind kind, const struct meta_refusal *refusal);
 
-/* The body on the wire: the stored Cloud API message, with messaging_product and our message id as
- * biz_opaque_callback_data, which replaces the client's. Owns: caller wipes and frees. NULL: it is
+/* A provider's own words about an error; each may be NULL. They borrow from the answer. */
+struct answer_words {
+	const char *message, *details;
+};
+
+/* Meta's error in an answer, if there is one. */
+void meta_error(const struct cJSON *answer, int http_status, struct meta_refusal *refusal, struct answer_words *words);
+/* Fills class, code and subcode of r, whose http_status is set. */
+void meta_refusal(
+	const struct kind *k, const struct cJSON *answer, struct outbound_result *r, struct answer_words *words);
+
+/* The body on the wire, for both providers: the stored Cloud API message, with messaging_product and our message id
+ * as biz_opaque_callback_data, which replaces the client's. Owns: caller wipes and frees. NULL: it is
  * no JSON object, or memory is short. */
 char *meta_body(const char *content, size_t len, const char *message_id);
-
-/* Turns what came of a request into a result. secrets, as many as the kind has credentials, are
- * blanked in everything that r takes over. Owns: caller clears r. */
-void meta_answer(const struct kind *k, const struct transfer_end *end, const struct secret *const *secrets,
-	struct outbound_result *r);
 
 #endif

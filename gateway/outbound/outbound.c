@@ -1,7 +1,7 @@
 /*
  * The listener's half: opening, closing, and what others ask of it. The scheduler (schedule.c) hands
  * leased messages to the sender, readers (results.c) settle what came back.
- * Called by listener, session, api, connect and inbound.
+ * Asks are in ask.c. Called by listener, session, api, connect and inbound.
  */
 #include "gateway/outbound/outbound.h"
 
@@ -17,6 +17,8 @@
 #define IN_FLIGHT_DEFAULT 64u
 #define IN_FLIGHT_LIMIT 1024u
 #define PER_CONNECTION_DEFAULT 8u
+#define ASKS_DEFAULT 256u
+#define ASKS_LIMIT 1024u
 #define PING_MS 2000
 #define DRAIN_MS 5000 /* at close, for answers that are on their way */
 
@@ -111,6 +113,13 @@ void outbound_wake(struct outbound *o)
 
 /* ------------------------------------------------------------ opening and closing */
 
+static unsigned bounded(unsigned wanted, unsigned by_default, unsigned limit)
+{
+	const unsigned n = wanted > 0 ? wanted : by_default;
+
+	return n < limit ? n : limit;
+}
+
 static struct outbound *outbound_new(const struct outbound_options *opt)
 {
 	struct outbound *o = calloc(1, sizeof(*o));
@@ -120,13 +129,13 @@ static struct outbound *outbound_new(const struct outbound_options *opt)
 		return NULL;
 	o->tenants = opt->tenants;
 	o->fd = opt->sender_fd;
-	o->in_flight_max = opt->in_flight_max > 0 ? opt->in_flight_max : IN_FLIGHT_DEFAULT;
-	if (o->in_flight_max > IN_FLIGHT_LIMIT)
-		o->in_flight_max = IN_FLIGHT_LIMIT;
+	o->in_flight_max = bounded(opt->in_flight_max, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT);
+	o->asks_max = bounded(opt->asks_max, ASKS_DEFAULT, ASKS_LIMIT);
+	o->asks_ended = opt->checks_only;
 	o->per_connection = opt->per_connection > 0 ? opt->per_connection : PER_CONNECTION_DEFAULT;
 	o->gone = opt->gone;
 	o->ctx = opt->ctx;
-	o->tickets = calloc(o->in_flight_max + CHECKS_MAX, sizeof(*o->tickets));
+	o->tickets = calloc(ticket_count(o), sizeof(*o->tickets));
 	if (o->tickets == NULL) {
 		free(o);
 		return NULL;
@@ -193,6 +202,7 @@ void outbound_close(struct outbound *o)
 
 	if (o == NULL)
 		return;
+	outbound_asks_end(o);
 	pthread_mutex_lock(&o->lock);
 	o->closing = true;
 	pthread_cond_broadcast(&o->changed);

@@ -1,5 +1,5 @@
 /*
- * Outbound: from the outbox to the provider, with the shop's own key.
+ * Outbound: from the outbox to the provider, with the shop's own key; and what a platform's responder is asked.
  *
  * Two halves in two processes. The listener's half (struct outbound) leases due
  * messages, hands them as jobs to the sender and settles what came of them. The
@@ -27,15 +27,37 @@ enum outbound_error {
 	OUTBOUND_NO_MEMORY,
 	OUTBOUND_INVALID, /* the job breaks its kind's rules: the caller's fault */
 	OUTBOUND_STORE,
+	OUTBOUND_BUSY, /* as many asks as may be are on their way */
 };
 
 /* What the sender may be asked. A row in the table of kinds pins host, method,
- * path, credentials and the answer's fields. */
+ * path, credentials and the answer's fields (facts/meta.md 2, 5, 6; facts/360dialog.md 1 to 4).
+ *
+ * The kinds marked C tell who gets the webhooks. Of the addresses that the provider names only this leaves the sender,
+ * because a foreign one may hold a secret: fields {"callback": {"state": "none" | "ours" | "house" | "foreign",
+ * "owner": "https://host", "secret": true | false}}. ours: the job's url, to the letter. house: another webhook URL
+ * under our public_url. owner: scheme and host (and port) of the address, where it is foreign. secret (360dialog): our
+ * header comes with our secret. */
 enum outbound_kind {
 	OUTBOUND_META_SEND = 1, /* POST /{version}/{phone_number_id}/messages */
 	OUTBOUND_META_NUMBER = 2, /* GET  /{version}/{phone_number_id}?fields=... */
 	OUTBOUND_META_DEBUG_TOKEN = 3, /* GET  /{version}/debug_token?input_token=..., bearer {app_id}|{app_secret} */
+	OUTBOUND_META_APP_CALLBACK = 4, /* C GET  /{version}/{app_id}/subscriptions, bearer {app_id}|{app_secret} */
+	OUTBOUND_META_APP_SUBSCRIBE = 5, /* POST the same; the body is the caller's */
+	OUTBOUND_META_WABA_CALLBACK = 6, /* C GET  /{version}/{waba_id}/subscribed_apps: this app's override; fields
+						also "subscribed": true | false */
+	OUTBOUND_META_WABA_SUBSCRIBE = 7, /* POST the same; the body is the caller's */
+	OUTBOUND_D360_SEND = 8, /* POST /messages */
+	OUTBOUND_D360_HEALTH = 9, /* GET  /health_status?fields=...; fields in the answer's own shape */
+	OUTBOUND_D360_WEBHOOK = 10, /* C GET  /v1/configs/webhook */
+	OUTBOUND_D360_WEBHOOK_SET =
+		11, /* POST the same: our url, and our header with our secret, put in by the sender */
+	OUTBOUND_RESPONDER_ASK = 12, /* POST to a platform's own address, signed; no credential travels */
 };
+
+/* The header that 360dialog sends with every webhook, because we ask it to (facts/360dialog.md 2.3: letters, digits,
+ * hyphens). Its value is the connection's webhook_secret. */
+#define OUTBOUND_D360_HEADER "X-Keyhouse-Secret"
 
 /* What came of an attempt. The first block is about the request reaching the
  * provider, the second is what it answered (facts/meta.md section 3). */
@@ -45,7 +67,7 @@ enum outbound_class {
 	OUTBOUND_ACCEPTED, /* 2xx with what the kind expects */
 	OUTBOUND_RETRYABLE, /* refused for now: explicit transient code */
 	OUTBOUND_RATE_LIMITED,
-	OUTBOUND_AUTH, /* token or permission */
+	OUTBOUND_AUTH, /* token or permission; from 360dialog 401 alone */
 	OUTBOUND_ACCOUNT, /* account or number needs a human */
 	OUTBOUND_MESSAGE, /* this message is wrong for good */
 	OUTBOUND_RECIPIENT,
@@ -75,6 +97,7 @@ struct outbound_options {
 	int sender_fd; /* taken, also when opening fails */
 	unsigned in_flight_max; /* sends at once; 0 = 64 */
 	unsigned per_connection; /* of one connection; 0 = 8 */
+	unsigned asks_max; /* asks at once; 0 = 256 */
 	bool checks_only; /* a command's: only outbound_check and outbound_ping work, the outbox is left alone */
 	void (*gone)(void *ctx); /* the sender closed: the listener must end */
 	void *ctx;
@@ -92,20 +115,51 @@ enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused
 
 /* A check made while somebody waits: connecting, testing. Credentials are given
  * sealed, as store_credential_list shows them, in the order the kind wants them:
- *   META_NUMBER       access_token
- *   META_DEBUG_TOKEN  access_token (the one asked about), app_secret */
+ *   META_NUMBER, META_WABA_*          access_token
+ *   META_DEBUG_TOKEN                  access_token (the one asked about), app_secret
+ *   META_APP_*                        app_secret
+ *   D360_HEALTH                       api_key
+ *   D360_WEBHOOK, D360_WEBHOOK_SET    api_key, webhook_secret */
 struct outbound_check {
 	enum outbound_kind kind;
 	const char *business_id;
 	const char *connection_id;
-	const char *app_id; /* META_DEBUG_TOKEN */
+	const char *app_id; /* META_DEBUG_TOKEN, META_APP_*, META_WABA_CALLBACK (whose override is asked about) */
+	const char *waba_id; /* META_WABA_* */
 	const char *phone_number_id; /* META_NUMBER */
+	const char *url; /* our webhook URL: kinds marked C and D360_WEBHOOK_SET */
+	const char *body; /* JSON: META_APP_SUBSCRIBE, META_WABA_SUBSCRIBE */
 	const struct store_credential *credentials;
 	size_t credentials_len;
 };
 /* Waits up to timeout_ms. Owns: caller clears result. */
 enum outbound_error outbound_check(struct outbound *o, const struct outbound_check *check, unsigned timeout_ms,
 	struct outbound_result *result) __attribute__((warn_unused_result));
+
+/* A platform's responder is asked, or told of a status. POST to url, signed as Standard Webhooks (webhook-id,
+ * webhook-timestamp, webhook-signature: v1 over "id.timestamp.body") with the bytes that the secret's text carries in
+ * base64 after "whsec_", and as Meta does (X-Hub-Signature-256) with the whole text as app secret: so that a Meta SDK
+ * takes the one secret as its app secret. */
+struct outbound_ask {
+	const char *business_id;
+	const char *id; /* webhook-id: stays the same when the ask is tried again */
+	const char *url; /* https; http and private addresses only to destinations that responder_allow names */
+	const struct store_credential *secret; /* sealed, field "signing_secret", connection_id "responder" */
+	const char *body;
+	size_t body_len;
+};
+/* Starts it. done is called exactly once where OUTBOUND_OK is returned, on another thread; the result is borrowed.
+ * ACCEPTED: a 2xx answer, whose fields are its JSON body as it came (NULL: it was empty). MESSAGE: a 2xx that is no
+ * JSON, or too long. Returns OUTBOUND_BUSY when as many as may be are out: done of any of them tells when to come
+ * again. Copies what it needs. */
+enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *ask,
+	void (*done)(void *arg, const struct outbound_result *r), void *arg) __attribute__((warn_unused_result));
+/* No ask is taken any more, and done was called for all that were out when this returns: from here with NOT_SENT where
+ * no answer came. For the asker's end, and where the sender is gone; outbound_close does it, too. */
+void outbound_asks_end(struct outbound *o);
+/* Whether an address may be a responder's, as far as its text tells: https (http where allow, the setting
+ * responder_allow, names its host and port), a host, no user or password, at most 1023 characters. Writes what is wrong. */
+bool outbound_responder_url_ok(const char *url, const char *allow, char *why, size_t why_len);
 
 /* The states of an outbound message a status may move it from (a STORE_STATE_BIT
  * mask), and the state it moves to: Meta's "sent", "delivered", "read", "played",
@@ -117,7 +171,12 @@ bool outbound_status_move(const char *status, enum store_message_state *to, unsi
  * naming the field, into why. */
 bool outbound_message_valid(const char *json, size_t len, char *why, size_t why_len);
 
-/* Seals the body and fills m for store_message_queue or store_message_answer: id,
+/* Whom a checked message is to, as a conversation knows him: phone digits without "+", or the user id. False: a group,
+ * or no message. The caller wipes out. */
+#define OUTBOUND_CUSTOMER_MAX 160u
+bool outbound_message_customer(const char *json, size_t len, char out[static OUTBOUND_CUSTOMER_MAX + 1]);
+
+/* Seals the body and fills m for store_message_queue or store_ask_done: id,
  * type, content, state QUEUED, times, and conversation where the caller left it zero
  * (an answer keeps its question's). business_id, connection_id and number are set by
  * the caller. Owns: caller frees *content, to which m->content points. */
@@ -131,6 +190,10 @@ struct outbound_sender_options {
 	int vault_fd;
 	const char *meta_api_url; /* "https://graph.facebook.com" */
 	const char *meta_api_version; /* "v26.0" */
+	const char *d360_api_url; /* "https://waba-v2.360dialog.io" */
+	const char *public_url; /* what webhook URLs of ours begin with */
+	const char *responder_allow; /* "host:port, host:port": may be private, may be http; "" for none */
+	unsigned responder_timeout_ms;
 };
 /* Runs until the listener closes its end. Returns the process's exit status. */
 int outbound_sender_run(const struct outbound_sender_options *opt);

@@ -65,6 +65,7 @@ static void set_retry(struct plan *out, const struct plan_attempt *a, int64_t wa
 	out->to = STORE_MESSAGE_DEAD;
 	(void)snprintf(last, sizeof(last), "%s", out->reason);
 	(void)snprintf(out->reason, sizeof(out->reason), "expired: not accepted within 24 hours; %.180s", last);
+	vault_wipe(last, sizeof(last));
 }
 
 void plan_make(const struct outbound_result *r, const struct plan_attempt *a, struct plan *out)

@@ -1,6 +1,6 @@
 /*
  * Gathering what a job carries: ids, the wrapped key, sealed credentials, the body. Trusts the
- * store; what it holds is sealed. Called by outbound.c.
+ * store; what it holds is sealed. Called by the listener's half.
  */
 #include "gateway/outbound/prepare.h"
 
@@ -8,15 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/json.h"
 #include "gateway/outbound/meta.h"
 
 void prepared_clear(struct prepared *p)
 {
 	for (size_t i = 0; i < KIND_CREDENTIALS_MAX; i++)
 		free(p->blobs[i]);
-	if (p->body != NULL)
-		vault_wipe(p->body, strlen(p->body));
-	free(p->body);
+	json_text_free(p->body);
 	*p = (struct prepared){0};
 }
 
@@ -96,17 +95,22 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 	j->business_id = p->business_id;
 	j->number = p->number;
 	j->app_id = p->app_id;
-	j->body = p->body;
-	j->body_len = p->body != NULL ? strlen(p->body) : 0;
+	j->waba_id = p->waba_id;
+	j->url = p->url;
+	if (p->body != NULL) {
+		j->body = p->body;
+		j->body_len = strlen(p->body);
+	}
 	for (size_t i = 0; j->kind != NULL && i < kind_credentials(j->kind); i++)
 		j->credentials[i] = (struct job_credential){p->credentials[i].connection_id, p->credentials[i].field,
 			p->credentials[i].version, p->credentials[i].blob, p->credentials[i].blob_len};
 	return job_valid(j) ? PREPARE_OK : PREPARE_INVALID;
 }
 
-static void copy_text(char *to, size_t room, const char *from)
+/* False: it does not fit, and a part of it would be another id. */
+static bool copy_text(char *to, size_t room, const char *from)
 {
-	(void)snprintf(to, room, "%s", from != NULL ? from : "");
+	return from == NULL || (size_t)snprintf(to, room, "%s", from) < room;
 }
 
 static enum prepare_error body_open(struct tenants *t, const struct store_message *m, char **body)
@@ -127,19 +131,27 @@ static enum prepare_error body_open(struct tenants *t, const struct store_messag
 
 enum prepare_error prepare_send(struct tenants *t, const struct store_message *m, struct prepared *out)
 {
+	struct store_connection connection;
+	enum outbound_kind kind;
+	enum store_error found;
 	enum prepare_error err;
 
-	copy_text(out->id, sizeof(out->id), m->id);
-	copy_text(out->business_id, sizeof(out->business_id), m->business_id);
-	copy_text(out->number, sizeof(out->number), m->number);
 	if (m->content == NULL || m->content_len == 0)
 		return PREPARE_UNREADABLE;
-	err = prepare_credential(
-		t, m->business_id, m->connection_id, "access_token", &out->credentials[0], &out->blobs[0]);
+	found = store_connection_get(tenants_store(t), m->business_id, m->connection_id, &connection);
+	if (found != STORE_OK)
+		return found == STORE_NOT_FOUND ? PREPARE_NO_CREDENTIAL : PREPARE_LATER;
+	kind = connection.provider == STORE_360DIALOG ? OUTBOUND_D360_SEND : OUTBOUND_META_SEND;
+	if (!copy_text(out->id, sizeof(out->id), m->id) ||
+		!copy_text(out->business_id, sizeof(out->business_id), m->business_id) ||
+		!copy_text(out->number, sizeof(out->number), kind == OUTBOUND_META_SEND ? m->number : NULL))
+		return PREPARE_INVALID;
+	err = prepare_credential(t, m->business_id, m->connection_id, kind_find((uint32_t)kind)->credentials[0],
+		&out->credentials[0], &out->blobs[0]);
 	if (err == PREPARE_OK)
 		err = body_open(t, m, &out->body);
 	if (err == PREPARE_OK)
-		err = job_fill(t, OUTBOUND_META_SEND, out);
+		err = job_fill(t, kind, out);
 	return err;
 }
 
@@ -156,25 +168,57 @@ static enum prepare_error blob_copy(const struct store_credential *from, struct 
 	return PREPARE_OK;
 }
 
+/* What the kind wants of it; the rest is left out. */
+static enum prepare_error check_copy(const struct kind *k, const struct outbound_check *check, struct prepared *out)
+{
+	if (!copy_text(out->business_id, sizeof(out->business_id), check->business_id) ||
+		!copy_text(out->number, sizeof(out->number),
+			kind_wants(k, KIND_WANTS_NUMBER) ? check->phone_number_id : NULL) ||
+		!copy_text(out->app_id, sizeof(out->app_id), kind_wants(k, KIND_WANTS_APP) ? check->app_id : NULL) ||
+		!copy_text(
+			out->waba_id, sizeof(out->waba_id), kind_wants(k, KIND_WANTS_WABA) ? check->waba_id : NULL) ||
+		!copy_text(out->url, sizeof(out->url), kind_wants(k, KIND_WANTS_URL) ? check->url : NULL))
+		return PREPARE_INVALID;
+	if (!kind_wants(k, KIND_WANTS_BODY) || check->body == NULL)
+		return PREPARE_OK;
+	out->body = strdup(check->body);
+	return out->body != NULL ? PREPARE_OK : PREPARE_LATER;
+}
+
 enum prepare_error prepare_check(struct tenants *t, const struct outbound_check *check, struct prepared *out)
 {
 	const struct kind *k = kind_find((uint32_t)check->kind);
-	enum prepare_error err = PREPARE_OK;
+	enum prepare_error err;
 
-	/* A send belongs to a lease. */
-	if (k == NULL || k->post || check->business_id == NULL || check->credentials_len != kind_credentials(k))
+	/* A send belongs to a lease, an ask to its asker. */
+	if (k == NULL || k->use != KIND_CHECK || check->business_id == NULL ||
+		check->credentials_len != kind_credentials(k))
 		return PREPARE_INVALID;
 	store_id_new(out->id);
-	copy_text(out->business_id, sizeof(out->business_id), check->business_id);
-	if (k->wants_number)
-		copy_text(out->number, sizeof(out->number), check->phone_number_id);
-	if (k->wants_app)
-		copy_text(out->app_id, sizeof(out->app_id), check->app_id);
+	err = check_copy(k, check, out);
 	for (size_t i = 0; err == PREPARE_OK && i < check->credentials_len; i++)
 		err = blob_copy(&check->credentials[i], &out->credentials[i], &out->blobs[i]);
 	if (err == PREPARE_OK)
 		err = job_fill(t, check->kind, out);
 	return err;
+}
+
+enum prepare_error prepare_ask(struct tenants *t, const struct outbound_ask *ask, struct prepared *out)
+{
+	enum prepare_error err;
+
+	if (ask->business_id == NULL || ask->id == NULL || ask->url == NULL || ask->secret == NULL || ask->body == NULL)
+		return PREPARE_INVALID;
+	if (!copy_text(out->id, sizeof(out->id), ask->id) ||
+		!copy_text(out->business_id, sizeof(out->business_id), ask->business_id) ||
+		!copy_text(out->url, sizeof(out->url), ask->url))
+		return PREPARE_INVALID;
+	err = blob_copy(ask->secret, &out->credentials[0], &out->blobs[0]);
+	if (err != PREPARE_OK)
+		return err;
+	out->job.body = ask->body;
+	out->job.body_len = ask->body_len;
+	return job_fill(t, OUTBOUND_RESPONDER_ASK, out);
 }
 
 enum prepare_error prepare_confirm(
@@ -188,8 +232,9 @@ enum prepare_error prepare_confirm(
 	if (connection.app_id[0] == '\0')
 		return PREPARE_NO_CREDENTIAL;
 	store_id_new(out->id);
-	copy_text(out->business_id, sizeof(out->business_id), business_id);
-	copy_text(out->app_id, sizeof(out->app_id), connection.app_id);
+	if (!copy_text(out->business_id, sizeof(out->business_id), business_id) ||
+		!copy_text(out->app_id, sizeof(out->app_id), connection.app_id))
+		return PREPARE_INVALID;
 	err = prepare_credential(t, business_id, connection_id, "access_token", &out->credentials[0], &out->blobs[0]);
 	if (err == PREPARE_OK)
 		err = prepare_credential(

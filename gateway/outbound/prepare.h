@@ -1,10 +1,11 @@
 /*
  * Preparing: from a leased message, or a question about a key, to a job for the sender. Reads the
- * store, opens the message's content, never a credential. Called by outbound.c.
+ * store, opens the message's content, never a credential. Called by outbound.c, schedule.c, results.c, ask.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_PREPARE_H
 #define KEYHOUSE_OUTBOUND_PREPARE_H
 
+#include "gateway/outbound/destination.h"
 #include "gateway/outbound/job.h"
 
 enum prepare_error {
@@ -16,13 +17,15 @@ enum prepare_error {
 };
 
 /* A job and what it borrows from. Zero-initialise; prepared_clear may be called twice. Must not be
- * copied: the job points into it. */
+ * copied: the job points into it. An ask's body stays the caller's. */
 struct prepared {
 	struct job job;
 	char id[STORE_ID_LEN + 1];
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 	char number[STORE_PROVIDER_ID_LEN + 1];
 	char app_id[STORE_PROVIDER_ID_LEN + 1];
+	char waba_id[STORE_PROVIDER_ID_LEN + 1];
+	char url[DESTINATION_URL_MAX + 1];
 	struct store_credential credentials[KIND_CREDENTIALS_MAX];
 	uint8_t *blobs[KIND_CREDENTIALS_MAX];
 	char *body;
@@ -34,7 +37,9 @@ enum prepare_error prepare_send(struct tenants *t, const struct store_message *m
 	__attribute__((warn_unused_result));
 enum prepare_error prepare_check(struct tenants *t, const struct outbound_check *check, struct prepared *out)
 	__attribute__((warn_unused_result));
-/* Asks about a connection's current token. PREPARE_NO_CREDENTIAL also where no app id is known. */
+enum prepare_error prepare_ask(struct tenants *t, const struct outbound_ask *ask, struct prepared *out)
+	__attribute__((warn_unused_result));
+/* Asks about a Meta connection's current token. PREPARE_NO_CREDENTIAL also where no app id is known. */
 enum prepare_error prepare_confirm(struct tenants *t, const char *business_id, const char *connection_id,
 	struct prepared *out) __attribute__((warn_unused_result));
 

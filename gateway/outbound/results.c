@@ -30,10 +30,15 @@ static void confirm_begin(struct outbound *o, const struct sending *s)
 	struct ticket *k = NULL;
 	enum prepare_error err;
 
+	/* 360dialog says 401 for nothing else (facts/360dialog.md 4), and offers nobody to ask. */
+	if (s->kind->host == KIND_D360) {
+		settle_key_refused(o->tenants, s);
+		return;
+	}
 	err = prepare_confirm(o->tenants, s->business_id, s->connection_id, &p);
 	if (err == PREPARE_NO_CREDENTIAL)
 		settle_key_refused(o->tenants, s);
-	if (err != PREPARE_OK || p.credentials[0].version != s->token_version)
+	if (err != PREPARE_OK || p.credentials[0].version != s->credential_version)
 		goto out;
 	pthread_mutex_lock(&o->lock);
 	if (!confirming(o, s) && !o->closing)
@@ -60,6 +65,10 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	const struct sending s = k->sending;
 	const enum ticket_use use = k->use;
 
+	if (use == TICKET_ASK) {
+		ask_answered(o, k, r);
+		return;
+	}
 	if (use == TICKET_SEND)
 		settle_send(o->tenants, &s, r, &o->stop);
 	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
@@ -72,7 +81,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	}
 	ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
-	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && r->code == CODE_BAD_TOKEN)
+	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && (s.kind->host == KIND_D360 || r->code == CODE_BAD_TOKEN))
 		confirm_begin(o, &s);
 }
 
@@ -132,6 +141,7 @@ void *inside_read(void *arg)
 			inside_gone(o, "it sent something malformed");
 			break;
 		}
+		frame_reset(&f, 0); /* an answer must not lie here until the next one comes */
 	}
 	frame_clear(&f);
 	return NULL;

@@ -101,7 +101,8 @@ static void send_one(struct outbound *o, const struct store_message *m)
 		settle_unprepared(o, &s, err);
 		goto out;
 	}
-	s.token_version = p.credentials[0].version;
+	s.kind = p.job.kind;
+	s.credential_version = p.credentials[0].version;
 	pthread_mutex_lock(&o->lock);
 	k = ticket_take(o, TICKET_SEND); /* there is one: no more were leased */
 	k->sending = s;

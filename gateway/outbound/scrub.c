@@ -1,6 +1,6 @@
 /*
  * Taking secrets and customers' numbers out of a provider's words. Trusts nothing in the text.
- * Called by meta.c.
+ * Called by answer.c.
  */
 #include "gateway/outbound/scrub.h"
 

@@ -1,5 +1,5 @@
 /*
- * Scrubbing: a provider's words before they leave the sender. Called by meta.c.
+ * Scrubbing: a provider's words before they leave the sender. Called by answer.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_SCRUB_H
 #define KEYHOUSE_OUTBOUND_SCRUB_H

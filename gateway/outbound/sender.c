@@ -12,22 +12,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/config.h"
 #include "gateway/log.h"
+#include "gateway/outbound/answer.h"
+#include "gateway/outbound/destination.h"
 #include "gateway/outbound/job.h"
-#include "gateway/outbound/meta.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/outbound/request.h"
 #include "gateway/outbound/transfer.h"
 
 #define RUNNING_MAX 2048u /* above what the listener hands out; more stays in its socket */
 #define WAIT_MS 1000
-#define BASE_URL_MAX 512u
 
 /* A job while its request is on its way. */
 struct run {
 	uint64_t ticket;
 	const struct kind *kind;
 	struct secret *secrets[KIND_CREDENTIALS_MAX]; /* kept to blank them in the answer */
+	char app_id[STORE_PROVIDER_ID_LEN + 1]; /* kept, as the URL, to read the answer */
+	char url[DESTINATION_URL_MAX + 1];
 };
 
 /* A frame on its way to the listener. */
@@ -39,7 +41,8 @@ struct output {
 
 struct sender {
 	const struct outbound_sender_options *opt;
-	char base_url[BASE_URL_MAX];
+	struct request_world world;
+	char public_url[DESTINATION_URL_MAX + 1]; /* without a final slash */
 	struct vault_client *vault;
 	struct transfers *transfers;
 	struct frame_inbox inbox;
@@ -125,13 +128,6 @@ static void run_free(struct run *r)
 	free(r);
 }
 
-static void wipe_free(char *text)
-{
-	if (text != NULL)
-		vault_wipe(text, strlen(text));
-	free(text);
-}
-
 static enum vault_error secrets_open(struct sender *s, const struct job *j, struct run *r)
 {
 	enum vault_error err = VAULT_OK;
@@ -176,28 +172,19 @@ static void answer_unopened(struct sender *s, const struct job *j, enum vault_er
 /* Builds the request and starts it. False: answered here. */
 static bool run_start(struct sender *s, const struct job *j, struct run *r)
 {
-	const struct secret *const *secrets = (const struct secret *const *)r->secrets;
-	const struct kind_target target = {s->base_url, s->opt->meta_api_version, j->number, r->secrets[0]};
-	struct transfer_request request = {.body = j->kind->post ? j->body : NULL, .body_len = j->body_len};
-	char *url = kind_url(j->kind, &target);
-	char *authorization = kind_authorization(j->kind, j->app_id, secrets);
-	bool started = false;
+	enum outbound_class class;
+	struct request request = {0};
+	const char *why;
 
-	if (authorization == NULL) {
-		answer_plain(s, j->ticket, OUTBOUND_NO_CREDENTIAL,
-			"the key holds characters that no key has; it needs to be entered again");
-	} else if (url == NULL) {
-		answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
-	} else {
-		request.url = url;
-		request.authorization = authorization;
-		started = transfers_start(s->transfers, &request, r);
-		if (!started)
-			answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
+	class = request_build(&request, &s->world, j, (const struct secret *const *)r->secrets, &why);
+	if (class == OUTBOUND_ACCEPTED && !transfers_start(s->transfers, &request.transfer, r)) {
+		class = OUTBOUND_NOT_SENT;
+		why = "the sender is short of memory";
 	}
-	wipe_free(url);
-	wipe_free(authorization);
-	return started;
+	if (class != OUTBOUND_ACCEPTED)
+		answer_plain(s, j->ticket, class, why);
+	request_clear(&request);
+	return class == OUTBOUND_ACCEPTED;
 }
 
 static void job_run(struct sender *s, const struct job *j)
@@ -211,6 +198,8 @@ static void job_run(struct sender *s, const struct job *j)
 	}
 	r->ticket = j->ticket;
 	r->kind = j->kind;
+	(void)snprintf(r->app_id, sizeof(r->app_id), "%s", j->app_id);
+	(void)snprintf(r->url, sizeof(r->url), "%s", j->url);
 	err = secrets_open(s, j, r);
 	if (err != VAULT_OK)
 		answer_unopened(s, j, err);
@@ -225,9 +214,11 @@ static void run_ended(void *owner, const struct transfer_end *how, void *arg)
 {
 	struct sender *s = arg;
 	struct run *r = owner;
+	const struct answer_to to = {
+		r->kind, (const struct secret *const *)r->secrets, r->app_id, r->url, s->public_url};
 	struct outbound_result result;
 
-	meta_answer(r->kind, how, (const struct secret *const *)r->secrets, &result);
+	answer_read(&to, how, &result);
 	answer(s, r->ticket, &result);
 	outbound_result_clear(&result);
 	for (unsigned i = 0; i < s->running; i++) {
@@ -302,20 +293,23 @@ static void serve(struct sender *s)
 
 static bool sender_init(struct sender *s, const struct outbound_sender_options *opt)
 {
-	const size_t len = strlen(opt->meta_api_url);
-	const bool https = strncmp(opt->meta_api_url, "https://", 8) == 0;
+	size_t len = strlen(opt->public_url);
 
-	if (len >= sizeof(s->base_url) || !kind_version_ok(opt->meta_api_version) ||
-		(!https && !config_url_is_loopback(opt->meta_api_url))) {
-		log_error("the provider's URL or version cannot be used: https, or http to loopback");
+	if (!kind_version_ok(opt->meta_api_version) || !request_host_read(opt->meta_api_url, &s->world.meta) ||
+		!request_host_read(opt->d360_api_url, &s->world.d360)) {
+		log_error("a provider's URL or version cannot be used: https, or http to loopback");
 		return false;
 	}
-	memcpy(s->base_url, opt->meta_api_url, len + 1);
-	while (s->base_url[0] != '\0' && s->base_url[strlen(s->base_url) - 1] == '/')
-		s->base_url[strlen(s->base_url) - 1] = '\0';
+	s->world.version = opt->meta_api_version;
+	s->world.responder_allow = opt->responder_allow;
+	s->world.responder_timeout_ms = opt->responder_timeout_ms;
+	while (len > 0 && opt->public_url[len - 1] == '/')
+		len--;
+	if (len < sizeof(s->public_url))
+		memcpy(s->public_url, opt->public_url, len);
 	s->opt = opt;
 	s->last = &s->first;
-	s->transfers = transfers_new(!https);
+	s->transfers = transfers_new();
 	s->vault = vault_client_new(opt->vault_fd);
 	if (s->transfers == NULL || s->vault == NULL) {
 		log_error("the sender cannot start: memory is short");

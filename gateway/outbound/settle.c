@@ -120,6 +120,7 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 		log_info("a send was not accepted business=%s message=%s attempt=%u class=%d http=%d code=%d",
 			s->business_id, s->message_id, s->attempt, (int)r->class, r->http_status, (int)r->code);
 	free(sealed);
+	vault_wipe(&plan, sizeof(plan));
 }
 
 /* ------------------------------------------------------------ the key */
@@ -139,13 +140,13 @@ bool settle_token_is_dead(const struct outbound_result *r)
 	return dead;
 }
 
-static bool token_unchanged(struct tenants *t, const struct sending *s)
+static bool key_unchanged(struct tenants *t, const struct sending *s)
 {
 	struct store_credential now;
 	uint8_t *blob = NULL;
-	const bool same =
-		prepare_credential(t, s->business_id, s->connection_id, "access_token", &now, &blob) == PREPARE_OK &&
-		now.version == s->token_version;
+	const bool same = prepare_credential(t, s->business_id, s->connection_id, s->kind->credentials[0], &now,
+				  &blob) == PREPARE_OK &&
+		now.version == s->credential_version;
 
 	free(blob);
 	return same;
@@ -156,9 +157,10 @@ void settle_key_refused(struct tenants *t, const struct sending *s)
 	struct store *store = tenants_store(t);
 	struct store_connection c;
 
-	if (!token_unchanged(t, s) || store_connection_get(store, s->business_id, s->connection_id, &c) != STORE_OK)
+	if (!key_unchanged(t, s) || store_connection_get(store, s->business_id, s->connection_id, &c) != STORE_OK)
 		return;
-	if (c.status != STORE_CONNECTION_PENDING && c.status != STORE_CONNECTION_ACTIVE)
+	if (c.status != STORE_CONNECTION_PENDING && c.status != STORE_CONNECTION_ACTIVE &&
+		c.status != STORE_CONNECTION_WEBHOOK_TAKEN)
 		return;
 	if (store_connection_status_set(
 		    store, s->business_id, s->connection_id, c.status, STORE_CONNECTION_KEY_REFUSED) == STORE_OK)

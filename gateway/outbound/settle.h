@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "gateway/outbound/kinds.h"
 #include "gateway/outbound/outbound.h"
 
 /* A message on its way. */
@@ -16,7 +17,8 @@ struct sending {
 	char message_id[STORE_ID_LEN + 1];
 	uint32_t attempt;
 	int64_t created_at;
-	uint64_t token_version; /* of the access token it was sent with; 0: none was found */
+	const struct kind *kind; /* what it was sent as */
+	uint64_t credential_version; /* of the kind's first credential, which it was sent with */
 };
 
 /* Settles the attempt, again and again while the store is busy or full, until *stop. Left
@@ -25,7 +27,7 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 
 /* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
 bool settle_token_is_dead(const struct outbound_result *r);
-/* Marks the connection KEY_REFUSED, unless its token was changed since. */
+/* Marks the connection KEY_REFUSED, unless its key was changed since. */
 void settle_key_refused(struct tenants *t, const struct sending *s);
 
 #endif

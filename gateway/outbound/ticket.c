@@ -1,5 +1,5 @@
 /*
- * Tickets and the socket towards the sender. Called by outbound.c, schedule.c and results.c.
+ * Tickets and the socket towards the sender. Called by the files of the listener's half.
  */
 #include "gateway/outbound/inside.h"
 
@@ -56,10 +56,17 @@ bool inside_frame_out(struct outbound *o, const struct frame *f)
 
 /* ------------------------------------------------------------ tickets */
 
+unsigned ticket_count(const struct outbound *o)
+{
+	return o->in_flight_max + CHECKS_MAX + o->asks_max;
+}
+
+/* Each use has a region of its own, so that none takes another's room. */
 struct ticket *ticket_take(struct outbound *o, enum ticket_use use)
 {
-	const unsigned first = use == TICKET_SEND ? 0 : o->in_flight_max;
-	const unsigned end = use == TICKET_SEND ? o->in_flight_max : o->in_flight_max + CHECKS_MAX;
+	const unsigned checks = o->in_flight_max, asks = checks + CHECKS_MAX;
+	const unsigned first = use == TICKET_SEND ? 0 : use == TICKET_ASK ? asks : checks;
+	const unsigned end = use == TICKET_SEND ? checks : use == TICKET_ASK ? ticket_count(o) : asks;
 
 	for (unsigned i = first; i < end; i++) {
 		struct ticket *k = &o->tickets[i];
@@ -76,18 +83,20 @@ struct ticket *ticket_take(struct outbound *o, enum ticket_use use)
 
 void ticket_release(struct outbound *o, struct ticket *k)
 {
-	if (k->use == TICKET_SEND)
+	if (k->use == TICKET_SEND) {
 		o->sends--;
+		o->woken = true; /* the conversation's next message may go now */
+	}
 	k->use = TICKET_FREE;
 	k->waiter = NULL;
-	o->woken = true; /* the conversation's next message may go now */
+	k->asker = (struct asker){0};
 	pthread_cond_broadcast(&o->changed);
 }
 
 struct ticket *ticket_find(struct outbound *o, uint64_t number)
 {
 	const uint64_t slot = number & ((1u << SLOT_BITS) - 1);
-	struct ticket *k = slot < o->in_flight_max + CHECKS_MAX ? &o->tickets[slot] : NULL;
+	struct ticket *k = slot < ticket_count(o) ? &o->tickets[slot] : NULL;
 
 	return k != NULL && k->use != TICKET_FREE && !k->answered && k->number == number ? k : NULL;
 }

@@ -12,80 +12,16 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <stdalign.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "gateway/outbound/address.h"
+#include "gateway/outbound/wiping.h"
 #include "gateway/version.h"
 
 #define HEADERS_MAX (64u * 1024u)
 #define ANSWER_FIRST 4096u
 #define KEPT_CONNECTIONS 128L
-
-/* ------------------------------------------------------------ the wiping allocator */
-
-/* An allocation's length lies in front of it. */
-#define HEAD_LEN alignof(max_align_t)
-_Static_assert(HEAD_LEN >= sizeof(size_t), "the length fits in front");
-
-static void *wiping_malloc(size_t len)
-{
-	unsigned char *base = len > SIZE_MAX - HEAD_LEN ? NULL : malloc(HEAD_LEN + len);
-
-	if (base == NULL)
-		return NULL;
-	memcpy(base, &len, sizeof(len));
-	return base + HEAD_LEN;
-}
-
-static size_t length_of(const void *p)
-{
-	size_t len;
-
-	memcpy(&len, (const unsigned char *)p - HEAD_LEN, sizeof(len));
-	return len;
-}
-
-static void wiping_free(void *p)
-{
-	unsigned char *base;
-
-	if (p == NULL)
-		return;
-	base = (unsigned char *)p - HEAD_LEN;
-	explicit_bzero(base, HEAD_LEN + length_of(p));
-	free(base);
-}
-
-static void *wiping_realloc(void *p, size_t len)
-{
-	void *moved = wiping_malloc(len);
-
-	if (moved == NULL || p == NULL)
-		return moved;
-	memcpy(moved, p, length_of(p) < len ? length_of(p) : len);
-	wiping_free(p);
-	return moved;
-}
-
-static void *wiping_calloc(size_t count, size_t size)
-{
-	void *p = size != 0 && count > SIZE_MAX / size ? NULL : wiping_malloc(count * size);
-
-	if (p != NULL)
-		memset(p, 0, count * size);
-	return p;
-}
-
-static char *wiping_strdup(const char *text)
-{
-	const size_t len = strlen(text) + 1;
-	char *copy = wiping_malloc(len);
-
-	if (copy != NULL)
-		memcpy(copy, text, len);
-	return copy;
-}
 
 /* ------------------------------------------------------------ one transfer */
 
@@ -100,11 +36,11 @@ struct transfer {
 	size_t answer_len, answer_room;
 	size_t headers_len;
 	bool too_long;
+	bool refused; /* an address was not connected to because it is not public */
 };
 
 struct transfers {
 	CURLM *multi;
-	const char *scheme;
 	struct transfer *all;
 };
 
@@ -177,6 +113,20 @@ static CURLcode prepare_tls(CURL *handle, void *context, void *arg)
 	return CURLE_OK;
 }
 
+/* Asked for each address just before it is connected to, so that looking the name up twice finds no other. A
+ * connection that was kept is not asked about again: it is shared only among requests of its host and port, and a
+ * host and port are exempt for all of them or for none. */
+static curl_socket_t open_guarded(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct transfer *x = arg;
+
+	(void)purpose;
+	if (address_is_public(&a->addr, a->addrlen))
+		return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	x->refused = true;
+	return CURL_SOCKET_BAD;
+}
+
 static void transfer_free(struct transfers *t, struct transfer *x)
 {
 	if (x->next != NULL)
@@ -199,13 +149,14 @@ static void transfer_free(struct transfers *t, struct transfer *x)
 static bool add_header(struct transfer *x, const char *name, const char *value)
 {
 	const size_t name_len = strlen(name), value_len = strlen(value);
-	char *line = wiping_malloc(name_len + value_len + 1);
+	char *line = wiping_malloc(name_len + 2 + value_len + 1);
 	struct curl_slist *longer;
 
 	if (line == NULL)
 		return false;
 	memcpy(line, name, name_len);
-	memcpy(line + name_len, value, value_len + 1);
+	memcpy(line + name_len, ": ", 2);
+	memcpy(line + name_len + 2, value, value_len + 1);
 	longer = curl_slist_append(x->headers, line);
 	wiping_free(line);
 	if (longer == NULL)
@@ -220,8 +171,10 @@ static bool add_header(struct transfer *x, const char *name, const char *value)
 			return false;                                                                                  \
 	} while (0)
 
-static bool set_rules(struct transfer *x, const char *scheme)
+static bool set_rules(struct transfer *x, const struct transfer_request *req)
 {
+	const char *scheme = req->plain_http ? "http" : "https";
+
 	SET(CURLOPT_PROTOCOLS_STR, scheme);
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, scheme);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -236,24 +189,32 @@ static bool set_rules(struct transfer *x, const char *scheme)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_CTX_FUNCTION, prepare_tls);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)TRANSFER_CONNECT_MS);
-	SET(CURLOPT_TIMEOUT_MS, (long)TRANSFER_TOTAL_MS);
+	SET(CURLOPT_TIMEOUT_MS, (long)(req->timeout_ms > 0 ? req->timeout_ms : TRANSFER_TOTAL_MS));
 	SET(CURLOPT_USERAGENT, "keyhouse/" KEYHOUSE_VERSION);
 	SET(CURLOPT_HEADERFUNCTION, take_header);
 	SET(CURLOPT_HEADERDATA, x);
 	SET(CURLOPT_WRITEFUNCTION, take_answer);
 	SET(CURLOPT_WRITEDATA, x);
 	SET(CURLOPT_PRIVATE, x);
+	if (req->guarded) {
+		SET(CURLOPT_OPENSOCKETFUNCTION, open_guarded);
+		SET(CURLOPT_OPENSOCKETDATA, x);
+	}
 	return true;
 }
 
 static bool set_request(struct transfer *x, const struct transfer_request *req)
 {
-	if (!add_header(x, "Authorization: ", req->authorization) || !add_header(x, "Accept: ", "application/json"))
+	for (size_t i = 0; i < req->headers_len; i++)
+		if (!add_header(x, req->headers[i].name, req->headers[i].value))
+			return false;
+	if (!add_header(x, "Accept", "application/json"))
 		return false;
 	if (req->body != NULL) {
 		x->body = wiping_malloc(req->body_len);
-		if (x->body == NULL || !add_header(x, "Content-Type: ", "application/json") ||
-			!add_header(x, "Expect:", ""))
+		/* Without a value the library leaves a header of its own out. */
+		if (x->body == NULL || !add_header(x, "Content-Type", "application/json") ||
+			!add_header(x, "Expect", ""))
 			return false;
 		memcpy(x->body, req->body, req->body_len);
 		x->body_len = req->body_len;
@@ -275,7 +236,7 @@ bool transfers_start(struct transfers *t, const struct transfer_request *req, vo
 		return false;
 	x->owner = owner;
 	x->handle = curl_easy_init();
-	if (x->handle == NULL || !set_rules(x, t->scheme) || !set_request(x, req) ||
+	if (x->handle == NULL || !set_rules(x, req) || !set_request(x, req) ||
 		curl_multi_add_handle(t->multi, x->handle) != CURLM_OK) {
 		transfer_free(t, x);
 		return false;
@@ -289,15 +250,26 @@ bool transfers_start(struct transfers *t, const struct transfer_request *req, vo
 
 /* ------------------------------------------------------------ how it ended */
 
-static const char *why_not_sent(CURLcode code)
+static const char *why_not_sent(const struct transfer *x, CURLcode code)
 {
+	if (x->refused)
+		return "'s address is private; see responder_allow";
 	if (code == CURLE_COULDNT_RESOLVE_HOST)
-		return "the provider's name could not be looked up";
+		return "'s name could not be looked up";
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-		return "the provider's certificate was not accepted";
+		return "'s certificate was not accepted";
 	if (code == CURLE_SSL_CONNECT_ERROR)
-		return "no secure connection to the provider could be made";
-	return "the provider could not be reached";
+		return " could not be reached over a secure connection";
+	return " could not be reached";
+}
+
+static const char *why_broken(const struct transfer *x, CURLcode code)
+{
+	if (x->too_long)
+		return "'s answer was too long";
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return " did not answer in time";
+	return "'s answer broke off before it was whole";
 }
 
 static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end)
@@ -324,13 +296,10 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 		}
 	} else if (nothing_left) {
 		end->how = TRANSFER_NOT_SENT;
-		end->why = why_not_sent(code);
+		end->why = why_not_sent(x, code);
 	} else {
-		end->how = TRANSFER_BROKEN;
-		end->why = x->too_long ? "the provider's answer was too long"
-			: code == CURLE_OPERATION_TIMEDOUT
-			? "the provider did not answer in time"
-			: "the connection broke before the provider's answer was whole";
+		end->how = x->too_long ? TRANSFER_TOO_LONG : TRANSFER_BROKEN;
+		end->why = why_broken(x, code);
 	}
 }
 
@@ -370,7 +339,7 @@ short transfers_wait(struct transfers *t, int fd, short events, int timeout_ms)
 		((extra.revents & CURL_WAIT_POLLOUT) != 0 ? POLLOUT : 0));
 }
 
-struct transfers *transfers_new(bool plain_http)
+struct transfers *transfers_new(void)
 {
 	struct transfers *t = NULL;
 
@@ -380,7 +349,6 @@ struct transfers *transfers_new(bool plain_http)
 	t = wiping_calloc(1, sizeof(*t));
 	if (t == NULL)
 		goto out;
-	t->scheme = plain_http ? "http" : "https";
 	t->multi = curl_multi_init();
 	if (t->multi == NULL)
 		goto out;

@@ -4,7 +4,7 @@
  *
  * Every request has a handle of its own, so no header of one job meets another; memory that the
  * library gives back is wiped. No redirects, cookies, proxies, .netrc. https, and http only where
- * the pinned URL is loopback. One thread. Called by sender.c.
+ * the request says so. One thread. Called by sender.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_TRANSFER_H
 #define KEYHOUSE_OUTBOUND_TRANSFER_H
@@ -19,16 +19,26 @@
 
 struct transfers;
 
-/* Must be the process's first use of libcurl. plain_http: requests go to http, not https.
- * NULL: the library cannot start. */
-struct transfers *transfers_new(bool plain_http);
+/* Must be the process's first use of libcurl. NULL: the library cannot start. */
+struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t); /* drops what is on its way; NULL is fine */
 
+#define TRANSFER_HEADERS_MAX 8u
+
+struct transfer_header {
+	const char *name, *value;
+};
+
+/* Everything in it is copied. */
 struct transfer_request {
-	const char *url; /* copied; may hold a secret */
-	const char *authorization; /* header value, copied */
-	const char *body; /* NULL: GET; copied */
+	const char *url; /* may hold a secret */
+	struct transfer_header headers[TRANSFER_HEADERS_MAX]; /* beside Accept, Content-Type and User-Agent */
+	size_t headers_len;
+	const char *body; /* NULL: GET */
 	size_t body_len;
+	bool plain_http; /* the URL is http, else https */
+	bool guarded; /* no address that is not public is connected to, whatever the name says */
+	unsigned timeout_ms; /* in all; 0: TRANSFER_TOTAL_MS */
 };
 /* owner comes back with its end. False: not started, memory is short. */
 bool transfers_start(struct transfers *t, const struct transfer_request *req, void *owner);
@@ -36,7 +46,8 @@ bool transfers_start(struct transfers *t, const struct transfer_request *req, vo
 enum transfer_how {
 	TRANSFER_ANSWERED, /* a whole answer */
 	TRANSFER_NOT_SENT, /* not one byte of it left, or of its body where it has one: not accepted */
-	TRANSFER_BROKEN, /* bytes left, and no whole answer came: broken off, too late, too long */
+	TRANSFER_BROKEN, /* bytes left, and no whole answer came: broken off, too late */
+	TRANSFER_TOO_LONG, /* likewise: the answer went on beyond its limit */
 };
 struct transfer_end {
 	enum transfer_how how;
@@ -44,7 +55,7 @@ struct transfer_end {
 	int64_t retry_after_ms; /* 0: not said */
 	const char *body; /* NUL after body_len */
 	size_t body_len;
-	const char *why; /* how != TRANSFER_ANSWERED: plain words, constant */
+	const char *why; /* how != TRANSFER_ANSWERED: plain words that follow "the provider", constant */
 };
 /* Calls each() for one that ended, if any; false: none has. end lives until each() returns, and
  * the URL, headers, body and answer are wiped after it. */

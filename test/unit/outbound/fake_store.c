@@ -64,6 +64,16 @@ void fake_credential(const struct store_credential *c)
 	UNLOCK;
 }
 
+void fake_credential_replaced(const char *connection_id, const char *field)
+{
+	LOCK;
+	for (size_t i = 0; i < credentials_len; i++)
+		if (strcmp(credentials[i].connection_id, connection_id) == 0 &&
+			strcmp(credentials[i].field, field) == 0)
+			credentials[i].version++;
+	UNLOCK;
+}
+
 void fake_message(const struct store_message *m)
 {
 	uint8_t *content = malloc(m->content_len > 0 ? m->content_len : 1);
@@ -228,7 +238,8 @@ static bool leasable(const struct fake_row *r, int64_t now, unsigned per_connect
 	for (size_t i = 0; i < connections_len; i++)
 		if (strcmp(connections[i].id, r->m.connection_id) == 0 &&
 			connections[i].status != STORE_CONNECTION_ACTIVE &&
-			connections[i].status != STORE_CONNECTION_PENDING)
+			connections[i].status != STORE_CONNECTION_PENDING &&
+			connections[i].status != STORE_CONNECTION_WEBHOOK_TAKEN)
 			return false;
 	for (size_t i = 0; i < rows_len; i++)
 		if (rows[i].m.state == STORE_MESSAGE_SENDING &&

@@ -54,6 +54,23 @@ static void run_vault(int key, int listener, int sender)
 
 void house_open(struct house *h, const char *base_url)
 {
+	const struct house_world world = {.meta_api_url = base_url};
+
+	house_open_in(h, &world);
+}
+
+static struct outbound_sender_options options_of(const struct house_world *w)
+{
+	return (struct outbound_sender_options){.meta_api_url = w->meta_api_url,
+		.meta_api_version = "v26.0",
+		.d360_api_url = w->d360_api_url != NULL ? w->d360_api_url : w->meta_api_url,
+		.public_url = HOUSE_URL "/",
+		.responder_allow = w->responder_allow != NULL ? w->responder_allow : "",
+		.responder_timeout_ms = w->responder_timeout_ms > 0 ? w->responder_timeout_ms : 15000};
+}
+
+void house_open_in(struct house *h, const struct house_world *world)
+{
 	int to_listener[2], to_sender[2], jobs[2], key;
 	static bool first = true;
 	char path[] = "/tmp/keyhouse-test-XXXXXX"; /* the vault refuses a file without a name */
@@ -78,8 +95,10 @@ void house_open(struct house *h, const char *base_url)
 	}
 	h->sender = fork();
 	if (h->sender == 0) {
-		const struct outbound_sender_options o = {jobs[1], to_sender[0], base_url, "v26.0"};
+		struct outbound_sender_options o = options_of(world);
 
+		o.listener_fd = jobs[1];
+		o.vault_fd = to_sender[0];
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(to_listener[0]);
 		close(to_listener[1]);

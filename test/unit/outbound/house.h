@@ -14,6 +14,15 @@ struct house {
 	struct tenants *tenants;
 };
 
+#define HOUSE_URL "https://house.example"
+
+/* What the sender is told; NULL and 0 take what house_open says. */
+struct house_world {
+	const char *meta_api_url, *d360_api_url, *responder_allow;
+	unsigned responder_timeout_ms;
+};
+void house_open_in(struct house *h, const struct house_world *world);
+/* Both providers at base_url, HOUSE_URL as public URL, no responder allowed beyond the rule, 15 seconds for it. */
 void house_open(struct house *h, const char *base_url);
 /* Ends both. Returns the sender's wait status. */
 int house_close(struct house *h);

@@ -1,4 +1,4 @@
-/* The test's HTTP server: a thread a connection, keep-alive, one fault a number. */
+/* The test's HTTP server: a thread a connection, keep-alive, one fault a path. */
 #include "test/unit/outbound/server.h"
 
 #include <arpa/inet.h>
@@ -115,12 +115,28 @@ static bool read_request(int fd, char *text, size_t room, size_t *head_len)
 	return true;
 }
 
-static void note(struct server_seen *seen, const char *text, size_t head_len)
+void server_header(const struct server_seen *seen, const char *name, char *out, size_t out_len)
+{
+	const size_t len = strlen(name);
+
+	out[0] = '\0';
+	for (const char *at = strstr(seen->head, "\r\n"); at != NULL && at[2] != '\0'; at = strstr(at + 2, "\r\n"))
+		if (strncasecmp(at + 2, name, len) == 0 && strncmp(at + 2 + len, ": ", 2) == 0)
+			(void)snprintf(out, out_len, "%.*s", (int)strcspn(at + len + 4, "\r"), at + len + 4);
+}
+
+static void note(struct server_seen *seen, const char *text, size_t head_len, int fd)
 {
 	const char *end = strstr(text, "\r\n"), *at = text;
+	struct sockaddr_in a = {0};
+	socklen_t len = sizeof(a);
 
+	(void)getsockname(fd, (struct sockaddr *)&a, &len);
+	seen->port = ntohs(a.sin_port);
 	seen->requests++;
 	seen->authorizations = 0;
+	(void)snprintf(seen->head, sizeof(seen->head), "%.*s", (int)head_len, text);
+	seen->body_len = strlen(text + head_len);
 	(void)snprintf(seen->path, sizeof(seen->path), "%.*s", (int)(end - text), text);
 	(void)snprintf(seen->body, sizeof(seen->body), "%s", text + head_len);
 	while ((at = strcasestr(at, "\r\nAuthorization: ")) != NULL) {
@@ -133,22 +149,25 @@ static void note(struct server_seen *seen, const char *text, size_t head_len)
 static bool reply_to(int fd, const struct server_reply *r, const char *number, unsigned on_connection)
 {
 	static const char filler[65536];
-	char head[1024], body[2048];
+	char head[1024], accepted[512];
+	const char *body = r->body != NULL ? r->body : "";
 	size_t len;
 
+	if (r->how == SERVER_LATE)
+		(void)usleep(300000);
 	if (r->how == SERVER_HANG)
 		for (;;)
 			(void)sleep(60);
 	if (r->how == SERVER_DROP || (r->how == SERVER_DROP_REUSED && on_connection > 1))
 		return false;
-	if (r->status == 0)
-		(void)snprintf(body, sizeof(body),
+	if (r->status == 0) {
+		(void)snprintf(accepted, sizeof(accepted),
 			"{\"messaging_product\":\"whatsapp\",\"contacts\":[{\"input\":\"+1\",\"wa_id\":\"15551234567\"}"
 			"],"
 			"\"messages\":[{\"id\":\"wamid.HBg%s\"}],\"trap\":\"not asked for\"}",
 			number);
-	else
-		(void)snprintf(body, sizeof(body), "%s", r->body != NULL ? r->body : "");
+		body = accepted;
+	}
 	len = r->how == SERVER_HUGE ? 100u << 20 : strlen(body);
 	(void)snprintf(head, sizeof(head),
 		"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
@@ -176,12 +195,15 @@ static void *serve_one(void *arg)
 		char number[64] = "";
 		const char *at = strchr(text, '/');
 
-		at = at != NULL ? strchr(at + 1, '/') : NULL;
-		if (at != NULL)
+		if (at != NULL && strncmp(at, "/v2", 3) == 0) {
+			at = strchr(at + 1, '/');
 			(void)snprintf(number, sizeof(number), "%.*s", (int)strcspn(at + 1, "/? "), at + 1);
+		} else if (at != NULL) {
+			(void)snprintf(number, sizeof(number), "%.*s", (int)strcspn(at + 1, "? "), at + 1);
+		}
 		pthread_mutex_lock(&lock);
 		const size_t i = slot_of(number);
-		note(&slots[i].seen, text, head_len);
+		note(&slots[i].seen, text, head_len, fd);
 		r = slots[i].reply;
 		pthread_mutex_unlock(&lock);
 		if (!reply_to(fd, &r, number, ++on_connection))

@@ -16,130 +16,16 @@
 
 #include <cmocka.h>
 
-#include "test/unit/outbound/fake_store.h"
-#include "test/unit/outbound/house.h"
-#include "test/unit/outbound/server.h"
+#include "test/unit/outbound/desk.h"
 
-#define BUSINESS "shop-1"
 #define TOKEN "EAAtokenOfShopOne"
-
-static uint16_t port;
-static int listening;
-static bool serving;
-
-struct fixture {
-	struct house h;
-	struct outbound *o;
-	atomic_int gone;
-};
-
-static void count_gone(void *ctx)
-{
-	atomic_fetch_add((atomic_int *)ctx, 1);
-}
-
-static void add_connection(struct fixture *f, const char *id, const char *number, const char *token, const char *secret)
-{
-	struct store_connection c = {.provider = STORE_META, .status = STORE_CONNECTION_PENDING, .app_id = "4242"};
-	struct store_credential credential;
-	uint8_t *blob;
-
-	(void)snprintf(c.id, sizeof(c.id), "%s", id);
-	(void)snprintf(c.business_id, sizeof(c.business_id), "%s", BUSINESS);
-	(void)snprintf(c.phone_number_id, sizeof(c.phone_number_id), "%s", number);
-	fake_connection(&c);
-	if (token != NULL) {
-		house_credential(&f->h, BUSINESS, id, "access_token", token, &credential, &blob);
-		fake_credential(&credential);
-		free(blob);
-	}
-	if (secret != NULL) {
-		house_credential(&f->h, BUSINESS, id, "app_secret", secret, &credential, &blob);
-		fake_credential(&credential);
-		free(blob);
-	}
-}
-
-static void prepare(struct fixture *f)
-{
-	char url[64];
-
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
-	house_open(&f->h, url);
-	house_business(&f->h, BUSINESS);
-	if (!serving)
-		server_start(listening);
-	serving = true;
-	server_reset();
-	atomic_init(&f->gone, 0);
-}
-
-static void start(struct fixture *f)
-{
-	const struct outbound_options opt = {
-		.tenants = f->h.tenants, .sender_fd = f->h.jobs, .gone = count_gone, .ctx = &f->gone};
-
-	f->h.jobs = -1;
-	assert_int_equal(outbound_open(&f->o, &opt), OUTBOUND_OK);
-}
-
-static void finish(struct fixture *f)
-{
-	outbound_close(f->o);
-	assert_int_equal(house_close(&f->h), 0);
-	fake_reset();
-}
-
-/* Seals and queues; id has room for the message's. */
-static void queue(
-	struct fixture *f, const char *connection, const char *number, const char *json, char *id, int64_t age_ms)
-{
-	struct store_message m = {0};
-	uint8_t *content;
-
-	(void)snprintf(m.business_id, sizeof(m.business_id), "%s", BUSINESS);
-	(void)snprintf(m.connection_id, sizeof(m.connection_id), "%s", connection);
-	(void)snprintf(m.number, sizeof(m.number), "%s", number);
-	assert_int_equal(outbound_message_seal(f->h.tenants, json, strlen(json), &m, &content), OUTBOUND_OK);
-	m.created_at -= age_ms;
-	fake_message(&m);
-	memcpy(id, m.id, sizeof(m.id));
-	free(content);
-	if (f->o != NULL)
-		outbound_wake(f->o);
-}
-
-#define HELLO                                                                                                          \
-	"{\"to\":\"1 (555) "                                                                                           \
-	"123-4567\",\"type\":\"text\",\"text\":{\"body\":\"hello\"},\"biz_opaque_callback_data\":\"theirs\"}"
-
-static struct fake_row await_state(const char *id, enum store_message_state state)
-{
-	struct fake_row r = {0};
-
-	for (int i = 0; i < 1000; i++) {
-		assert_true(fake_row(id, &r));
-		if (r.m.state == state)
-			return r;
-		(void)usleep(5000);
-	}
-	fail_msg("state is %d, not %d: %s", (int)r.m.state, (int)state, r.m.reason);
-	return r;
-}
-
-static void await_status(const char *connection, enum store_connection_status status)
-{
-	for (int i = 0; i < 1000 && fake_connection_status(connection) != status; i++)
-		(void)usleep(5000);
-	assert_int_equal(fake_connection_status(connection), status);
-}
 
 static void a_message_goes_out_once(void **state)
 {
 	const char wire[] = "{\"to\":\"+15551234567\",\"type\":\"text\",\"text\":{\"body\":\"hello\"},\"messaging_"
 			    "product\":\"whatsapp\","
 			    "\"biz_opaque_callback_data\":\"%s\"}";
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct server_seen seen;
 	struct fake_row r;
 	struct tenant_place place = {BUSINESS, "messages", NULL, "wamid", 1};
@@ -148,12 +34,12 @@ static void a_message_goes_out_once(void **state)
 	size_t len;
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
-	start(&f);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_start(&f, NULL);
 	fake_busy(3); /* a settlement that the store refuses for a while is not lost */
-	queue(&f, "c1", "111", HELLO, id, 0);
-	r = await_state(id, STORE_MESSAGE_SENT);
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
+	r = desk_await_state(id, STORE_MESSAGE_SENT);
 	assert_int_equal(r.m.attempts, 1);
 	place.record_id = id;
 	assert_int_equal(tenant_open(f.h.tenants, &place, r.m.wamid, r.m.wamid_len, &plain, &len), TENANT_OK);
@@ -166,9 +52,9 @@ static void a_message_goes_out_once(void **state)
 	assert_string_equal(seen.authorization, "Bearer " TOKEN);
 	(void)snprintf(body, sizeof(body), wire, id);
 	assert_string_equal(seen.body, body);
-	await_status("c1", STORE_CONNECTION_ACTIVE);
+	desk_await_status("c1", STORE_CONNECTION_ACTIVE);
 	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
-	finish(&f);
+	desk_close(&f);
 }
 
 static void the_conversation_is_number_and_customer(void **state)
@@ -176,25 +62,25 @@ static void the_conversation_is_number_and_customer(void **state)
 	static const char *const same[] = {
 		HELLO, "{\"to\":\"+15551234567\",\"recipient\":\"US.1\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}"};
 	uint8_t phone[STORE_INDEX_LEN], user[STORE_INDEX_LEN];
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct fake_row r;
 	char id[STORE_ID_LEN + 1];
 
 	(void)state;
-	prepare(&f);
+	desk_open(&f, NULL);
 	assert_int_equal(tenant_index(f.h.tenants, BUSINESS, "conversation", "111\n15551234567", 15, phone), TENANT_OK);
 	assert_int_equal(tenant_index(f.h.tenants, BUSINESS, "conversation", "111\nUS.99", 9, user), TENANT_OK);
 	for (int i = 0; i < 2; i++) {
-		queue(&f, "c1", "111", same[i], id, 0);
+		desk_queue(&f, "c1", "111", same[i], id, 0);
 		assert_true(fake_row(id, &r));
 		assert_memory_equal(r.m.conversation, phone, sizeof(phone));
 	}
-	queue(&f, "c1", "111", "{\"recipient\":\"US.99\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}", id, 0);
+	desk_queue(&f, "c1", "111", "{\"recipient\":\"US.99\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}", id, 0);
 	assert_true(fake_row(id, &r));
 	assert_memory_equal(r.m.conversation, user, sizeof(user));
 	assert_int_equal(r.m.direction, STORE_OUTBOUND);
 	assert_string_equal(r.m.type, "text");
-	finish(&f);
+	desk_close(&f);
 }
 
 static void answers_become_states(void **state)
@@ -217,62 +103,62 @@ static void answers_become_states(void **state)
 		{"305", {SERVER_ANSWER, 200, NULL, "{}"}, STORE_MESSAGE_UNKNOWN, 0},
 	};
 	char ids[5][STORE_ID_LEN + 1];
-	struct fixture f = {0};
+	struct desk f = {0};
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
-	start(&f);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_start(&f, NULL);
 	for (int i = 0; i < 5; i++) {
 		server_set(rows[i].number, &rows[i].reply);
-		queue(&f, "c1", rows[i].number, HELLO, ids[i], 0);
+		desk_queue(&f, "c1", rows[i].number, HELLO, ids[i], 0);
 	}
 	for (int i = 0; i < 5; i++) {
-		const struct fake_row r = await_state(ids[i], rows[i].to);
+		const struct fake_row r = desk_await_state(ids[i], rows[i].to);
 
 		assert_true(r.m.reason[0] != '\0');
 		if (rows[i].wait_min > 0)
 			assert_true(r.m.next_at >= r.settled_at + rows[i].wait_min - 100);
 	}
 	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
-	finish(&f);
+	desk_close(&f);
 }
 
 static void what_is_due_again_is_tried_again(void **state)
 {
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct server_seen seen;
 	char id[STORE_ID_LEN + 1];
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
 	server_set("111", &(struct server_reply){.status = 503, .body = "{\"error\":{\"code\":2,\"message\":\"x\"}}"});
-	start(&f);
-	queue(&f, "c1", "111", HELLO, id, 0);
-	(void)await_state(id, STORE_MESSAGE_RETRY);
+	desk_start(&f, NULL);
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
+	(void)desk_await_state(id, STORE_MESSAGE_RETRY);
 	server_set("111", &(struct server_reply){0});
-	assert_true(await_state(id, STORE_MESSAGE_SENT).m.attempts >= 2);
+	assert_true(desk_await_state(id, STORE_MESSAGE_SENT).m.attempts >= 2);
 	server_seen("111", &seen);
 	assert_true(seen.requests >= 2);
-	finish(&f);
+	desk_close(&f);
 }
 
 /* ------------------------------------------------------------ refused keys */
 
-static void refused_key(struct fixture *f, const char *secret, const struct server_reply *debug)
+static void refused_key(struct desk *f, const char *secret, const struct server_reply *debug)
 {
 	char id[STORE_ID_LEN + 1];
 
-	prepare(f);
-	add_connection(f, "c1", "111", TOKEN, secret);
+	desk_open(f, NULL);
+	desk_connection(f, STORE_META, "c1", "111", TOKEN, secret);
 	server_set("111",
 		&(struct server_reply){.status = 401, .body = "{\"error\":{\"code\":190,\"message\":\"expired\"}}"});
 	if (debug != NULL)
 		server_set("debug_token", debug);
-	start(f);
-	queue(f, "c1", "111", HELLO, id, 0);
-	assert_true(await_state(id, STORE_MESSAGE_RETRY).m.next_at >= store_now_ms() + 290000);
+	desk_start(f, NULL);
+	desk_queue(f, "c1", "111", HELLO, id, 0);
+	assert_true(desk_await_state(id, STORE_MESSAGE_RETRY).m.next_at >= store_now_ms() + 290000);
 }
 
 static void a_refused_key_marks_the_connection(void **state)
@@ -284,11 +170,11 @@ static void a_refused_key_marks_the_connection(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct fixture f = {0};
+		struct desk f = {0};
 
 		refused_key(&f, debugs[i] != NULL ? "appsecret" : NULL, debugs[i]);
-		await_status("c1", STORE_CONNECTION_KEY_REFUSED);
-		finish(&f);
+		desk_await_status("c1", STORE_CONNECTION_KEY_REFUSED);
+		desk_close(&f);
 	}
 }
 
@@ -304,7 +190,7 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
 		struct server_seen seen = {0};
-		struct fixture f = {0};
+		struct desk f = {0};
 
 		refused_key(&f, "appsecret", &debugs[i]);
 		for (int n = 0; n < 400 && seen.requests == 0; n++, (void)usleep(5000))
@@ -312,29 +198,29 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 		assert_true(seen.requests > 0);
 		(void)usleep(100000);
 		assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
-		finish(&f);
+		desk_close(&f);
 	}
 }
 
 static void other_refusals_ask_nothing_about_the_key(void **state)
 {
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct server_seen seen;
 	char id[STORE_ID_LEN + 1];
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
 	server_set("111",
 		&(struct server_reply){.status = 403, .body = "{\"error\":{\"code\":10,\"message\":\"permission\"}}"});
-	start(&f);
-	queue(&f, "c1", "111", HELLO, id, 0);
-	(void)await_state(id, STORE_MESSAGE_RETRY);
+	desk_start(&f, NULL);
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
+	(void)desk_await_state(id, STORE_MESSAGE_RETRY);
 	(void)usleep(100000);
 	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
 	server_seen("debug_token", &seen);
 	assert_int_equal(seen.requests, 0);
-	finish(&f);
+	desk_close(&f);
 }
 
 /* ------------------------------------------------------------ without the provider */
@@ -347,40 +233,40 @@ static void what_cannot_go_ends_here(void **state)
 		.connection_id = "c1",
 		.number = "111"};
 	char keyless[STORE_ID_LEN + 1], old[STORE_ID_LEN + 1];
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct server_seen seen;
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
-	add_connection(&f, "c2", "222", NULL, NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_connection(&f, STORE_META, "c2", "222", NULL, NULL);
 	bare.created_at = store_now_ms();
 	fake_message(&bare);
-	queue(&f, "c2", "222", HELLO, keyless, 0);
-	queue(&f, "c1", "111", HELLO, old, 25LL * 3600 * 1000);
-	start(&f);
-	assert_string_equal(await_state(keyless, STORE_MESSAGE_DEAD).m.reason, "needs its key entered again");
-	assert_int_equal(strncmp(await_state(old, STORE_MESSAGE_DEAD).m.reason, "expired", 7), 0);
-	(void)await_state("01pruned", STORE_MESSAGE_DEAD);
+	desk_queue(&f, "c2", "222", HELLO, keyless, 0);
+	desk_queue(&f, "c1", "111", HELLO, old, 25LL * 3600 * 1000);
+	desk_start(&f, NULL);
+	assert_string_equal(desk_await_state(keyless, STORE_MESSAGE_DEAD).m.reason, "needs its key entered again");
+	assert_int_equal(strncmp(desk_await_state(old, STORE_MESSAGE_DEAD).m.reason, "expired", 7), 0);
+	(void)desk_await_state("01pruned", STORE_MESSAGE_DEAD);
 	server_seen("111", &seen);
 	assert_int_equal(seen.requests, 0);
-	finish(&f);
+	desk_close(&f);
 }
 
 static void a_crash_leaves_unknown(void **state)
 {
-	struct fixture f = {0};
+	struct desk f = {0};
 	char id[STORE_ID_LEN + 1];
 	struct fake_row r;
 	struct server_seen seen;
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
 	server_set("111", &(struct server_reply){.how = SERVER_HANG});
-	start(&f);
-	queue(&f, "c1", "111", HELLO, id, 0);
-	(void)await_state(id, STORE_MESSAGE_SENDING);
+	desk_start(&f, NULL);
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
+	(void)desk_await_state(id, STORE_MESSAGE_SENDING);
 	for (int i = 0; i < 400; i++, (void)usleep(5000)) {
 		server_seen("111", &seen);
 		if (seen.requests > 0)
@@ -408,14 +294,14 @@ static void a_crash_leaves_unknown(void **state)
 static void closing_waits_for_answers(void **state)
 {
 	char ids[20][STORE_ID_LEN + 1];
-	struct fixture f = {0};
+	struct desk f = {0};
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
 	for (int i = 0; i < 8; i++)
-		queue(&f, "c1", "111", HELLO, ids[i], 0);
-	start(&f);
+		desk_queue(&f, "c1", "111", HELLO, ids[i], 0);
+	desk_start(&f, NULL);
 	for (int i = 0; i < 200; i++) {
 		struct fake_row r;
 
@@ -438,20 +324,20 @@ static void closing_waits_for_answers(void **state)
 static void a_hanging_connection_delays_no_other(void **state)
 {
 	char hung[12][STORE_ID_LEN + 1], ids[100][STORE_ID_LEN + 1];
-	struct fixture f = {0};
+	struct desk f = {0};
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
-	add_connection(&f, "c2", "222", "EAAother", NULL);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_connection(&f, STORE_META, "c2", "222", "EAAother", NULL);
 	server_set("111", &(struct server_reply){.how = SERVER_HANG});
-	start(&f);
+	desk_start(&f, NULL);
 	for (int i = 0; i < 12; i++)
-		queue(&f, "c1", "111", HELLO, hung[i], 0);
+		desk_queue(&f, "c1", "111", HELLO, hung[i], 0);
 	for (int i = 0; i < 100; i++)
-		queue(&f, "c2", "222", HELLO, ids[i], 0);
+		desk_queue(&f, "c2", "222", HELLO, ids[i], 0);
 	for (int i = 0; i < 100; i++)
-		(void)await_state(ids[i], STORE_MESSAGE_SENT);
+		(void)desk_await_state(ids[i], STORE_MESSAGE_SENT);
 	(void)kill(f.h.sender, SIGKILL); /* nobody waits for the hung ones */
 	outbound_close(f.o);
 	(void)house_close(&f.h);
@@ -464,7 +350,7 @@ static void checks_are_answered(void **state)
 {
 	struct store_credential held[2];
 	struct outbound_result r;
-	struct fixture f = {0};
+	struct desk f = {0};
 	uint8_t *blobs[2];
 	struct outbound_check check = {.kind = OUTBOUND_META_NUMBER,
 		.business_id = BUSINESS,
@@ -474,8 +360,8 @@ static void checks_are_answered(void **state)
 		.credentials_len = 1};
 
 	(void)state;
-	prepare(&f);
-	start(&f);
+	desk_open(&f, NULL);
+	desk_start(&f, NULL);
 	house_credential(&f.h, BUSINESS, "c9", "access_token", TOKEN, &held[0], &blobs[0]);
 	house_credential(&f.h, BUSINESS, "c9", "app_secret", "s3cr3t-s3cr3t", &held[1], &blobs[1]);
 	server_set("106", &(struct server_reply){.status = 200, .body = "{\"id\":\"106\",\"verified_name\":\"Paul\"}"});
@@ -502,32 +388,30 @@ static void checks_are_answered(void **state)
 	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID);
 	free(blobs[0]);
 	free(blobs[1]);
-	finish(&f);
+	desk_close(&f);
 }
 
 static void a_command_asks_but_sends_nothing(void **state)
 {
 	char id[STORE_ID_LEN + 1];
-	struct fixture f = {0};
+	struct desk f = {0};
 	struct fake_row r;
 
 	(void)state;
-	prepare(&f);
-	add_connection(&f, "c1", "111", TOKEN, NULL);
-	queue(&f, "c1", "111", HELLO, id, 0);
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
 	{
-		const struct outbound_options opt = {
-			.tenants = f.h.tenants, .sender_fd = f.h.jobs, .checks_only = true};
+		const struct outbound_options opt = {.checks_only = true};
 
-		f.h.jobs = -1;
-		assert_int_equal(outbound_open(&f.o, &opt), OUTBOUND_OK);
+		desk_start(&f, &opt);
 	}
 	outbound_wake(f.o);
 	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
 	(void)usleep(100000);
 	assert_true(fake_row(id, &r));
 	assert_int_equal(r.m.state, STORE_MESSAGE_QUEUED);
-	finish(&f);
+	desk_close(&f);
 }
 
 int main(void)
@@ -549,6 +433,6 @@ int main(void)
 	};
 
 	outbound_close(NULL);
-	listening = server_listen(&port);
+	desk_listen();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,6 @@
  * Goal of this test: the real sender, in a process of its own beside a real vault, brings the right
  * key to the provider, classifies every fault, keeps jobs apart, forgets keys, and dies of nonsense.
  */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 #include <cmocka.h>
 
 #include "test/unit/outbound/house.h"
+#include "test/unit/outbound/memory.h"
 #include "test/unit/outbound/server.h"
 
 #define BUSINESS "shop-1"
@@ -73,6 +73,8 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		.business_id = BUSINESS,
 		.number = number,
 		.app_id = "",
+		.waba_id = "",
+		.url = "",
 		.key = f->key,
 		.credentials[0] = {CONNECTION, "access_token", 1, f->token.blob, f->token.blob_len}};
 
@@ -80,7 +82,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		j.body = BODY;
 		j.body_len = strlen(BODY);
 	}
-	if (j.kind->wants_app) {
+	if (kind_wants(j.kind, KIND_WANTS_APP)) {
 		j.app_id = "4242";
 		j.credentials[1] =
 			(struct job_credential){CONNECTION, "app_secret", 1, f->secret.blob, f->secret.blob_len};
@@ -382,57 +384,6 @@ static void one_hanging_job_delays_nobody(void **state)
 
 /* ------------------------------------------------------------ what stays in memory */
 
-static bool holds(const char *hay, size_t len, const char *needle)
-{
-	return memmem(hay, len, needle, strlen(needle)) != NULL;
-}
-
-/* Whether needle lies anywhere in the process; -1: it may not be read. */
-static int memory_holds(pid_t pid, const char *needle)
-{
-	char path[64], line[512];
-	int found = 0, mem;
-	FILE *maps;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
-	mem = open(path, O_RDONLY);
-	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	maps = fopen(path, "r");
-	if (mem < 0 || maps == NULL)
-		return -1;
-	while (found == 0 && fgets(line, sizeof(line), maps) != NULL) {
-		char *rest;
-		const unsigned long from = strtoul(line, &rest, 16), to = strtoul(rest + 1, &rest, 16);
-		char *copy;
-		ssize_t n = 0;
-
-		if (rest[1] != 'r' || to - from > (256u << 20))
-			continue;
-		copy = malloc(to - from);
-		n = pread(mem, copy, to - from, (off_t)from);
-		if (n > 0 && holds(copy, (size_t)n, needle))
-			found = 1;
-		free(copy);
-	}
-	fclose(maps);
-	close(mem);
-	return found;
-}
-
-/* The parent holds the same literals: the child's copies of them lie in mapped pages of the program,
- * so keys that are only in the heap are used here. */
-static char *heap_secret(const char *head)
-{
-	char *text = malloc(80);
-	uint8_t random[24];
-
-	vault_random(random, sizeof(random));
-	(void)snprintf(text, 80, "%s", head);
-	for (size_t i = 0; i < sizeof(random); i++)
-		(void)snprintf(text + strlen(head) + 2 * i, 3, "%02x", random[i]);
-	return text;
-}
-
 static void the_key_does_not_stay_in_memory(void **state)
 {
 	struct outbound_result r;
@@ -442,8 +393,8 @@ static void the_key_does_not_stay_in_memory(void **state)
 
 	(void)state;
 	open_local(&f);
-	token = heap_secret("EAA");
-	secret = heap_secret("");
+	token = memory_secret("EAA");
+	secret = memory_secret("");
 	free(f.token_blob);
 	free(f.secret_blob);
 	house_credential(&f.h, BUSINESS, CONNECTION, "access_token", token, &f.token, &f.token_blob);
@@ -521,7 +472,7 @@ static void nonsense_build(struct fixture *x, enum nonsense which, struct frame 
 	}
 	job_encode(f, &j);
 	if (which == BAD_KIND)
-		f->data[11] = 9;
+		f->data[11] = 99;
 	if (which == LEFT_OVER)
 		frame_put_u8(f, 0);
 	if (which == CUT)
@@ -531,7 +482,7 @@ static void nonsense_build(struct fixture *x, enum nonsense which, struct frame 
 	for (int i = 0; which == TOO_LONG && i < 60; i++)
 		frame_put_bytes(f, BODY BODY BODY BODY,
 			4000 < sizeof(BODY BODY BODY BODY) ? 4000 : sizeof(BODY BODY BODY BODY));
-	while (which == TOO_LONG && f->len < 300000)
+	while (which == TOO_LONG && f->len < 400000)
 		frame_put_u64(f, 0);
 }
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/outbound/d360.h"
 #include "gateway/outbound/kinds.h"
 #include "gateway/outbound/meta.h"
 #include "gateway/outbound/plan.h"
@@ -99,6 +100,68 @@ static void answers_without_a_known_code(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		assert_int_equal(meta_classify(OUTBOUND_META_SEND, &rows[i].r), rows[i].class);
+}
+
+/* ------------------------------------------------------------ 360dialog */
+
+static void d360_answers_have_their_class(void **state)
+{
+#define OWN(code, text)                                                                                                \
+	{                                                                                                              \
+		{.http_status = (code)}, (text)                                                                        \
+	}
+#define PROXIED(http, error)                                                                                           \
+	{                                                                                                              \
+		{.http_status = (http), .has_error = true, .code = (error)}, NULL                                      \
+	}
+	static const struct {
+		struct d360_refusal r;
+		enum outbound_class class;
+	} rows[] = {
+		{OWN(401, "Invalid API key"), OUTBOUND_AUTH},
+		{OWN(401, NULL), OUTBOUND_AUTH},
+		{PROXIED(401, 190), OUTBOUND_AUTH},
+		{PROXIED(401, 131047), OUTBOUND_AUTH},
+		/* What Meta says of 360dialog's own token is not about the shop's key. */
+		{PROXIED(400, 190), OUTBOUND_ACCOUNT},
+		{PROXIED(403, 10), OUTBOUND_ACCOUNT},
+		{PROXIED(403, 999999), OUTBOUND_ACCOUNT},
+		{{{.http_status = 400, .has_error = true, .code = 100, .subcode = 33}, NULL}, OUTBOUND_ACCOUNT},
+		{PROXIED(400, 100), OUTBOUND_MESSAGE},
+		{PROXIED(400, 131047), OUTBOUND_WINDOW},
+		{PROXIED(400, 131026), OUTBOUND_RECIPIENT},
+		{PROXIED(400, 131042), OUTBOUND_ACCOUNT},
+		{PROXIED(429, 130429), OUTBOUND_RATE_LIMITED},
+		{PROXIED(400, 131056), OUTBOUND_RATE_LIMITED},
+		{PROXIED(503, 131016), OUTBOUND_RETRYABLE},
+		{PROXIED(500, 999999), OUTBOUND_OUTCOME_UNKNOWN},
+		{OWN(400, "Endpoint rate limit exceeded"), OUTBOUND_RATE_LIMITED},
+		{OWN(400, "You hit the RATE LIMIT"), OUTBOUND_RATE_LIMITED},
+		{OWN(400, "Too many requests"), OUTBOUND_RATE_LIMITED},
+		{OWN(400, "WhatsApp Business API has been disabled"), OUTBOUND_ACCOUNT},
+		{OWN(400, "Blocked: lack of payment"), OUTBOUND_ACCOUNT},
+		{OWN(400, "There are unpaid invoices"), OUTBOUND_ACCOUNT},
+		{OWN(400, "Overdue invoice"), OUTBOUND_ACCOUNT},
+		{OWN(400, "Parameter 'to' is invalid"), OUTBOUND_MESSAGE},
+		{OWN(400, NULL), OUTBOUND_RETRYABLE},
+		{OWN(403, "URL blocked"), OUTBOUND_ACCOUNT},
+		{OWN(403, NULL), OUTBOUND_ACCOUNT},
+		{OWN(404, NULL), OUTBOUND_RETRYABLE},
+		{OWN(408, NULL), OUTBOUND_OUTCOME_UNKNOWN},
+		{OWN(413, NULL), OUTBOUND_MESSAGE},
+		{OWN(429, NULL), OUTBOUND_RATE_LIMITED},
+		{OWN(302, NULL), OUTBOUND_OUTCOME_UNKNOWN},
+		{OWN(500, "internal"), OUTBOUND_OUTCOME_UNKNOWN},
+		{OWN(502, NULL), OUTBOUND_OUTCOME_UNKNOWN},
+		{OWN(555, NULL), OUTBOUND_OUTCOME_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (d360_classify(OUTBOUND_D360_SEND, &rows[i].r) != rows[i].class)
+			fail_msg("row %zu is class %d", i, (int)d360_classify(OUTBOUND_D360_SEND, &rows[i].r));
+#undef OWN
+#undef PROXIED
 }
 
 /* ------------------------------------------------------------ plans */
@@ -228,7 +291,7 @@ static void statuses_move_forward_only(void **state)
 static char *url(uint32_t kind, const char *version, const char *number, const char *token)
 {
 	struct secret *s = secret_new(token, strlen(token));
-	const struct kind_target target = {"https://graph.example", version, number, s};
+	const struct kind_target target = {"https://graph.example", version, number, number, number, s};
 	char *u = kind_url(kind_find(kind), &target);
 
 	secret_free(s);
@@ -251,22 +314,62 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(4));
+	assert_null(kind_find(OUTBOUND_RESPONDER_ASK + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)
 {
-	char *u = url(OUTBOUND_META_DEBUG_TOKEN, "v26.0", "", "EAA x&y=z/%|\xff~");
+	char *u = url(OUTBOUND_META_DEBUG_TOKEN, "v26.0", "4242", "EAA x&y=z/%|\xff~");
 
 	(void)state;
 	assert_string_equal(u, "https://graph.example/v26.0/debug_token?input_token=EAA%20x%26y%3Dz%2F%25%7C%FF~");
 	free(u);
 }
 
+static void every_kind_has_its_place(void **state)
+{
+	static const struct {
+		enum outbound_kind kind;
+		const char *url;
+		bool post;
+	} rows[] = {
+		{OUTBOUND_META_SEND, "https://graph.example/v26.0/77/messages", true},
+		{OUTBOUND_META_APP_CALLBACK, "https://graph.example/v26.0/77/subscriptions", false},
+		{OUTBOUND_META_APP_SUBSCRIBE, "https://graph.example/v26.0/77/subscriptions", true},
+		{OUTBOUND_META_WABA_CALLBACK, "https://graph.example/v26.0/77/subscribed_apps", false},
+		{OUTBOUND_META_WABA_SUBSCRIBE, "https://graph.example/v26.0/77/subscribed_apps", true},
+		{OUTBOUND_D360_SEND, "https://graph.example/messages", true},
+		{OUTBOUND_D360_WEBHOOK, "https://graph.example/v1/configs/webhook", false},
+		{OUTBOUND_D360_WEBHOOK_SET, "https://graph.example/v1/configs/webhook", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct kind *k = kind_find(rows[i].kind);
+		char *u = url(rows[i].kind, "v26.0", "77", "T");
+
+		assert_string_equal(u, rows[i].url);
+		assert_int_equal(k->post, rows[i].post);
+		free(u);
+		if (kind_wants(k, KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_NUMBER))
+			assert_null(url(rows[i].kind, "v26.0", "7/7", "T"));
+	}
+	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_RESPONDER_ASK; n++) {
+		const struct kind *k = kind_find(n);
+
+		assert_int_equal(k->kind, n);
+		assert_true(kind_credentials(k) >= 1);
+		/* The key of one provider is no header of another's. */
+		assert_int_equal(k->auth == KIND_D360_KEY, k->host == KIND_D360);
+		assert_int_equal(k->auth == KIND_SIGNED, k->host == KIND_JOB_URL);
+		assert_int_equal(strcmp(k->credentials[0], "api_key") == 0, k->host == KIND_D360);
+	}
+}
+
 static char *authorization(uint32_t kind, const char *app, const char *token, const char *secret)
 {
 	struct secret *held[2] = {secret_new(token, strlen(token)), secret_new(secret, strlen(secret))};
-	char *text = kind_authorization(kind_find(kind), app, (const struct secret *const *)held);
+	char *text = kind_key_value(kind_find(kind), app, (const struct secret *const *)held);
 
 	secret_free(held[0]);
 	secret_free(held[1]);
@@ -283,6 +386,15 @@ static void the_right_credential_goes_in_the_header(void **state)
 	text = authorization(OUTBOUND_META_DEBUG_TOKEN, "12345", "EAAtoken", "appsecret");
 	assert_string_equal(text, "Bearer 12345|appsecret");
 	free(text);
+	text = authorization(OUTBOUND_META_APP_CALLBACK, "12345", "appsecret", "other");
+	assert_string_equal(text, "Bearer 12345|appsecret");
+	free(text);
+	text = authorization(OUTBOUND_D360_WEBHOOK, "", "thekey", "webhooksecret");
+	assert_string_equal(text, "thekey");
+	free(text);
+	assert_string_equal(kind_key_header(kind_find(OUTBOUND_D360_WEBHOOK)), "D360-API-KEY");
+	assert_string_equal(kind_key_header(kind_find(OUTBOUND_META_SEND)), "Authorization");
+	assert_null(authorization(OUTBOUND_D360_SEND, "", "key\r\nX-Evil: 1", "s"));
 	assert_null(authorization(OUTBOUND_META_SEND, "", "EAA\r\nX-Evil: 1", "s"));
 	assert_null(authorization(OUTBOUND_META_SEND, "", "EAA token", "s"));
 	assert_null(authorization(OUTBOUND_META_DEBUG_TOKEN, "1|2", "EAA", "s"));
@@ -294,6 +406,7 @@ int main(void)
 		cmocka_unit_test(every_code_has_its_class),
 		cmocka_unit_test(object_missing_is_about_the_key),
 		cmocka_unit_test(answers_without_a_known_code),
+		cmocka_unit_test(d360_answers_have_their_class),
 		cmocka_unit_test(classes_become_states),
 		cmocka_unit_test(backoff_is_jittered_and_capped),
 		cmocka_unit_test(waits_are_kept),
@@ -301,6 +414,7 @@ int main(void)
 		cmocka_unit_test(statuses_move_forward_only),
 		cmocka_unit_test(paths_take_only_digits),
 		cmocka_unit_test(the_asked_token_is_encoded),
+		cmocka_unit_test(every_kind_has_its_place),
 		cmocka_unit_test(the_right_credential_goes_in_the_header),
 	};
 

@@ -112,6 +112,38 @@ static void long_bodies_are_refused(void **state)
 	}
 }
 
+static void the_customer_of_a_message(void **state)
+{
+	static const struct {
+		const char *json, *customer;
+	} rows[] = {
+		{"{\"to\":\"+234 (803) 123-4567\"," TEXT "}", "2348031234567"},
+		{"{\"to\":\"2348031234567\",\"recipient\":\"US.1\"," TEXT "}", "2348031234567"},
+		{"{\"recipient\":\"US.13491208655302741918\"," TEXT "}", "US.13491208655302741918"},
+		{"{\"to\":\"120363042\",\"recipient_type\":\"group\"," TEXT "}", NULL},
+		{"{\"to\":\"paul\"," TEXT "}", NULL},
+		{"{\"to\":\"2348031234567\"}", NULL},
+		{"[]", NULL},
+		{"", NULL},
+	};
+	char out[OUTBOUND_CUSTOMER_MAX + 1], json[400], longest[OUTBOUND_CUSTOMER_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const bool known = outbound_message_customer(rows[i].json, strlen(rows[i].json), out);
+
+		assert_int_equal(known, rows[i].customer != NULL);
+		if (known)
+			assert_string_equal(out, rows[i].customer);
+	}
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[2] = '.';
+	longest[sizeof(longest) - 1] = '\0';
+	(void)snprintf(json, sizeof(json), "{\"recipient\":\"%s\"," TEXT "}", longest);
+	assert_true(outbound_message_customer(json, strlen(json), out));
+	assert_string_equal(out, longest);
+}
+
 static void the_wire_body_is_ours_over_theirs(void **state)
 {
 	const char *json = "{\"biz_opaque_callback_data\":\"theirs\",\"to\":\"+1\",\"messaging_product\":\"x\",\"Biz_"
@@ -137,6 +169,8 @@ static void fill(struct job *j, uint8_t *blob, size_t blob_len)
 		.business_id = "shop",
 		.number = "106",
 		.app_id = "",
+		.waba_id = "",
+		.url = "",
 		.key.version = 3,
 		.credentials[0] = {"01connection", "access_token", 5, blob, blob_len},
 		.body = "{}",
@@ -193,6 +227,11 @@ static void jobs_that_break_their_kind_are_refused(void **state)
 	REFUSED(j.number = "1/2");
 	REFUSED(j.app_id = "1");
 	REFUSED(j.id = "");
+	REFUSED(j.id = "01\r\nX-Evil: 1");
+	REFUSED(j.business_id = "shop\r\n");
+	REFUSED(j.waba_id = "1");
+	REFUSED(j.url = "https://house.example/webhooks/shop");
+	REFUSED(j.credentials[0].connection_id = JOB_RESPONDER);
 	REFUSED(j.business_id = "12345678901234567890123456789012345678901234567890123456789012345");
 	REFUSED(j.credentials[0].field = "app_secret");
 	REFUSED(j.credentials[0].blob_len = 0);
@@ -201,6 +240,59 @@ static void jobs_that_break_their_kind_are_refused(void **state)
 	REFUSED(j.body_len = JOB_BODY_MAX + 1);
 	REFUSED(j.kind = kind_find(OUTBOUND_META_NUMBER));
 	REFUSED(j.kind = NULL);
+#undef REFUSED
+}
+
+static void fill_ask(struct job *j, uint8_t *blob, size_t blob_len)
+{
+	fill(j, blob, blob_len);
+	j->kind = kind_find(OUTBOUND_RESPONDER_ASK);
+	j->number = "";
+	j->url = "https://shop.example/hook";
+	j->credentials[0].connection_id = JOB_RESPONDER;
+	j->credentials[0].field = "signing_secret";
+}
+
+static void asks_keep_their_rules(void **state)
+{
+	static char url[1100] = "https://shop.example/", body[JOB_ASK_MAX + 1];
+	struct frame f = FRAME_INIT(0);
+	uint8_t blob[100] = {0};
+	struct job j, out;
+
+	(void)state;
+	memset(url + strlen(url), 'x', 1023 - strlen(url));
+	fill_ask(&j, blob, sizeof(blob));
+	j.url = url;
+	j.body = body;
+	j.body_len = JOB_ASK_MAX;
+	assert_true(job_valid(&j));
+	job_encode(&f, &j);
+	assert_true(f.len <= job_limits_sender[0].max_len);
+	assert_true(job_decode(&f, &out));
+	assert_string_equal(out.url, url);
+	assert_int_equal(out.body_len, JOB_ASK_MAX);
+	frame_clear(&f);
+#define REFUSED(change)                                                                                                \
+	do {                                                                                                           \
+		fill_ask(&j, blob, sizeof(blob));                                                                      \
+		assert_true(job_valid(&j));                                                                            \
+		change;                                                                                                \
+		assert_false(job_valid(&j));                                                                           \
+	} while (0)
+	url[1023] = 'x';
+	REFUSED(j.url = url);
+	REFUSED(j.url = "");
+	REFUSED(j.url = "ftp://shop.example/");
+	REFUSED(j.url = "https://shop.example/a b");
+	REFUSED(j.url = "https://shop.example/\xc3\xa4");
+	REFUSED(j.url = "https://user@shop.example/");
+	REFUSED(j.body_len = 0);
+	REFUSED(j.body_len = JOB_ASK_MAX + 1);
+	REFUSED(j.credentials[0].connection_id = "01connection");
+	REFUSED(j.credentials[0].field = "app_secret");
+	REFUSED(j.number = "106");
+	REFUSED(j.kind = kind_find(OUTBOUND_D360_WEBHOOK_SET));
 #undef REFUSED
 }
 
@@ -321,9 +413,11 @@ int main(void)
 		cmocka_unit_test(good_bodies_are_taken),
 		cmocka_unit_test(bad_bodies_name_the_field),
 		cmocka_unit_test(long_bodies_are_refused),
+		cmocka_unit_test(the_customer_of_a_message),
 		cmocka_unit_test(the_wire_body_is_ours_over_theirs),
 		cmocka_unit_test(jobs_come_back_as_they_went),
 		cmocka_unit_test(jobs_that_break_their_kind_are_refused),
+		cmocka_unit_test(asks_keep_their_rules),
 		cmocka_unit_test(results_come_back_as_they_went),
 		cmocka_unit_test(reasons_hold_no_secret_and_no_number),
 		cmocka_unit_test(json_is_read_within_its_bounds),

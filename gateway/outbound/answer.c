@@ -1,0 +1,298 @@
+/*
+ * Reading answers leniently and handing them on field by field. Trusts nothing in them: what is not
+ * expected is an odd answer, and an odd answer says nothing. Called by sender.c.
+ */
+#include "gateway/outbound/answer.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/json.h"
+#include "gateway/outbound/callback.h"
+#include "gateway/outbound/d360.h"
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/meta.h"
+#include "gateway/outbound/scrub.h"
+
+const char *outbound_class_text(enum outbound_class c)
+{
+	switch (c) {
+	case OUTBOUND_NOT_SENT:
+		return "the provider could not be reached";
+	case OUTBOUND_OUTCOME_UNKNOWN:
+		return "the provider gave no usable answer; the message may have been accepted";
+	case OUTBOUND_ACCEPTED:
+		return "accepted by the provider";
+	case OUTBOUND_RETRYABLE:
+		return "the provider refused it for now";
+	case OUTBOUND_RATE_LIMITED:
+		return "the provider's rate limit is reached";
+	case OUTBOUND_AUTH:
+		return "the provider refused the key or its permissions";
+	case OUTBOUND_ACCOUNT:
+		return "the account or number needs attention at the provider";
+	case OUTBOUND_MESSAGE:
+		return "the provider refused this message";
+	case OUTBOUND_RECIPIENT:
+		return "this customer cannot be reached";
+	case OUTBOUND_WINDOW:
+		return "more than 24 hours since the customer last wrote";
+	case OUTBOUND_NO_CREDENTIAL:
+		return "needs its key entered again";
+	}
+	return "unknown";
+}
+
+/* Constant words only: what is cut would stay on the stack. */
+static void set_reason(struct outbound_result *r, const char *who, const char *text)
+{
+	(void)snprintf(r->reason, sizeof(r->reason), "%s%s", who, text);
+}
+
+/* ------------------------------------------------------------ good answers */
+
+/* Copies what lies at path, in its own shape: every object on the way with this one field, of an
+ * array the first element. False: memory is short. */
+static bool copy_path(cJSON *to, const cJSON *from, const char *path)
+{
+	static const char first[] = "[0].";
+	char key[64];
+	const size_t len = strcspn(path, ".[");
+	const bool array = strncmp(path + len, first, sizeof(first) - 1) == 0;
+	const cJSON *child;
+	cJSON *next;
+
+	(void)snprintf(key, sizeof(key), "%.*s", (int)len, path);
+	child = json_get(from, key);
+	if (child == NULL)
+		return true;
+	if (path[len] == '\0') {
+		next = cJSON_Duplicate(child, true);
+		return next != NULL && cJSON_AddItemToObject(to, key, next);
+	}
+	next = json_get(to, key);
+	if (next == NULL)
+		next = array ? cJSON_AddArrayToObject(to, key) : cJSON_AddObjectToObject(to, key);
+	if (array && next != NULL && cJSON_GetArraySize(next) == 0 && !cJSON_AddItemToArray(next, cJSON_CreateObject()))
+		return false;
+	if (next == NULL)
+		return false;
+	if (array)
+		return copy_path(cJSON_GetArrayItem(next, 0),
+			cJSON_IsArray(child) ? cJSON_GetArrayItem(child, 0) : NULL, path + len + sizeof(first) - 1);
+	return copy_path(next, child, path + len + 1);
+}
+
+/* Text for the listener, without secrets. NULL: memory is short or it is too much. Takes value. */
+static char *text_out(const struct answer_to *to, cJSON *value)
+{
+	char *text = json_text(value);
+
+	cJSON_Delete(value);
+	if (text != NULL)
+		scrub_secrets(text, to->secrets, kind_credentials(to->kind));
+	if (text != NULL && strlen(text) >= JOB_PICKED_MAX) {
+		json_text_free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+static char *pick_fields(const struct answer_to *to, const cJSON *answer)
+{
+	cJSON *picked = cJSON_CreateObject();
+	bool ok = picked != NULL;
+
+	for (size_t i = 0; ok && to->kind->fields[i] != NULL; i++)
+		ok = copy_path(picked, answer, to->kind->fields[i]);
+	if (ok)
+		return text_out(to, picked);
+	cJSON_Delete(picked);
+	return NULL;
+}
+
+/* What tells a good answer from one that only looks like it. */
+static bool is_expected(const struct kind *k, const cJSON *answer)
+{
+	for (size_t i = 0; i < sizeof(k->expects) / sizeof(k->expects[0]) && k->expects[i] != NULL; i++) {
+		const cJSON *found = json_get_path(answer, k->expects[i]);
+
+		if (cJSON_IsBool(found) ||
+			(cJSON_IsString(found) && found->valuestring[0] != '\0' &&
+				strlen(found->valuestring) <= STORE_TEXT_LEN * 2u))
+			return true;
+	}
+	return false;
+}
+
+/* facts/meta.md 5: the provider writes the text "true" in places. */
+static bool is_success(const cJSON *answer)
+{
+	const cJSON *success = json_get(answer, "success");
+
+	return cJSON_IsTrue(success) || (cJSON_IsString(success) && strcmp(success->valuestring, "true") == 0);
+}
+
+/* What goes back of an answer that no error is in. NULL: it is an odd one. */
+static char *good_fields(const struct answer_to *to, const cJSON *answer, bool empty)
+{
+	const struct callback_ours ours = {
+		to->url, to->public_url, to->app_id, kind_credentials(to->kind) > 1 ? to->secrets[1] : NULL};
+
+	switch (to->kind->answer) {
+	case KIND_FIELDS:
+		return is_expected(to->kind, answer) ? pick_fields(to, answer) : NULL;
+	case KIND_SUCCESS:
+		return is_success(answer) ? pick_fields(to, answer) : NULL;
+	case KIND_APP_CALLBACK:
+		return text_out(to, callback_of_app(answer, &ours));
+	case KIND_WABA_CALLBACK:
+		return text_out(to, callback_of_waba(answer, &ours));
+	case KIND_D360_CALLBACK:
+		return text_out(to, callback_of_d360(answer, &ours));
+	case KIND_NOTHING:
+		return empty || cJSON_IsObject(answer) ? text_out(to, cJSON_CreateObject()) : NULL;
+	case KIND_JSON:
+		break;
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------ refusals */
+
+/* The provider's own words: details say more than the title. */
+static void reason_from(const struct answer_to *to, const struct answer_words *words, struct outbound_result *r)
+{
+	const char *message = words->message, *details = words->details;
+	const size_t message_len = message != NULL ? strlen(message) : 0;
+	const size_t details_len = details != NULL ? strlen(details) : 0;
+	const size_t between = message_len > 0 && details_len > 0 ? 2 : 0;
+	const size_t room = message_len + between + details_len + 1;
+	char *text;
+
+	if (room == 1)
+		return;
+	text = malloc(room);
+	if (text == NULL)
+		return;
+	if (message_len > 0)
+		memcpy(text, message, message_len);
+	memcpy(text + message_len, ": ", between);
+	if (details_len > 0)
+		memcpy(text + message_len + between, details, details_len);
+	text[room - 1] = '\0';
+	scrub_reason(text, to->secrets, kind_credentials(to->kind), r->reason, sizeof(r->reason));
+	vault_wipe(text, room);
+	free(text);
+}
+
+static void read_refusal(const struct answer_to *to, const cJSON *answer, struct outbound_result *r)
+{
+	struct answer_words words = {0};
+
+	if (to->kind->host == KIND_D360)
+		d360_refusal(to->kind, answer, r, &words);
+	else
+		meta_refusal(to->kind, answer, r, &words);
+	set_reason(r, "", outbound_class_text(r->class));
+	reason_from(to, &words, r);
+}
+
+/* ------------------------------------------------------------ a provider's answer */
+
+static bool is_2xx(const struct transfer_end *end)
+{
+	return end->http_status >= 200 && end->http_status < 300;
+}
+
+static bool is_blank(const struct transfer_end *end)
+{
+	return strspn(end->body, " \t\r\n") == end->body_len;
+}
+
+/* Both providers have put errors under a 200. */
+static bool holds_error(const struct kind *k, const cJSON *answer)
+{
+	return json_get(answer, "error") != NULL || (k->host == KIND_D360 && d360_is_refusal(answer));
+}
+
+static void read_provider(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
+{
+	/* 360dialog has nothing there where no webhook was ever set. */
+	const bool unset = to->kind->answer == KIND_D360_CALLBACK && end->http_status == 404;
+	cJSON *answer = unset ? cJSON_CreateObject() : json_parse(end->body, end->body_len);
+
+	if (unset || (is_2xx(end) && !holds_error(to->kind, answer))) {
+		r->fields = good_fields(to, answer, is_blank(end));
+		if (r->fields != NULL)
+			r->class = OUTBOUND_ACCEPTED;
+		else
+			set_reason(r, "the provider's answer is not one that ",
+				to->kind->host == KIND_D360 ? "360dialog gives" : "Meta gives");
+	} else {
+		read_refusal(to, answer, r);
+	}
+	cJSON_Delete(answer);
+}
+
+/* ------------------------------------------------------------ a responder's answer */
+
+static char *json_as_it_came(const struct answer_to *to, const struct transfer_end *end)
+{
+	cJSON *answer = json_parse(end->body, end->body_len);
+	char *text = answer != NULL ? malloc(end->body_len + 1) : NULL;
+
+	cJSON_Delete(answer);
+	if (text == NULL)
+		return NULL;
+	memcpy(text, end->body, end->body_len);
+	text[end->body_len] = '\0';
+	scrub_secrets(text, to->secrets, kind_credentials(to->kind));
+	return text;
+}
+
+static void read_responder(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
+{
+	char status[16];
+
+	if (!is_2xx(end)) {
+		r->class = OUTBOUND_RETRYABLE;
+		if (end->http_status != 429 && end->http_status != 503)
+			r->retry_after_ms = 0;
+		(void)snprintf(status, sizeof(status), "%d", end->http_status);
+		set_reason(r, "the responder answered with status ", status);
+		return;
+	}
+	r->retry_after_ms = 0;
+	r->class = OUTBOUND_ACCEPTED;
+	if (end->http_status == 204 || is_blank(end))
+		return;
+	r->fields = json_as_it_came(to, end);
+	if (r->fields != NULL)
+		return;
+	r->class = OUTBOUND_MESSAGE;
+	set_reason(r, "the responder's answer is not JSON, or nested too deep", "");
+}
+
+void answer_read(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
+{
+	const bool responder = to->kind->host == KIND_JOB_URL;
+
+	*r = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN,
+		.http_status = end->http_status,
+		.retry_after_ms = end->retry_after_ms};
+	if (end->how != TRANSFER_ANSWERED) {
+		if (end->how == TRANSFER_NOT_SENT)
+			r->class = OUTBOUND_NOT_SENT;
+		/* A responder that answers too much would do so again. */
+		else if (responder && end->how == TRANSFER_TOO_LONG && is_2xx(end))
+			r->class = OUTBOUND_MESSAGE;
+		set_reason(r, responder ? "the responder" : "the provider", end->why);
+	} else if (responder) {
+		read_responder(to, end, r);
+	} else {
+		read_provider(to, end, r);
+	}
+}

@@ -1,0 +1,29 @@
+/*
+ * Answers: from what came of a request to what leaves the sender. What providers have in common is
+ * here; their error codes are in meta.h and d360.h, addresses of webhooks in callback.h.
+ *
+ * An answer is trusted with nothing. Called by sender.c.
+ */
+#ifndef KEYHOUSE_OUTBOUND_ANSWER_H
+#define KEYHOUSE_OUTBOUND_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gateway/outbound/kinds.h"
+#include "gateway/outbound/outbound.h"
+#include "gateway/outbound/transfer.h"
+
+/* What was asked, for reading the answer. */
+struct answer_to {
+	const struct kind *kind;
+	const struct secret *const *secrets; /* as many as the kind has credentials: blanked in all that goes back */
+	const char *app_id; /* "" where the kind wants none */
+	const char *url; /* the job's; likewise */
+	const char *public_url; /* without a final slash; "": no address is of this house */
+};
+
+/* Owns: caller clears r. */
+void answer_read(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Building requests: the URL with its host pinned by the kind, the one header that carries the key,
+ * the body. Trusts the job as far as job_valid does. Called by sender.c.
+ */
+#include "gateway/outbound/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/config.h"
+#include "gateway/json.h"
+#include "gateway/outbound/d360.h"
+#include "gateway/outbound/destination.h"
+
+static const char short_of_memory[] = "the sender is short of memory";
+
+bool request_host_read(const char *url, struct request_host *out)
+{
+	size_t len = strlen(url);
+
+	out->https = strncmp(url, "https://", 8) == 0;
+	if (len >= sizeof(out->base_url) || (!out->https && !config_url_is_loopback(url)))
+		return false;
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	memcpy(out->base_url, url, len);
+	out->base_url[len] = '\0';
+	return true;
+}
+
+void request_clear(struct request *r)
+{
+	json_text_free(r->url);
+	json_text_free(r->key);
+	json_text_free(r->body);
+	vault_wipe(r, sizeof(*r));
+}
+
+static void header_add(struct request *r, const char *name, const char *value)
+{
+	r->transfer.headers[r->transfer.headers_len++] = (struct transfer_header){name, value};
+}
+
+/* ------------------------------------------------------------ to a responder */
+
+static enum outbound_class build_signed(struct request *r, const struct request_world *world, const struct job *j,
+	const struct secret *secret, const char **why)
+{
+	const struct signed_what what = {j->id, (int64_t)time(NULL), j->body, j->body_len};
+	struct destination d;
+	bool allowed;
+
+	*why = destination_read(j->url, &d);
+	if (*why != NULL)
+		return OUTBOUND_NOT_SENT;
+	allowed = destination_allowed(&d, world->responder_allow);
+	if (!d.https && !allowed) {
+		*why = "the responder's address must begin with https://; see responder_allow";
+		return OUTBOUND_NOT_SENT;
+	}
+	if (!signed_make(secret, &what, &r->signatures)) {
+		*why = "the responder's signing secret is not one; it needs to be made again";
+		return OUTBOUND_NO_CREDENTIAL;
+	}
+	header_add(r, "webhook-id", j->id);
+	header_add(r, "webhook-timestamp", r->signatures.timestamp);
+	header_add(r, "webhook-signature", r->signatures.standard);
+	header_add(r, "X-Hub-Signature-256", r->signatures.hub);
+	header_add(r, "X-Keyhouse-Business", j->business_id);
+	r->transfer.url = j->url;
+	r->transfer.plain_http = !d.https;
+	r->transfer.guarded = !allowed;
+	r->transfer.timeout_ms = world->responder_timeout_ms;
+	return OUTBOUND_ACCEPTED;
+}
+
+/* ------------------------------------------------------------ to a provider */
+
+static bool keys_are_safe(const struct kind *k, const struct secret *const *secrets)
+{
+	for (size_t i = 0; i < kind_credentials(k); i++)
+		if (!kind_header_safe(secrets[i]))
+			return false;
+	return true;
+}
+
+static enum outbound_class build_keyed(struct request *r, const struct request_world *world, const struct job *j,
+	const struct secret *const *secrets, const char **why)
+{
+	const struct request_host *host = j->kind->host == KIND_D360 ? &world->d360 : &world->meta;
+	const struct kind_target target = {
+		host->base_url, world->version, j->number, j->app_id, j->waba_id, secrets[0]};
+
+	if (!keys_are_safe(j->kind, secrets)) {
+		*why = "the key holds characters that no key has; it needs to be entered again";
+		return OUTBOUND_NO_CREDENTIAL;
+	}
+	r->url = kind_url(j->kind, &target);
+	r->key = kind_key_value(j->kind, j->app_id, secrets);
+	if (j->kind->kind == OUTBOUND_D360_WEBHOOK_SET)
+		r->body = d360_webhook_body(j->url, secrets[1]);
+	if (r->url == NULL || r->key == NULL || (j->kind->post && j->body_len == 0 && r->body == NULL))
+		return OUTBOUND_NOT_SENT;
+	header_add(r, kind_key_header(j->kind), r->key);
+	r->transfer.url = r->url;
+	r->transfer.plain_http = !host->https;
+	return OUTBOUND_ACCEPTED;
+}
+
+enum outbound_class request_build(struct request *r, const struct request_world *world, const struct job *j,
+	const struct secret *const *secrets, const char **why)
+{
+	enum outbound_class class;
+
+	*why = short_of_memory;
+	class = j->kind->auth == KIND_SIGNED ? build_signed(r, world, j, secrets[0], why)
+					     : build_keyed(r, world, j, secrets, why);
+	if (class != OUTBOUND_ACCEPTED || !j->kind->post)
+		return class;
+	r->transfer.body = r->body != NULL ? r->body : j->body;
+	r->transfer.body_len = r->body != NULL ? strlen(r->body) : j->body_len;
+	return class;
+}

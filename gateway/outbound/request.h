@@ -1,0 +1,40 @@
+/*
+ * From a job whose credentials are open to the request that goes out. Called by sender.c.
+ */
+#ifndef KEYHOUSE_OUTBOUND_REQUEST_H
+#define KEYHOUSE_OUTBOUND_REQUEST_H
+
+#include "gateway/outbound/job.h"
+#include "gateway/outbound/signed.h"
+#include "gateway/outbound/transfer.h"
+
+/* Where a provider is. */
+struct request_host {
+	char base_url[512]; /* without a final slash */
+	bool https; /* else it is loopback */
+};
+/* False: neither https nor http to loopback, or too long. */
+bool request_host_read(const char *url, struct request_host *out);
+
+/* What the settings say. */
+struct request_world {
+	struct request_host meta, d360;
+	const char *version; /* Meta's */
+	const char *responder_allow;
+	unsigned responder_timeout_ms;
+};
+
+/* A request and what it borrows from, beside job and secrets. Zero-initialise; must not be copied. */
+struct request {
+	struct transfer_request transfer;
+	char *url, *key, *body;
+	struct signed_headers signatures;
+};
+void request_clear(struct request *r);
+
+/* NOT_SENT: memory is short, or the address is not allowed; NO_CREDENTIAL: a credential is not what it must be; why is
+ * constant then. ACCEPTED: it may go. secrets: as many as the kind has credentials. */
+enum outbound_class request_build(struct request *r, const struct request_world *world, const struct job *j,
+	const struct secret *const *secrets, const char **why) __attribute__((warn_unused_result));
+
+#endif
