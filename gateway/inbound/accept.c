@@ -1,9 +1,9 @@
 /*
  * The core of both requests: whose webhook is this, and is it kept?
  *
- * Everything here comes from strangers until the signature was checked, and nothing is
+ * Everything here comes from strangers until its proof was checked, and nothing is
  * parsed before. An unknown business, a suspended one, a missing, malformed or wrong
- * signature cannot be told apart from outside. Called by webhook.c on any worker.
+ * signature or secret cannot be told apart from outside. Called by webhook.c on any worker.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "gateway/log.h"
 
 #define REFUSAL_LOG_GAP_MS 1000 /* strangers do not fill the log */
+#define SECRET_MAX 256u /* of a header's value; ours are shorter */
 
 /* The syntax of ids, design section 7. */
 static bool is_business_id(const char *id)
@@ -26,26 +27,93 @@ static bool is_business_id(const char *id)
 
 /* ------------------------------------------------------------ POST */
 
-/* Checks the body against every verifier, all of them whatever the first ones say; with
- * none against the one of nobody. Returns the connection that fits, or NULL. */
-static const char *verify(const struct inbound *in, const struct tenant_verifier *verifiers, size_t count,
-	const char *signature, const uint8_t *body, size_t len)
+/* What a request says about where it comes from, read. What was not said, or is malformed, fits nothing. */
+struct claims {
+	uint8_t signature[VAULT_SIGNATURE_LEN], platform[VAULT_SIGNATURE_LEN];
+	bool signature_said, platform_said, secret_said;
+	const char *secret;
+	size_t secret_len;
+};
+
+static struct claims read_claims(const struct inbound_proofs *proofs)
 {
-	uint8_t given[VAULT_SIGNATURE_LEN] = {0};
-	bool parsed = signature_parse(signature, given);
-	const char *fits = NULL;
+	struct claims c = {.secret = ""};
+	const size_t len = proofs->secret != NULL ? strnlen(proofs->secret, SECRET_MAX + 1) : 0;
 
-	if (count == 0) {
-		(void)vault_verifier_check(&in->nobody, body, len, given);
-		return NULL;
+	c.signature_said = signature_parse(proofs->signature, c.signature);
+	c.platform_said = signature_parse_platform(proofs->platform_signature, c.platform);
+	c.secret_said = len > 0 && len <= SECRET_MAX;
+	if (c.secret_said) {
+		c.secret = proofs->secret;
+		c.secret_len = len;
 	}
+	return c;
+}
+
+/* What was found of one connection's secrets. */
+struct fit {
+	bool signature, secret, has_platform, platform;
+};
+
+/* A platform secret belongs to the whole account of a 360dialog partner: alone it does not tell whose webhook it is. */
+static bool fits(const struct fit *f)
+{
+	return f->signature || (f->secret && (!f->has_platform || f->platform));
+}
+
+/* Makes one check; returns whether it hashed the body. */
+static bool check_one(
+	const struct tenant_verifier *v, const struct claims *c, const uint8_t *body, size_t len, struct fit *f)
+{
+	bool good;
+
+	switch (v->proof) {
+	case TENANT_PROOF_SIGNATURE:
+		good = vault_verifier_check(&v->verifier, body, len, c->signature);
+		f->signature = f->signature || (good && c->signature_said);
+		return true;
+	case TENANT_PROOF_SECRET:
+		good = vault_verifier_is_of(&v->verifier, c->secret, c->secret_len);
+		f->secret = f->secret || (good && c->secret_said);
+		return false;
+	case TENANT_PROOF_PLATFORM:
+		good = vault_verifier_check(&v->verifier, body, len, c->platform);
+		f->has_platform = true;
+		f->platform = f->platform || (good && c->platform_said);
+		return true;
+	}
+	return false;
+}
+
+/* Makes every check, whatever the first ones say. A business, known or not, costs the hashing of the body and a
+ * comparison of the secret at least: nobody's verifier does what its own leave out. Returns the connection that
+ * fits, or NULL. */
+static const char *verify(const struct inbound *in, const struct tenant_verifier *verifiers, size_t count,
+	const struct claims *c, const uint8_t *body, size_t len)
+{
+	const char *found = NULL;
+	bool hashed = false, compared = false;
+	struct fit f = {.signature = false};
+
 	for (size_t i = 0; i < count; i++) {
-		bool good = vault_verifier_check(&verifiers[i].verifier, body, len, given);
+		const char *id = verifiers[i].connection_id;
 
-		if (good && parsed && fits == NULL)
-			fits = verifiers[i].connection_id;
+		if (i > 0 && strcmp(id, verifiers[i - 1].connection_id) != 0)
+			f = (struct fit){.signature = false};
+		if (check_one(&verifiers[i], c, body, len, &f))
+			hashed = true;
+		else
+			compared = true;
+		if (i + 1 < count && strcmp(id, verifiers[i + 1].connection_id) == 0)
+			continue;
+		if (found == NULL && fits(&f))
+			found = id;
 	}
-	return fits;
+	if (!hashed)
+		(void)vault_verifier_check(&in->nobody, body, len, c->signature);
+	if (!compared)
+		(void)vault_verifier_is_of(&in->nobody, c->secret, c->secret_len);
+	return found;
 }
 
 static void log_refusal(struct inbound *in, const char *business_id)
@@ -89,8 +157,10 @@ static bool keep(
 	return false;
 }
 
-int inbound_accept(struct inbound *in, const char *business_id, const char *signature, const uint8_t *body, size_t len)
+int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
+	const uint8_t *body, size_t len)
 {
+	const struct claims claims = read_claims(proofs);
 	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
 	size_t count = 0;
 	const char *connection_id;
@@ -107,7 +177,7 @@ int inbound_accept(struct inbound *in, const char *business_id, const char *sign
 		status = 503;
 		goto out;
 	}
-	connection_id = verify(in, verifiers, count, signature, body, len);
+	connection_id = verify(in, verifiers, count, &claims, body, len);
 	if (connection_id == NULL) {
 		atomic_fetch_add(&in->refused, 1);
 		/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
@@ -131,7 +201,6 @@ struct token_search {
 	uint8_t token[VAULT_HASH_LEN];
 	char last[STORE_ID_LEN + 1]; /* the connection seen last */
 	char found[STORE_ID_LEN + 1];
-	enum store_connection_status status;
 	unsigned seen;
 };
 
@@ -145,10 +214,8 @@ static bool compare_token(const struct store_connection *c, void *arg)
 	memcpy(search->last, c->id, sizeof(search->last));
 	vault_hash(c->verify_token, strlen(c->verify_token), token);
 	if (vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0' &&
-		c->status != STORE_CONNECTION_SUSPENDED) {
+		c->status != STORE_CONNECTION_SUSPENDED)
 		memcpy(search->found, c->id, sizeof(search->found));
-		search->status = c->status;
-	}
 	return true;
 }
 
@@ -186,13 +253,12 @@ bool inbound_handshake(struct inbound *in, const char *business_id, const char *
 		inbound_failed(in);
 	if (err != STORE_OK || search.found[0] == '\0')
 		return false;
-	if (search.status == STORE_CONNECTION_PENDING) {
-		err = store_connection_status_set(
-			in->store, business_id, search.found, STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE);
-		if (err != STORE_OK && err != STORE_STALE)
-			log_warn("connection stays pending business=%s connection=%s: %s", business_id, search.found,
-				store_error_text(err));
-	}
+	err = store_connection_handshake(in->store, business_id, search.found, store_now_ms());
+	if (err == STORE_FAILED)
+		inbound_failed(in);
+	if (err != STORE_OK)
+		log_warn("handshake not noted business=%s connection=%s: %s", business_id, search.found,
+			store_error_text(err));
 	log_info("webhook handshake business=%s connection=%s", business_id, search.found);
 	return true;
 }

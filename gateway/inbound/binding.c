@@ -1,6 +1,6 @@
 /*
  * Binding by number, else by account. A number that the claim names decides alone: an
- * account that fits does not excuse a number that does not. Called by prepare.c.
+ * account that fits does not excuse a number that does not. Called by intake.c and prepare.c.
  */
 #include "gateway/inbound/binding.h"
 
@@ -60,6 +60,7 @@ enum store_error binding_load(struct store *s, const char *business_id, const ch
 		return err;
 	b.provider = c.provider;
 	b.status = c.status;
+	memcpy(b.number, c.phone_number_id, sizeof(b.number));
 	add_peer(&b, &c);
 	fingerprint = fingerprint_of(&secrets, connection_id);
 	for (size_t i = 0; fingerprint != NULL && i < secrets.len; i++) {
@@ -76,11 +77,34 @@ enum store_error binding_load(struct store *s, const char *business_id, const ch
 	return STORE_OK;
 }
 
+bool binding_is_number(const char *text)
+{
+	size_t len = text != NULL ? strnlen(text, STORE_PROVIDER_ID_LEN + 1) : 0;
+
+	return len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(text, "0123456789") == len;
+}
+
+enum store_error binding_learn(
+	struct store *s, const char *business_id, struct binding *b, const char *number, const char *account)
+{
+	const char *waba_id = binding_is_number(account) ? account : "";
+	enum store_error err = store_connection_number_set(s, business_id, b->peers[0].connection_id, number, waba_id);
+
+	if (err == STORE_OK)
+		memcpy(b->number, number, strlen(number) + 1);
+	if (err == STORE_NUMBER_TAKEN)
+		memcpy(b->taken, number, strlen(number) + 1);
+	/* Stale: somebody else told it its number. Not found: removed. Both show when the owner is looked up. */
+	return err == STORE_NUMBER_TAKEN || err == STORE_STALE || err == STORE_NOT_FOUND ? STORE_OK : err;
+}
+
 const char *binding_judge(const struct binding *b, const struct binding_claim *claim)
 {
 	if (b->peers_len == 0)
 		return "the connection was removed";
 	if (claim->number != NULL) {
+		if (b->taken[0] != '\0' && strcmp(b->taken, claim->number) == 0)
+			return "number belongs to another connection";
 		for (size_t i = 0; claim->owner != NULL && i < b->peers_len; i++)
 			if (strcmp(b->peers[i].connection_id, claim->owner) == 0)
 				return NULL;

@@ -3,7 +3,7 @@
  *
  * A shop signs with its own app's secret, so that it could sign anything, also an
  * update about another shop's number. Such an update is quarantined (design section
- * 4, step 4). Called by prepare.c.
+ * 4, step 4). Called by intake.c and prepare.c.
  */
 #ifndef KEYHOUSE_INBOUND_BINDING_H
 #define KEYHOUSE_INBOUND_BINDING_H
@@ -26,6 +26,8 @@ struct binding {
 	size_t peers_len;
 	enum store_provider provider;
 	enum store_connection_status status; /* of the one that verified */
+	char number[STORE_PROVIDER_ID_LEN + 1]; /* its own; "": not known yet */
+	char taken[STORE_PROVIDER_ID_LEN + 1]; /* another connection's, which it would have learned; "" for none */
 };
 
 /* Reads them. A connection that is gone gives a binding without peers. Returns what the
@@ -33,11 +35,20 @@ struct binding {
 enum store_error binding_load(struct store *s, const char *business_id, const char *connection_id, struct binding *out)
 	__attribute__((warn_unused_result));
 
+/* Whether a text may be a provider's id of a number: digits, as many as are kept. NULL is none. */
+bool binding_is_number(const char *text);
+
+/* Gives a 360dialog connection whose number is not known the one that its first webhook names, and
+ * notes where that is taken. number must be one; account, the entry's id, may be anything. Returns
+ * what the store returns, but STORE_NUMBER_TAKEN, STORE_STALE and STORE_NOT_FOUND never. */
+enum store_error binding_learn(struct store *s, const char *business_id, struct binding *b, const char *number,
+	const char *account) __attribute__((warn_unused_result));
+
 /* What an update says about where it belongs; NULL where it says nothing. */
 struct binding_claim {
 	const char *field;
 	const char *number; /* metadata.phone_number_id */
-	const char *owner; /* the connection of the business that may use number, NULL for none */
+	const char *owner; /* the provider's connection of the business that may use number, NULL for none */
 	const char *account; /* the entry's id */
 };
 

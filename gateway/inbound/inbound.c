@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "gateway/inbound/asks.h"
 #include "gateway/inbound/internal.h"
 #include "gateway/log.h"
 
@@ -130,12 +131,15 @@ enum inbound_error inbound_open(struct inbound **out, const struct inbound_optio
 	in->opt = *opt;
 	in->store = tenants_store(opt->tenants);
 	vault_random(&in->nobody, sizeof(in->nobody));
-	if (!worker_init(&in->intake)) {
+	in->asks = asks_new(in);
+	if (in->asks == NULL || !worker_init(&in->intake)) {
+		asks_free(in->asks);
 		free(in);
 		return INBOUND_SETUP;
 	}
 	if (!worker_init(&in->answer)) {
 		worker_clear(&in->intake);
+		asks_free(in->asks);
 		free(in);
 		return INBOUND_SETUP;
 	}
@@ -153,8 +157,12 @@ void inbound_close(struct inbound *in)
 		return;
 	worker_stop(&in->intake);
 	worker_stop(&in->answer);
+	/* Nobody is asked any more; whoever still is would answer into what is freed here. */
+	if (in->opt.outbound != NULL)
+		outbound_asks_end(in->opt.outbound);
 	worker_clear(&in->intake);
 	worker_clear(&in->answer);
+	asks_free(in->asks);
 	free(in);
 }
 

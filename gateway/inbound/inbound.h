@@ -28,7 +28,8 @@ struct inbound;
 
 struct inbound_options {
 	struct tenants *tenants; /* borrowed */
-	struct outbound *outbound; /* borrowed; woken when answers were queued; may be NULL (tests) */
+	struct outbound
+		*outbound; /* borrowed; asks platforms, is woken when answers were queued; may be NULL (tests) */
 	void (*failed)(void *ctx); /* an error that ends the process (the store failed) */
 	void *ctx;
 };
@@ -36,6 +37,7 @@ struct inbound_options {
 /* Starts both threads; events and answers left over from before are worked off first. */
 enum inbound_error inbound_open(struct inbound **out, const struct inbound_options *opt)
 	__attribute__((warn_unused_result));
+/* Ends the asks that are out, too: outbound takes none any more. Before outbound_close. NULL is fine. */
 void inbound_close(struct inbound *in);
 
 /* Answers GET (handshake) and POST (delivery) of /webhooks/{business_id}. The id is

@@ -13,45 +13,7 @@
 #include "gateway/inbound/prepare.h"
 #include "gateway/inbound/split.h"
 #include "gateway/log.h"
-
-/* An event read ahead: rows live only until the store's callback returns. */
-struct batch {
-	struct store_event events[INBOUND_BATCH_MAX];
-	uint8_t *bodies[INBOUND_BATCH_MAX];
-	size_t len, bytes;
-	bool no_memory;
-	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
-	unsigned stuck_tries;
-};
-
-static bool batch_add(const struct store_event *e, void *arg)
-{
-	struct batch *b = arg;
-	uint8_t *body;
-
-	if (b->len > 0 && b->bytes + e->body_len > INBOUND_BATCH_BYTES)
-		return false;
-	body = malloc(e->body_len > 0 ? e->body_len : 1);
-	if (body == NULL) {
-		b->no_memory = b->len == 0;
-		return false;
-	}
-	if (e->body_len > 0)
-		memcpy(body, e->body, e->body_len);
-	b->events[b->len] = *e;
-	b->events[b->len].body = body;
-	b->bodies[b->len++] = body;
-	b->bytes += e->body_len;
-	return b->len < INBOUND_BATCH_MAX;
-}
-
-static void batch_clear(struct batch *b)
-{
-	for (size_t i = 0; i < b->len; i++)
-		free(b->bodies[i]);
-	b->len = b->bytes = 0;
-	b->no_memory = false;
-}
+#include "gateway/reply/reply.h"
 
 /* ------------------------------------------------------------ one event */
 
@@ -114,7 +76,7 @@ static enum outcome settle_updates(struct inbound *in, const struct store_event 
 	if (err == STORE_OK && counts.quarantined > 0)
 		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", e->business_id,
 			e->connection_id, e->id, counts.quarantined);
-	if (err == STORE_OK && counts.awaiting > 0)
+	if (err == STORE_OK && (counts.awaiting > 0 || p->asks > 0))
 		worker_wake(&in->answer);
 	return after_store(in, e, err);
 }
@@ -132,12 +94,31 @@ static void prove_connection(struct inbound *in, const struct store_event *e, co
 		log_info("connection active business=%s connection=%s", e->business_id, e->connection_id);
 }
 
+/* 360dialog names a connection's number only in what it delivers (facts/360dialog.md 1). */
+static enum store_error learn_number(struct inbound *in, const struct store_event *e, const struct split_update *split,
+	size_t len, struct binding *b)
+{
+	size_t i = 0;
+	enum store_error err;
+
+	if (b->peers_len == 0 || b->provider != STORE_360DIALOG || b->number[0] != '\0')
+		return STORE_OK;
+	while (i < len && !binding_is_number(split[i].number))
+		i++;
+	if (i == len)
+		return STORE_OK;
+	err = binding_learn(in->store, e->business_id, b, split[i].number, split[i].account);
+	if (b->number[0] != '\0')
+		log_info("connection has its number business=%s connection=%s", e->business_id, e->connection_id);
+	return err;
+}
+
 static enum outcome bind_and_settle(
 	struct inbound *in, const struct store_event *e, const struct split_update *split, size_t len)
 {
 	struct store_business business;
 	struct binding binding;
-	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, &binding};
+	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, false, &binding};
 	struct prepared prepared;
 	enum outcome outcome = AGAIN;
 	enum tenant_error prepare;
@@ -145,10 +126,13 @@ static enum outcome bind_and_settle(
 
 	if (err == STORE_OK)
 		err = binding_load(in->store, e->business_id, e->connection_id, &binding);
+	if (err == STORE_OK)
+		err = learn_number(in, e, split, len, &binding);
 	if (err != STORE_OK)
 		return after_store(in, e, err);
 	prove_connection(in, e, &binding);
 	ev.answers = business.status == STORE_BUSINESS_ACTIVE && strcmp(business.responder, "none") != 0;
+	ev.statuses = ev.answers && reply_hears_statuses(business.responder);
 	prepare = intake_prepare(in->opt.tenants, &ev, split, len, &prepared);
 	if (prepare == TENANT_OK)
 		outcome = settle_updates(in, e, &prepared);
@@ -218,58 +202,66 @@ static enum outcome settle(struct inbound *in, const struct store_event *e)
 	return after_tenant(e, err);
 }
 
+/* The thread's own: what came of the rows read last, and what it remembers from one reading to the next. */
+struct reading {
+	struct inbound *in;
+	enum outcome outcome;
+	size_t len;
+	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
+	unsigned stuck_tries;
+};
+
 /* Settles an event, or after a few tries at the same one keeps it unparsed. */
-static enum outcome settle_or_keep(struct inbound *in, const struct store_event *e, struct batch *batch)
+static enum outcome settle_or_keep(struct reading *r, const struct store_event *e)
 {
-	enum outcome outcome = settle(in, e);
+	enum outcome outcome = settle(r->in, e);
 
 	if (outcome != STUCK)
 		return outcome;
-	if (strcmp(batch->stuck, e->id) != 0) {
-		memcpy(batch->stuck, e->id, sizeof(batch->stuck));
-		batch->stuck_tries = 0;
+	if (strcmp(r->stuck, e->id) != 0) {
+		memcpy(r->stuck, e->id, sizeof(r->stuck));
+		r->stuck_tries = 0;
 	}
-	if (++batch->stuck_tries < STUCK_TRIES)
+	if (++r->stuck_tries < STUCK_TRIES)
 		return AGAIN;
-	return settle_unparsed(in, e, "it could not be settled") == DONE ? DONE : AGAIN;
+	return settle_unparsed(r->in, e, "it could not be settled") == DONE ? DONE : AGAIN;
 }
 
 /* ------------------------------------------------------------ the thread */
 
-/* Reads a batch ahead and settles it, in order. Returns AGAIN when one was left over. */
-static enum outcome settle_batch(struct inbound *in, struct batch *batch)
+static bool settle_row(const struct store_event *e, void *arg)
 {
-	enum store_error err = store_event_unsettled(in->store, INBOUND_BATCH_MAX, batch_add, batch);
-	enum outcome outcome = err != STORE_OK || batch->no_memory ? AGAIN : DONE;
+	struct reading *r = arg;
 
-	if (err == STORE_FAILED)
-		inbound_failed(in);
-	for (size_t i = 0; i < batch->len && outcome == DONE && !worker_stopping(&in->intake); i++)
-		outcome = settle_or_keep(in, &batch->events[i], batch);
-	return outcome;
+	if (worker_stopping(&r->in->intake))
+		return false;
+	r->len++;
+	r->outcome = settle_or_keep(r, e);
+	return r->outcome == DONE;
 }
 
 void *intake_run(void *arg)
 {
 	struct inbound *in = arg;
-	struct batch *batch = calloc(1, sizeof(*batch));
+	struct reading r = {.in = in};
 	unsigned pause_ms = 0;
 
-	if (batch == NULL) {
-		inbound_failed(in);
-		return NULL;
-	}
 	while (!worker_stopping(&in->intake)) {
-		enum outcome outcome = settle_batch(in, batch);
-		bool idle = batch->len == 0;
+		enum store_error err;
 
-		batch_clear(batch);
-		pause_ms = outcome == AGAIN ? worker_backoff(pause_ms) : 0;
-		if (outcome == AGAIN)
+		r.len = 0;
+		r.outcome = DONE;
+		err = store_event_unsettled(in->store, INBOUND_EVENTS_AHEAD, settle_row, &r);
+		if (err == STORE_FAILED)
+			inbound_failed(in);
+		if (err != STORE_OK || r.outcome == AGAIN) {
+			pause_ms = worker_backoff(pause_ms);
 			worker_pause(&in->intake, pause_ms);
-		else if (idle)
+			continue;
+		}
+		pause_ms = 0;
+		if (r.len == 0)
 			worker_wait(&in->intake, INBOUND_IDLE_MS);
 	}
-	free(batch);
 	return NULL;
 }

@@ -14,8 +14,10 @@
 #include "gateway/inbound/inbound.h"
 
 #define INBOUND_CHALLENGE_MAX 512u
-#define INBOUND_BATCH_MAX 64u /* rows read ahead at once */
-#define INBOUND_BATCH_BYTES (8u * 1024u * 1024u) /* and what they may weigh, beyond the first */
+#define INBOUND_EVENTS_AHEAD 2u /* read at once: the store copies them, and each may weigh 3 MiB */
+#define INBOUND_ASKS_MAX 256u /* out at once */
+#define INBOUND_ASKS_PER_BUSINESS 16u
+#define INBOUND_ASKS_AHEAD 32u /* leased at once: copied, too; prepare.h says how long one may be */
 #define INBOUND_IDLE_MS 1000u /* an append that timed out may become durable later, unannounced */
 #define INBOUND_RETRY_MS 50u /* before the first new try; then twice as long, up to */
 #define INBOUND_RETRY_MAX_MS 5000u
@@ -37,13 +39,13 @@ bool worker_stopping(struct worker *w);
 /* How long to pause before the next try, given the pause before (0: none yet). */
 unsigned worker_backoff(unsigned before_ms);
 
-struct brake;
+struct asks;
 
 struct inbound {
 	struct inbound_options opt;
 	struct store *store; /* the tenants' */
 	struct worker intake, answer;
-	struct brake *brake; /* the answer thread's own */
+	struct asks *asks;
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
 	atomic_ulong accepted, refused, busy;
 	atomic_bool failed_told;
@@ -53,12 +55,19 @@ struct inbound {
 /* Calls opt.failed, once. */
 void inbound_failed(struct inbound *in);
 
-/* The core of POST: verifies, seals, stores. signature is the header's value or NULL.
- * Returns the HTTP status: 200, 401 or 503. Threads: any. */
-int inbound_accept(struct inbound *in, const char *business_id, const char *signature, const uint8_t *body, size_t len);
+/* The values of the headers that may prove where a webhook comes from; NULL: not sent, or sent twice. */
+struct inbound_proofs {
+	const char *signature; /* X-Hub-Signature-256 */
+	const char *secret; /* OUTBOUND_D360_HEADER */
+	const char *platform_signature; /* x-360dialog-signature */
+};
+
+/* The core of POST: verifies, seals, stores. Returns the HTTP status: 200, 401 or 503. Threads: any. */
+int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
+	const uint8_t *body, size_t len);
 
 /* The core of GET: whether mode and token are those of a connection of this business,
- * which then becomes active where it was pending. Threads: any. */
+ * of which the handshake is noted then. Threads: any. */
 bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token);
 
 /* The two threads; arg is the struct inbound. */

@@ -1,12 +1,14 @@
 /*
  * Reading one customer's message. Pure functions over a tree that a stranger wrote;
- * a wrong type reads as absent. Called by prepare.c and answer.c.
+ * a wrong type reads as absent. Called by prepare.c and ask.c.
  */
 #include "gateway/inbound/message.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/json.h"
+#include "vault/vault.h"
 
 #define PHONE_DIGITS_MIN 5u
 #define PHONE_DIGITS_MAX 20u
@@ -100,6 +102,25 @@ void message_text_cut(char *out, size_t room, const char *text)
 	out[len] = '\0';
 }
 
+char *message_join(const char *const parts[], size_t len)
+{
+	size_t room = 1, n = 0;
+	char *text;
+
+	for (size_t i = 0; i < len; i++)
+		room += strlen(parts[i]);
+	text = malloc(room);
+	for (size_t i = 0; i < len && text != NULL; i++) {
+		size_t part = strlen(parts[i]);
+
+		memcpy(text + n, parts[i], part);
+		n += part;
+	}
+	if (text != NULL)
+		text[n] = '\0';
+	return text;
+}
+
 /* The length of what looks like a phone number at the start of text, else 0. */
 static size_t phone_len(const char *text)
 {
@@ -142,4 +163,5 @@ void message_reason(char *out, size_t room, const char *text)
 	}
 	blanked[n] = '\0';
 	message_text_cut(out, room, blanked);
+	vault_wipe(blanked, sizeof(blanked));
 }

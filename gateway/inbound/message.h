@@ -3,7 +3,7 @@
  * be asked (design section 4 step 5, facts/meta.md 1.7 and 1.9).
  *
  * The object comes from outside and may have any shape. Called by prepare.c, which
- * logs messages, and by answer.c, which reads them back from the log.
+ * logs messages, and by ask.c, which reads them back from the log.
  */
 #ifndef KEYHOUSE_INBOUND_MESSAGE_H
 #define KEYHOUSE_INBOUND_MESSAGE_H
@@ -32,6 +32,10 @@ const char *message_question(const cJSON *message);
 /* Makes what a provider says about an error fit to be shown and kept in clear: phone
  * numbers and message ids are blanked, what is too long is cut. */
 void message_reason(char *out, size_t room, const char *text);
+
+/* Texts one after the other, in memory of just that size: one that grew would leave copies of what customers
+ * wrote behind. Owns: caller wipes and frees. NULL: memory is short. */
+char *message_join(const char *const parts[], size_t len);
 
 /* When it was written, milliseconds since 1970; fallback where it does not say. */
 int64_t message_written_at(const cJSON *message, int64_t fallback);

@@ -22,7 +22,8 @@
 struct prepared_row {
 	struct store_message message;
 	struct store_settlement settlement;
-	uint8_t *content, *wamid;
+	struct store_ask ask;
+	uint8_t *content, *wamid; /* content: the message's, or the ask's */
 	char reason[STORE_TEXT_LEN + 1];
 };
 
@@ -47,6 +48,7 @@ void intake_prepared_clear(struct prepared *p)
 
 /* ------------------------------------------------------------ where it belongs, whether it is known */
 
+/* The same number may belong to a connection of each provider: it is the one that verified which counts. */
 static enum tenant_error find_owner(struct preparation *p, const char *number)
 {
 	struct store_connection c;
@@ -54,8 +56,9 @@ static enum tenant_error find_owner(struct preparation *p, const char *number)
 
 	if (p->owned != NULL && strcmp(p->owned, number) == 0)
 		return TENANT_OK;
-	if (number[0] != '\0' && strlen(number) <= STORE_PROVIDER_ID_LEN)
-		err = store_connection_by_number(tenants_store(p->tenants), p->ev->business_id, number, &c);
+	if (binding_is_number(number))
+		err = store_connection_by_number(
+			tenants_store(p->tenants), p->ev->business_id, p->ev->binding->provider, number, &c);
 	if (err != STORE_OK && err != STORE_NOT_FOUND)
 		return err == STORE_NO_MEMORY ? TENANT_NO_MEMORY : TENANT_STORE;
 	p->owned = number;
@@ -170,6 +173,8 @@ static enum tenant_error prepare_message(
 	err = index_conversation(p, out->number, who.key, m->conversation);
 	if (err == TENANT_OK)
 		err = seal_message(p, u->item, contact, row);
+	if (m->content_len > PREPARE_ASK_MAX)
+		m->awaits_answer = false;
 	if (err == TENANT_OK)
 		out->message = m;
 	return err;
@@ -195,7 +200,9 @@ static enum tenant_error prepare_echo(struct preparation *p, const struct split_
 
 /* ------------------------------------------------------------ a status */
 
-/* Our own id comes back in biz_opaque_callback_data (design section 4). */
+/* Our own id comes back there (design section 4). */
+#define OUR_ID_FIELD "biz_opaque_callback_data"
+
 static bool is_our_id(const char *text)
 {
 	return text != NULL && strlen(text) == STORE_ID_LEN &&
@@ -217,12 +224,13 @@ static void read_status_error(const cJSON *status, struct prepared_row *row)
 	row->settlement.reason = row->reason;
 }
 
-static enum tenant_error prepare_status(
+/* What it says about the outbox. */
+static enum tenant_error settle_status(
 	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
 {
 	const char *wamid = json_get_string(u->item, "id");
 	const char *status = json_get_string(u->item, "status");
-	const char *ours = json_get_string(u->item, "biz_opaque_callback_data");
+	const char *ours = json_get_string(u->item, OUR_ID_FIELD);
 	struct store_settlement *s = &row->settlement;
 	struct tenant_place place = {p->ev->business_id, "messages", s->message_id, "wamid", 1};
 	enum tenant_error err;
@@ -242,6 +250,53 @@ static enum tenant_error prepare_status(
 	read_status_error(u->item, row);
 	out->settlement = s;
 	return TENANT_OK;
+}
+
+/* The responder is told of it, in the order of the conversation. */
+static enum tenant_error owe_status(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	struct store_ask *a = &row->ask;
+	struct tenant_place place = {p->ev->business_id, "asks", a->id, "content", 1};
+	const char *customer = json_get_string(u->item, "recipient_user_id");
+	const char *ours = json_get_string(u->item, OUR_ID_FIELD);
+	char *content = NULL;
+	enum tenant_error err;
+
+	if (customer == NULL || customer[0] == '\0')
+		customer = json_get_string(u->item, "recipient_id");
+	if (!scene_set(&p->scene, u))
+		return TENANT_NO_MEMORY;
+	err = index_conversation(p, out->number, customer != NULL ? customer : "", a->conversation);
+	if (err != TENANT_OK)
+		return err;
+	content = scene_status(&p->scene, u->item);
+	if (content == NULL)
+		return TENANT_NO_MEMORY;
+	store_id_new(a->id);
+	if (strlen(content) <= PREPARE_ASK_MAX)
+		err = tenant_seal(p->tenants, &place, content, strlen(content), &row->content, &a->content_len);
+	json_text_free(content);
+	if (err != TENANT_OK || row->content == NULL)
+		return err;
+	a->content = row->content;
+	a->kind = STORE_ASK_STATUS;
+	memcpy(a->business_id, p->ev->business_id, strlen(p->ev->business_id) + 1);
+	memcpy(a->connection_id, u->number != NULL ? p->owner : p->ev->connection_id, sizeof(a->connection_id));
+	memcpy(a->number, out->number, sizeof(a->number));
+	if (is_our_id(ours))
+		memcpy(a->message_id, ours, sizeof(a->message_id));
+	a->created_at = p->ev->received_at;
+	out->ask = a;
+	return TENANT_OK;
+}
+
+static enum tenant_error prepare_status(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	enum tenant_error err = settle_status(p, u, out, row);
+
+	return err == TENANT_OK && p->ev->statuses ? owe_status(p, u, out, row) : err;
 }
 
 /* ------------------------------------------------------------ all of them */
@@ -283,8 +338,10 @@ enum tenant_error intake_prepare(struct tenants *t, const struct prepare_event *
 	if (out->updates == NULL || out->rows == NULL)
 		return TENANT_NO_MEMORY;
 	out->len = len;
-	for (size_t i = 0; i < len && err == TENANT_OK; i++)
+	for (size_t i = 0; i < len && err == TENANT_OK; i++) {
 		err = prepare_one(&p, &split[i], &out->updates[i], &out->rows[i]);
+		out->asks += out->updates[i].ask != NULL;
+	}
 	scene_clear(&p.scene);
 	return err;
 }

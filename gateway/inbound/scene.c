@@ -98,13 +98,21 @@ static const char *contact_text(const struct scene *s, const cJSON *contact)
 
 char *scene_content(const struct scene *s, const cJSON *message, const cJSON *contact)
 {
-	char *message_text = json_text(message);
-	char *content = NULL;
+	char *text = json_text(message);
+	const char *const parts[] = {
+		"{\"message\":", text, ",\"contact\":", contact_text(s, contact), ",\"metadata\":", s->metadata, "}"};
+	char *content = text != NULL ? message_join(parts, sizeof(parts) / sizeof(parts[0])) : NULL;
 
-	if (message_text != NULL &&
-		asprintf(&content, "{\"message\":%s,\"contact\":%s,\"metadata\":%s}", message_text,
-			contact_text(s, contact), s->metadata) < 0)
-		content = NULL;
-	json_text_free(message_text);
+	json_text_free(text);
+	return content;
+}
+
+char *scene_status(const struct scene *s, const cJSON *status)
+{
+	char *text = json_text(status);
+	const char *const parts[] = {"{\"status\":", text, ",\"metadata\":", s->metadata, "}"};
+	char *content = text != NULL ? message_join(parts, sizeof(parts) / sizeof(parts[0])) : NULL;
+
+	json_text_free(text);
 	return content;
 }

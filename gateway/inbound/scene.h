@@ -41,4 +41,7 @@ const cJSON *scene_contact(const struct scene *s, const cJSON *message);
  * Owns: caller wipes and frees. NULL: memory is short. */
 char *scene_content(const struct scene *s, const cJSON *message, const cJSON *contact);
 
+/* What the responder is owed of a status: {"status", "metadata"}. Owns and NULL as above. */
+char *scene_status(const struct scene *s, const cJSON *status);
+
 #endif

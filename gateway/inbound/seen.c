@@ -4,12 +4,10 @@
  */
 #include "gateway/inbound/seen.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/inbound/message.h"
 #include "gateway/json.h"
-#include "vault/vault.h"
 
 static const char *id_of(const cJSON *item)
 {
@@ -31,12 +29,12 @@ static char *other_text(const struct split_update *u, const char *prefix, const 
 {
 	char *item = json_text(u->item);
 	char *time = u->time != NULL ? json_text(u->time) : strdup("");
+	const char *const parts[] = {
+		prefix, by, "o:", u->account != NULL ? u->account : "", " ", time, " ", u->field, " ", item};
 	char *text = NULL;
 
-	if (item != NULL && time != NULL &&
-		asprintf(&text, "%s%so:%s %s %s %s", prefix, by, u->account != NULL ? u->account : "", time, u->field,
-			item) < 0)
-		text = NULL;
+	if (item != NULL && time != NULL)
+		text = message_join(parts, sizeof(parts) / sizeof(parts[0]));
 	json_text_free(item);
 	json_text_free(time);
 	return text;
@@ -48,14 +46,15 @@ char *seen_text(const struct split_update *u, const char *quarantined_by)
 	const char *by = quarantined_by != NULL ? quarantined_by : "";
 	const char *id = id_of(u->item);
 	const char *status = json_get_string(u->item, "status");
-	char *text = NULL;
-	int made = -1;
 
 	if (id == NULL || u->kind == STORE_UPDATE_OTHER || (u->kind == STORE_UPDATE_STATUS && status == NULL))
 		return other_text(u, prefix, by);
-	if (u->kind == STORE_UPDATE_STATUS)
-		made = asprintf(&text, "%s%ss:%s:%s:%s", prefix, by, id, status, participant_of(u->item));
-	else
-		made = asprintf(&text, "%s%s%c:%s", prefix, by, u->kind == STORE_UPDATE_MESSAGE ? 'm' : 'e', id);
-	return made < 0 ? NULL : text;
+	if (u->kind == STORE_UPDATE_STATUS) {
+		const char *const parts[] = {prefix, by, "s:", id, ":", status, ":", participant_of(u->item)};
+
+		return message_join(parts, sizeof(parts) / sizeof(parts[0]));
+	}
+	const char *const parts[] = {prefix, by, u->kind == STORE_UPDATE_MESSAGE ? "m:" : "e:", id};
+
+	return message_join(parts, sizeof(parts) / sizeof(parts[0]));
 }

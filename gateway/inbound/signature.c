@@ -1,5 +1,5 @@
 /*
- * Parsing of X-Hub-Signature-256. The value comes from a stranger; it is no secret,
+ * Parsing of signature headers. The value comes from a stranger; it is no secret,
  * so that parsing it need not take constant time. Called by accept.c.
  */
 #include "gateway/inbound/signature.h"
@@ -18,25 +18,39 @@ static int hex_value(char c)
 	return -1;
 }
 
-bool signature_parse(const char *header, uint8_t out[static VAULT_SIGNATURE_LEN])
+/* Exactly the hex digits of a signature. */
+static bool parse_hex(const char *hex, uint8_t out[static VAULT_SIGNATURE_LEN])
 {
-	static const char prefix[] = "sha256=";
-	const size_t prefix_len = sizeof(prefix) - 1;
 	uint8_t parsed[VAULT_SIGNATURE_LEN];
 
-	if (header == NULL || strncmp(header, prefix, prefix_len) != 0)
-		return false;
-	header += prefix_len;
 	for (size_t i = 0; i < VAULT_SIGNATURE_LEN; i++) {
-		int high = hex_value(header[2 * i]);
-		int low = high < 0 ? -1 : hex_value(header[2 * i + 1]);
+		int high = hex_value(hex[2 * i]);
+		int low = high < 0 ? -1 : hex_value(hex[2 * i + 1]);
 
 		if (low < 0)
 			return false;
 		parsed[i] = (uint8_t)(high << 4 | low);
 	}
-	if (header[2 * VAULT_SIGNATURE_LEN] != '\0')
+	if (hex[2 * VAULT_SIGNATURE_LEN] != '\0')
 		return false;
 	memcpy(out, parsed, sizeof(parsed));
 	return true;
+}
+
+static const char prefix[] = "sha256=";
+#define PREFIX_LEN (sizeof(prefix) - 1)
+
+static bool has_prefix(const char *header)
+{
+	return strncmp(header, prefix, PREFIX_LEN) == 0;
+}
+
+bool signature_parse(const char *header, uint8_t out[static VAULT_SIGNATURE_LEN])
+{
+	return header != NULL && has_prefix(header) && parse_hex(header + PREFIX_LEN, out);
+}
+
+bool signature_parse_platform(const char *header, uint8_t out[static VAULT_SIGNATURE_LEN])
+{
+	return header != NULL && parse_hex(has_prefix(header) ? header + PREFIX_LEN : header, out);
 }

@@ -39,6 +39,7 @@ static void handshake(struct inbound *in, struct http_request *req, const char *
 
 static void deliver(struct inbound *in, struct http_request *req, const char *business_id)
 {
+	struct inbound_proofs proofs;
 	const uint8_t *body = NULL;
 	size_t len = 0;
 	int status;
@@ -61,7 +62,10 @@ static void deliver(struct inbound *in, struct http_request *req, const char *bu
 		respond(req, 503, "try again later\n");
 		return;
 	}
-	status = inbound_accept(in, business_id, http_request_header(req, "X-Hub-Signature-256"), body, len);
+	proofs = (struct inbound_proofs){.signature = http_request_header(req, "X-Hub-Signature-256"),
+		.secret = http_request_header(req, OUTBOUND_D360_HEADER),
+		.platform_signature = http_request_header(req, "x-360dialog-signature")};
+	status = inbound_accept(in, business_id, &proofs, body, len);
 	if (status == 200)
 		respond(req, 200, "EVENT_RECEIVED");
 	else if (status == 401)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/reply/message.h"
 #include "gateway/reply/price.h"
 #include "gateway/reply/search.h"
 
@@ -243,7 +244,8 @@ static bool each(const struct store_product *p, void *arg)
 	return true;
 }
 
-static enum reply_error answer(
+/* False: the store does not give the list. */
+static bool answer(
 	struct store *store, const struct reply_question *q, const char *shop, struct reply_search *s, struct draft *d)
 {
 	struct found f = {0};
@@ -258,15 +260,15 @@ static enum reply_error answer(
 	else if ((s->said & REPLY_MEANS_COMPLAINT) != 0 && !s->asks)
 		say_personal(d, shop);
 	if (!list && (d->len > 0 || !s->names))
-		return REPLY_OK;
+		return true;
 	if (store_product_each(store, q->business_id, each, s) != STORE_OK)
-		return REPLY_STORE;
+		return false;
 	gather(&f, s);
 	if (f.len > 0)
 		say_found(d, &f, s, shop);
 	else
 		answer_not_found(d, s, shop);
-	return REPLY_OK;
+	return true;
 }
 
 /* The start of a name of any length, whole characters only. */
@@ -283,27 +285,39 @@ static void cut(char *out, size_t out_len, const char *s)
 	out[n] = 0;
 }
 
-enum reply_error reply_catalogue_ask(
-	struct store *store, const struct reply_question *question, struct reply_answer *out)
+static void look_up(const struct reply_context *c, const struct reply_question *question, struct reply_search *s,
+	struct reply_answer *out)
 {
-	struct reply_search *s = malloc(sizeof(*s));
 	struct draft d = {.len = 0};
 	char shop[STORE_NAME_LEN + 1];
-	enum reply_error err = REPLY_NO_MEMORY;
 
-	if (s == NULL)
-		goto out;
 	cut(shop, sizeof(shop), question->business_name);
 	reply_search_init(s, question->text);
-	err = answer(store, question, shop, s, &d);
-	if (err != REPLY_OK || d.len == 0)
-		goto out;
-	out->texts[0] = strdup(d.text);
-	if (out->texts[0] == NULL)
-		err = REPLY_NO_MEMORY;
-	else
+	if (!answer(c->store, question, shop, s, &d)) {
+		(void)snprintf(out->why, sizeof(out->why), "the list of products cannot be read");
+		return;
+	}
+	if (d.len > 0) {
+		out->messages[0] = reply_message_text(&question->customer, d.text);
+		if (out->messages[0] == NULL)
+			return;
 		out->len = 1;
-out:
-	free(s);
-	return err;
+	}
+	out->outcome = REPLY_ANSWERED;
+	out->why[0] = '\0';
+}
+
+void reply_catalogue_ask(const struct reply_context *c, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg)
+{
+	struct reply_answer a = {.outcome = REPLY_LATER, .why = "memory is short"};
+	struct reply_search *s = malloc(sizeof(*s));
+
+	if (s != NULL) {
+		look_up(c, question, s, &a);
+		vault_wipe(s, sizeof(*s)); /* it holds the customer's words */
+		free(s);
+	}
+	done(arg, &a);
+	reply_answer_clear(&a);
 }

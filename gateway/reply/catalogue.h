@@ -7,8 +7,8 @@
 
 #include "gateway/reply/reply.h"
 
-/* As reply_ask; answer is empty going in, and may hold texts after an error. */
-enum reply_error reply_catalogue_ask(struct store *store, const struct reply_question *question,
-	struct reply_answer *answer) __attribute__((warn_unused_result));
+/* As reply_ask; done is called before it returns. */
+void reply_catalogue_ask(const struct reply_context *c, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg);
 
 #endif

@@ -3,27 +3,31 @@
  */
 #include "gateway/reply/reply.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/reply/catalogue.h"
+#include "gateway/reply/platform.h"
 
-static enum reply_error none_ask(
-	struct store *store, const struct reply_question *question, struct reply_answer *answer)
+static void none_ask(const struct reply_context *c, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg)
 {
-	(void)store;
+	const struct reply_answer silence = {.outcome = REPLY_ANSWERED};
+
+	(void)c;
 	(void)question;
-	(void)answer;
-	return REPLY_OK;
+	done(arg, &silence);
 }
 
 static const struct {
 	const char *name;
-	enum reply_error (*ask)(
-		struct store *store, const struct reply_question *question, struct reply_answer *answer);
+	bool hears_statuses;
+	void (*ask)(const struct reply_context *c, const struct reply_question *question,
+		void (*done)(void *arg, const struct reply_answer *a), void *arg);
 } responders[] = {
-	{"none", none_ask},
-	{"catalogue", reply_catalogue_ask},
+	{"none", false, none_ask},
+	{"catalogue", false, reply_catalogue_ask},
+	{"platform", true, reply_platform_ask},
 };
 
 #define RESPONDERS (sizeof(responders) / sizeof(responders[0]))
@@ -42,24 +46,24 @@ bool reply_known(const char *responder)
 	return find(responder) < RESPONDERS;
 }
 
-void reply_answer_clear(struct reply_answer *a)
+bool reply_hears_statuses(const char *responder)
 {
-	for (size_t i = 0; i < a->len; i++)
-		free(a->texts[i]);
-	memset(a, 0, sizeof(*a));
+	const size_t i = find(responder);
+
+	return i < RESPONDERS && responders[i].hears_statuses;
 }
 
-enum reply_error reply_ask(
-	struct store *store, const char *responder, const struct reply_question *question, struct reply_answer *answer)
+void reply_ask(const struct reply_context *c, const char *responder, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg)
 {
-	size_t i = find(responder);
-	enum reply_error err;
+	struct reply_answer nobody = {.outcome = REPLY_ANSWERED};
+	const size_t i = find(responder);
 
-	memset(answer, 0, sizeof(*answer));
+	if (i < RESPONDERS && (question->kind == STORE_ASK_QUESTION || responders[i].hears_statuses)) {
+		responders[i].ask(c, question, done, arg);
+		return;
+	}
 	if (i == RESPONDERS)
-		return REPLY_UNKNOWN_RESPONDER;
-	err = responders[i].ask(store, question, answer);
-	if (err != REPLY_OK)
-		reply_answer_clear(answer);
-	return err;
+		(void)snprintf(nobody.why, sizeof(nobody.why), "there is no such responder");
+	done(arg, &nobody);
 }

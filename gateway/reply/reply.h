@@ -3,12 +3,14 @@
  *
  * A responder is a row in one table: its name as the API says it, and a function
  * that answers. `none` keeps silent. `catalogue` answers price questions from the
- * shop's own list of products, for a shop that has no platform.
+ * shop's own list of products, for a shop that has no platform. `platform` asks the
+ * platform's own address, which is also told of every status.
  *
  * Also here, because they share the catalogue's idea of a product: checking a
  * product that came in as JSON or CSV.
  *
- * Trusts nothing about a customer's text. Called by gateway/inbound and gateway/api.
+ * Trusts nothing about a customer's text or a platform's answer. Called by
+ * gateway/inbound and gateway/api.
  */
 #ifndef KEYHOUSE_REPLY_H
 #define KEYHOUSE_REPLY_H
@@ -17,39 +19,67 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/outbound/outbound.h"
+#include "gateway/tenant.h"
 #include "store/store.h"
+
+struct cJSON;
 
 #define REPLY_MESSAGES_MAX 5u
 #define REPLY_TEXT_MAX 4096u /* characters of a text message; facts/meta.md section 2 */
 
-enum reply_error {
-	REPLY_OK = 0,
-	REPLY_UNKNOWN_RESPONDER,
-	REPLY_STORE,
-	REPLY_NO_MEMORY,
+/* What responders stand on. Borrowed until every ask is done. */
+struct reply_context {
+	struct store *store;
+	struct tenants *tenants;
+	struct outbound *outbound; /* NULL: no sender runs */
 };
 
-/* What a responder sees of a message. All text is UTF-8, borrowed. */
+/* Who wrote. NULL where not known; one of them is. */
+struct reply_customer {
+	const char *phone; /* digits, no plus */
+	const char *user_id;
+};
+
+/* What a responder is asked, or told. All text is UTF-8; everything is borrowed during the call only. */
 struct reply_question {
 	const char *business_id;
 	const char *business_name;
+	const char *id; /* the ask's: the same when it is asked again */
+	enum store_ask_kind kind;
+	const char *connection_id; /* that the update came in by */
+	const char *number; /* its phone_number_id */
+	const struct cJSON *item; /* the message or the status, as Meta sent it */
+	const struct cJSON *metadata; /* that came with it; may be NULL */
+	/* of a QUESTION */
+	struct reply_customer customer;
+	const struct cJSON *contact; /* may be NULL */
 	const char *text; /* text body, or title of the button or list row that was chosen */
 };
 
-/* Answer texts in order, none to keep silent. */
-struct reply_answer {
-	char *texts[REPLY_MESSAGES_MAX];
-	size_t len;
+enum reply_outcome {
+	REPLY_ANSWERED = 1, /* also when nothing is to be said: then len is 0 */
+	REPLY_LATER, /* no answer now; to be asked again */
+	REPLY_BUSY, /* nobody was asked: too many are being asked. Soon */
 };
-void reply_answer_clear(struct reply_answer *a);
+
+struct reply_answer {
+	enum reply_outcome outcome;
+	char *messages[REPLY_MESSAGES_MAX]; /* Cloud API message bodies to the customer, in order */
+	size_t len;
+	int64_t after_ms; /* LATER: not before; 0 where nobody said */
+	char why[160]; /* what went wrong, for the log: a rule, never content; "" for nothing */
+};
 
 /* Whether a responder of this name exists. */
 bool reply_known(const char *responder);
+/* Whether it is told of statuses. */
+bool reply_hears_statuses(const char *responder);
 
-/* Asks it. Returns REPLY_UNKNOWN_RESPONDER, REPLY_STORE, REPLY_NO_MEMORY.
- * Owns: the caller clears answer, which is empty after an error. Threads: any. */
-enum reply_error reply_ask(struct store *store, const char *responder, const struct reply_question *question,
-	struct reply_answer *answer) __attribute__((warn_unused_result));
+/* Asks it. done is called exactly once with what came of it, borrowed: before this returns, or later on another
+ * thread. A responder that is not known, or not told of statuses, has nothing to say. Threads: any. */
+void reply_ask(const struct reply_context *c, const char *responder, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg);
 
 /* ------------------------------------------------------------ products from outside */
 

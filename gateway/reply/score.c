@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/reply/search.h"
+#include "vault/vault.h"
 
 #define UNMATCHED UINT8_MAX
 
@@ -109,23 +110,31 @@ static bool join(struct joined *out, const struct reply_word *a, const struct re
 	return true;
 }
 
+/* Whether two words of the question, run together, are one of the name: -1, or how far apart they are. */
+static int split_distance(const struct reply_term *t, const struct reply_term *u, const struct reply_word *w)
+{
+	int sum = t->word->len + u->word->len - w->len, d = -1;
+	struct joined j;
+
+	if (w->number || sum > 2 || sum < -2 || w->s[0] != t->word->s[0] || !join(&j, t->word, u->word))
+		return -1;
+	d = distance(&j.word, &j.letters, w);
+	vault_wipe(&j, sizeof(j));
+	return d;
+}
+
 /* "i phone" asked, "iPhone" in the name. */
 static void match_split(struct fit *f, size_t i)
 {
 	const struct reply_term *t = &f->q->term[i], *u = t + 1;
-	struct joined j;
 
 	if (!u->linked || (!t->needed && !u->needed) || t->word->number || u->word->number)
 		return;
 	if (f->at[i] != UNMATCHED && f->at[i + 1] != UNMATCHED && f->cost[i] + f->cost[i + 1] == 0)
 		return;
 	for (size_t k = 0; k < f->name->len; k++) {
-		const struct reply_word *w = &f->name->word[k];
-		int sum = t->word->len + u->word->len - w->len, d;
+		int d = split_distance(t, u, &f->name->word[k]);
 
-		if (w->number || sum > 2 || sum < -2 || w->s[0] != t->word->s[0] || !join(&j, t->word, u->word))
-			continue;
-		d = distance(&j.word, &j.letters, w);
 		if (d != 0 && d != 1)
 			continue;
 		set(f, i, k, d);

@@ -1,4 +1,4 @@
-/* Fuzzing the signature header: what is accepted has exactly one form. */
+/* Fuzzing the signature headers: what is accepted has exactly one form, or for 360dialog's two. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		memcpy(header, data, len);
 	header[len] = '\0';
 	if (signature_parse(header, out) && (strlen(header) != 71 || strncmp(header, "sha256=", 7) != 0))
+		abort();
+	if (signature_parse_platform(header, out) && strlen(header) != 64 && !signature_parse(header, out))
 		abort();
 	free(header);
 	return 0;

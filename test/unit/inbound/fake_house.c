@@ -1,19 +1,29 @@
-/* The fake of fake_house.h: every function of store, tenant, reply and outbound that intake and answer call. */
-#include "test/unit/inbound/fake_house.h"
-
+/* The fake of fake_house.h: what tests call, tenants, and the store but for its asks. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct house house;
-static unsigned ids;
+#include "test/unit/inbound/fake_inside.h"
 
-static void copy_text(char *out, size_t room, const char *text)
+pthread_mutex_t house_lock = PTHREAD_MUTEX_INITIALIZER;
+struct house house;
+static unsigned ids, failures;
+static int64_t started_ms;
+
+void house_copy(char *out, size_t room, const char *text)
 {
 	(void)snprintf(out, room, "%s", text);
+}
+
+static int64_t real_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void house_reset(void)
@@ -21,12 +31,17 @@ void house_reset(void)
 	for (size_t i = 0; i < house.events_len; i++)
 		free(house.events[i].body);
 	memset(&house, 0, sizeof(house));
-	copy_text(house.business.id, sizeof(house.business.id), "shop");
-	copy_text(house.business.responder, sizeof(house.business.responder), "parrot");
+	failures = 0;
+	started_ms = real_ms();
+	house_copy(house.business.id, sizeof(house.business.id), "shop");
+	house_copy(house.business.responder, sizeof(house.business.responder), "parrot");
 	house.business.status = STORE_BUSINESS_ACTIVE;
-	copy_text(house.connection.id, sizeof(house.connection.id), HOUSE_CONNECTION);
-	copy_text(house.connection.waba_id, sizeof(house.connection.waba_id), "100000000000001");
-	copy_text(house.connection.phone_number_id, sizeof(house.connection.phone_number_id), "200000000000001");
+	house.other = house.business;
+	house_copy(house.other.id, sizeof(house.other.id), "other");
+	house.owner = "shop";
+	house_copy(house.connection.id, sizeof(house.connection.id), HOUSE_CONNECTION);
+	house_copy(house.connection.waba_id, sizeof(house.connection.waba_id), "100000000000001");
+	house_copy(house.connection.phone_number_id, sizeof(house.connection.phone_number_id), "200000000000001");
 	house.connection.provider = STORE_META;
 	house.connection.status = STORE_CONNECTION_PENDING;
 	house.received_at = HOUSE_NOW;
@@ -36,9 +51,9 @@ void house_reset(void)
 void house_add_sibling(void)
 {
 	house.sibling = house.connection;
-	copy_text(house.sibling.id, sizeof(house.sibling.id), HOUSE_SIBLING);
-	copy_text(house.sibling.waba_id, sizeof(house.sibling.waba_id), "100000000000002");
-	copy_text(house.sibling.phone_number_id, sizeof(house.sibling.phone_number_id), "200000000000002");
+	house_copy(house.sibling.id, sizeof(house.sibling.id), HOUSE_SIBLING);
+	house_copy(house.sibling.waba_id, sizeof(house.sibling.waba_id), "100000000000002");
+	house_copy(house.sibling.phone_number_id, sizeof(house.sibling.phone_number_id), "200000000000002");
 }
 
 struct house *house_look(void)
@@ -46,23 +61,85 @@ struct house *house_look(void)
 	return &house;
 }
 
-bool house_settles(void)
+static bool all_settled(size_t n)
 {
-	for (unsigned i = 0; i < 500; i++) {
-		bool done = true;
+	bool done = true;
 
-		pthread_mutex_lock(&lock);
-		for (size_t k = 0; k < house.events_len; k++) {
-			done = done && house.events[k].state != STORE_EVENT_ACCEPTED;
-			for (size_t m = 0; m < house.events[k].updates_len; m++)
-				done = done && !house.events[k].updates[m].message.awaits_answer;
-		}
-		pthread_mutex_unlock(&lock);
-		if (done)
+	(void)n;
+	for (size_t k = 0; k < house.events_len; k++)
+		done = done && house.events[k].state != STORE_EVENT_ACCEPTED;
+	for (size_t k = 0; k < house.asks_len; k++)
+		done = done && house.asks[k].done;
+	return done;
+}
+
+static bool so_many_held(size_t n)
+{
+	return house.held_len == n;
+}
+
+static bool so_often_asked(size_t n)
+{
+	return house.asked == n;
+}
+
+static bool wait_until(bool (*is_so)(size_t n), size_t n)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		bool is;
+
+		pthread_mutex_lock(&house_lock);
+		is = is_so(n);
+		pthread_mutex_unlock(&house_lock);
+		if (is)
 			return true;
-		usleep(10000);
+		usleep(5000);
 	}
 	return false;
+}
+
+bool house_settles(void)
+{
+	return wait_until(all_settled, 0);
+}
+
+bool house_holds(size_t held)
+{
+	return wait_until(so_many_held, held);
+}
+
+bool house_was_asked(unsigned times)
+{
+	return wait_until(so_often_asked, times);
+}
+
+static void failed(void *ctx)
+{
+	(void)ctx;
+	failures++;
+}
+
+unsigned house_failures(void)
+{
+	return failures;
+}
+
+struct inbound *house_open(void)
+{
+	/* Nobody looks into it: any pointer does. */
+	struct inbound_options opt = {.outbound = (struct outbound *)(void *)&house, .failed = failed};
+	struct inbound *in = NULL;
+
+	return inbound_open(&in, &opt) == INBOUND_OK ? in : NULL;
+}
+
+bool house_run(void)
+{
+	struct inbound *in = house_open();
+	bool settled = house_settles();
+
+	inbound_close(in);
+	return settled;
 }
 
 /* ------------------------------------------------------------ tenants */
@@ -94,7 +171,7 @@ enum tenant_error tenant_open(struct tenants *t, const struct tenant_place *wher
 	size_t place_len = (size_t)place_text(place, sizeof(place), where);
 
 	(void)t;
-	if (strcmp(where->business_id, "shop") != 0)
+	if (strcmp(where->business_id, "shop") != 0 && strcmp(where->business_id, "other") != 0)
 		return TENANT_NOT_FOUND;
 	if (blob_len < place_len || memcmp(blob, place, place_len) != 0)
 		return TENANT_BAD_DATA;
@@ -141,7 +218,7 @@ struct store *tenants_store(struct tenants *t)
 
 int64_t store_now_ms(void)
 {
-	return HOUSE_NOW;
+	return HOUSE_NOW + (house.clock_runs ? real_ms() - started_ms : 0);
 }
 
 void store_id_new(char out[static STORE_ID_LEN + 1])
@@ -163,12 +240,12 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 	enum store_error err = STORE_NOT_FOUND;
 
 	(void)s;
-	pthread_mutex_lock(&lock);
-	if (strcmp(id, house.business.id) == 0) {
-		*out = house.business;
+	pthread_mutex_lock(&house_lock);
+	if (strcmp(id, "shop") == 0 || strcmp(id, "other") == 0) {
+		*out = strcmp(id, "shop") == 0 ? house.business : house.other;
 		err = STORE_OK;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
 	return err;
 }
 
@@ -179,31 +256,53 @@ enum store_error store_connection_get(
 
 	(void)s;
 	(void)business_id;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&house_lock);
 	if (strcmp(id, house.connection.id) == 0 || strcmp(id, house.sibling.id) == 0) {
 		*out = strcmp(id, house.connection.id) == 0 ? house.connection : house.sibling;
 		err = STORE_OK;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
 	return err;
 }
 
-enum store_error store_connection_by_number(
-	struct store *s, const char *business_id, const char *phone_number_id, struct store_connection *out)
+static bool uses(const struct store_connection *c, enum store_provider provider, const char *number)
 {
-	enum store_error err = STORE_NOT_FOUND;
+	return c->provider == provider && strcmp(c->phone_number_id, number) == 0;
+}
+
+enum store_error store_connection_by_number(struct store *s, const char *business_id, enum store_provider provider,
+	const char *phone_number_id, struct store_connection *out)
+{
+	enum store_error err = STORE_OK;
 
 	(void)s;
 	(void)business_id;
-	pthread_mutex_lock(&lock);
-	if (strcmp(phone_number_id, house.connection.phone_number_id) == 0) {
+	pthread_mutex_lock(&house_lock);
+	if (uses(&house.connection, provider, phone_number_id))
 		*out = house.connection;
-		err = STORE_OK;
-	} else if (strcmp(phone_number_id, house.sibling.phone_number_id) == 0) {
+	else if (uses(&house.sibling, provider, phone_number_id))
 		*out = house.sibling;
-		err = STORE_OK;
+	else
+		err = STORE_NOT_FOUND;
+	pthread_mutex_unlock(&house_lock);
+	return err;
+}
+
+enum store_error store_connection_number_set(
+	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+{
+	enum store_error err;
+
+	(void)s;
+	(void)business_id;
+	pthread_mutex_lock(&house_lock);
+	err = strcmp(id, HOUSE_CONNECTION) == 0 ? house.number_set : STORE_NOT_FOUND;
+	if (err == STORE_OK) {
+		house_copy(house.connection.phone_number_id, sizeof(house.connection.phone_number_id), phone_number_id);
+		house_copy(house.connection.waba_id, sizeof(house.connection.waba_id), waba_id);
+		house.handed++;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
 	return err;
 }
 
@@ -229,56 +328,86 @@ enum store_error store_connection_status_set(struct store *s, const char *busine
 	(void)s;
 	(void)business_id;
 	(void)id;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&house_lock);
 	if (house.connection.status == from)
 		house.connection.status = to;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
 	return STORE_OK;
 }
 
 void house_event_add(const char *body, size_t len, const char *sealed_for)
 {
 	struct house_event *e;
-	struct tenant_place place = {"shop", "events", NULL, "body", 1};
+	struct tenant_place place = {house.owner, "events", NULL, "body", 1};
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&house_lock);
+	if (house.events_len == HOUSE_EVENTS)
+		abort();
 	e = &house.events[house.events_len];
 	memset(e, 0, sizeof(*e));
 	store_id_new(e->event.id);
 	place.record_id = sealed_for != NULL ? sealed_for : e->event.id;
-	copy_text(e->event.business_id, sizeof(e->event.business_id), "shop");
-	copy_text(e->event.connection_id, sizeof(e->event.connection_id), HOUSE_CONNECTION);
+	house_copy(e->event.business_id, sizeof(e->event.business_id), house.owner);
+	house_copy(e->event.connection_id, sizeof(e->event.connection_id), HOUSE_CONNECTION);
 	e->event.received_at = house.received_at;
 	e->state = STORE_EVENT_ACCEPTED;
 	if (tenant_seal(NULL, &place, body, len, &e->body, &e->event.body_len) != TENANT_OK)
 		abort();
 	house.events_len++;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
+}
+
+void house_add(const char *body)
+{
+	house_event_add(body, strlen(body), NULL);
+}
+
+static void add_in(const char *list, const char *item)
+{
+	char body[2048];
+
+	(void)snprintf(body, sizeof(body),
+		"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"messages\",\"value\":{"
+		"\"metadata\":{\"phone_number_id\":\"200000000000001\"},\"%s\":[%s]}}]}]}",
+		list, item);
+	house_add(body);
+}
+
+void house_add_message(const char *message)
+{
+	add_in("messages", message);
+}
+
+void house_add_status(const char *status)
+{
+	add_in("statuses", status);
 }
 
 enum store_error store_event_unsettled(
 	struct store *s, unsigned limit, bool (*each)(const struct store_event *e, void *arg), void *arg)
 {
+	struct store_event rows[HOUSE_EVENTS];
+	unsigned len = 0;
+
 	(void)s;
-	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < house.events_len && limit > 0; i++) {
-		struct store_event e = house.events[i].event;
-		uint8_t *row;
-		bool more;
+	pthread_mutex_lock(&house_lock);
+	for (size_t i = 0; i < house.events_len && len < limit; i++) {
+		uint8_t *body;
 
 		if (house.events[i].state != STORE_EVENT_ACCEPTED)
 			continue;
-		/* Gone when each returns, as the contract says. */
-		row = malloc(e.body_len);
-		memcpy(row, house.events[i].body, e.body_len);
-		e.body = row;
-		more = each(&e, arg);
-		free(row);
-		limit--;
-		if (!more)
-			break;
+		rows[len] = house.events[i].event;
+		body = malloc(rows[len].body_len);
+		memcpy(body, house.events[i].body, rows[len].body_len);
+		rows[len++].body = body;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
+	for (unsigned i = 0; i < len; i++)
+		if (!each(&rows[i], arg))
+			break;
+	/* Gone when it returns, as the contract says. */
+	for (unsigned i = 0; i < len; i++)
+		free((void *)(uintptr_t)rows[i].body);
 	return STORE_OK;
 }
 
@@ -287,20 +416,25 @@ static void settle_one(struct house_update *out, const struct store_update *u, s
 	memset(out, 0, sizeof(*out));
 	out->update = *u;
 	if (u->reason != NULL)
-		copy_text(out->reason, sizeof(out->reason), u->reason);
+		house_copy(out->reason, sizeof(out->reason), u->reason);
 	if (u->message != NULL) {
 		out->message = *u->message;
 		memcpy(out->content, u->message->content, u->message->content_len);
 		if (u->message->wamid != NULL)
 			memcpy(out->wamid, u->message->wamid, u->message->wamid_len);
-		counts->awaiting += u->message->awaits_answer;
+		if (u->message->awaits_answer) {
+			counts->awaiting++;
+			house_owe_answer(u->message);
+		}
 	}
+	if (u->ask != NULL)
+		house_owe(u->ask);
 	if (u->settlement != NULL) {
 		out->settlement = *u->settlement;
 		if (u->settlement->wamid != NULL)
 			memcpy(out->wamid, u->settlement->wamid, u->settlement->wamid_len);
 		if (u->settlement->reason != NULL)
-			copy_text(out->reason, sizeof(out->reason), u->settlement->reason);
+			house_copy(out->reason, sizeof(out->reason), u->settlement->reason);
 	}
 	counts->delivered += u->verdict == STORE_UPDATE_DELIVERED;
 	counts->quarantined += u->verdict == STORE_UPDATE_QUARANTINED;
@@ -315,7 +449,7 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 	(void)s;
 	(void)business_id;
 	memset(counts, 0, sizeof(*counts));
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&house_lock);
 	for (size_t i = 0; i < house.events_len; i++) {
 		struct house_event *e = &house.events[i];
 
@@ -333,141 +467,6 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 		for (size_t k = 0; k < updates_len && k < HOUSE_UPDATES; k++)
 			settle_one(&e->updates[e->updates_len++], &updates[k], counts);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&house_lock);
 	return err;
-}
-
-static struct house_update *awaiting_next(const char *id)
-{
-	for (size_t i = 0; i < house.events_len; i++)
-		for (size_t k = 0; k < house.events[i].updates_len; k++) {
-			struct house_update *u = &house.events[i].updates[k];
-
-			if (u->message.awaits_answer && (id == NULL || strcmp(id, u->message.id) == 0))
-				return u;
-		}
-	return NULL;
-}
-
-/* One at a time: the answer thread must come again for the next. */
-enum store_error store_message_awaiting(
-	struct store *s, unsigned limit, bool (*each)(const struct store_message *m, void *arg), void *arg)
-{
-	struct house_update *u;
-
-	(void)s;
-	(void)limit;
-	pthread_mutex_lock(&lock);
-	u = awaiting_next(NULL);
-	if (u != NULL) {
-		struct store_message m = u->message;
-		char row[sizeof(u->content)];
-
-		memcpy(row, u->content, sizeof(row));
-		m.content = (const uint8_t *)row;
-		(void)each(&m, arg);
-		memset(row, 0xdd, sizeof(row));
-	}
-	pthread_mutex_unlock(&lock);
-	return STORE_OK;
-}
-
-enum store_error store_conversation_paused(struct store *s, const char *business_id,
-	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
-{
-	(void)s;
-	(void)business_id;
-	(void)conversation;
-	(void)now;
-	*paused = false;
-	return STORE_OK;
-}
-
-enum store_error store_message_answer(struct store *s, const char *business_id, const char *message_id,
-	const struct store_message *answers, size_t answers_len)
-{
-	enum store_error err = STORE_STALE;
-	struct house_update *u;
-
-	(void)s;
-	(void)business_id;
-	pthread_mutex_lock(&lock);
-	u = awaiting_next(message_id);
-	if (u != NULL && house.answer_faults > 0) {
-		house.answer_faults--;
-		err = house.fault;
-	} else if (u != NULL) {
-		err = STORE_OK;
-		u->message.awaits_answer = false;
-		house.finished++;
-		for (size_t i = 0; i < answers_len && house.answers_len < HOUSE_UPDATES; i++) {
-			struct house_answer *a = &house.answers[house.answers_len++];
-
-			copy_text(a->message_id, sizeof(a->message_id), message_id);
-			a->message = answers[i];
-			memcpy(a->content, answers[i].content, answers[i].content_len);
-		}
-	}
-	pthread_mutex_unlock(&lock);
-	return err;
-}
-
-/* ------------------------------------------------------------ reply and outbound */
-
-enum reply_error reply_ask(
-	struct store *store, const char *responder, const struct reply_question *question, struct reply_answer *answer)
-{
-	enum reply_error err = REPLY_OK;
-	char text[256];
-
-	(void)store;
-	pthread_mutex_lock(&lock);
-	house.asked++;
-	answer->len = 0;
-	if (strcmp(responder, "parrot") != 0) {
-		err = REPLY_UNKNOWN_RESPONDER;
-	} else if (house.reply_faults > 0) {
-		house.reply_faults--;
-		err = REPLY_STORE;
-	} else {
-		(void)snprintf(text, sizeof(text), "You said \"%s\"", question->text);
-		answer->texts[answer->len++] = strdup(text);
-		answer->texts[answer->len++] = strdup("Bye");
-	}
-	pthread_mutex_unlock(&lock);
-	return err;
-}
-
-void reply_answer_clear(struct reply_answer *a)
-{
-	for (size_t i = 0; i < a->len; i++)
-		free(a->texts[i]);
-	a->len = 0;
-}
-
-bool outbound_status_move(const char *status, enum store_message_state *to, unsigned *from_states)
-{
-	*from_states = 7;
-	*to = strcmp(status, "failed") == 0 ? STORE_MESSAGE_FAILED : STORE_MESSAGE_DELIVERED;
-	return strcmp(status, "failed") == 0 || strcmp(status, "delivered") == 0;
-}
-
-enum outbound_error outbound_message_seal(
-	struct tenants *t, const char *json, size_t len, struct store_message *m, uint8_t **content)
-{
-	(void)t;
-	*content = malloc(len);
-	memcpy(*content, json, len);
-	m->content = *content;
-	m->content_len = len;
-	m->state = STORE_MESSAGE_QUEUED;
-	return OUTBOUND_OK;
-}
-
-void outbound_wake(struct outbound *o)
-{
-	(void)o;
-	pthread_mutex_lock(&lock);
-	house.woken++;
-	pthread_mutex_unlock(&lock);
 }

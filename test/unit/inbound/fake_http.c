@@ -17,7 +17,11 @@ const char *http_request_query(const struct http_request *req)
 
 const char *http_request_header(const struct http_request *req, const char *name)
 {
-	return strcasecmp(name, "X-Hub-Signature-256") == 0 ? req->signature : NULL;
+	if (strcasecmp(name, "X-Hub-Signature-256") == 0)
+		return req->signature;
+	if (strcasecmp(name, "X-Keyhouse-Secret") == 0)
+		return req->secret;
+	return strcasecmp(name, "x-360dialog-signature") == 0 ? req->platform : NULL;
 }
 
 enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)

@@ -6,7 +6,7 @@
 
 struct http_request {
 	const char *method, *query;
-	const char *signature; /* NULL: not sent, or sent twice */
+	const char *signature, *secret, *platform; /* headers; NULL: not sent, or sent twice */
 	const uint8_t *body;
 	size_t body_len;
 	enum http_error body_error;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -16,6 +17,8 @@
 static const struct binding meta = {
 	.peers = {{VERIFIER, "100"}, {SIBLING, "200"}}, .peers_len = 2, .provider = STORE_META};
 static const struct binding dialog = {.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_360DIALOG};
+static const struct binding refused = {
+	.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_360DIALOG, .taken = "7"};
 static const struct binding no_waba = {.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_META};
 static const struct binding gone = {.peers_len = 0};
 
@@ -45,6 +48,9 @@ static const struct {
 	{&dialog, {"account_update", NULL, NULL, "300"}, NULL},
 	{&dialog, {"messages", "1", VERIFIER, "300"}, NULL},
 	{&dialog, {"messages", "1", STRANGER, "300"}, "number"},
+	{&refused, {"messages", "7", NULL, "300"}, "number belongs to another connection"},
+	{&refused, {"messages", "7", STRANGER, "300"}, "number belongs to another connection"},
+	{&refused, {"messages", "8", NULL, "300"}, "number is not this connection's"},
 	{&gone, {"messages", "1", VERIFIER, "100"}, "the connection was removed"},
 	{&gone, {"partner_solutions", NULL, NULL, "100"}, "the connection was removed"},
 };
@@ -88,6 +94,7 @@ enum store_error store_connection_get(
 			out->status = STORE_CONNECTION_PENDING;
 			memcpy(out->id, id, sizeof(out->id));
 			memcpy(out->waba_id, rows[i].waba_id, strlen(rows[i].waba_id) + 1);
+			memcpy(out->phone_number_id, "555", 4);
 			return STORE_OK;
 		}
 	return STORE_NOT_FOUND;
@@ -124,6 +131,8 @@ static void loads_those_with_the_same_secret(void **state)
 	assert_string_equal(b.peers[1].waba_id, "200");
 	assert_int_equal(b.provider, STORE_META);
 	assert_int_equal(b.status, STORE_CONNECTION_PENDING);
+	assert_string_equal(b.number, "555");
+	assert_string_equal(b.taken, "");
 
 	assert_int_equal(binding_load(NULL, "shop", STRANGER, &b), STORE_OK);
 	assert_int_equal(b.peers_len, 1);
@@ -141,12 +150,67 @@ static void a_connection_that_is_gone_owns_nothing(void **state)
 	assert_int_equal(binding_load(NULL, "shop", VERIFIER, &b), STORE_BUSY);
 }
 
+/* ------------------------------------------------------------ learning a number */
+
+static char set_as[64]; /* connection, number, account */
+
+enum store_error store_connection_number_set(
+	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+{
+	(void)s;
+	assert_string_equal(business_id, "shop");
+	(void)snprintf(set_as, sizeof(set_as), "%.2s %s %s", id, phone_number_id, waba_id);
+	return store_answer;
+}
+
+static void learns_a_number(void **state)
+{
+	static const struct {
+		enum store_error store, err;
+		const char *account, *set, *number, *taken;
+	} answers[] = {
+		{STORE_OK, STORE_OK, "300", "01 7 300", "7", ""},
+		{STORE_OK, STORE_OK, "some_external_id", "01 7 ", "7", ""},
+		{STORE_OK, STORE_OK, NULL, "01 7 ", "7", ""},
+		{STORE_NUMBER_TAKEN, STORE_OK, "300", "01 7 300", "", "7"},
+		{STORE_STALE, STORE_OK, "300", "01 7 300", "", ""},
+		{STORE_NOT_FOUND, STORE_OK, "300", "01 7 300", "", ""},
+		{STORE_BUSY, STORE_BUSY, "300", "01 7 300", "", ""},
+		{STORE_FAILED, STORE_FAILED, "300", "01 7 300", "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct binding b = dialog;
+
+		store_answer = answers[i].store;
+		assert_int_equal(binding_learn(NULL, "shop", &b, "7", answers[i].account), answers[i].err);
+		assert_string_equal(set_as, answers[i].set);
+		assert_string_equal(b.number, answers[i].number);
+		assert_string_equal(b.taken, answers[i].taken);
+	}
+}
+
+static void what_is_a_number(void **state)
+{
+	(void)state;
+	assert_true(binding_is_number("7"));
+	assert_true(binding_is_number("20000000000000000000000000000009"));
+	assert_false(binding_is_number("200000000000000000000000000000009"));
+	assert_false(binding_is_number("some_valid_id"));
+	assert_false(binding_is_number("+7"));
+	assert_false(binding_is_number(""));
+	assert_false(binding_is_number(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges),
 		cmocka_unit_test(loads_those_with_the_same_secret),
 		cmocka_unit_test(a_connection_that_is_gone_owns_nothing),
+		cmocka_unit_test(learns_a_number),
+		cmocka_unit_test(what_is_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

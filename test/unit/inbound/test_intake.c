@@ -1,6 +1,6 @@
 /*
  * Behind the acknowledgement, with both threads running over the fake house: what is
- * logged, quarantined, settled and answered; that nothing is lost and nobody is held up.
+ * logged, quarantined and settled; that nothing is lost and nobody is held up.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,56 +17,16 @@
 #include "gateway/json.h"
 #include "test/unit/inbound/fake_house.h"
 
-static unsigned failures;
-
-static void failed(void *ctx)
-{
-	(void)ctx;
-	failures++;
-}
-
 static int setup(void **state)
 {
 	(void)state;
 	house_reset();
-	failures = 0;
 	return 0;
-}
-
-static struct inbound *open_inbound(void)
-{
-	/* The fake wakes nobody: any pointer does. */
-	struct inbound_options opt = {.outbound = (struct outbound *)&failures, .failed = failed};
-	struct inbound *in = NULL;
-
-	assert_int_equal(inbound_open(&in, &opt), INBOUND_OK);
-	return in;
 }
 
 static void run(void)
 {
-	struct inbound *in = open_inbound();
-	bool settled = house_settles();
-
-	inbound_close(in);
-	assert_true(settled);
-}
-
-static void add(const char *body)
-{
-	house_event_add(body, strlen(body), NULL);
-}
-
-/* One message of the shop's number, in an envelope. */
-static void add_message(const char *message)
-{
-	char body[1024];
-
-	(void)snprintf(body, sizeof(body),
-		"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"messages\",\"value\":{"
-		"\"metadata\":{\"phone_number_id\":\"200000000000001\"},\"messages\":[%s]}}]}]}",
-		message);
-	add(body);
+	assert_true(house_run());
 }
 
 #define TEXT(id, body) "{\"id\":\"" id "\",\"from\":\"15557770001\",\"type\":\"text\",\"text\":{\"body\":\"" body "\"}}"
@@ -137,7 +97,7 @@ static void what_is_quarantined_has_no_effect(void **state)
 	const struct house *h = house_look();
 
 	(void)state;
-	add(FOREIGN);
+	house_add(FOREIGN);
 	run();
 	assert_int_equal(h->events[0].updates_len, 2);
 	for (size_t i = 0; i < 2; i++) {
@@ -154,7 +114,7 @@ static void a_sibling_with_the_same_app_may_verify(void **state)
 
 	(void)state;
 	house_add_sibling();
-	add(FOREIGN);
+	house_add(FOREIGN);
 	add_mixed();
 	run();
 	assert_int_equal(h->events[0].updates[0].update.verdict, STORE_UPDATE_DELIVERED);
@@ -205,11 +165,13 @@ static void statuses_settle_the_outbox(void **state)
 
 	(void)state;
 	add_mixed();
-	add("{\"entry\":[{\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"200000000000001\"},\"statuses\":"
-	    "["
-	    "{\"id\":\"wamid.X\",\"status\":\"failed\",\"biz_opaque_callback_data\":\"theirs\","
-	    "\"errors\":[{\"code\":1e30,\"message\":\"no 15557770001\"}]},{\"id\":\"wamid.X\",\"status\":\"RINGING\"},"
-	    "{\"status\":\"failed\"},{\"id\":\"wamid.X\"}]}}]}]}");
+	house_add("{\"entry\":[{\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"200000000000001\"},"
+		  "\"statuses\":"
+		  "["
+		  "{\"id\":\"wamid.X\",\"status\":\"failed\",\"biz_opaque_callback_data\":\"theirs\","
+		  "\"errors\":[{\"code\":1e30,\"message\":\"no "
+		  "15557770001\"}]},{\"id\":\"wamid.X\",\"status\":\"RINGING\"},"
+		  "{\"status\":\"failed\"},{\"id\":\"wamid.X\"}]}}]}]}");
 	run();
 	e = &house_look()->events[0];
 	assert_string_equal(e->updates[3].settlement.message_id, "01ABCDEFGHJKMNPQRSTVWXYZ01");
@@ -240,11 +202,11 @@ static void what_cannot_be_read_holds_up_nobody(void **state)
 	(void)state;
 	memset(deep, '[', 200);
 	memset(deep + 200, ']', 200);
-	add("not JSON");
+	house_add("not JSON");
 	house_event_add(deep, sizeof(deep), NULL);
-	add("{\"a\":1}");
+	house_add("{\"a\":1}");
 	house_event_add("{}", 2, "01OTHEROTHEROTHEROTHEROTHE"); /* does not open */
-	add_message(TEXT("wamid.1", "hi"));
+	house_add_message(TEXT("wamid.1", "hi"));
 	run();
 	h = house_look();
 	for (size_t i = 0; i < 4; i++) {
@@ -261,8 +223,8 @@ static void a_full_disk_is_waited_out(void **state)
 
 	(void)state;
 	house_look()->settle_faults = 3;
-	add_message(TEXT("wamid.1", "hi"));
-	add_message(TEXT("wamid.2", "again"));
+	house_add_message(TEXT("wamid.1", "hi"));
+	house_add_message(TEXT("wamid.2", "again"));
 	run();
 	h = house_look();
 	assert_int_equal(h->settle_faults, 0);
@@ -271,7 +233,7 @@ static void a_full_disk_is_waited_out(void **state)
 	/* The order of a conversation holds: nobody overtakes while one waits. */
 	assert_int_equal(h->events[0].settled_as, 1);
 	assert_int_equal(h->events[1].settled_as, 2);
-	assert_int_equal(failures, 0);
+	assert_int_equal(house_failures(), 0);
 }
 
 static void a_failed_store_ends_the_process(void **state)
@@ -282,153 +244,214 @@ static void a_failed_store_ends_the_process(void **state)
 	(void)state;
 	h->settle_faults = 1000000;
 	h->fault = STORE_FAILED;
-	add_message(TEXT("wamid.1", "hi"));
-	in = open_inbound();
+	house_add_message(TEXT("wamid.1", "hi"));
+	in = house_open();
+	assert_non_null(in);
 	usleep(200000); /* a few tries */
 	inbound_close(in); /* at once, whatever is still to do */
-	assert_int_equal(failures, 1);
+	assert_int_equal(house_failures(), 1);
 	h = house_look();
 	assert_int_equal(h->events[0].state, STORE_EVENT_ACCEPTED);
 }
 
-/* ------------------------------------------------------------ what is answered */
+/* ------------------------------------------------------------ 360dialog */
 
-static void only_customers_questions_wait(void **state)
+/* No field, no object, as 360dialog sends it; ids are whatever stands in number and account. */
+#define DIALOG(account, number)                                                                                        \
+	"{\"entry\":[{\"id\":\"" account "\",\"changes\":[{\"value\":{\"messaging_product\":\"whatsapp\","             \
+	"\"metadata\":{\"display_phone_number\":\"15550001111\",\"phone_number_id\":\"" number "\"},"                  \
+	"\"messages\":[" TEXT("wamid.1", "hi") "]}}]}]}"
+#define NAMES_NO_NUMBER                                                                                                \
+	"{\"entry\":[{\"id\":\"300\",\"changes\":[{\"field\":\"account_update\",\"value\":{\"event\":\"x\"}}]}]}"
+
+static void dialog_without_number(void)
+{
+	struct house *h = house_look();
+
+	h->connection.provider = STORE_360DIALOG;
+	h->connection.phone_number_id[0] = h->connection.waba_id[0] = '\0';
+}
+
+static void the_number_is_learned(void **state)
+{
+	const struct house *h = house_look();
+
+	(void)state;
+	dialog_without_number();
+	house_add(NAMES_NO_NUMBER);
+	house_add(DIALOG("300", "200000000000009"));
+	house_add(DIALOG("300", "200000000000009"));
+	house_add(DIALOG("300", "200000000000008"));
+	run();
+	assert_int_equal(h->events[0].updates[0].update.verdict, STORE_UPDATE_DELIVERED);
+	assert_int_equal(h->events[1].updates[0].update.verdict, STORE_UPDATE_DELIVERED);
+	assert_int_equal(h->handed, 1);
+	assert_string_equal(h->connection.phone_number_id, "200000000000009");
+	assert_string_equal(h->connection.waba_id, "300");
+	assert_int_equal(h->connection.status, STORE_CONNECTION_ACTIVE);
+	assert_string_equal(h->events[1].updates[0].message.connection_id, HOUSE_CONNECTION);
+	assert_true(h->answers_len > 0);
+	/* It has one now. */
+	assert_string_equal(h->events[3].updates[0].reason, "number is not this connection's");
+}
+
+static void a_number_that_cannot_be_learned(void **state)
 {
 	static const struct {
-		const char *message;
-		bool answered;
+		const char *body;
+		enum store_error store;
+		const char *reason;
+		unsigned handed;
 	} table[] = {
-		{TEXT("w1", "hi"), true},
-		{"{\"id\":\"w2\",\"from\":\"15557770001\",\"timestamp\":\"1790013700\",\"type\":\"text\",\"text\":{"
-		 "\"body\":\"?\"}}",
-			true},
-		{"{\"id\":\"w2\",\"from\":\"15557770001\",\"timestamp\":\"1890000000\",\"type\":\"text\",\"text\":{"
-		 "\"body\":\"?\"}}",
-			true},
-		{"{\"id\":\"w3\",\"from\":\"15557770001\",\"timestamp\":\"1789913700\",\"type\":\"text\",\"text\":{"
-		 "\"body\":\"?\"}}",
-			true},
-		{"{\"id\":\"w4\",\"from\":\"15557770001\",\"timestamp\":\"1789913699\",\"type\":\"text\",\"text\":{"
-		 "\"body\":\"?\"}}",
-			false},
-		{"{\"id\":\"w5\",\"from\":\"15557770001\",\"group_id\":\"g\",\"type\":\"text\",\"text\":{\"body\":\"?"
-		 "\"}}",
-			false},
-		{"{\"id\":\"w6\",\"from\":\"15557770001\",\"type\":\"system\",\"system\":{\"body\":\"?\"}}", false},
-		{"{\"id\":\"w7\",\"from\":\"15557770001\",\"type\":\"image\"}", false},
-		{"{\"id\":\"w8\",\"type\":\"text\",\"text\":{\"body\":\"from nobody\"}}", false},
+		{DIALOG("300", "200000000000009"), STORE_NUMBER_TAKEN, "number belongs to another connection", 0},
+		{DIALOG("300", "200000000000009"), STORE_STALE, "number is not this connection's", 0},
+		{DIALOG("some_external_id", "some_valid_id"), STORE_OK, "number is not this connection's", 0},
+		{DIALOG("300", ""), STORE_OK, "number is not this connection's", 0},
+		{DIALOG("300", "200000000000000000000000000000009"), STORE_OK, "number is not this connection's", 0},
+		{DIALOG("some_external_id", "200000000000009"), STORE_OK, NULL, 1},
 	};
-	const size_t len = sizeof(table) / sizeof(table[0]);
-	const struct house *h;
+	const struct house *h = house_look();
 
 	(void)state;
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct house_update *u = &h->events[0].updates[0];
+
 		house_reset();
-		add_message(table[i].message);
+		dialog_without_number();
+		house_look()->number_set = table[i].store;
+		house_add(table[i].body);
 		run();
-		h = house_look();
-		if (h->asked != table[i].answered)
-			fail_msg("row %zu: asked %u times", i, h->asked);
-		assert_int_equal(h->finished, table[i].answered); /* the others never waited */
-		assert_int_equal(h->answers_len, table[i].answered ? 2 : 0);
+		assert_int_equal(h->handed, table[i].handed);
+		assert_int_equal(
+			u->update.verdict, table[i].reason == NULL ? STORE_UPDATE_DELIVERED : STORE_UPDATE_QUARANTINED);
+		assert_string_equal(u->reason, table[i].reason == NULL ? "" : table[i].reason);
+		assert_string_equal(h->connection.waba_id, "");
 	}
+	/* Meta's are connected with their number. */
+	house_reset();
+	dialog_without_number();
+	house_look()->connection.provider = STORE_META;
+	house_add(DIALOG("300", "200000000000009"));
+	run();
+	assert_int_equal(h->handed, 0);
 }
 
-/* Accepted in time, but the program was down for more than a day since. */
-static void a_question_that_waited_too_long(void **state)
+/* A store that is busy is waited for: the update must not be quarantined meanwhile. */
+static void learning_waits_for_the_store(void **state)
 {
+	struct house *h = house_look();
+	struct inbound *in;
+
 	(void)state;
-	house_look()->received_at = HOUSE_NOW - 25 * 60 * 60 * 1000LL;
-	add_message(TEXT("w1", "hi"));
+	dialog_without_number();
+	h->number_set = STORE_BUSY;
+	house_add(DIALOG("300", "200000000000009"));
+	in = house_open();
+	assert_non_null(in);
+	usleep(100000);
+	inbound_close(in);
+	assert_int_equal(h->events[0].state, STORE_EVENT_ACCEPTED);
+	h->number_set = STORE_OK;
 	run();
-	assert_int_equal(house_look()->finished, 1);
-	assert_int_equal(house_look()->asked, 0);
+	assert_int_equal(h->events[0].updates[0].update.verdict, STORE_UPDATE_DELIVERED);
 }
 
-static void answers_go_where_the_question_came_from(void **state)
+/* A shop that moves from one provider to the other has its number on both for a while. */
+static void one_number_on_two_providers(void **state)
 {
-	const struct house *h;
-	const struct store_message *question;
+	struct house *h = house_look();
 
 	(void)state;
-	add_mixed();
+	house_add_sibling();
+	memcpy(h->sibling.phone_number_id, h->connection.phone_number_id, sizeof(h->sibling.phone_number_id));
+	h->sibling.provider = STORE_360DIALOG;
+	house_add_message(TEXT("wamid.1", "by Meta"));
 	run();
-	h = house_look();
-	assert_int_equal(h->asked, 3);
-	assert_int_equal(h->answers_len, 6);
-	assert_true(h->woken >= 1);
-	question = &h->events[0].updates[0].message;
-	assert_string_equal(h->answers[0].message_id, question->id);
+	assert_string_equal(h->events[0].updates[0].message.connection_id, HOUSE_CONNECTION);
 	assert_string_equal(h->answers[0].message.connection_id, HOUSE_CONNECTION);
-	assert_string_equal(h->answers[0].message.number, "200000000000001");
-	assert_string_equal(h->answers[0].message.business_id, "shop");
-	assert_memory_equal(h->answers[0].message.conversation, question->conversation, STORE_INDEX_LEN);
-	assert_string_equal(h->answers[0].content,
-		"{\"type\":\"text\",\"text\":{\"body\":\"You said \\\"How much is it?\\\"\",\"preview_url\":false},"
-		"\"to\":\"+15557770001\"}");
-	assert_string_equal(h->answers[1].content,
-		"{\"type\":\"text\",\"text\":{\"body\":\"Bye\",\"preview_url\":false},\"to\":\"+15557770001\"}");
-	assert_string_equal(h->answers[2].content,
-		"{\"type\":\"text\",\"text\":{\"body\":\"You said \\\"Row one\\\"\",\"preview_url\":false},"
-		"\"recipient\":\"US.1002\"}");
-	assert_non_null(strstr(h->answers[4].content, "+15557770003"));
+	house_reset();
+	house_add_sibling();
+	memcpy(h->sibling.phone_number_id, h->connection.phone_number_id, sizeof(h->sibling.phone_number_id));
+	h->connection.provider = STORE_360DIALOG;
+	house_add(DIALOG("some_external_id", "200000000000001"));
+	run();
+	assert_string_equal(h->events[0].updates[0].message.connection_id, HOUSE_CONNECTION);
+	assert_string_equal(h->answers[0].message.connection_id, HOUSE_CONNECTION);
 }
 
-static void silent_shops(void **state)
+/* ------------------------------------------------------------ statuses that the responder is told of */
+
+#define STATUS(id, also) "{\"id\":\"" id "\",\"status\":\"delivered\"" also "}"
+#define OURS ",\"biz_opaque_callback_data\":\"01ABCDEFGHJKMNPQRSTVWXYZ01\""
+
+static void statuses_are_owed(void **state)
 {
-	struct house *h;
+	const struct house *h = house_look();
+	const struct store_ask *a = &h->asks[0].ask;
+	char content[512];
 
 	(void)state;
-	h = house_look();
-	memcpy(h->business.responder, "none", 5);
-	add_message(TEXT("w1", "hi"));
+	memcpy(house_look()->business.responder, "listens", 8);
+	house_add_status(STATUS("wamid.1", ",\"recipient_id\":\"15557770001\",\"recipient_user_id\":\"US.1001\"" OURS));
+	house_add_status(
+		STATUS("wamid.2", ",\"recipient_id\":\"15557770001\",\"biz_opaque_callback_data\":\"theirs\""));
+	house_add_status("{\"id\":\"wamid.3\",\"status\":\"of a kind to come\"}");
 	run();
-	h = house_look();
-	assert_int_equal(h->asked, 0);
-	assert_int_equal(h->finished, 0); /* it never waited */
-	memcpy(h->business.responder, "gone", 5);
-	add_message(TEXT("w2", "hi"));
-	run();
-	h = house_look();
-	assert_int_equal(h->finished, 1);
-	assert_int_equal(h->answers_len, 0);
-	h->business.status = STORE_BUSINESS_SUSPENDED;
-	memcpy(h->business.responder, "parrot", 7);
-	add_message(TEXT("w3", "hi"));
-	run();
-	assert_int_equal(house_look()->answers_len, 0);
+	assert_int_equal(h->asks_len, 3);
+	assert_int_equal(a->kind, STORE_ASK_STATUS);
+	assert_string_equal(a->business_id, "shop");
+	assert_string_equal(a->message_id, "01ABCDEFGHJKMNPQRSTVWXYZ01");
+	assert_string_equal(a->connection_id, HOUSE_CONNECTION);
+	assert_string_equal(a->number, "200000000000001");
+	assert_int_equal(a->created_at, HOUSE_NOW);
+	is_index(a->conversation, "conversation", "200000000000001\nUS.1001");
+	(void)snprintf(content, sizeof(content),
+		"shop/asks/%s/content/1\n{\"status\":" STATUS("wamid.1",
+			",\"recipient_id\":\"15557770001\","
+			"\"recipient_user_id\":\"US.1001\"" OURS) ",\"metadata\":{\"phone_number_id\":"
+								  "\"200000000000001\"}}",
+		a->id);
+	assert_memory_equal(a->content, content, strlen(content));
+	assert_int_equal(a->content_len, strlen(content));
+	/* It settles the outbox as before. */
+	assert_non_null(h->events[0].updates[0].update.settlement);
+	assert_string_equal(h->asks[1].ask.message_id, "");
+	is_index(h->asks[1].ask.conversation, "conversation", "200000000000001\n15557770001");
+	is_index(h->asks[2].ask.conversation, "conversation", "200000000000001\n");
+	assert_null(h->events[2].updates[0].update.settlement);
+	assert_int_equal(h->asked, 3);
 }
 
-static void answered_once_whatever_fails(void **state)
+static void statuses_that_nobody_hears(void **state)
 {
-	const struct house *h;
+	static char longer[70000], status[80000];
+	const struct house *h = house_look();
 
 	(void)state;
-	house_look()->answer_faults = 2;
-	add_message(TEXT("w1", "one"));
-	add_message(TEXT("w2", "two"));
+	house_add_status(STATUS("wamid.1", ""));
 	run();
-	h = house_look();
-	assert_int_equal(h->answers_len, 4);
-	assert_int_equal(h->asked, 4); /* twice in vain */
-	assert_non_null(strstr(h->answers[0].content, "one"));
-	assert_non_null(strstr(h->answers[2].content, "two"));
-}
-
-static void a_responder_that_fails_is_left(void **state)
-{
-	const struct house *h;
-
-	(void)state;
-	house_look()->reply_faults = 5;
-	add_message(TEXT("w1", "one"));
-	add_message(TEXT("w2", "two"));
+	assert_int_equal(h->asks_len, 0); /* the parrot */
+	house_reset();
+	memcpy(house_look()->business.responder, "listens", 8);
+	house_look()->business.status = STORE_BUSINESS_SUSPENDED;
+	house_add_status(STATUS("wamid.1", ""));
 	run();
-	h = house_look();
-	assert_int_equal(h->finished, 2);
-	assert_int_equal(h->answers_len, 2);
-	assert_non_null(strstr(h->answers[0].content, "two"));
+	assert_int_equal(h->asks_len, 0);
+	house_reset();
+	memcpy(house_look()->business.responder, "listens", 8);
+	house_add("{\"entry\":[{\"id\":\"999\",\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"1\"},"
+		  "\"statuses\":[" STATUS("wamid.1", "") "]}}]}]}");
+	/* Nobody's status is that long. */
+	memset(longer, 'x', sizeof(longer) - 1);
+	(void)snprintf(status, sizeof(status),
+		"{\"entry\":[{\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"200000000000001\"},"
+		"\"statuses\":[{\"id\":\"wamid.2\",\"status\":\"delivered\",\"new\":\"%s\"}]}}]}]}",
+		longer);
+	house_add(status);
+	run();
+	assert_int_equal(h->events[0].updates[0].update.verdict, STORE_UPDATE_QUARANTINED);
+	assert_int_equal(h->events[1].updates[0].update.verdict, STORE_UPDATE_DELIVERED);
+	assert_int_equal(h->asks_len, 0);
 }
 
 int main(void)
@@ -442,12 +465,12 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_read_holds_up_nobody, setup),
 		cmocka_unit_test_setup(a_full_disk_is_waited_out, setup),
 		cmocka_unit_test_setup(a_failed_store_ends_the_process, setup),
-		cmocka_unit_test_setup(only_customers_questions_wait, setup),
-		cmocka_unit_test_setup(a_question_that_waited_too_long, setup),
-		cmocka_unit_test_setup(answers_go_where_the_question_came_from, setup),
-		cmocka_unit_test_setup(silent_shops, setup),
-		cmocka_unit_test_setup(answered_once_whatever_fails, setup),
-		cmocka_unit_test_setup(a_responder_that_fails_is_left, setup),
+		cmocka_unit_test_setup(the_number_is_learned, setup),
+		cmocka_unit_test_setup(a_number_that_cannot_be_learned, setup),
+		cmocka_unit_test_setup(learning_waits_for_the_store, setup),
+		cmocka_unit_test_setup(one_number_on_two_providers, setup),
+		cmocka_unit_test_setup(statuses_are_owed, setup),
+		cmocka_unit_test_setup(statuses_that_nobody_hears, setup),
 	};
 	int result;
 

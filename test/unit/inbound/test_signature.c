@@ -1,4 +1,4 @@
-/* X-Hub-Signature-256: what is taken for a signature, and what is not. */
+/* The headers that carry a signature: what is taken for one, and what is not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +27,13 @@ static void accepts(void **state)
 		assert_true(signature_parse(good[i], out));
 		for (size_t k = 0; k < sizeof(out); k++)
 			assert_int_equal(out[k], 0x11 * (k % 16));
+		/* 360dialog's with and without the prefix. */
+		for (size_t skip = 0; skip <= 7; skip += 7) {
+			memset(out, 0x5a, sizeof(out));
+			assert_true(signature_parse_platform(good[i] + skip, out));
+			for (size_t k = 0; k < sizeof(out); k++)
+				assert_int_equal(out[k], 0x11 * (k % 16));
+		}
 	}
 }
 
@@ -60,15 +67,30 @@ static void refuses(void **state)
 
 	(void)state;
 	memset(out, 0x5a, sizeof(out));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		bool bare = bad[i] != NULL && strcmp(bad[i], HEX) == 0;
+
 		assert_false(signature_parse(bad[i], out));
+		assert_true(bare || !signature_parse_platform(bad[i], out));
+	}
 	for (size_t k = 0; k < sizeof(out); k++)
 		assert_int_equal(out[k], 0x5a);
 }
 
+static void refuses_bare(void **state)
+{
+	static const char *const bad[] = {HEX "0", HEX " ", " " HEX, H16, "sha256=sha256=" HEX, "0x" HEX};
+	uint8_t out[VAULT_SIGNATURE_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(signature_parse_platform(bad[i], out));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(accepts), cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(accepts), cmocka_unit_test(refuses), cmocka_unit_test(refuses_bare)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "gateway/json.h"
 #include "gateway/reply/reply.h"
 #include "test/unit/reply/fake_store.h"
 
@@ -47,17 +49,63 @@ static struct shop *open_shop(const struct row *rows, size_t len)
 
 #define OPEN(rows) open_shop(rows, sizeof(rows) / sizeof((rows)[0]))
 
+/* What came of an ask: the answer itself is borrowed. */
+struct got {
+	unsigned times;
+	enum reply_outcome outcome;
+	size_t len;
+	char *message, *text; /* of the one message, NULL for silence */
+	bool complains;
+};
+
+static void done(void *arg, const struct reply_answer *a)
+{
+	struct got *g = arg;
+	cJSON *message;
+
+	g->times++;
+	g->outcome = a->outcome;
+	g->len = a->len;
+	g->complains = a->why[0] != 0;
+	if (a->len == 0)
+		return;
+	g->message = strdup(a->messages[0]);
+	message = json_parse(g->message, strlen(g->message));
+	g->text = strdup(cJSON_GetStringValue(json_get_path(message, "text.body")));
+	cJSON_Delete(message);
+}
+
+static void got_clear(struct got *g)
+{
+	free(g->message);
+	free(g->text);
+}
+
+static struct got ask_of(
+	struct store *store, const char *responder, const char *business_id, const char *shop, const char *text)
+{
+	const struct reply_context c = {.store = store};
+	const struct reply_question q = {.business_id = business_id,
+		.business_name = shop,
+		.kind = STORE_ASK_QUESTION,
+		.customer = {"15557770001", "US.1001"},
+		.text = text};
+	struct got g = {.times = 0};
+
+	reply_ask(&c, responder, &q, done, &g);
+	assert_int_equal(g.times, 1);
+	return g;
+}
+
 /* The one text, or "" for silence. The caller frees it. */
 static char *ask(struct shop *s, const char *text)
 {
-	struct reply_question q = {.business_id = "paul", .business_name = "Paul's Electronics", .text = text};
-	struct reply_answer a;
-	char *out;
+	struct got g = ask_of(&s->store, "catalogue", "paul", "Paul's Electronics", text);
+	char *out = g.len == 0 ? strdup("") : strdup(g.text);
 
-	assert_int_equal(reply_ask(&s->store, "catalogue", &q, &a), REPLY_OK);
-	assert_true(a.len <= 1);
-	out = strdup(a.len == 0 ? "" : a.texts[0]);
-	reply_answer_clear(&a);
+	assert_int_equal(g.outcome, REPLY_ANSWERED);
+	assert_true(g.len <= 1);
+	got_clear(&g);
 	assert_non_null(out);
 	assert_true(strlen(out) <= REPLY_TEXT_MAX);
 	return out;
@@ -482,55 +530,71 @@ static void never_echoes(void **state)
 static void table(void **state)
 {
 	struct shop *s = OPEN(phones);
-	struct reply_question q = {"paul", "Paul", "iphone 13"};
-	struct reply_answer a;
+	struct got g;
 
 	(void)state;
 	assert_true(reply_known("none"));
 	assert_true(reply_known("catalogue"));
 	assert_false(reply_known("Catalogue"));
 	assert_false(reply_known(""));
-	assert_int_equal(reply_ask(&s->store, "none", &q, &a), REPLY_OK);
-	assert_int_equal(a.len, 0);
-	assert_int_equal(reply_ask(&s->store, "other", &q, &a), REPLY_UNKNOWN_RESPONDER);
-	assert_int_equal(a.len, 0);
+	g = ask_of(&s->store, "none", "paul", "Paul", "iphone 13");
+	assert_int_equal(g.outcome, REPLY_ANSWERED);
+	assert_int_equal(g.len, 0);
+	assert_false(g.complains);
+	g = ask_of(&s->store, "other", "paul", "Paul", "iphone 13");
+	assert_int_equal(g.outcome, REPLY_ANSWERED);
+	assert_int_equal(g.len, 0);
+	assert_true(g.complains);
 	s->store.answer = STORE_FAILED;
-	assert_int_equal(reply_ask(&s->store, "catalogue", &q, &a), REPLY_STORE);
-	assert_int_equal(a.len, 0);
-	q.text = "thank you";
+	g = ask_of(&s->store, "catalogue", "paul", "Paul", "iphone 13");
+	assert_int_equal(g.outcome, REPLY_LATER);
+	assert_int_equal(g.len, 0);
+	assert_true(g.complains);
 	s->store.asked = 0;
-	assert_int_equal(reply_ask(&s->store, "catalogue", &q, &a), REPLY_OK);
+	g = ask_of(&s->store, "catalogue", "paul", "Paul", "thank you");
+	assert_int_equal(g.outcome, REPLY_ANSWERED);
 	assert_int_equal(s->store.asked, 0);
+	got_clear(&g);
 	/* another shop's list is never looked at */
 	s->store.answer = STORE_OK;
-	q = (struct reply_question){"someone-else", "Else", "how much is iphone 13"};
-	assert_int_equal(reply_ask(&s->store, "catalogue", &q, &a), REPLY_OK);
-	assert_null(strstr(a.texts[0], "iPhone"));
-	reply_answer_clear(&a);
+	g = ask_of(&s->store, "catalogue", "someone-else", "Else", "how much is iphone 13");
+	assert_int_equal(g.outcome, REPLY_ANSWERED);
+	assert_null(strstr(g.text, "iPhone"));
+	got_clear(&g);
+	free(s);
+}
+
+static void to_whom(void **state)
+{
+	struct shop *s = OPEN(phones);
+	struct got g = ask_of(&s->store, "catalogue", "paul", "Paul", "catalogue of \"x\"?");
+
+	(void)state;
+	assert_non_null(strstr(g.message, "{\"type\":\"text\",\"text\":{\"body\":\""));
+	assert_non_null(strstr(g.message, "\"preview_url\":false},\"to\":\"+15557770001\"}"));
+	got_clear(&g);
 	free(s);
 }
 
 static void longest_answer(void **state)
 {
 	struct shop *s = open_shop(NULL, 0);
-	struct reply_question q = {.business_id = "paul", .text = "catalogue"};
-	struct reply_answer a;
+	struct got g;
 	char shop[600];
 
 	(void)state;
 	memset(shop, 'x', sizeof(shop) - 1);
 	shop[sizeof(shop) - 1] = 0;
-	q.business_name = shop;
 	s->store.len = 20;
 	for (size_t i = 0; i < 20; i++) {
 		memset(s->product[i].name, 'a' + (int)i, STORE_PRODUCT_NAME_LEN);
 		snprintf(s->product[i].price, sizeof(s->product[i].price), "999999999999.99");
 		snprintf(s->product[i].currency, sizeof(s->product[i].currency), "ARS");
 	}
-	assert_int_equal(reply_ask(&s->store, "catalogue", &q, &a), REPLY_OK);
-	assert_int_equal(a.len, 1);
-	assert_true(strlen(a.texts[0]) > 1800 && strlen(a.texts[0]) <= REPLY_TEXT_MAX);
-	reply_answer_clear(&a);
+	g = ask_of(&s->store, "catalogue", "paul", shop, "catalogue");
+	assert_int_equal(g.len, 1);
+	assert_true(strlen(g.text) > 1800 && strlen(g.text) <= REPLY_TEXT_MAX);
+	got_clear(&g);
 	free(s);
 }
 
@@ -591,19 +655,18 @@ static void speed(void **state)
 		memcpy(list[i].currency, "NGN", 4);
 	}
 	for (size_t k = 0; k < sizeof(asked) / sizeof(asked[0]); k++) {
-		struct reply_question q = {"paul", "Paul", asked[k]};
 		double best = 1e9;
 
 		for (int round = 0; round < 5; round++) {
-			struct reply_answer answer;
+			struct got g;
 			double ms;
 
 			clock_gettime(CLOCK_MONOTONIC, &a);
-			assert_int_equal(reply_ask(&store, "catalogue", &q, &answer), REPLY_OK);
+			g = ask_of(&store, "catalogue", "paul", "Paul", asked[k]);
 			clock_gettime(CLOCK_MONOTONIC, &b);
 			ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
 			best = ms < best ? ms : best;
-			reply_answer_clear(&answer);
+			got_clear(&g);
 		}
 		print_message("%.1f ms of 10,000 products: %s\n", best, asked[k]);
 		assert_true(best < 1000);
@@ -624,6 +687,7 @@ int main(void)
 		cmocka_unit_test(prices),
 		cmocka_unit_test(never_echoes),
 		cmocka_unit_test(table),
+		cmocka_unit_test(to_whom),
 		cmocka_unit_test(longest_answer),
 		cmocka_unit_test(any_bytes),
 		cmocka_unit_test(speed),

@@ -1,0 +1,304 @@
+/*
+ * How a webhook proves where it comes from: which headers let it in by which connection, and
+ * that nobody can tell from outside, nor by the work, which one was wrong.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include "gateway/inbound/internal.h"
+#include "test/unit/inbound/fake_http.h"
+#include "vault/verifier.h"
+
+#define META "01MMMMMMMMMMMMMMMMMMMMMMMM"
+#define DIALOG "01DDDDDDDDDDDDDDDDDDDDDDDD"
+#define OTHER "01OOOOOOOOOOOOOOOOOOOOOOOO"
+#define BODY "{\"entry\":[]}"
+
+/* ------------------------------------------------------------ one business, its verifiers made from these */
+
+struct secret_of {
+	const char *connection_id;
+	enum tenant_proof proof;
+	const char *secret;
+};
+
+#define SECRET "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+
+/* Right, previous and wrong ones are all secrets of this length. */
+static const struct secret_of meta_only[] = {{META, TENANT_PROOF_SIGNATURE, "app secret"},
+	{META, TENANT_PROOF_SIGNATURE, "app secret before"}, {NULL, 0, NULL}};
+static const struct secret_of dialog_only[] = {
+	{DIALOG, TENANT_PROOF_SECRET, SECRET}, {DIALOG, TENANT_PROOF_SECRET, "hook secret before"}, {NULL, 0, NULL}};
+static const struct secret_of dialog_platform[] = {{DIALOG, TENANT_PROOF_SECRET, SECRET},
+	{DIALOG, TENANT_PROOF_PLATFORM, "platform secret"}, {DIALOG, TENANT_PROOF_PLATFORM, "platform secret before"},
+	{NULL, 0, NULL}};
+static const struct secret_of no_hook_secret[] = {{DIALOG, TENANT_PROOF_PLATFORM, "platform secret"}, {NULL, 0, NULL}};
+static const struct secret_of both[] = {{META, TENANT_PROOF_SIGNATURE, "app secret"},
+	{DIALOG, TENANT_PROOF_SECRET, SECRET}, {DIALOG, TENANT_PROOF_PLATFORM, "platform secret"}, {NULL, 0, NULL}};
+static const struct secret_of dialog_first[] = {{DIALOG, TENANT_PROOF_PLATFORM, "platform secret"},
+	{DIALOG, TENANT_PROOF_SECRET, SECRET}, {META, TENANT_PROOF_SIGNATURE, "app secret"}, {NULL, 0, NULL}};
+static const struct secret_of two_channels[] = {{DIALOG, TENANT_PROOF_SECRET, SECRET},
+	{DIALOG, TENANT_PROOF_PLATFORM, "platform secret"}, {OTHER, TENANT_PROOF_SECRET, "other secret"},
+	{OTHER, TENANT_PROOF_PLATFORM, "other platform secret"}, {NULL, 0, NULL}};
+static const struct secret_of emptiness[] = {{DIALOG, TENANT_PROOF_SECRET, ""}, {NULL, 0, NULL}};
+static const struct secret_of nothing[] = {{NULL, 0, NULL}};
+
+static const struct secret_of *held;
+static char kept_by[STORE_ID_LEN + 1];
+
+enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
+	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len)
+{
+	(void)t;
+	if (strcmp(business_id, "shop") != 0)
+		return TENANT_NOT_FOUND;
+	for (*len = 0; held[*len].connection_id != NULL; (*len)++) {
+		const struct secret_of *s = &held[*len];
+
+		memcpy(out[*len].connection_id, s->connection_id, sizeof(out[*len].connection_id));
+		out[*len].proof = s->proof;
+		vault_verifier_make((const uint8_t *)s->secret, strlen(s->secret), &out[*len].verifier);
+	}
+	return TENANT_OK;
+}
+
+enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
+	uint8_t **blob, size_t *blob_len)
+{
+	(void)t;
+	(void)where;
+	(void)plain;
+	*blob = malloc(1);
+	*blob_len = len > 0;
+	return TENANT_OK;
+}
+
+enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+{
+	(void)s;
+	(void)timeout_ms;
+	memcpy(kept_by, e->connection_id, sizeof(kept_by));
+	return STORE_OK;
+}
+
+enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+{
+	(void)s;
+	(void)id;
+	(void)out;
+	return STORE_NOT_FOUND;
+}
+
+enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_connection *c, void *arg), void *arg)
+{
+	(void)s;
+	(void)business_id;
+	(void)page;
+	(void)each;
+	(void)arg;
+	return STORE_NOT_FOUND;
+}
+
+enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+{
+	(void)s;
+	(void)business_id;
+	(void)id;
+	(void)at;
+	return STORE_NOT_FOUND;
+}
+
+int64_t store_now_ms(void)
+{
+	return 1790000000000;
+}
+
+void store_id_new(char out[static STORE_ID_LEN + 1])
+{
+	memcpy(out, "01EVENTEVENTEVENTEVENTEVEN", STORE_ID_LEN + 1);
+}
+
+const char *store_error_text(enum store_error err)
+{
+	(void)err;
+	return "an error";
+}
+
+void worker_wake(struct worker *w)
+{
+	(void)w;
+}
+
+void inbound_failed(struct inbound *in)
+{
+	(void)in;
+}
+
+/* ------------------------------------------------------------ requests */
+
+static struct http_request post(
+	const char *business_id, const char *signature, const char *secret, const char *platform)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	struct http_request req = {.method = "POST",
+		.signature = signature,
+		.secret = secret,
+		.platform = platform,
+		.body = (const uint8_t *)BODY,
+		.body_len = strlen(BODY)};
+
+	kept_by[0] = '\0';
+	inbound_webhook(&in, &req, business_id);
+	return req;
+}
+
+/* The hex signature of the body under a secret, with or without its prefix; NULL stays NULL. */
+static const char *signed_by(char out[static 80], const char *prefix, const char *secret)
+{
+	const struct vault_part part = {BODY, strlen(BODY)};
+	uint8_t mac[VAULT_SIGNATURE_LEN];
+	int n;
+
+	if (secret == NULL)
+		return NULL;
+	vault_sign(secret, strlen(secret), &part, 1, mac);
+	n = snprintf(out, 80, "%s", prefix);
+	for (size_t i = 0; i < sizeof(mac); i++)
+		n += snprintf(out + n, 80 - (size_t)n, "%02x", mac[i]);
+	return out;
+}
+
+static char long_secret[300];
+
+static const struct {
+	const struct secret_of *held;
+	const char *signature, *secret, *platform; /* secrets that they are made with; NULL: not said, or said twice */
+	const char *by; /* the connection that lets it in; NULL: 401 */
+} table[] = {
+	/* Meta */
+	{meta_only, "app secret", NULL, NULL, META},
+	{meta_only, "app secret before", NULL, NULL, META},
+	{meta_only, "wrong", NULL, NULL, NULL},
+	{meta_only, NULL, NULL, NULL, NULL},
+	{meta_only, NULL, "app secret", NULL, NULL}, /* a secret never travels for a signature */
+	{meta_only, NULL, NULL, "app secret", NULL}, /* nor one header for another */
+	{meta_only, "app secret", "wrong", "wrong", META},
+	/* 360dialog without a platform secret */
+	{dialog_only, NULL, SECRET, NULL, DIALOG},
+	{dialog_only, NULL, "hook secret before", NULL, DIALOG},
+	{dialog_only, NULL, SECRET, "whatever", DIALOG},
+	{dialog_only, "whatever", SECRET, NULL, DIALOG},
+	{dialog_only, NULL, NULL, NULL, NULL},
+	{dialog_only, NULL, "", NULL, NULL},
+	{dialog_only, NULL, "wrong", NULL, NULL},
+	{dialog_only, NULL, SECRET "x", NULL, NULL},
+	{dialog_only, NULL, "0123456789", NULL, NULL},
+	{dialog_only, NULL, " " SECRET, NULL, NULL},
+	{dialog_only, NULL, long_secret, NULL, NULL},
+	{dialog_only, SECRET, NULL, SECRET, NULL}, /* signatures under the webhook secret are none */
+	/* with one: both must be right */
+	{dialog_platform, NULL, SECRET, "platform secret", DIALOG},
+	{dialog_platform, NULL, SECRET, "platform secret before", DIALOG},
+	{dialog_platform, NULL, SECRET, NULL, NULL},
+	{dialog_platform, NULL, SECRET, "wrong", NULL},
+	{dialog_platform, NULL, "wrong", "platform secret", NULL},
+	{dialog_platform, NULL, NULL, "platform secret", NULL},
+	{dialog_platform, "platform secret", SECRET, NULL, NULL},
+	/* a platform secret belongs to all of a partner's channels: alone it lets nobody in */
+	{no_hook_secret, NULL, NULL, "platform secret", NULL},
+	{no_hook_secret, NULL, SECRET, "platform secret", NULL},
+	/* a connection of each, in either order */
+	{both, "app secret", NULL, NULL, META},
+	{both, NULL, SECRET, "platform secret", DIALOG},
+	{both, "app secret", SECRET, "platform secret", META},
+	{both, "wrong", SECRET, "platform secret", DIALOG},
+	{both, "app secret", "wrong", "platform secret", META},
+	{both, NULL, SECRET, NULL, NULL}, /* one connection's secret, another's silence */
+	{both, "platform secret", SECRET, NULL, NULL},
+	{dialog_first, NULL, SECRET, "platform secret", DIALOG},
+	{dialog_first, "app secret", NULL, NULL, META},
+	{dialog_first, NULL, SECRET, NULL, NULL},
+	/* what fits of one connection does not count for the next */
+	{two_channels, NULL, "other secret", "other platform secret", OTHER},
+	{two_channels, NULL, SECRET, "other platform secret", NULL},
+	{two_channels, NULL, "other secret", "platform secret", NULL},
+	/* silence is no secret */
+	{emptiness, NULL, NULL, NULL, NULL},
+	{emptiness, NULL, "", NULL, NULL},
+	{nothing, "app secret", SECRET, "platform secret", NULL},
+};
+
+static void who_is_let_in(void **state)
+{
+	static const char *const prefixes[] = {"", "sha256="};
+	char signature[80], platform[80];
+	struct http_request refused;
+
+	(void)state;
+	memset(long_secret, 'x', sizeof(long_secret) - 1);
+	held = nothing;
+	refused = post("shop", NULL, NULL, NULL);
+	for (size_t i = 0; i < 2 * sizeof(table) / sizeof(table[0]); i++) {
+		size_t row = i / 2;
+		struct http_request req;
+
+		held = table[row].held;
+		req = post("shop", signed_by(signature, "sha256=", table[row].signature), table[row].secret,
+			signed_by(platform, prefixes[i % 2], table[row].platform));
+		if (req.status != (table[row].by != NULL ? 200 : 401))
+			fail_msg("row %zu: %d", row, req.status);
+		assert_string_equal(kept_by, table[row].by != NULL ? table[row].by : "");
+		if (req.status != 401)
+			continue;
+		assert_string_equal(req.text, refused.text);
+		assert_string_equal(req.headers, refused.headers);
+	}
+}
+
+static void an_unknown_business_is_refused_alike(void **state)
+{
+	char signature[80], platform[80];
+	struct http_request known, unknown;
+
+	(void)state;
+	held = both;
+	known = post("shop", NULL, NULL, NULL);
+	unknown = post("nobody", signed_by(signature, "sha256=", "app secret"), SECRET,
+		signed_by(platform, "", "platform secret"));
+	assert_int_equal(unknown.status, 401);
+	assert_string_equal(unknown.text, known.text);
+	assert_string_equal(unknown.headers, known.headers);
+}
+
+/* The longest header that is still compared, and the first that is not. */
+static void secrets_have_a_limit(void **state)
+{
+	static char most[258];
+	static struct secret_of one[] = {{DIALOG, TENANT_PROOF_SECRET, most}, {NULL, 0, NULL}};
+
+	(void)state;
+	held = one;
+	memset(most, 'x', 256);
+	assert_int_equal(post("shop", NULL, most, NULL).status, 200);
+	most[256] = 'x';
+	assert_int_equal(post("shop", NULL, most, NULL).status, 401);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_let_in),
+		cmocka_unit_test(an_unknown_business_is_refused_alike),
+		cmocka_unit_test(secrets_have_a_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
