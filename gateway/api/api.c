@@ -52,15 +52,19 @@ struct api *api_new(const struct api_options *opt)
 
 	if (a == NULL)
 		return NULL;
+	pthread_mutex_init(&a->business_lock, NULL);
 	a->public_url = strdup(opt->public_url);
-	if (a->public_url == NULL) {
-		free(a);
+	a->responder_allow = strdup(opt->responder_allow != NULL ? opt->responder_allow : "");
+	if (a->public_url == NULL || a->responder_allow == NULL) {
+		api_free(a);
 		return NULL;
 	}
 	a->tenants = opt->tenants;
 	a->store = tenants_store(opt->tenants);
 	a->outbound = opt->outbound;
-	pthread_mutex_init(&a->business_lock, NULL);
+	a->meta_is_loopback = opt->meta_is_loopback;
+	a->d360_is_loopback = opt->d360_is_loopback;
+	a->serving = opt->serving;
 	return a;
 }
 
@@ -70,6 +74,7 @@ void api_free(struct api *a)
 		return;
 	pthread_mutex_destroy(&a->business_lock);
 	free(a->public_url);
+	free(a->responder_allow);
 	free(a);
 }
 
@@ -251,5 +256,8 @@ void api_handle(struct api *a, const struct api_request *req, struct api_respons
 			return;
 		}
 	}
+	if (!idempotency_begin(&c))
+		return;
 	handle(&c);
+	idempotency_end(&c);
 }

@@ -26,6 +26,9 @@ struct api_options {
 	struct tenants *tenants; /* borrowed */
 	struct outbound *outbound; /* borrowed; NULL: no sender runs (offline command) */
 	const char *public_url; /* copied; no trailing slash */
+	const char *responder_allow; /* copied; the setting */
+	bool meta_is_loopback, d360_is_loopback; /* the providers' URLs */
+	bool serving; /* webhooks are answered by this process */
 };
 struct api *api_new(const struct api_options *opt); /* NULL when memory is short */
 void api_free(struct api *a);
@@ -36,6 +39,7 @@ struct api_request {
 	const char *query; /* raw; may be NULL */
 	const char *content_type; /* may be NULL */
 	const char *authorization; /* the header; may be NULL; ignored for the operator */
+	const char *idempotency_key; /* the header; may be NULL */
 	bool is_operator; /* came through the control socket or from an offline command */
 	const uint8_t *body;
 	size_t body_len;
@@ -47,6 +51,7 @@ struct api_response {
 	int status;
 	const char *content_type;
 	const char *allow;
+	bool replayed; /* the first answer to a call that came twice: sent with Idempotent-Replayed: true */
 	char *body;
 	size_t body_len;
 };

@@ -64,6 +64,7 @@ static cJSON *connection_json(
 	out_text(&o, "phone_number_id", s->phone_number_id);
 	out_text(&o, "waba_id", s->waba_id);
 	out_text(&o, "app_id", s->app_id);
+	out_text(&o, "client_id", s->client_id);
 	out_text(&o, "display_phone", s->display_phone);
 	out_text(&o, "verified_name", s->verified_name);
 	out_text(&o, "webhook_url", url);
@@ -123,18 +124,57 @@ static bool secrets_add(struct call *c, cJSON *rows)
 	return err == STORE_OK;
 }
 
-static void answer(struct call *c, const struct store_connection *s, const struct connect_report *report, int status)
+/* The header that 360dialog sends along, as it is entered there by hand. */
+static cJSON *webhook_headers(const struct secret *webhook_secret)
 {
-	cJSON *rows = cJSON_CreateArray();
+	struct out o;
+
+	out_begin(&o);
+	out_text(&o, OUTBOUND_D360_HEADER, (const char *)secret_bytes(webhook_secret));
+	return out_end(&o);
+}
+
+/* The connection as an answer; NULL after the problem was answered. */
+static cJSON *tree(struct call *c, const struct store_connection *s, const struct connect_report *report)
+{
+	cJSON *rows = cJSON_CreateArray(), *found = NULL;
 	cJSON *row = connection_json(c->api, s, report);
 
 	if (rows == NULL || row == NULL || !cJSON_AddItemToArray(rows, row)) {
 		cJSON_Delete(row);
 		problem_store(c, STORE_NO_MEMORY);
 	} else if (secrets_add(c, rows)) {
-		out_send_tree(cJSON_DetachItemFromArray(rows, 0), c->res, status);
+		found = cJSON_DetachItemFromArray(rows, 0);
 	}
 	cJSON_Delete(rows);
+	return found;
+}
+
+static void answer(struct call *c, const struct store_connection *s, const struct connect_report *report, int status)
+{
+	cJSON *connection = tree(c, s, report);
+
+	if (connection != NULL)
+		out_send_tree(connection, c->res, status);
+}
+
+/* With the webhook secret, which is shown this once. */
+static void answer_secret(struct call *c, const struct store_connection *s, const struct connect_report *report,
+	const struct secret *webhook_secret)
+{
+	cJSON *connection = tree(c, s, report), *headers;
+
+	if (connection == NULL)
+		return;
+	idempotency_keep(c, connection);
+	headers = webhook_headers(webhook_secret);
+	if (headers == NULL || !cJSON_AddItemToObject(connection, "webhook_headers", headers)) {
+		cJSON_Delete(headers);
+		cJSON_Delete(connection);
+		problem_store(c, STORE_NO_MEMORY);
+		return;
+	}
+	out_send_tree(connection, c->res, 201);
 }
 
 /* ------------------------------------------------------------ adding, testing, rotating */
@@ -155,6 +195,9 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 	case CONNECT_NUMBER_TAKEN:
 		problem(c->res, PROBLEM_NUMBER_TAKEN, "phone_number_id", NULL);
 		return;
+	case CONNECT_WEBHOOK_TAKEN:
+		problem(c->res, PROBLEM_WEBHOOK_TAKEN, NULL, report->detail);
+		return;
 	case CONNECT_CREDENTIAL_REFUSED:
 		problem(c->res, PROBLEM_CREDENTIAL_REFUSED, field, report->detail);
 		return;
@@ -170,21 +213,53 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 
 static struct connect connecting(const struct call *c)
 {
-	return (struct connect){.tenants = c->api->tenants, .outbound = c->api->outbound};
+	const struct api *a = c->api;
+
+	return (struct connect){.tenants = a->tenants,
+		.outbound = a->outbound,
+		.public_url = a->public_url,
+		.meta_is_loopback = a->meta_is_loopback,
+		.d360_is_loopback = a->d360_is_loopback,
+		.serving = a->serving};
 }
 
-/* The fields of a Meta connection are required only once it is known to be one. */
-static bool meta_fields_there(struct call *c, const cJSON *body)
-{
-	static const char *const names[] = {"app_id", "app_secret", "access_token", "waba_id", "phone_number_id"};
+/* What a body must and must not name, once its provider is known. */
+struct provider_fields {
+	const char *provider;
+	const char *required[6];
+	const char *others[4]; /* the other provider's */
+	const char *detail;
+};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (json_get(body, names[i]) == NULL) {
-			problem(c->res, PROBLEM_MISSING_FIELD, names[i], "is missing");
+static const struct provider_fields meta_fields = {"meta",
+	{"app_id", "app_secret", "access_token", "waba_id", "phone_number_id", NULL},
+	{"api_key", "client_id", "platform_secret", NULL},
+	"api_key, client_id and platform_secret are not provider meta's"};
+static const struct provider_fields d360_fields = {"360dialog", {"api_key", NULL},
+	{"app_id", "app_secret", "access_token", NULL},
+	"app_id, app_secret and access_token are not provider 360dialog's"};
+
+static bool fields_there(struct call *c, const cJSON *body, const struct provider_fields *f)
+{
+	for (size_t i = 0; f->others[i] != NULL; i++) {
+		if (json_get(body, f->others[i]) != NULL) {
+			problem(c->res, PROBLEM_UNKNOWN_FIELD, NULL, f->detail);
+			return false;
+		}
+	}
+	for (size_t i = 0; f->required[i] != NULL; i++) {
+		if (json_get(body, f->required[i]) == NULL) {
+			problem(c->res, PROBLEM_MISSING_FIELD, f->required[i], "is missing");
 			return false;
 		}
 	}
 	return true;
+}
+
+static void log_added(const struct call *c, const struct store_connection *s)
+{
+	log_info("connection added business=%s connection=%s provider=%s status=%s", c->business.id, s->id,
+		listing_name(providers, (int)s->provider), listing_name(statuses, (int)s->status));
 }
 
 static void add_meta(struct call *c, cJSON *body)
@@ -198,7 +273,8 @@ static void add_meta(struct call *c, cJSON *body)
 		.phone_number_id = json_get_string(body, "phone_number_id"),
 		.app_secret = app_secret,
 		.access_token = access_token,
-		.verify = !cJSON_IsFalse(json_get(body, "verify"))};
+		.verify = !cJSON_IsFalse(json_get(body, "verify")),
+		.take_over = cJSON_IsTrue(json_get(body, "take_over"))};
 	struct store_connection s;
 	struct connect_report report;
 	enum connect_error err = connect_meta_add(&connect, &meta, &s, &report);
@@ -209,33 +285,65 @@ static void add_meta(struct call *c, cJSON *body)
 		connect_problem(c, err, &report);
 		return;
 	}
-	log_info("connection added business=%s connection=%s status=%s", c->business.id, s.id,
-		listing_name(statuses, (int)s.status));
+	log_added(c, &s);
 	answer(c, &s, &report, 201);
+}
+
+static void add_d360(struct call *c, cJSON *body)
+{
+	const struct connect connect = connecting(c);
+	struct secret *api_key = form_secret(body, "api_key"), *webhook_secret = NULL;
+	struct secret *platform_secret = form_secret(body, "platform_secret");
+	struct connect_d360 d360 = {.business_id = c->business.id,
+		.client_id = json_get_string(body, "client_id"),
+		.phone_number_id = json_get_string(body, "phone_number_id"),
+		.waba_id = json_get_string(body, "waba_id"),
+		.api_key = api_key,
+		.platform_secret = platform_secret,
+		.verify = !cJSON_IsFalse(json_get(body, "verify")),
+		.take_over = cJSON_IsTrue(json_get(body, "take_over"))};
+	struct store_connection s;
+	struct connect_report report;
+	enum connect_error err;
+
+	/* Blank is not absent: the shop would believe that its webhooks are signed. */
+	if (platform_secret == NULL && json_get(body, "platform_secret") != NULL) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "platform_secret", "is empty");
+		secret_free(api_key);
+		return;
+	}
+	err = connect_d360_add(&connect, &d360, &s, &webhook_secret, &report);
+	secret_free(api_key);
+	secret_free(platform_secret);
+	if (err != CONNECT_OK) {
+		connect_problem(c, err, &report);
+		return;
+	}
+	log_added(c, &s);
+	answer_secret(c, &s, &report, webhook_secret);
+	secret_free(webhook_secret);
 }
 
 void connections_add(struct call *c)
 {
 	static const struct form_field fields[] = {{"provider", FORM_TEXT, true}, {"app_id", FORM_TEXT, false},
-		{"app_secret", FORM_TEXT, false}, {"access_token", FORM_TEXT, false}, {"waba_id", FORM_TEXT, false},
-		{"phone_number_id", FORM_TEXT, false}, {"verify", FORM_BOOL, false},
-		/* 360dialog's, known so that its refusal is about the provider */
-		{"api_key", FORM_TEXT, false}, {"client_id", FORM_TEXT, false}, {"take_over", FORM_BOOL, false}};
+		{"app_secret", FORM_TEXT, false}, {"access_token", FORM_TEXT, false}, {"api_key", FORM_TEXT, false},
+		{"client_id", FORM_TEXT, false}, {"platform_secret", FORM_TEXT, false}, {"waba_id", FORM_TEXT, false},
+		{"phone_number_id", FORM_TEXT, false}, {"verify", FORM_BOOL, false}, {"take_over", FORM_BOOL, false}};
 	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
 	const char *provider = json_get_string(body, "provider");
 
 	if (body == NULL)
 		return;
-	if (strcmp(provider, "360dialog") == 0)
-		problem(c->res, PROBLEM_PROVIDER_NOT_SUPPORTED, "provider", NULL);
-	else if (strcmp(provider, "meta") != 0)
-		problem(c->res, PROBLEM_INVALID_FIELD, "provider", "must be meta");
-	else if (json_get(body, "api_key") != NULL || json_get(body, "client_id") != NULL ||
-		json_get(body, "take_over") != NULL)
-		problem(c->res, PROBLEM_UNKNOWN_FIELD, NULL,
-			"api_key, client_id and take_over are not provider meta's");
-	else if (meta_fields_there(c, body))
-		add_meta(c, body);
+	if (strcmp(provider, meta_fields.provider) == 0) {
+		if (fields_there(c, body, &meta_fields))
+			add_meta(c, body);
+	} else if (strcmp(provider, d360_fields.provider) == 0) {
+		if (fields_there(c, body, &d360_fields))
+			add_d360(c, body);
+	} else {
+		problem(c->res, PROBLEM_INVALID_FIELD, "provider", "must be meta or 360dialog");
+	}
 	cJSON_Delete(body);
 }
 
@@ -252,46 +360,72 @@ void connections_test(struct call *c)
 		answer(c, &s, &report, 200);
 }
 
-static void rotate(struct call *c, const char *field, const struct secret *value)
+/* field NULL: only the webhook is registered again. */
+static void change(struct call *c, const char *field, const struct secret *value, bool take_over)
 {
 	const struct connect connect = connecting(c);
 	struct store_connection s;
 	struct connect_report report;
-	enum connect_error err = connect_rotate(&connect, c->business.id, c->id, field, value, &s, &report);
+	enum connect_error err = field != NULL
+		? connect_rotate(&connect, c->business.id, c->id, field, value, take_over, &s, &report)
+		: connect_register(&connect, c->business.id, c->id, take_over, &s, &report);
 
 	if (err != CONNECT_OK) {
 		connect_problem(c, err, &report);
 		return;
 	}
-	log_info("credential replaced business=%s connection=%s field=%s", c->business.id, s.id, field);
+	if (field != NULL)
+		log_info("credential replaced business=%s connection=%s field=%s", c->business.id, s.id, field);
+	else
+		log_info("webhook registered business=%s connection=%s", c->business.id, s.id);
 	if (c->api->outbound != NULL)
 		outbound_wake(c->api->outbound);
 	answer(c, &s, &report, 200);
 }
 
+#define SECRETS 5u
+static const struct form_field change_fields[] = {{"access_token", FORM_TEXT, false}, {"app_secret", FORM_TEXT, false},
+	{"api_key", FORM_TEXT, false}, {"webhook_secret", FORM_TEXT, false}, {"platform_secret", FORM_TEXT, false},
+	{"take_over", FORM_BOOL, false}};
+
+/* The one secret that the body names, or NULL. False after the problem was answered. */
+static bool one_secret(struct call *c, const cJSON *body, const char **field)
+{
+	*field = NULL;
+	for (size_t i = 0; i < SECRETS; i++) {
+		if (json_get(body, change_fields[i].name) == NULL)
+			continue;
+		if (*field != NULL) {
+			problem(c->res, PROBLEM_INVALID_FIELD, change_fields[i].name, "one secret at a time");
+			return false;
+		}
+		*field = change_fields[i].name;
+	}
+	return true;
+}
+
 void connections_change(struct call *c)
 {
-	static const struct form_field fields[] = {
-		{"access_token", FORM_TEXT, false}, {"app_secret", FORM_TEXT, false}};
 	struct store_connection s;
 	enum store_error found = store_connection_get(c->api->store, c->business.id, c->id, &s);
+	const char *field;
 	cJSON *body;
 
 	if (found != STORE_OK) {
 		problem_store(c, found);
 		return;
 	}
-	body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), true);
+	body = form_object(c, change_fields, sizeof(change_fields) / sizeof(change_fields[0]), true);
 	if (body == NULL)
 		return;
-	if (cJSON_GetArraySize(body) != 1) {
-		problem(c->res, PROBLEM_INVALID_FIELD, "app_secret",
-			"one secret at a time: access_token or app_secret");
-	} else {
-		const char *field = json_get(body, "app_secret") != NULL ? "app_secret" : "access_token";
-		struct secret *value = form_secret(body, field);
+	if (one_secret(c, body, &field)) {
+		bool take_over = cJSON_IsTrue(json_get(body, "take_over"));
+		struct secret *value = field != NULL ? form_secret(body, field) : NULL;
 
-		rotate(c, field, value);
+		if (field == NULL && !take_over)
+			problem(c->res, PROBLEM_INVALID_FIELD, "take_over", "must be true where it stands alone");
+		else
+			change(c, field, value, take_over);
 		secret_free(value);
 	}
 	cJSON_Delete(body);

@@ -11,11 +11,15 @@
 
 #include "gateway/api/api.h"
 
+struct cJSON;
+
 struct api {
 	struct tenants *tenants;
 	struct store *store;
 	struct outbound *outbound;
 	char *public_url;
+	char *responder_allow;
+	bool meta_is_loopback, d360_is_loopback, serving;
 	pthread_mutex_t business_lock; /* held from reading a business to writing it back */
 };
 
@@ -25,7 +29,21 @@ struct call {
 	struct api_response *res;
 	struct store_business business; /* where the path names one; it exists */
 	char id[STORE_BUSINESS_ID_LEN + 1]; /* the last id of the path, where it names another thing */
+	/* of a POST with an Idempotency-Key */
+	bool is_once, once_ended; /* ended: its answer is kept already */
+	struct store_once once;
+	bool has_secret; /* the answer shows a secret, and must not be kept */
+	char *kept; /* the answer without it; NULL: nothing is kept */
 };
+
+/* A call that may come twice (idempotency.c). begin: false when it is answered already. keep: the answer shows a
+ * secret; what is kept is this tree, which is borrowed (NULL: memory was short). */
+bool idempotency_begin(struct call *c);
+void idempotency_keep(struct call *c, const struct cJSON *without_secret);
+void idempotency_end(struct call *c);
+
+/* Which connection and number a message leaves by; writes them into m. False after the problem was answered. */
+bool number_choose(struct call *c, struct store_message *m);
 
 /* An id as paths and bodies may spell it (design section 7). */
 bool api_id_ok(const char *text, size_t len);

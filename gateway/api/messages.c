@@ -13,12 +13,10 @@
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
-#include "gateway/http/http.h"
 #include "gateway/json.h"
 
 #define PAGE_BYTES_MAX (8u * 1024u * 1024u) /* a page ends early rather than hold more sealed content */
 #define WHY_LEN 300u
-#define FROM_LEN (STORE_PROVIDER_ID_LEN + 1u)
 
 static const struct listing_name directions[] = {{"inbound", STORE_INBOUND}, {"outbound", STORE_OUTBOUND}, {NULL, 0}};
 
@@ -157,6 +155,9 @@ static cJSON *message_json(struct call *c, const struct row *row)
 	out_time(&o, "created_at", m->created_at);
 	out_time(&o, "updated_at", m->updated_at);
 	put_error(&o, m);
+	/* The client's own: ours takes its place only on the way. */
+	if (m->direction == STORE_OUTBOUND && json_get_string(content, "biz_opaque_callback_data") != NULL)
+		out_text(&o, "biz_opaque_callback_data", json_get_string(content, "biz_opaque_callback_data"));
 	if (content != NULL)
 		out_value(&o, "content", content);
 	else
@@ -215,59 +216,6 @@ void messages_get(struct call *c)
 
 /* ------------------------------------------------------------ sending */
 
-struct only {
-	struct store_connection connection;
-	unsigned found;
-};
-
-static bool count_number(const struct store_connection *s, void *arg)
-{
-	struct only *only = arg;
-
-	if (s->phone_number_id[0] != '\0' && ++only->found == 1)
-		only->connection = *s;
-	return only->found < 2;
-}
-
-/* The connection to send with: the one that ?from= names, else the only one. */
-static bool choose_number(struct call *c, struct store_message *m)
-{
-	const struct store_page page = {.limit = STORE_LIST_MAX};
-	struct only only = {.found = 0};
-	char from[FROM_LEN] = "";
-	enum store_error err;
-
-	if (http_query_get(c->req->query, "from", from, sizeof(from)) != HTTP_NO_SUCH_PARAM) {
-		size_t len = strlen(from);
-
-		err = STORE_NOT_FOUND;
-		if (len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(from, "0123456789") == len)
-			err = store_connection_by_number(c->api->store, c->business.id, from, &only.connection);
-		if (err == STORE_NOT_FOUND) {
-			problem(c->res, PROBLEM_NOT_FOUND, "from", "this business has no such number");
-			return false;
-		}
-	} else {
-		err = store_connection_list(c->api->store, c->business.id, &page, count_number, &only);
-		if (err == STORE_OK && only.found != 1) {
-			problem(c->res, PROBLEM_NUMBER_REQUIRED, "from", NULL);
-			return false;
-		}
-		(void)snprintf(from, sizeof(from), "%s", only.connection.phone_number_id);
-	}
-	if (err != STORE_OK) {
-		problem_store(c, err);
-		return false;
-	}
-	if (only.connection.status == STORE_CONNECTION_SUSPENDED) {
-		problem(c->res, PROBLEM_CONFLICT, NULL, "the number's connection is suspended");
-		return false;
-	}
-	(void)snprintf(m->connection_id, sizeof(m->connection_id), "%s", only.connection.id);
-	(void)snprintf(m->number, sizeof(m->number), "%s", from);
-	return true;
-}
-
 /* Whose rules these are says "field: rule" where it is about one field. */
 static void message_problem(struct call *c, char *why)
 {
@@ -296,6 +244,7 @@ static bool body_ok(struct call *c)
 
 static void queue(struct call *c, struct store_message *m)
 {
+	struct store_once_end end = {.key = c->once.key, .http_status = 202};
 	uint8_t *content = NULL;
 	enum store_error err;
 	struct out o;
@@ -305,18 +254,22 @@ static void queue(struct call *c, struct store_message *m)
 		problem_tenant(c, TENANT_VAULT);
 		return;
 	}
-	err = store_message_queue(c->api->store, m);
+	out_begin(&o);
+	out_text(&o, "id", m->id);
+	out_text(&o, "status", "queued");
+	out_send(&o, c->res, 202);
+	end.body = c->res->body;
+	end.body_len = c->res->body_len;
+	/* Nothing is queued that could not be told. */
+	err = c->res->body != NULL ? store_message_queue(c->api->store, m, c->is_once ? &end : NULL) : STORE_NO_MEMORY;
 	free(content);
 	if (err != STORE_OK) {
 		problem_store(c, err);
 		return;
 	}
+	c->once_ended = true;
 	if (c->api->outbound != NULL)
 		outbound_wake(c->api->outbound);
-	out_begin(&o);
-	out_text(&o, "id", m->id);
-	out_text(&o, "status", "queued");
-	out_send(&o, c->res, 202);
 }
 
 void messages_add(struct call *c)
@@ -327,7 +280,7 @@ void messages_add(struct call *c)
 		problem(c->res, PROBLEM_CONFLICT, NULL, "the business is suspended");
 		return;
 	}
-	if (!body_ok(c) || !choose_number(c, &m))
+	if (!body_ok(c) || !number_choose(c, &m))
 		return;
 	(void)snprintf(m.business_id, sizeof(m.business_id), "%s", c->business.id);
 	queue(c, &m);

@@ -13,30 +13,8 @@
 #include "gateway/json.h"
 #include "gateway/log.h"
 
-#define TOKEN_BYTES 32u
 #define TOKEN_PREFIX "kh_"
-#define TOKEN_LEN (sizeof(TOKEN_PREFIX) - 1 + 43u)
-
-/* base64url of 32 bytes, without padding, behind the prefix. */
-static void token_new(char out[static TOKEN_LEN + 1])
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint8_t bytes[TOKEN_BYTES];
-	unsigned bits = 0, held = 0;
-	size_t len = sizeof(TOKEN_PREFIX) - 1;
-
-	vault_random(bytes, sizeof(bytes));
-	memcpy(out, TOKEN_PREFIX, len);
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		bits = (bits << 8) | bytes[i];
-		for (held += 8; held >= 6; held -= 6)
-			out[len++] = digits[(bits >> (held - 6)) & 63u];
-	}
-	out[len++] = digits[(bits << (6 - held)) & 63u];
-	out[len] = '\0';
-	vault_wipe(bytes, sizeof(bytes));
-	vault_wipe(&bits, sizeof(bits));
-}
+#define TOKEN_ROOM (sizeof(TOKEN_PREFIX) + VAULT_RANDOM_TEXT_LEN)
 
 /* token NULL: not shown. */
 static cJSON *token_json(const struct store_token *t, const char *token)
@@ -57,19 +35,23 @@ static cJSON *token_json(const struct store_token *t, const char *token)
 static void add(struct call *c, const char *name)
 {
 	struct store_token t = {.created_at = store_now_ms()};
-	char token[TOKEN_LEN + 1];
+	char token[TOKEN_ROOM];
 	enum store_error err;
 
-	token_new(token);
+	vault_random_text(TOKEN_PREFIX, true, token);
 	store_id_new(t.id);
 	(void)snprintf(t.name, sizeof(t.name), "%s", name);
-	(void)snprintf(t.last4, sizeof(t.last4), "%s", token + TOKEN_LEN - 4);
-	vault_hash(token, TOKEN_LEN, t.hash);
+	(void)snprintf(t.last4, sizeof(t.last4), "%s", token + strlen(token) - 4);
+	vault_hash(token, strlen(token), t.hash);
 	err = store_token_add(c->api->store, &t);
 	if (err != STORE_OK) {
 		problem_store(c, err);
 	} else {
+		cJSON *shown = token_json(&t, NULL);
+
 		log_info("admin token added token=%s", t.id);
+		idempotency_keep(c, shown);
+		cJSON_Delete(shown);
 		out_send_tree(token_json(&t, token), c->res, 201);
 	}
 	vault_wipe(token, sizeof(token));

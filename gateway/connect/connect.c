@@ -1,7 +1,9 @@
 /*
- * Connecting, testing and rotating: the order in which values are checked, sealed,
- * asked about and stored. Secrets stay in struct secret until the vault has sealed
- * them; the sender opens the sealed form for the checks. Called by gateway/api.
+ * What both providers share: sealing and holding credentials, what becomes of the
+ * status, and testing, registering and rotating. Secrets stay in struct secret until
+ * the vault has sealed them; the sender opens the sealed form for its questions.
+ *
+ * Called by gateway/api.
  */
 #include "gateway/connect/connect.h"
 
@@ -9,24 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/connect/checks.h"
 #include "gateway/connect/form.h"
+#include "gateway/connect/internal.h"
 
-static const char *const credential_fields[CREDENTIALS] = {
-	[CREDENTIAL_TOKEN] = "access_token", [CREDENTIAL_APP_SECRET] = "app_secret"};
+#define ASK_TOTAL_MS 25000 /* after it no further question is begun */
 
-/* The two credentials of one connection with blobs of their own. */
-struct held {
-	const char *connection_id;
-	struct store_credential credentials[CREDENTIALS];
-	uint8_t *blobs[CREDENTIALS];
-	bool no_memory;
-};
+static const char *const credential_fields[CREDENTIALS] = {[CREDENTIAL_TOKEN] = "access_token",
+	[CREDENTIAL_APP_SECRET] = "app_secret",
+	[CREDENTIAL_API_KEY] = "api_key",
+	[CREDENTIAL_WEBHOOK_SECRET] = "webhook_secret",
+	[CREDENTIAL_PLATFORM_SECRET] = "platform_secret"};
 
-static void held_clear(struct held *h)
+static const struct provider *provider_of(enum store_provider p)
 {
-	for (size_t i = 0; i < CREDENTIALS; i++)
-		free(h->blobs[i]);
+	return p == STORE_360DIALOG ? &d360_provider : &meta_provider;
 }
 
 static enum connect_error from_store(enum store_error err)
@@ -61,22 +59,43 @@ static enum connect_error from_tenant(enum tenant_error err)
 	return err == TENANT_NOT_FOUND ? CONNECT_NOT_FOUND : CONNECT_UNAVAILABLE;
 }
 
-/* Seals value as the current credential number which of a connection. */
-static enum connect_error seal(const struct connect *c, const char *business_id, size_t which, uint64_t version,
-	const struct secret *value, struct held *h)
+void connect_webhook_url(const struct connect *c, const char *business_id, char *out, size_t out_len)
 {
-	struct store_credential *out = &h->credentials[which];
+	(void)snprintf(out, out_len, "%s/webhooks/%s", c->public_url, business_id);
+}
+
+void connecting_begin(struct connecting *w, const struct connect *c, struct store_connection *connection,
+	struct connect_report *report)
+{
+	*w = (struct connecting){.c = c, .connection = connection, .report = report};
+	w->held.connection_id = connection->id;
+	w->ask_until = store_now_ms() + ASK_TOTAL_MS;
+	connect_webhook_url(c, connection->business_id, w->url, sizeof(w->url));
+}
+
+/* ------------------------------------------------------------ credentials */
+
+void connect_held_clear(struct held *h)
+{
+	for (size_t i = 0; i < CREDENTIALS; i++)
+		free(h->blobs[i]);
+}
+
+enum connect_error connect_seal(
+	struct connecting *w, enum credential which, uint64_t version, const struct secret *value)
+{
+	struct store_credential *out = &w->held.credentials[which];
 	uint8_t *blob = NULL;
 	enum connect_error err;
 
 	*out = (struct store_credential){.slot = STORE_SLOT_CURRENT, .version = version, .created_at = store_now_ms()};
-	(void)snprintf(out->connection_id, sizeof(out->connection_id), "%s", h->connection_id);
+	(void)snprintf(out->connection_id, sizeof(out->connection_id), "%s", w->connection->id);
 	(void)snprintf(out->field, sizeof(out->field), "%s", credential_fields[which]);
-	err = from_tenant(tenant_credential_seal(c->tenants, business_id, value, out, &blob));
+	err = from_tenant(tenant_credential_seal(w->c->tenants, w->connection->business_id, value, out, &blob));
 	if (err != CONNECT_OK)
 		return err;
-	free(h->blobs[which]);
-	h->blobs[which] = blob;
+	free(w->held.blobs[which]);
+	w->held.blobs[which] = blob;
 	return CONNECT_OK;
 }
 
@@ -102,31 +121,28 @@ static bool held_take(const struct store_credential *row, void *arg)
 	return true;
 }
 
-/* Loads a stored connection and its current credentials, both of which must be there. */
-static enum connect_error load(const struct connect *c, const char *business_id, const char *connection_id,
-	struct store_connection *connection, struct held *h)
+/* Begins a call about a stored connection, with its current credentials; the required ones must be there. */
+static enum connect_error load(struct connecting *w, const struct connect *c, const char *business_id,
+	const char *connection_id, struct store_connection *connection, struct connect_report *report)
 {
 	struct store *store = tenants_store(c->tenants);
-	enum connect_error err = from_store(store_connection_get(store, business_id, connection_id, connection));
+	const struct provider *p;
+	enum connect_error err;
 
+	*report = (struct connect_report){0};
+	*w = (struct connecting){0};
+	err = from_store(store_connection_get(store, business_id, connection_id, connection));
 	if (err != CONNECT_OK)
 		return err;
-	h->connection_id = connection->id;
-	err = from_store(store_credential_list(store, business_id, "", held_take, h));
-	if (err == CONNECT_OK && h->no_memory)
+	connecting_begin(w, c, connection, report);
+	p = provider_of(connection->provider);
+	err = from_store(store_credential_list(store, business_id, "", held_take, &w->held));
+	if (err == CONNECT_OK && w->held.no_memory)
 		err = CONNECT_UNAVAILABLE;
-	for (size_t i = 0; i < CREDENTIALS && err == CONNECT_OK; i++)
-		if (h->blobs[i] == NULL)
+	for (size_t i = 0; i < p->required && err == CONNECT_OK; i++)
+		if (w->held.blobs[p->first + i] == NULL)
 			err = CONNECT_NOT_FOUND;
 	return err;
-}
-
-static void refusal(const struct checks_outcome *outcome, struct connect_report *report)
-{
-	if (outcome->token_refused)
-		form_fault(report, "access_token", "Meta refuses this access token; nothing was stored");
-	else
-		form_fault(report, "app_secret", "Meta refuses app_id and app_secret together; nothing was stored");
 }
 
 /* ------------------------------------------------------------ adding */
@@ -142,14 +158,15 @@ static void verify_token_new(char *out, size_t room)
 		(void)snprintf(out + len, room - len, "%02x", bytes[i]);
 }
 
-static void describe_new(const struct connect_meta *in, struct store_connection *connection)
+void connect_describe(struct store_connection *connection, enum store_provider provider, const char *business_id,
+	const char *waba_id, const char *phone_number_id)
 {
-	*connection = (struct store_connection){.provider = STORE_META, .status = STORE_CONNECTION_PENDING};
+	*connection = (struct store_connection){.provider = provider, .status = STORE_CONNECTION_PENDING};
 	store_id_new(connection->id);
-	(void)snprintf(connection->business_id, sizeof(connection->business_id), "%s", in->business_id);
-	(void)snprintf(connection->app_id, sizeof(connection->app_id), "%s", in->app_id);
-	(void)snprintf(connection->waba_id, sizeof(connection->waba_id), "%s", in->waba_id);
-	(void)snprintf(connection->phone_number_id, sizeof(connection->phone_number_id), "%s", in->phone_number_id);
+	(void)snprintf(connection->business_id, sizeof(connection->business_id), "%s", business_id);
+	(void)snprintf(connection->waba_id, sizeof(connection->waba_id), "%s", waba_id != NULL ? waba_id : "");
+	(void)snprintf(connection->phone_number_id, sizeof(connection->phone_number_id), "%s",
+		phone_number_id != NULL ? phone_number_id : "");
 	verify_token_new(connection->verify_token, sizeof(connection->verify_token));
 	connection->created_at = connection->updated_at = store_now_ms();
 }
@@ -162,7 +179,7 @@ static bool count_connection(const struct store_connection *connection, void *ar
 }
 
 /* More connections than are verified would store a key whose webhooks are all refused. */
-static enum connect_error room_for_one(const struct connect *c, const char *business_id, struct connect_report *report)
+enum connect_error connect_room(const struct connect *c, const char *business_id, struct connect_report *report)
 {
 	const struct store_page page = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
 	unsigned have = 0;
@@ -177,144 +194,197 @@ static enum connect_error room_for_one(const struct connect *c, const char *busi
 	return CONNECT_INVALID;
 }
 
-enum connect_error connect_meta_add(const struct connect *c, const struct connect_meta *in,
-	struct store_connection *out, struct connect_report *report)
+enum connect_error connect_store(struct connecting *w, const struct provider *p)
 {
-	struct store_connection connection;
-	struct checks_outcome outcome = {0};
-	struct held h = {.connection_id = connection.id};
+	size_t len = 0;
 	enum connect_error err;
 
-	*report = (struct connect_report){0};
-	if (!form_meta_ok(in, report))
-		return CONNECT_INVALID;
-	err = room_for_one(c, in->business_id, report);
-	if (err != CONNECT_OK)
-		return err;
-	describe_new(in, &connection);
-	err = seal(c, in->business_id, CREDENTIAL_TOKEN, 1, in->access_token, &h);
+	while (len < p->at_most && w->held.blobs[p->first + len] != NULL)
+		len++;
+	err = from_store(
+		store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len));
 	if (err == CONNECT_OK)
-		err = seal(c, in->business_id, CREDENTIAL_APP_SECRET, 1, in->app_secret, &h);
-	if (err != CONNECT_OK)
-		goto out;
-	if (in->verify)
-		checks_run(c, &connection, h.credentials, report, &outcome);
-	else
-		checks_skip(c, &connection, report, "verify was false");
-	if (outcome.token_refused || outcome.secret_refused) {
-		refusal(&outcome, report);
-		err = CONNECT_CREDENTIAL_REFUSED;
-		goto out;
-	}
-	if (outcome.all_ok)
-		connection.status = STORE_CONNECTION_ACTIVE;
-	err = from_store(store_connection_add(tenants_store(c->tenants), &connection, h.credentials, CREDENTIALS));
-	if (err != CONNECT_OK)
-		goto out;
-	tenants_forget(c->tenants, in->business_id);
-	*out = connection;
-out:
-	held_clear(&h);
+		tenants_forget(w->c->tenants, w->connection->business_id);
 	return err;
 }
 
-/* ------------------------------------------------------------ testing and rotating */
+/* ------------------------------------------------------------ what becomes of it */
 
-/* Where a status goes once the checks spoke. Suspended and taken are not theirs to lift. */
-static enum store_connection_status status_after(
-	enum store_connection_status now, const struct checks_outcome *outcome, bool key_is_new)
+static bool is_refused(const struct connecting *w)
 {
+	for (size_t i = 0; i < CREDENTIALS; i++)
+		if (w->refused[i])
+			return true;
+	return false;
+}
+
+/* Where a status goes once the checks spoke. A suspension is not theirs to lift; a webhook that was taken is
+ * proven to be back by 360dialog's checks alone. */
+static enum store_connection_status status_after(const struct connecting *w, bool key_is_new)
+{
+	enum store_connection_status now = w->connection->status;
+
 	switch (now) {
+	case STORE_CONNECTION_WEBHOOK_TAKEN:
+		if (w->connection->provider == STORE_META)
+			return now;
+		break;
+	case STORE_CONNECTION_SUSPENDED:
+		return now;
 	case STORE_CONNECTION_PENDING:
 	case STORE_CONNECTION_ACTIVE:
 	case STORE_CONNECTION_KEY_REFUSED:
 	case STORE_CONNECTION_BLOCKED:
-		if (outcome->token_refused || outcome->secret_refused)
-			return STORE_CONNECTION_KEY_REFUSED;
-		if (outcome->all_ok)
-			return STORE_CONNECTION_ACTIVE;
-		/* A new key is unproven, not refused. */
-		return now == STORE_CONNECTION_KEY_REFUSED && key_is_new ? STORE_CONNECTION_PENDING : now;
-	case STORE_CONNECTION_WEBHOOK_TAKEN:
-	case STORE_CONNECTION_SUSPENDED:
-		return now;
+		break;
 	}
-	return now;
+	if (is_refused(w))
+		return STORE_CONNECTION_KEY_REFUSED;
+	if (w->blocked)
+		return STORE_CONNECTION_BLOCKED;
+	if (w->taken)
+		return STORE_CONNECTION_WEBHOOK_TAKEN;
+	if (w->all_ok)
+		return STORE_CONNECTION_ACTIVE;
+	/* A new key is unproven, not refused. */
+	return now == STORE_CONNECTION_KEY_REFUSED && key_is_new ? STORE_CONNECTION_PENDING : now;
 }
 
-/* Writes what the checks found and reads the connection back. */
-static enum connect_error conclude(const struct connect *c, struct store_connection *connection,
-	const struct checks_outcome *outcome, bool key_is_new)
+enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
 {
-	struct store *store = tenants_store(c->tenants);
-	enum store_connection_status to = status_after(connection->status, outcome, key_is_new);
-	enum store_error err = outcome->described ? store_connection_describe(store, connection) : STORE_OK;
+	struct store *store = tenants_store(w->c->tenants);
+	struct store_connection *s = w->connection;
+	enum store_connection_status to = status_after(w, key_is_new);
+	enum store_error err = STORE_OK;
 
-	if (err == STORE_OK && to != connection->status)
-		err = store_connection_status_set(
-			store, connection->business_id, connection->id, connection->status, to);
+	connect_webhook_check(w);
+	if (w->learnt)
+		err = store_connection_number_set(store, s->business_id, s->id, s->phone_number_id, s->waba_id);
+	/* Learnt by somebody else meanwhile. */
+	if (err == STORE_STALE)
+		err = STORE_OK;
+	if (err == STORE_OK && w->described)
+		err = store_connection_describe(store, s);
+	if (err == STORE_OK && to != s->status)
+		err = store_connection_status_set(store, s->business_id, s->id, s->status, to);
 	/* Whoever moved the status meanwhile knew something newer. */
 	if (err == STORE_STALE)
 		err = STORE_OK;
 	if (err == STORE_OK)
-		err = store_connection_get(store, connection->business_id, connection->id, connection);
-	tenants_forget(c->tenants, connection->business_id);
+		err = store_connection_get(store, s->business_id, s->id, s);
+	tenants_forget(w->c->tenants, s->business_id);
 	return from_store(err);
+}
+
+/* The checks of a stored connection, with its webhooks registered again or only looked at. */
+static enum connect_error run(const struct connect *c, const char *business_id, const char *connection_id, bool set,
+	bool take_over, struct store_connection *out, struct connect_report *report)
+{
+	struct store_connection connection;
+	struct connecting w;
+	enum connect_error err = load(&w, c, business_id, connection_id, &connection, report);
+
+	if (err == CONNECT_OK) {
+		const struct provider *p = provider_of(connection.provider);
+
+		if (c->outbound == NULL) {
+			p->skip(&w, "no sender runs; start the service and test the connection");
+		} else {
+			p->probe(&w);
+			p->callback(&w, set, take_over);
+		}
+		err = connecting_conclude(&w, false);
+	}
+	if (err == CONNECT_OK)
+		*out = connection;
+	connect_held_clear(&w.held);
+	return err;
 }
 
 enum connect_error connect_test(const struct connect *c, const char *business_id, const char *connection_id,
 	struct store_connection *out, struct connect_report *report)
 {
-	struct store_connection connection;
-	struct checks_outcome outcome = {0};
-	struct held h = {0};
+	return run(c, business_id, connection_id, false, false, out, report);
+}
+
+enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
+	bool take_over, struct store_connection *out, struct connect_report *report)
+{
+	return run(c, business_id, connection_id, true, take_over, out, report);
+}
+
+/* ------------------------------------------------------------ rotating */
+
+static enum credential credential_named(const char *field)
+{
+	size_t i = 0;
+
+	while (i < CREDENTIALS && strcmp(field, credential_fields[i]) != 0)
+		i++;
+	return (enum credential)i;
+}
+
+/* Whether the live checks speak against the new value itself. A dead neighbour does not refuse it: both may have to
+ * be replaced, one after the other. While the token is dead too, debug_token's refusal does not tell which it means. */
+static enum connect_error judge_new(const struct connecting *w, enum credential which, struct connect_report *report)
+{
+	const char *name = provider_of(w->connection->provider)->name;
+	char detail[120];
+
+	if (which == CREDENTIAL_API_KEY && w->other_number) {
+		form_fault(
+			report, "api_key", "is the key of another number than this connection's; nothing was changed");
+		return CONNECT_INVALID;
+	}
+	if (!w->refused[which] || (which == CREDENTIAL_APP_SECRET && w->refused[CREDENTIAL_TOKEN]))
+		return CONNECT_OK;
+	(void)snprintf(detail, sizeof(detail), "%s refuses it; nothing was changed", name);
+	form_fault(report, credential_fields[which], detail);
+	return CONNECT_CREDENTIAL_REFUSED;
+}
+
+static enum connect_error rotate(struct connecting *w, const char *field, const struct secret *value, bool take_over)
+{
+	const struct provider *p = provider_of(w->connection->provider);
+	enum credential which = credential_named(field);
+	bool set = take_over || which == CREDENTIAL_API_KEY || which == CREDENTIAL_WEBHOOK_SECRET;
+	bool live = w->c->outbound != NULL;
 	enum connect_error err;
 
-	*report = (struct connect_report){0};
-	err = load(c, business_id, connection_id, &connection, &h);
-	if (err == CONNECT_OK) {
-		checks_run(c, &connection, h.credentials, report, &outcome);
-		err = conclude(c, &connection, &outcome, false);
+	if (!form_secret_ok(w->connection->provider, field, value, w->report))
+		return CONNECT_INVALID;
+	err = connect_seal(w, which, w->held.credentials[which].version + 1, value);
+	if (err != CONNECT_OK)
+		return err;
+	if (live) {
+		p->probe(w);
+		err = judge_new(w, which, w->report);
+		if (err != CONNECT_OK)
+			return err;
 	}
-	if (err == CONNECT_OK)
-		*out = connection;
-	held_clear(&h);
-	return err;
+	err = from_store(store_credential_put(
+		tenants_store(w->c->tenants), w->connection->business_id, &w->held.credentials[which]));
+	if (err != CONNECT_OK)
+		return err;
+	tenants_forget(w->c->tenants, w->connection->business_id);
+	if (live)
+		p->callback(w, set, take_over);
+	else
+		p->skip(w, "no sender runs; start the service and test the connection");
+	return connecting_conclude(w, true);
 }
 
 enum connect_error connect_rotate(const struct connect *c, const char *business_id, const char *connection_id,
-	const char *field, const struct secret *value, struct store_connection *out, struct connect_report *report)
+	const char *field, const struct secret *value, bool take_over, struct store_connection *out,
+	struct connect_report *report)
 {
-	size_t which =
-		strcmp(field, credential_fields[CREDENTIAL_APP_SECRET]) == 0 ? CREDENTIAL_APP_SECRET : CREDENTIAL_TOKEN;
 	struct store_connection connection;
-	struct checks_outcome outcome = {0};
-	struct held h = {0};
-	enum connect_error err;
+	struct connecting w;
+	enum connect_error err = load(&w, c, business_id, connection_id, &connection, report);
 
-	*report = (struct connect_report){0};
-	err = load(c, business_id, connection_id, &connection, &h);
-	if (err == CONNECT_OK && !form_secret_ok(field, value, report))
-		err = CONNECT_INVALID;
 	if (err == CONNECT_OK)
-		err = seal(c, business_id, which, h.credentials[which].version + 1, value, &h);
-	if (err != CONNECT_OK)
-		goto out;
-	checks_run(c, &connection, h.credentials, report, &outcome);
-	/* A dead neighbour does not refuse a new key: both may have to be replaced, one after the other.
-	 * While the token is dead too, debug_token's refusal does not tell which of them it means. */
-	if (which == CREDENTIAL_TOKEN ? outcome.token_refused : outcome.secret_refused && !outcome.token_refused) {
-		refusal(&outcome, report);
-		err = CONNECT_CREDENTIAL_REFUSED;
-		goto out;
-	}
-	err = from_store(store_credential_put(tenants_store(c->tenants), business_id, &h.credentials[which]));
-	if (err != CONNECT_OK)
-		goto out;
-	err = conclude(c, &connection, &outcome, true);
+		err = rotate(&w, field, value, take_over);
 	if (err == CONNECT_OK)
 		*out = connection;
-out:
-	held_clear(&h);
+	connect_held_clear(&w.held);
 	return err;
 }

@@ -20,6 +20,7 @@ enum connect_error {
 	CONNECT_NOT_FOUND, /* no such business or connection */
 	CONNECT_INVALID, /* a value breaks its rule; see field and detail */
 	CONNECT_NUMBER_TAKEN,
+	CONNECT_WEBHOOK_TAKEN, /* another system gets this number's webhooks: nothing was stored; detail says which host */
 	CONNECT_CREDENTIAL_REFUSED, /* the provider refuses the key: nothing was stored */
 	CONNECT_STALE, /* somebody changed the credential first */
 	CONNECT_UNAVAILABLE, /* vault, sender or store do not answer */
@@ -27,24 +28,32 @@ enum connect_error {
 
 enum connect_check_result { CONNECT_CHECK_OK = 1, CONNECT_CHECK_FAILED, CONNECT_CHECK_WAITING, CONNECT_CHECK_SKIPPED };
 
-#define CONNECT_CHECKS_MAX 8u
+#define CONNECT_CHECKS_MAX 12u
 struct connect_check {
-	const char *name; /* "token", "app_secret", "permissions", "waba", "number", "webhook" */
+	/* Meta: token app_secret permissions number waba callback subscription webhook
+	 * 360dialog: key number callback webhook */
+	const char *name;
 	enum connect_check_result result;
-	char detail[200]; /* plain words, no value of a secret */
+	char detail[240]; /* plain words, no value of a secret */
 };
 
 struct connect_report {
 	struct connect_check checks[CONNECT_CHECKS_MAX];
 	size_t checks_len;
 	char field[33]; /* the value at fault, with CONNECT_INVALID and CONNECT_CREDENTIAL_REFUSED */
-	char detail[200]; /* which rule, in plain words */
+	char detail[240]; /* which rule, in plain words */
 };
 
 struct connect {
 	struct tenants *tenants;
 	struct outbound *outbound; /* NULL: no sender runs, every live check is skipped */
+	const char *public_url; /* what our webhook URLs begin with */
+	bool meta_is_loopback, d360_is_loopback; /* the provider's URL: only then may public_url be http */
+	bool serving; /* our webhook URL is answered now; else Meta's handshake would fail, and nothing is registered there */
 };
+
+/* Where a business's webhooks go: public_url/webhooks/{business_id}. Cut to fit. */
+void connect_webhook_url(const struct connect *c, const char *business_id, char *out, size_t out_len);
 
 /* A Meta connection. Texts may be NULL where missing (then CONNECT_INVALID names them). */
 struct connect_meta {
@@ -53,26 +62,66 @@ struct connect_meta {
 	const struct secret *app_secret; /* 32 lower-case hex digits usually; 8..256 printable ASCII accepted */
 	const struct secret *access_token; /* 20..4096 printable ASCII, no space */
 	bool verify;
+	bool take_over; /* this WABA's webhooks may be taken from another system */
 };
 
-/* Checks and stores. With verify: debug_token (is_valid, app id, expiry, scopes, WABA among its targets) and
- * the number's fields; ends active only if all passed, else pending. The webhook's check waits and does not
- * count; a WABA that Meta does not list is skipped. A refusal about a credential itself stores nothing, field
- * says which: access_token (is_valid false, or 190 from the number), app_secret (debug_token refuses
- * app_id|app_secret). Without verify or without a sender: pending. May take 20 seconds with verify. */
+/* Checks and stores, then registers. With verify: debug_token (is_valid, app id, expiry, scopes, WABA among its
+ * targets) and the number's fields; ends active only if all of these passed, else pending. A refusal about a credential
+ * itself stores nothing, field says which: access_token (is_valid false, or 190 from the number), app_secret
+ * (debug_token refuses app_id|app_secret). Without verify or without a sender: pending, nothing is registered.
+ *
+ * Registering (facts/meta.md 6) never changes the status but by the handshake; what fails can be done by hand:
+ *   callback      an app has one callback. Nobody's, or stale and ours: it is set to our URL. Used by a connection of
+ *                 another business here: the WABA's override is set instead, never the app's. Another system's: waits
+ *                 for take_over, and then the override is set.
+ *   subscription  the app is subscribed to the WABA, which is needed in every case.
+ *   webhook       the handshake that registering provokes, awaited at most 5 s, else waiting. Once a webhook came: ok.
+ * May take 40 seconds with verify. */
 enum connect_error connect_meta_add(const struct connect *c, const struct connect_meta *in,
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
 
-/* Runs the live checks of a stored connection again and writes its status: a refusal makes it key_refused, all
- * passed make it active, silence changes nothing; suspended and webhook_taken stay. CONNECT_OK whatever they say. */
+/* A 360dialog connection. */
+struct connect_d360 {
+	const char *business_id;
+	const char *client_id; /* may be NULL; letters, digits, "-", "_", at most STORE_CLIENT_ID_LEN */
+	const char *phone_number_id; /* may be NULL: the provider tells it, or the first webhook does */
+	const char *waba_id; /* may be NULL */
+	const struct secret *api_key; /* opaque: 8..512 printable ASCII, no space (facts/360dialog.md 1) */
+	const struct secret
+		*platform_secret; /* may be NULL; 8..256 printable ASCII; then x-360dialog-signature is demanded */
+	bool verify;
+	bool take_over; /* a foreign webhook may be replaced */
+};
+
+/* With verify: probes the key (GET health_status, facts/360dialog.md 3), which tells number and WABA; looks who gets
+ * the webhooks now (foreign and not take_over: CONNECT_WEBHOOK_TAKEN); stores; sets our webhook with the connection's
+ * secret header; reads it back. 401: CONNECT_CREDENTIAL_REFUSED. A number that answers BLOCKED: status blocked. All
+ * passed: active; silence or anything else: pending. *webhook_secret is the fresh value of OUTBOUND_D360_HEADER, to be
+ * shown once. Owns: caller ends it with secret_free. */
+enum connect_error connect_d360_add(const struct connect *c, const struct connect_d360 *in,
+	struct store_connection *out, struct secret **webhook_secret, struct connect_report *report)
+	__attribute__((warn_unused_result));
+
+/* Runs the live checks of a stored connection again, changes nothing at the provider, and writes its status: a refusal
+ * makes it key_refused, all passed make it active, silence changes nothing; suspended stays. 360dialog: a foreign
+ * webhook makes it webhook_taken, a BLOCKED number blocked; a number not known yet is learnt. CONNECT_OK whatever they
+ * say; CONNECT_NUMBER_TAKEN when the number learnt is another connection's. */
 enum connect_error connect_test(const struct connect *c, const char *business_id, const char *connection_id,
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
 
-/* Replaces one secret ("access_token", "app_secret") after the live checks of the new one: refused, it is not
- * stored. A refusal of the other secret does not stand in the way. key_refused becomes active when all passed,
- * else pending. CONNECT_STALE: replaced by somebody else meanwhile. */
-enum connect_error connect_rotate(const struct connect *c, const char *business_id, const char *connection_id,
-	const char *field, const struct secret *value, struct store_connection *out, struct connect_report *report)
+/* Registers our webhook again, as adding does. 360dialog: a foreign one is replaced only with take_over, else the status
+ * becomes webhook_taken and the check says so. */
+enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
+	bool take_over, struct store_connection *out, struct connect_report *report)
 	__attribute__((warn_unused_result));
+
+/* Replaces one secret (Meta: "access_token", "app_secret"; 360dialog: "api_key", "webhook_secret", "platform_secret",
+ * which may be the first) after the live checks of the new one: refused, it is not stored. A refusal of the other secret
+ * does not stand in the way. key_refused becomes active when all passed, else pending. CONNECT_STALE: replaced by
+ * somebody else meanwhile. A new api_key of another number is CONNECT_INVALID. A new api_key or webhook_secret sets our
+ * webhook again (facts/360dialog.md 6), a foreign one only with take_over. */
+enum connect_error connect_rotate(const struct connect *c, const char *business_id, const char *connection_id,
+	const char *field, const struct secret *value, bool take_over, struct store_connection *out,
+	struct connect_report *report) __attribute__((warn_unused_result));
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The form of a Meta connection's values: ids are digits, secrets are printable
- * and of a plausible length. Trusts nothing. Called by connect.c.
+ * The form of a connection's values: ids are digits, secrets are printable and of a
+ * plausible length. Trusts nothing. Called by connect.c, meta.c and d360.c.
  */
 #include "gateway/connect/form.h"
 
@@ -10,14 +10,20 @@
 #define HEX_SECRET_LEN 32u
 
 struct secret_rule {
+	enum store_provider provider;
 	const char *field;
 	size_t min, max;
 	const char *detail;
 };
 
 static const struct secret_rule secret_rules[] = {
-	{"access_token", 20, 4096, "must be 20 to 4096 printable characters without spaces: the token alone"},
-	{"app_secret", 8, 256, "must be 8 to 256 printable characters without spaces"},
+	{STORE_META, "access_token", 20, 4096,
+		"must be 20 to 4096 printable characters without spaces: the token alone"},
+	{STORE_META, "app_secret", 8, 256, "must be 8 to 256 printable characters without spaces"},
+	{STORE_360DIALOG, "api_key", 8, 512, "must be 8 to 512 printable characters without spaces: the key alone"},
+	/* Up to 64 it is compared in constant time (vault_verifier_is_of). */
+	{STORE_360DIALOG, "webhook_secret", 16, 64, "must be 16 to 64 printable characters without spaces"},
+	{STORE_360DIALOG, "platform_secret", 8, 256, "must be 8 to 256 printable characters without spaces"},
 };
 
 void form_fault(struct connect_report *report, const char *field, const char *detail)
@@ -36,12 +42,13 @@ static bool is_printable(const struct secret *value)
 	return true;
 }
 
-bool form_secret_ok(const char *field, const struct secret *value, struct connect_report *report)
+bool form_secret_ok(
+	enum store_provider provider, const char *field, const struct secret *value, struct connect_report *report)
 {
 	for (size_t i = 0; i < sizeof(secret_rules) / sizeof(secret_rules[0]); i++) {
 		const struct secret_rule *rule = &secret_rules[i];
 
-		if (strcmp(field, rule->field) != 0)
+		if (rule->provider != provider || strcmp(field, rule->field) != 0)
 			continue;
 		if (value != NULL && secret_len(value) >= rule->min && secret_len(value) <= rule->max &&
 			is_printable(value))
@@ -49,7 +56,7 @@ bool form_secret_ok(const char *field, const struct secret *value, struct connec
 		form_fault(report, field, value == NULL ? "is missing" : rule->detail);
 		return false;
 	}
-	form_fault(report, "field", "no secret of a Meta connection has this name");
+	form_fault(report, field, "is not a secret of this connection's provider");
 	return false;
 }
 
@@ -75,6 +82,14 @@ static bool begins_as_token(const struct secret *value)
 	return secret_len(value) > 3 && memcmp(secret_bytes(value), "EAA", 3) == 0;
 }
 
+static bool ids_differ(const char *waba_id, const char *phone_number_id, struct connect_report *report)
+{
+	if (waba_id == NULL || phone_number_id == NULL || strcmp(waba_id, phone_number_id) != 0)
+		return true;
+	form_fault(report, "phone_number_id", "is the same as waba_id; Meta shows the two next to each other");
+	return false;
+}
+
 bool form_meta_ok(const struct connect_meta *in, struct connect_report *report)
 {
 	if (!id_ok("app_id", in->app_id, report) || !id_ok("waba_id", in->waba_id, report) ||
@@ -86,12 +101,30 @@ bool form_meta_ok(const struct connect_meta *in, struct connect_report *report)
 		form_fault(report, "access_token", "access_token and app_secret seem to be swapped");
 		return false;
 	}
-	if (!form_secret_ok("app_secret", in->app_secret, report) ||
-		!form_secret_ok("access_token", in->access_token, report))
+	if (!form_secret_ok(STORE_META, "app_secret", in->app_secret, report) ||
+		!form_secret_ok(STORE_META, "access_token", in->access_token, report))
 		return false;
-	if (strcmp(in->waba_id, in->phone_number_id) == 0) {
-		form_fault(report, "phone_number_id", "is the same as waba_id; Meta shows the two next to each other");
-		return false;
-	}
-	return true;
+	return ids_differ(in->waba_id, in->phone_number_id, report);
+}
+
+static bool client_id_ok(const char *value, struct connect_report *report)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t len = value != NULL ? strlen(value) : 1;
+
+	if (value == NULL || (len > 0 && len <= STORE_CLIENT_ID_LEN && strspn(value, letters) == len))
+		return true;
+	form_fault(report, "client_id", "must be 1 to 64 letters, digits, - or _");
+	return false;
+}
+
+bool form_d360_ok(const struct connect_d360 *in, struct connect_report *report)
+{
+	return client_id_ok(in->client_id, report) &&
+		(in->phone_number_id == NULL || id_ok("phone_number_id", in->phone_number_id, report)) &&
+		(in->waba_id == NULL || id_ok("waba_id", in->waba_id, report)) &&
+		ids_differ(in->waba_id, in->phone_number_id, report) &&
+		form_secret_ok(STORE_360DIALOG, "api_key", in->api_key, report) &&
+		(in->platform_secret == NULL ||
+			form_secret_ok(STORE_360DIALOG, "platform_secret", in->platform_secret, report));
 }

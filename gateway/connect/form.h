@@ -13,8 +13,10 @@
 
 /* Each writes field and detail of the report and returns false when a rule is broken. */
 bool form_meta_ok(const struct connect_meta *in, struct connect_report *report);
-/* field is "access_token" or "app_secret"; anything else breaks the first rule. */
-bool form_secret_ok(const char *field, const struct secret *value, struct connect_report *report);
+bool form_d360_ok(const struct connect_d360 *in, struct connect_report *report);
+/* field names a credential of that provider; anything else breaks the first rule. */
+bool form_secret_ok(
+	enum store_provider provider, const char *field, const struct secret *value, struct connect_report *report);
 
 /* Writes field and detail. */
 void form_fault(struct connect_report *report, const char *field, const char *detail);

@@ -1,6 +1,6 @@
 /*
- * The fake sender. It checks what a caller must get right: kinds, order and slot of
- * the sealed credentials. See fake_outbound.h.
+ * The fake sender. It checks what a caller must get right: ids, addresses and bodies of
+ * each kind, order and slot of the sealed credentials. See fake_outbound.h.
  */
 #include "test/unit/api/fake_outbound.h"
 
@@ -13,8 +13,34 @@
 
 #include <cmocka.h>
 
-static struct fake_says debug_token, number;
+#define KINDS (OUTBOUND_RESPONDER_ASK + 1)
+
+enum { WANTS_APP = 1, WANTS_WABA = 2, WANTS_NUMBER = 4, WANTS_URL = 8, WANTS_BODY = 16 };
+
+static const struct {
+	unsigned wants;
+	const char *credentials[2];
+} rules[KINDS] = {
+	[OUTBOUND_META_NUMBER] = {WANTS_NUMBER, {"access_token"}},
+	[OUTBOUND_META_DEBUG_TOKEN] = {WANTS_APP, {"access_token", "app_secret"}},
+	[OUTBOUND_META_APP_CALLBACK] = {WANTS_APP | WANTS_URL, {"app_secret"}},
+	[OUTBOUND_META_APP_SUBSCRIBE] = {WANTS_APP | WANTS_BODY, {"app_secret"}},
+	[OUTBOUND_META_WABA_CALLBACK] = {WANTS_APP | WANTS_WABA | WANTS_URL, {"access_token"}},
+	[OUTBOUND_META_WABA_SUBSCRIBE] = {WANTS_WABA | WANTS_BODY, {"access_token"}},
+	[OUTBOUND_D360_HEALTH] = {0, {"api_key"}},
+	[OUTBOUND_D360_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
+	[OUTBOUND_D360_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},
+};
+
+static struct {
+	struct fake_says says;
+	unsigned asked;
+	char body[2048];
+	const char *owner; /* kinds marked C */
+} kinds[KINDS];
+static bool subscribed, has_secret;
 static unsigned checks, wakes;
+static void (*handshake)(const char *business_id, const char *connection_id);
 static int there;
 
 struct outbound *fake_outbound(void)
@@ -24,19 +50,43 @@ struct outbound *fake_outbound(void)
 
 void fake_reset(void)
 {
-	debug_token = (struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = FAKE_TOKEN_FIELDS};
-	number = (struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = FAKE_NUMBER_FIELDS};
+	memset(kinds, 0, sizeof(kinds));
+	for (size_t i = 0; i < KINDS; i++)
+		kinds[i].owner = "none";
+	subscribed = has_secret = false;
 	checks = wakes = 0;
+}
+
+void fake_answer(enum outbound_kind kind, const struct fake_says *says)
+{
+	kinds[kind].says = *says;
 }
 
 void fake_debug_token(const struct fake_says *says)
 {
-	debug_token = *says;
+	fake_answer(OUTBOUND_META_DEBUG_TOKEN, says);
 }
 
 void fake_number(const struct fake_says *says)
 {
-	number = *says;
+	fake_answer(OUTBOUND_META_NUMBER, says);
+}
+
+void fake_owner(enum outbound_kind kind, const char *state)
+{
+	kinds[kind].owner = state;
+	if (kind == OUTBOUND_META_WABA_CALLBACK)
+		subscribed = strcmp(state, "none") != 0;
+}
+
+const char *fake_owner_now(enum outbound_kind kind)
+{
+	return kinds[kind].owner;
+}
+
+void fake_handshake(void (*hook)(const char *business_id, const char *connection_id))
+{
+	handshake = hook;
 }
 
 unsigned fake_checks(void)
@@ -44,10 +94,22 @@ unsigned fake_checks(void)
 	return checks;
 }
 
+unsigned fake_asked(enum outbound_kind kind)
+{
+	return kinds[kind].asked;
+}
+
+const char *fake_body(enum outbound_kind kind)
+{
+	return kinds[kind].body;
+}
+
 unsigned fake_wakes(void)
 {
 	return wakes;
 }
+
+/* ------------------------------------------------------------ what is well */
 
 static void credential_ok(const struct outbound_check *check, size_t i, const char *field)
 {
@@ -60,29 +122,100 @@ static void credential_ok(const struct outbound_check *check, size_t i, const ch
 	assert_true(check->credentials[i].blob_len > 0);
 }
 
+static void check_ok(const struct outbound_check *check)
+{
+	unsigned wants = rules[check->kind].wants;
+	const char *const *credentials = rules[check->kind].credentials;
+
+	assert_non_null(credentials[0]);
+	assert_int_equal(check->credentials_len, credentials[1] != NULL ? 2 : 1);
+	for (size_t i = 0; i < check->credentials_len; i++)
+		credential_ok(check, i, credentials[i]);
+	assert_true((wants & WANTS_APP) == 0 || check->app_id != NULL);
+	assert_true((wants & WANTS_WABA) == 0 || check->waba_id != NULL);
+	assert_true((wants & WANTS_NUMBER) == 0 || check->phone_number_id != NULL);
+	assert_true((wants & WANTS_URL) == 0 || strstr(check->url, "/webhooks/") != NULL);
+	assert_int_equal((wants & WANTS_BODY) != 0, check->body != NULL);
+}
+
+static void callback_fields(char *out, size_t room, const struct outbound_check *check)
+{
+	const char *state = kinds[check->kind].owner;
+
+	(void)snprintf(out, room, "{\"callback\":{\"state\":\"%s\"%s%s}%s}", state,
+		strcmp(state, "foreign") == 0 ? ",\"owner\":\"https://elsewhere.example\"" : "",
+		check->kind == OUTBOUND_D360_WEBHOOK && has_secret ? ",\"secret\":true" : "",
+		subscribed && check->kind == OUTBOUND_META_WABA_CALLBACK ? ",\"subscribed\":true" : "");
+}
+
+/* Does what a well provider does, and writes the fields of its answer. */
+static void do_well(const struct outbound_check *check, char *out, size_t room)
+{
+	(void)snprintf(out, room, "{}");
+	switch (check->kind) {
+	case OUTBOUND_META_DEBUG_TOKEN:
+		(void)snprintf(out, room, "%s", FAKE_TOKEN_FIELDS);
+		break;
+	case OUTBOUND_META_NUMBER:
+		(void)snprintf(out, room, "%s", FAKE_NUMBER_FIELDS);
+		break;
+	case OUTBOUND_D360_HEALTH:
+		(void)snprintf(out, room, "%s", FAKE_HEALTH("3003", "AVAILABLE"));
+		break;
+	case OUTBOUND_META_APP_CALLBACK:
+	case OUTBOUND_META_WABA_CALLBACK:
+	case OUTBOUND_D360_WEBHOOK:
+		callback_fields(out, room, check);
+		break;
+	case OUTBOUND_META_APP_SUBSCRIBE:
+		kinds[OUTBOUND_META_APP_CALLBACK].owner = "ours";
+		break;
+	case OUTBOUND_META_WABA_SUBSCRIBE:
+		kinds[OUTBOUND_META_WABA_CALLBACK].owner = strcmp(check->body, "{}") == 0 ? "none" : "ours";
+		subscribed = true;
+		break;
+	case OUTBOUND_D360_WEBHOOK_SET:
+		kinds[OUTBOUND_D360_WEBHOOK].owner = "ours";
+		has_secret = true;
+		break;
+	case OUTBOUND_META_SEND:
+	case OUTBOUND_D360_SEND:
+	case OUTBOUND_RESPONDER_ASK:
+		fail_msg("no check");
+		break;
+	}
+	if (handshake != NULL && check->body != NULL && strstr(check->body, "verify_token") != NULL)
+		handshake(check->business_id, check->connection_id);
+}
+
 enum outbound_error outbound_check(
 	struct outbound *o, const struct outbound_check *check, unsigned timeout_ms, struct outbound_result *result)
 {
-	const struct fake_says *says = check->kind == OUTBOUND_META_NUMBER ? &number : &debug_token;
+	struct fake_says *says = &kinds[check->kind].says;
+	struct fake_says now = *says;
+	char well[2048];
 
 	assert_ptr_equal(o, fake_outbound());
 	assert_true(timeout_ms > 0 && timeout_ms <= 10000);
-	credential_ok(check, 0, "access_token");
-	if (check->kind == OUTBOUND_META_NUMBER) {
-		assert_non_null(check->phone_number_id);
-	} else {
-		assert_int_equal(check->kind, OUTBOUND_META_DEBUG_TOKEN);
-		assert_non_null(check->app_id);
-		credential_ok(check, 1, "app_secret");
-	}
+	check_ok(check);
 	checks++;
-	*result = (struct outbound_result){.class = says->class, .code = says->code};
-	(void)snprintf(result->reason, sizeof(result->reason), "%s", says->reason != NULL ? says->reason : "");
-	if (says->fields != NULL && says->err == OUTBOUND_OK) {
-		result->fields = strdup(says->fields);
-		assert_non_null(result->fields);
+	kinds[check->kind].asked++;
+	(void)snprintf(
+		kinds[check->kind].body, sizeof(kinds[check->kind].body), "%s", check->body != NULL ? check->body : "");
+	if (says->times > 0 && --says->times == 0)
+		*says = (struct fake_says){.class = 0};
+	if (now.err == OUTBOUND_OK && now.class == 0) {
+		do_well(check, well, sizeof(well));
+		now = (struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = well};
 	}
-	return says->err;
+	*result = (struct outbound_result){.class = now.class, .code = now.code};
+	(void)snprintf(result->reason, sizeof(result->reason), "%s", now.reason != NULL ? now.reason : "");
+	if (now.fields != NULL && now.err == OUTBOUND_OK)
+		result->fields = strdup(now.fields);
+	/* the test without memory: an answer that could not be kept is none */
+	if (now.fields != NULL && result->fields == NULL)
+		result->class = OUTBOUND_OUTCOME_UNKNOWN;
+	return now.err;
 }
 
 void outbound_result_clear(struct outbound_result *r)
@@ -95,4 +228,15 @@ void outbound_wake(struct outbound *o)
 {
 	assert_ptr_equal(o, fake_outbound());
 	wakes++;
+}
+
+enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *ask,
+	void (*done)(void *arg, const struct outbound_result *r), void *arg)
+{
+	(void)o;
+	(void)ask;
+	(void)done;
+	(void)arg;
+	fail_msg("neither api nor connect asks a responder");
+	return OUTBOUND_GONE;
 }

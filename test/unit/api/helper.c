@@ -37,6 +37,26 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* ------------------------------------------------------------ handshakes */
+
+static struct store *handshake_store;
+
+static void handshake_came(const char *business_id, const char *connection_id)
+{
+	enum store_error err = store_connection_handshake(handshake_store, business_id, connection_id, store_now_ms());
+
+	/* A handshake that fails for want of memory is one that does not come. */
+	assert_true(err == STORE_OK || err == STORE_NO_MEMORY);
+}
+
+void house_handshakes(struct house *h, bool on)
+{
+	handshake_store = h->store;
+	fake_handshake(on ? handshake_came : NULL);
+}
+
+/* ------------------------------------------------------------ life */
+
 static void vault_start(struct house *h)
 {
 	char path[128];
@@ -73,7 +93,8 @@ struct house *house_open(bool sender)
 	struct house *h = calloc(1, sizeof(*h));
 	char path[128];
 	struct store_options store = {.path = path, .create = true, .readers = 2};
-	struct api_options api = {.public_url = "https://kh.example"};
+	struct api_options api = {
+		.public_url = "https://kh.example", .responder_allow = "127.0.0.1:9000", .serving = sender};
 
 	assert_non_null(h);
 	assert_int_equal(vault_init(), VAULT_OK);
@@ -86,6 +107,7 @@ struct house *house_open(bool sender)
 	assert_int_equal(store_open(&h->store, &store), STORE_OK);
 	assert_int_equal(tenants_open(&h->tenants, h->store, h->vault, 8), TENANT_OK);
 	fake_reset();
+	house_handshakes(h, true);
 	api.tenants = h->tenants;
 	api.outbound = sender ? fake_outbound() : NULL;
 	h->api = api_new(&api);
@@ -156,7 +178,8 @@ static void absent_base64(const char *text, const char *secret, size_t shift)
 
 static void no_secret_in(const char *text)
 {
-	static const char *const planted[] = {APP_SECRET, ACCESS_TOKEN, OTHER_SECRET, OTHER_TOKEN};
+	static const char *const planted[] = {
+		APP_SECRET, ACCESS_TOKEN, OTHER_SECRET, OTHER_TOKEN, API_KEY, OTHER_KEY, PLATFORM_SECRET};
 
 	for (size_t i = 0; i < sizeof(planted) / sizeof(planted[0]); i++) {
 		char hex[2 * sizeof(OTHER_TOKEN) + 2 * sizeof(ACCESS_TOKEN)], upper[sizeof(hex)];
@@ -218,13 +241,15 @@ struct answer ask_as(struct house *h, bool is_operator, const char *authorizatio
 		no_secret_in(a.text);
 	}
 	(void)snprintf(a.allow, sizeof(a.allow), "%s", out.allow != NULL ? out.allow : "");
+	a.replayed = out.replayed;
 	assert_true((a.status == 405) == (a.allow[0] != '\0'));
 	check_shape(&a, out.content_type != NULL ? out.content_type : "");
 	api_response_clear(&out);
 	return a;
 }
 
-struct answer ask_type(struct house *h, const char *method, const char *target, const char *type, const char *body)
+static struct answer ask_all(
+	struct house *h, const char *method, const char *target, const char *type, const char *body, const char *key)
 {
 	const char *mark = strchr(target, '?');
 	char path[512];
@@ -232,12 +257,23 @@ struct answer ask_type(struct house *h, const char *method, const char *target, 
 		.path = path,
 		.query = mark != NULL ? mark + 1 : NULL,
 		.content_type = type,
+		.idempotency_key = key,
 		.body = (const uint8_t *)(body != NULL ? body : ""),
 		.body_len = body != NULL ? strlen(body) : 0};
 
 	(void)snprintf(
 		path, sizeof(path), "%.*s", (int)(mark != NULL ? (size_t)(mark - target) : strlen(target)), target);
 	return ask_as(h, false, h->bearer, &req);
+}
+
+struct answer ask_type(struct house *h, const char *method, const char *target, const char *type, const char *body)
+{
+	return ask_all(h, method, target, type, body, NULL);
+}
+
+struct answer ask_once(struct house *h, const char *key, const char *target, const char *body)
+{
+	return ask_all(h, "POST", target, "application/json", body, key);
 }
 
 struct answer ask(struct house *h, const char *method, const char *target, const char *body)

@@ -25,6 +25,10 @@
 #define OTHER_SECRET "99aa88bb77cc66dd55ee44ff33001122"
 #define OTHER_TOKEN "EAAPlantedReplacementTokenThatStaysHidden9876543210YY"
 
+#define API_KEY "kPlantedD360KeyThatNobodyMaySee77_sandbox"
+#define OTHER_KEY "kPlantedD360KeyNumberTwoHiddenAsWell88xx"
+#define PLATFORM_SECRET "plantedPlatformSecretOf360dialog5512"
+
 #define META(number)                                                                                                   \
 	"{\"provider\":\"meta\",\"app_id\":\"1001\",\"app_secret\":\"" APP_SECRET                                      \
 	"\",\"access_token\":\"" ACCESS_TOKEN "\",\"waba_id\":\"2002\",\"phone_number_id\":\"" number                  \
@@ -39,6 +43,8 @@ void house_close(struct house *h);
 /* The vault answers nothing from here on. */
 void house_vault_end(struct house *h);
 struct api *house_api(struct house *h);
+/* Whether the fake provider calls our URL when it is registered; it does at first. */
+void house_handshakes(struct house *h, bool on);
 struct tenants *house_tenants(struct house *h);
 
 struct answer {
@@ -46,11 +52,14 @@ struct answer {
 	cJSON *json; /* NULL: no body */
 	char *text;
 	char allow[64];
+	bool replayed;
 };
 
 /* As the platform, with a good token. target is path and query; body may be NULL; JSON by content type. */
 struct answer ask(struct house *h, const char *method, const char *target, const char *body);
 struct answer ask_type(struct house *h, const char *method, const char *target, const char *type, const char *body);
+/* With an Idempotency-Key. */
+struct answer ask_once(struct house *h, const char *key, const char *target, const char *body);
 /* The whole choice: authorization may be NULL; the length is the body's. */
 struct answer ask_as(struct house *h, bool is_operator, const char *authorization, const struct api_request *req);
 void answer_clear(struct answer *a);

@@ -141,7 +141,7 @@ static void changed_and_removed(void **state)
 
 static void the_responder_is_chosen(void **state)
 {
-	static const char *const others[] = {"platform", "llm", "", "Catalogue", "a-very-long-name-of-a-responder"};
+	static const char *const others[] = {"llm", "Platform", "", "Catalogue", "a-very-long-name-of-a-responder"};
 	char body[128];
 	struct answer a;
 

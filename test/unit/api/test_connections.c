@@ -57,10 +57,11 @@ static void added_without_asking_the_provider(void **state)
 	assert_string_equal(text_at(&a, "secrets.app_secret.last4"), "b6a7");
 	assert_int_equal(strlen(text_at(&a, "secrets.app_secret.fingerprint")), 16);
 	assert_true(cJSON_IsNull(json_get_path(a.json, "secrets.app_secret.last_used_at")));
-	assert_int_equal(cJSON_GetArraySize(json_get(a.json, "checks")), 6);
+	assert_int_equal(cJSON_GetArraySize(json_get(a.json, "checks")), 8);
 	assert_string_equal(text_at(&a, "checks[0].result"), "skipped");
-	assert_string_equal(text_at(&a, "checks[5].name"), "webhook");
-	assert_string_equal(text_at(&a, "checks[5].result"), "waiting");
+	assert_string_equal(text_at(&a, "checks[7].name"), "webhook");
+	assert_string_equal(text_at(&a, "checks[7].result"), "waiting");
+	assert_null(json_get(a.json, "webhook_headers"));
 
 	b = ask(house, "GET", path_of(text_at(&a, "id")), NULL);
 	assert_int_equal(b.status, 200);
@@ -113,8 +114,6 @@ static void rules_of_a_connection(void **state)
 		{"{}", 400, "missing_field", "provider"},
 		{"{\"provider\":\"twilio\"}", 400, "invalid_field", "provider"},
 		{"{\"provider\":true}", 400, "invalid_field", "provider"},
-		{"{\"provider\":\"360dialog\",\"api_key\":\"" ACCESS_TOKEN "\"}", 422, "provider_not_supported",
-			"provider"},
 		{"{\"provider\":\"meta\"}", 400, "missing_field", "app_id"},
 		{"{\"provider\":\"meta\"," IDS "}", 400, "missing_field", "app_secret"},
 		{"{\"provider\":\"meta\"," IDS ",\"app_secret\":\"" APP_SECRET "\"}", 400, "missing_field",
@@ -187,6 +186,10 @@ static void checked_with_the_provider(void **state)
 	assert_string_equal(text_at(&a, "status"), "active");
 	assert_string_equal(text_at(&a, "display_phone"), "+234 801 234 5678");
 	assert_string_equal(text_at(&a, "verified_name"), "Paul's Electronics");
+	/* registered, and proven by the handshake */
+	assert_string_equal(text_at(&a, "checks[5].name"), "callback");
+	assert_string_equal(text_at(&a, "checks[5].result"), "ok");
+	assert_string_equal(text_at(&a, "checks[7].result"), "ok");
 	(void)snprintf(id, sizeof(id), "%s", text_at(&a, "id"));
 	answer_clear(&a);
 
@@ -260,6 +263,9 @@ static void one_secret_is_replaced_at_a_time(void **state)
 		400, "invalid_field", "app_secret");
 	expect(house, "PATCH", path_of(id), "{\"app_secret\":\"short\"}", 400, "invalid_field", "app_secret");
 	expect(house, "PATCH", path_of(id), "{\"app_secret\":null}", 400, "invalid_field", "app_secret");
+	expect(house, "PATCH", path_of(id), "{\"api_key\":\"" API_KEY "\"}", 400, "invalid_field", "api_key");
+	expect(house, "PATCH", path_of(id), "{\"take_over\":false}", 400, "invalid_field", "take_over");
+	expect(house, "PATCH", path_of(id), "{\"take_over\":1}", 400, "invalid_field", "take_over");
 	expect(house, "PATCH", path_of(id), "{\"status\":\"suspended\"}", 400, "unknown_field", "status");
 	expect(house, "PATCH", path_of("01ARZ3NDEKTSV4RRFFQ69G5FAV"), "{\"app_secret\":\"" APP_SECRET "\"}", 404,
 		"not_found", NULL);

@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/json.h"
 #include "test/unit/api/fake_outbound.h"
 
 #define LIST "/v1/businesses/shop/messages"
 #define HELLO "{\"to\":\"+234 801 234 5678\",\"type\":\"text\",\"text\":{\"body\":\"Hello \xf0\x9f\x91\x8b\"}}"
+#define STRANGER "{\"recipient\":\"NG.5512\",\"type\":\"text\",\"text\":{\"body\":\"Hello\"}}"
 
 static struct house *house;
 static char connection[STORE_ID_LEN + 1];
@@ -93,7 +95,7 @@ static void the_number_is_found(void **state)
 	connection_new(house, "two", "90002", second);
 	expect(house, "POST", "/v1/businesses/two/messages", HELLO, 202, NULL, NULL);
 	connection_new(house, "two", "90003", second);
-	expect(house, "POST", "/v1/businesses/two/messages", HELLO, 422, "number_required", "from");
+	expect(house, "POST", "/v1/businesses/two/messages", STRANGER, 422, "number_required", "from");
 	expect(house, "POST", "/v1/businesses/two/messages?from=90003", HELLO, 202, NULL, NULL);
 	expect(house, "POST", "/v1/businesses/two/messages?from=90001", HELLO, 404, "not_found", "from");
 	expect(house, "POST", "/v1/businesses/two/messages?from=", HELLO, 404, "not_found", "from");
@@ -107,6 +109,136 @@ static void the_number_is_found(void **state)
 	expect(house, "GET", "/v1/businesses/two/messages", NULL, 200, NULL, NULL);
 }
 
+/* ------------------------------------------------------------ by which number */
+
+#define SEEN_LEN (STORE_PROVIDER_ID_LEN + STORE_ID_LEN + 8u)
+
+static bool see_connection(const struct store_message *m, void *arg)
+{
+	(void)snprintf(arg, SEEN_LEN, "%s on %s", m->number, m->connection_id);
+	return false;
+}
+
+/* Sends in the business "talks" and returns "<number> on <connection>". */
+static const char *leaves_by(const char *query, const char *body)
+{
+	static char seen[SEEN_LEN];
+	struct answer a;
+	char target[128];
+
+	(void)snprintf(target, sizeof(target), "/v1/businesses/talks/messages%s", query);
+	a = ask(house, "POST", target, body);
+	if (a.status != 202)
+		fail_msg("%s: %d: %s", query, a.status, a.text);
+	assert_int_equal(store_message_get(
+				 tenants_store(house_tenants(house)), "talks", text_at(&a, "id"), see_connection, seen),
+		STORE_OK);
+	answer_clear(&a);
+	return seen;
+}
+
+static void expect_place(const char *seen, const char *number, const char *id)
+{
+	char wanted[SEEN_LEN];
+
+	(void)snprintf(wanted, sizeof(wanted), "%s on %s", number, id);
+	assert_string_equal(seen, wanted);
+}
+
+/* A 360dialog connection of "talks"; number NULL: not known. */
+static void d360_new(const char *number, char id[static STORE_ID_LEN + 1])
+{
+	char body[256];
+	struct answer a;
+
+	(void)snprintf(body, sizeof(body),
+		"{\"provider\":\"360dialog\",\"api_key\":\"" API_KEY "\",\"verify\":false%s%s%s}",
+		number != NULL ? ",\"phone_number_id\":\"" : "", number != NULL ? number : "",
+		number != NULL ? "\"" : "");
+	a = ask(house, "POST", "/v1/businesses/talks/connections", body);
+	assert_int_equal(a.status, 201);
+	(void)snprintf(id, STORE_ID_LEN + 1, "%s", text_at(&a, "id"));
+	answer_clear(&a);
+}
+
+static void status_set(const char *id, enum store_connection_status status)
+{
+	assert_int_equal(
+		store_connection_status_set(tenants_store(house_tenants(house)), "talks", id, 0, status), STORE_OK);
+}
+
+/* An inbound message of this customer, as intake would log it. */
+static void wrote(const char *customer, const char *number, const char *id);
+
+static void a_conversation_keeps_its_number(void **state)
+{
+	char unnamed[STORE_ID_LEN + 1], first[STORE_ID_LEN + 1], second[STORE_ID_LEN + 1], twin[STORE_ID_LEN + 1];
+	struct answer a;
+
+	(void)state;
+	business_new(house, "talks");
+	d360_new(NULL, unnamed);
+	a = ask(house, "POST", "/v1/businesses/talks/messages", HELLO);
+	assert_int_equal(a.status, 422);
+	assert_string_equal(text_at(&a, "code"), "number_required");
+	assert_non_null(strstr(text_at(&a, "detail"), "test the connection"));
+	answer_clear(&a);
+	/* one whose number is not known does not stand in the way of the only one that is */
+	connection_new(house, "talks", "70001", first);
+	expect_place(leaves_by("", STRANGER), "70001", first);
+	connection_new(house, "talks", "70002", second);
+	expect(house, "POST", "/v1/businesses/talks/messages", HELLO, 422, "number_required", "from");
+
+	/* by the one that was written to last */
+	wrote("2348012345678", "70002", second);
+	expect_place(leaves_by("", HELLO), "70002", second);
+	wrote("2348012345678", "70001", first);
+	expect_place(leaves_by("", HELLO), "70001", first);
+	expect_place(leaves_by("?from=70002", HELLO), "70002", second);
+	expect_place(leaves_by("", HELLO), "70002", second);
+	/* who is known by user id */
+	wrote("NG.5512", "70002", second);
+	expect_place(leaves_by("", STRANGER), "70002", second);
+
+	/* two providers on one number: the conversation's goes on, with and without ?from= */
+	d360_new("70002", twin);
+	wrote("2348012345678", "70002", twin);
+	expect_place(leaves_by("", HELLO), "70002", twin);
+	expect_place(leaves_by("?from=70002", HELLO), "70002", twin);
+	expect_place(leaves_by("", STRANGER), "70002", second);
+	/* unless it is suspended, or gone */
+	status_set(twin, STORE_CONNECTION_SUSPENDED);
+	expect_place(leaves_by("", HELLO), "70002", second);
+	status_set(twin, STORE_CONNECTION_ACTIVE);
+	assert_int_equal(store_connection_remove(tenants_store(house_tenants(house)), "talks", second), STORE_OK);
+	expect_place(leaves_by("", STRANGER), "70002", twin);
+	status_set(twin, STORE_CONNECTION_SUSPENDED);
+	expect(house, "POST", "/v1/businesses/talks/messages", HELLO, 409, "conflict", NULL);
+	expect(house, "POST", "/v1/businesses/talks/messages?from=70002", HELLO, 409, "conflict", NULL);
+}
+
+static void the_clients_own_data_is_shown(void **state)
+{
+	static const char body[] = "{\"to\":\"+2348012345678\",\"type\":\"text\",\"text\":{\"body\":\"x\"},"
+				   "\"biz_opaque_callback_data\":\"order 17\"}";
+	struct answer a = ask(house, "POST", LIST, body);
+	char path[128];
+
+	(void)state;
+	assert_int_equal(a.status, 202);
+	(void)snprintf(path, sizeof(path), LIST "/%s", text_at(&a, "id"));
+	answer_clear(&a);
+	a = ask(house, "GET", path, NULL);
+	assert_string_equal(text_at(&a, "biz_opaque_callback_data"), "order 17");
+	answer_clear(&a);
+	a = ask(house, "POST", LIST, HELLO);
+	(void)snprintf(path, sizeof(path), LIST "/%s", text_at(&a, "id"));
+	answer_clear(&a);
+	a = ask(house, "GET", path, NULL);
+	assert_null(json_get(a.json, "biz_opaque_callback_data"));
+	answer_clear(&a);
+}
+
 /* ------------------------------------------------------------ inbound rows */
 
 static void seal(const char *business, const char *id, const char *field, const char *text, uint8_t **blob, size_t *len)
@@ -116,38 +248,60 @@ static void seal(const char *business, const char *id, const char *field, const 
 	assert_int_equal(tenant_seal(house_tenants(house), &where, text, strlen(text), blob, len), TENANT_OK);
 }
 
-/* An inbound message as intake would log it. damaged: its content was sealed for another row. */
-static void inbound_new(const char *content, bool damaged, char id[static STORE_ID_LEN + 1])
+/* Stores an event with one inbound message, all but its content filled by the caller. */
+static void log_message(struct store_message *m, const char *content, bool damaged)
 {
 	struct store *store = tenants_store(house_tenants(house));
 	struct store_event e = {.received_at = store_now_ms(), .body = (const uint8_t *)"sealed", .body_len = 6};
-	struct store_message m = {.direction = STORE_INBOUND, .state = STORE_MESSAGE_RECEIVED, .type = "text"};
 	struct store_update u = {.kind = STORE_UPDATE_MESSAGE, .field = "messages", .verdict = STORE_UPDATE_DELIVERED};
 	struct store_intake_counts counts;
 	uint8_t *sealed = NULL, *wamid = NULL;
 
 	store_id_new(e.id);
-	store_id_new(m.id);
+	store_id_new(m->id);
 	store_id_new(u.id);
-	(void)snprintf(e.business_id, sizeof(e.business_id), "shop");
+	(void)snprintf(e.business_id, sizeof(e.business_id), "%s", m->business_id);
+	(void)snprintf(e.connection_id, sizeof(e.connection_id), "%s", m->connection_id);
+	vault_random(m->wamid_index, sizeof(m->wamid_index));
+	m->created_at = m->updated_at = store_now_ms();
+	seal(m->business_id, damaged ? e.id : m->id, "content", content, &sealed, &m->content_len);
+	seal(m->business_id, damaged ? e.id : m->id, "wamid", "wamid.HBgN", &wamid, &m->wamid_len);
+	m->content = sealed;
+	m->wamid = wamid;
+	u.message = m;
+	assert_int_equal(store_event_append(store, &e, 5000), STORE_OK);
+	assert_int_equal(
+		store_event_settle(store, m->business_id, e.id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
+	assert_int_equal(counts.delivered, 1);
+	free(sealed);
+	free(wamid);
+}
+
+static void wrote(const char *customer, const char *number, const char *id)
+{
+	struct store_message m = {.direction = STORE_INBOUND, .state = STORE_MESSAGE_RECEIVED, .type = "text"};
+
+	(void)snprintf(m.business_id, sizeof(m.business_id), "talks");
+	(void)snprintf(m.connection_id, sizeof(m.connection_id), "%s", id);
+	(void)snprintf(m.number, sizeof(m.number), "%s", number);
+	assert_int_equal(
+		tenant_conversation(house_tenants(house), "talks", number, customer, m.conversation), TENANT_OK);
+	log_message(&m, "{}", false);
+	/* what happens later has a later time */
+	assert_int_equal(usleep(2000), 0);
+}
+
+/* An inbound message as intake would log it. damaged: its content was sealed for another row. */
+static void inbound_new(const char *content, bool damaged, char id[static STORE_ID_LEN + 1])
+{
+	struct store_message m = {.direction = STORE_INBOUND, .state = STORE_MESSAGE_RECEIVED, .type = "text"};
+
 	(void)snprintf(m.business_id, sizeof(m.business_id), "shop");
-	(void)snprintf(e.connection_id, sizeof(e.connection_id), "%s", connection);
 	(void)snprintf(m.connection_id, sizeof(m.connection_id), "%s", connection);
 	(void)snprintf(m.number, sizeof(m.number), "90001");
 	memset(m.conversation, 7, sizeof(m.conversation));
-	vault_random(m.wamid_index, sizeof(m.wamid_index));
-	m.created_at = m.updated_at = store_now_ms();
-	seal("shop", damaged ? e.id : m.id, "content", content, &sealed, &m.content_len);
-	seal("shop", damaged ? e.id : m.id, "wamid", "wamid.HBgN", &wamid, &m.wamid_len);
-	m.content = sealed;
-	m.wamid = wamid;
-	u.message = &m;
-	assert_int_equal(store_event_append(store, &e, 5000), STORE_OK);
-	assert_int_equal(store_event_settle(store, "shop", e.id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
-	assert_int_equal(counts.delivered, 1);
+	log_message(&m, content, damaged);
 	memcpy(id, m.id, sizeof(m.id));
-	free(sealed);
-	free(wamid);
 }
 
 static void who_wrote_is_shown(void **state)
@@ -294,6 +448,8 @@ int main(void)
 		cmocka_unit_test(queued_and_looked_up),
 		cmocka_unit_test(rules_of_a_message),
 		cmocka_unit_test(the_number_is_found),
+		cmocka_unit_test(a_conversation_keeps_its_number),
+		cmocka_unit_test(the_clients_own_data_is_shown),
 		cmocka_unit_test(who_wrote_is_shown),
 		cmocka_unit_test(what_does_not_open_is_null),
 		cmocka_unit_test(listed_by_direction_and_state),

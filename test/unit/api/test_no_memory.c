@@ -75,15 +75,20 @@ struct call {
 /* Status of the call whose n-th allocation fails; 0 when it has no n-th. */
 static int without(unsigned n, const struct call *c)
 {
+	static unsigned keys;
+	char key[16];
 	struct api_request req = {.method = c->method,
 		.path = c->path,
 		.content_type = c->type,
+		.idempotency_key = key,
 		.is_operator = true,
 		.body = (const uint8_t *)(c->body != NULL ? c->body : ""),
 		.body_len = c->body != NULL ? strlen(c->body) : 0};
 	struct api_response out = {0};
 	int status;
 
+	/* of its own, or the first answer would be given again */
+	(void)snprintf(key, sizeof(key), "%u", ++keys);
 	failed = false;
 	fail_at = n;
 	api_handle(house_api(house), &req, &out);
@@ -104,8 +109,12 @@ static void every_allocation_fails_once(void **state)
 		{"PATCH", "/v1/businesses/shop", NULL, "{\"name\":\"y\"}"},
 		{"GET", "/v1/businesses/shop/connections", NULL, NULL},
 		{"POST", "/v1/businesses/shop/connections", NULL, META("4004")},
+		{"POST", "/v1/businesses/shop/connections", NULL,
+			"{\"provider\":\"360dialog\",\"api_key\":\"" API_KEY "\",\"platform_secret\":\"" PLATFORM_SECRET
+			"\"}"},
 		{"POST", test_path, NULL, NULL},
 		{"PATCH", connection_path, NULL, token},
+		{"PATCH", connection_path, NULL, "{\"take_over\":true}"},
 		{"GET", "/v1/businesses/shop/messages", NULL, NULL},
 		{"POST", "/v1/businesses/shop/messages", NULL,
 			"{\"to\":\"+2348012345678\",\"type\":\"text\",\"text\":{\"body\":\"x\"}}"},
@@ -115,6 +124,9 @@ static void every_allocation_fails_once(void **state)
 		{"POST", "/v1/businesses/shop/products", "text/csv", "name,price,currency\na,1,NGN\n"},
 		{"GET", "/v1/businesses/shop/products", NULL, NULL},
 		{"PUT", "/v1/businesses/shop/responder", NULL, "{\"kind\":\"none\"}"},
+		{"PUT", "/v1/businesses/shop/responder", NULL,
+			"{\"kind\":\"platform\",\"url\":\"https://a.example/\",\"rotate_secret\":true}"},
+		{"GET", "/v1/businesses/shop/responder", NULL, NULL},
 		{"GET", "/v1/nothing", NULL, NULL},
 		{"GET", "/openapi.yaml", NULL, NULL},
 		{"POST", "/control/tokens", NULL, "{\"name\":\"x\"}"},

@@ -2,100 +2,22 @@
  * Connecting: what the provider's answers make of a connection, with a real store and
  * vault and a sender that says what each case tells it to.
  */
-#include "test/unit/api/helper.h"
+#include "test/unit/connect/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/connect/connect.h"
-#include "test/unit/api/fake_outbound.h"
-
-static struct house *house;
-static struct connect with_sender, without_sender;
-
-static int setup(void **state)
-{
-	(void)state;
-	house = house_open(false);
-	business_new(house, "shop");
-	with_sender = (struct connect){.tenants = house_tenants(house), .outbound = fake_outbound()};
-	without_sender = (struct connect){.tenants = house_tenants(house)};
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	house_close(house);
-	return 0;
-}
-
 /* ------------------------------------------------------------ asking */
-
-struct values {
-	const char *app_id, *waba_id, *number, *secret, *token;
-};
-static const struct values good = {"1001", "2002", "3003", APP_SECRET, ACCESS_TOKEN};
-
-static enum connect_error add(const struct connect *c, const struct values *v, bool verify,
-	struct store_connection *out, struct connect_report *report)
-{
-	struct secret *secret = v->secret != NULL ? secret_new(v->secret, strlen(v->secret)) : NULL;
-	struct secret *token = v->token != NULL ? secret_new(v->token, strlen(v->token)) : NULL;
-	const struct connect_meta in = {.business_id = "shop",
-		.app_id = v->app_id,
-		.waba_id = v->waba_id,
-		.phone_number_id = v->number,
-		.app_secret = secret,
-		.access_token = token,
-		.verify = verify};
-	enum connect_error err = connect_meta_add(c, &in, out, report);
-
-	secret_free(secret);
-	secret_free(token);
-	return err;
-}
 
 static enum connect_error rotate(const char *id, const char *field, const char *value, struct store_connection *out,
 	struct connect_report *report)
 {
 	struct secret *secret = secret_new(value, strlen(value));
-	enum connect_error err = connect_rotate(&with_sender, "shop", id, field, secret, out, report);
+	enum connect_error err = connect_rotate(&with_sender, "shop", id, field, secret, false, out, report);
 
 	secret_free(secret);
 	return err;
-}
-
-static void removed(const char *id)
-{
-	assert_int_equal(store_connection_remove(tenants_store(house_tenants(house)), "shop", id), STORE_OK);
-}
-
-static bool count_one(const struct store_connection *s, void *arg)
-{
-	(void)s;
-	(*(unsigned *)arg)++;
-	return true;
-}
-
-static unsigned stored(void)
-{
-	const struct store_page page = {.limit = STORE_LIST_MAX};
-	unsigned n = 0;
-
-	assert_int_equal(
-		store_connection_list(tenants_store(house_tenants(house)), "shop", &page, count_one, &n), STORE_OK);
-	return n;
-}
-
-static enum connect_check_result result_of(const struct connect_report *report, const char *name)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (strcmp(report->checks[i].name, name) == 0)
-			return report->checks[i].result;
-	fail_msg("no check %s", name);
-	return 0;
 }
 
 /* ------------------------------------------------------------ the form */
@@ -285,7 +207,7 @@ static void the_providers_answers(void **state)
 		if (out.status != o->status || result_of(&report, o->at) != o->result)
 			fail_msg("%s: status %d, %s %d", o->name, (int)out.status, o->at,
 				(int)result_of(&report, o->at));
-		assert_int_equal(report.checks_len, 6);
+		assert_int_equal(report.checks_len, 8);
 		for (size_t n = 0; n < report.checks_len; n++)
 			assert_true(report.checks[n].detail[0] != '\0');
 		assert_int_equal(
@@ -354,26 +276,8 @@ static void a_test_moves_the_status(void **state)
 	assert_int_equal(result_of(&report, "number"), CONNECT_CHECK_SKIPPED);
 	assert_int_equal(
 		connect_test(&with_sender, "shop", "01ARZ3NDEKTSV4RRFFQ69G5FAV", &out, &report), CONNECT_NOT_FOUND);
-	business_new(house, "rival");
 	assert_int_equal(connect_test(&with_sender, "rival", out.id, &out, &report), CONNECT_NOT_FOUND);
 	removed(out.id);
-}
-
-static bool current_version(const struct store_credential *s, void *arg)
-{
-	if (s->slot == STORE_SLOT_CURRENT)
-		*(uint64_t *)arg = s->version;
-	return true;
-}
-
-static uint64_t version_of(const char *field)
-{
-	uint64_t version = 0;
-
-	assert_int_equal(
-		store_credential_list(tenants_store(house_tenants(house)), "shop", field, current_version, &version),
-		STORE_OK);
-	return version;
 }
 
 static void a_new_key_replaces_the_old(void **state)
@@ -456,5 +360,5 @@ int main(void)
 		cmocka_unit_test(nobody_there),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, shop_setup, shop_teardown);
 }

@@ -1,0 +1,188 @@
+/*
+ * Asking the provider through the sender, and reading what its answers and our own
+ * store say about the webhooks. Called by the files of both providers and connect.c.
+ *
+ * An answer is from outside: any shape is survived.
+ */
+#include <cjson/cJSON.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/connect/internal.h"
+#include "gateway/json.h"
+
+#define ASK_TIMEOUT_MS 10000u
+#define HANDSHAKE_WAIT_MS 5000
+#define HANDSHAKE_LOOK_MS 50
+
+void connect_check(
+	struct connect_report *report, const char *name, enum connect_check_result result, const char *format, ...)
+{
+	struct connect_check *check;
+	va_list args;
+
+	if (report->checks_len == CONNECT_CHECKS_MAX)
+		return;
+	check = &report->checks[report->checks_len++];
+	check->name = name;
+	check->result = result;
+	va_start(args, format);
+	(void)vsnprintf(check->detail, sizeof(check->detail), format, args);
+	va_end(args);
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential first, const char *body,
+	struct outbound_result *result)
+{
+	const struct store_connection *s = w->connection;
+	bool two =
+		kind == OUTBOUND_META_DEBUG_TOKEN || kind == OUTBOUND_D360_WEBHOOK || kind == OUTBOUND_D360_WEBHOOK_SET;
+	const struct outbound_check check = {.kind = kind,
+		.business_id = s->business_id,
+		.connection_id = s->id,
+		.app_id = or_null(s->app_id),
+		.waba_id = or_null(s->waba_id),
+		.phone_number_id = or_null(s->phone_number_id),
+		.url = w->url,
+		.body = body,
+		.credentials = &w->held.credentials[first],
+		.credentials_len = two ? 2 : 1};
+
+	*result = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN};
+	if (store_now_ms() < w->ask_until &&
+		outbound_check(w->c->outbound, &check, ASK_TIMEOUT_MS, result) != OUTBOUND_OK)
+		result->class = OUTBOUND_OUTCOME_UNKNOWN;
+}
+
+bool connect_is_silent(const struct outbound_result *result)
+{
+	switch (result->class) {
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_OUTCOME_UNKNOWN:
+	case OUTBOUND_RETRYABLE:
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_NO_CREDENTIAL:
+		return true;
+	case OUTBOUND_ACCEPTED:
+	case OUTBOUND_AUTH:
+	case OUTBOUND_ACCOUNT:
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+	case OUTBOUND_WINDOW:
+		return false;
+	}
+	return true;
+}
+
+void connect_seen(const struct outbound_result *result, struct seen *seen)
+{
+	static const struct {
+		const char *state;
+		enum owner owner;
+	} states[] = {{"none", OWNER_NONE}, {"ours", OWNER_OURS}, {"house", OWNER_HOUSE}, {"foreign", OWNER_FOREIGN}};
+	cJSON *fields = NULL;
+	const char *state, *host;
+
+	*seen = (struct seen){.owner = OWNER_UNKNOWN};
+	if (result->class != OUTBOUND_ACCEPTED || result->fields == NULL)
+		return;
+	fields = json_parse(result->fields, strlen(result->fields));
+	state = cJSON_GetStringValue(json_get_path(fields, "callback.state"));
+	host = cJSON_GetStringValue(json_get_path(fields, "callback.owner"));
+	for (size_t i = 0; state != NULL && i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(states[i].state, state) == 0)
+			seen->owner = states[i].owner;
+	connect_text(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
+	seen->secret = cJSON_IsTrue(json_get_path(fields, "callback.secret"));
+	seen->subscribed = cJSON_IsTrue(json_get(fields, "subscribed"));
+	cJSON_Delete(fields);
+}
+
+const char *connect_url_fault(const struct connecting *w)
+{
+	bool d360 = w->connection->provider == STORE_360DIALOG;
+	const char *host = w->url + strlen("https://");
+	size_t len;
+
+	if (d360 ? w->c->d360_is_loopback : w->c->meta_is_loopback)
+		return NULL;
+	if (strncmp(w->url, "https://", 8) != 0)
+		return d360 ? "public_url is http; 360dialog delivers to https only"
+			    : "public_url is http; Meta delivers to https only";
+	len = strcspn(host, "/");
+	if (d360 && memchr(host, '_', len) != NULL)
+		return "public_url has an underscore in its host; 360dialog refuses such addresses";
+	if (d360 && memchr(host, ':', len) != NULL)
+		return "public_url names a port; 360dialog refuses such addresses";
+	return NULL;
+}
+
+void connect_text(char *out, size_t room, const char *text)
+{
+	size_t len = 0;
+
+	for (; *text != '\0' && len + 1 < room; text++)
+		if ((unsigned char)*text >= 0x20 && *text != 0x7f)
+			out[len++] = *text;
+	if (*text != '\0') {
+		while (len > 0 && ((unsigned char)out[len - 1] & 0xc0) == 0x80)
+			len--;
+		if (len > 0 && ((unsigned char)out[len - 1] & 0x80) != 0)
+			len--;
+	}
+	out[len] = '\0';
+}
+
+/* ------------------------------------------------------------ the webhook check */
+
+struct webhook_seen {
+	const char *connection_id;
+	bool seen;
+};
+
+static bool look_for_event(const struct store_event_summary *e, void *arg)
+{
+	struct webhook_seen *seen = arg;
+
+	seen->seen = strcmp(e->connection_id, seen->connection_id) == 0;
+	return !seen->seen;
+}
+
+/* A handshake, or a webhook that this connection's secret verified, if one of the newest is there. */
+static bool webhook_came(const struct connecting *w)
+{
+	const struct store_page newest = {.limit = STORE_LIST_MAX};
+	struct store *store = tenants_store(w->c->tenants);
+	struct webhook_seen seen = {w->connection->id, false};
+	struct store_connection now;
+
+	if (store_connection_get(store, w->connection->business_id, w->connection->id, &now) == STORE_OK &&
+		now.handshake_at > 0)
+		return true;
+	return store_event_list(store, w->connection->business_id, 0, &newest, look_for_event, &seen) == STORE_OK &&
+		seen.seen;
+}
+
+void connect_webhook_check(struct connecting *w)
+{
+	const struct timespec pause = {.tv_nsec = HANDSHAKE_LOOK_MS * 1000000L};
+	const char *name = w->connection->provider == STORE_360DIALOG ? d360_provider.name : meta_provider.name;
+	int64_t until = store_now_ms() + HANDSHAKE_WAIT_MS;
+	bool came = webhook_came(w);
+
+	while (!came && w->challenged && store_now_ms() < until) {
+		(void)nanosleep(&pause, NULL);
+		came = webhook_came(w);
+	}
+	if (came)
+		connect_check(w->report, "webhook", CONNECT_CHECK_OK, "%s reaches us and proves who it is", name);
+	else
+		connect_check(w->report, "webhook", CONNECT_CHECK_WAITING, "waiting for %s's first webhook", name);
+}

@@ -1,0 +1,343 @@
+/*
+ * 360dialog: one key for one number (facts/360dialog.md 1, 2, 3, 6). The probe tells
+ * whose key it is and who gets the number's webhooks now; ours is then set, with a
+ * header that carries the connection's secret, and read back.
+ *
+ * The answers are from outside: any shape is survived. Only 401 means that the key is
+ * dead; a 400 about the account is a live key on a number that may not send.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/connect/form.h"
+#include "gateway/connect/internal.h"
+#include "gateway/json.h"
+
+static const char silent[] = "360dialog did not answer; test the connection again later";
+
+static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
+{
+	connect_check(w->report, name, result, "%s", detail);
+}
+
+static void skip(struct connecting *w, const char *why)
+{
+	check(w, "key", CONNECT_CHECK_SKIPPED, why);
+	check(w, "number", CONNECT_CHECK_SKIPPED, why);
+	check(w, "callback", CONNECT_CHECK_SKIPPED, why);
+}
+
+/* ------------------------------------------------------------ the probe */
+
+static bool is_id(const char *text)
+{
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	return len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(text, "0123456789") == len;
+}
+
+static const char *entity_id(const cJSON *fields, const char *type)
+{
+	const cJSON *entity;
+
+	cJSON_ArrayForEach (entity, json_get_path(fields, "health_status.entities")) {
+		const char *is = json_get_string(entity, "entity_type"), *id = json_get_string(entity, "id");
+
+		if (is != NULL && strcmp(is, type) == 0 && is_id(id))
+			return id;
+	}
+	return NULL;
+}
+
+/* Takes what the provider says about the number over into the connection. */
+static void learn(struct connecting *w, const cJSON *fields, const char *id)
+{
+	struct store_connection *s = w->connection;
+	const char *waba = entity_id(fields, "WABA"), *phone = json_get_string(fields, "display_phone_number");
+	const char *name = json_get_string(fields, "verified_name");
+
+	if (s->phone_number_id[0] == '\0') {
+		(void)snprintf(s->phone_number_id, sizeof(s->phone_number_id), "%s", id);
+		w->learnt = true;
+		if (s->waba_id[0] == '\0' && waba != NULL)
+			(void)snprintf(s->waba_id, sizeof(s->waba_id), "%s", waba);
+	}
+	connect_text(s->display_phone, sizeof(s->display_phone), phone != NULL ? phone : "");
+	connect_text(s->verified_name, sizeof(s->verified_name), name != NULL ? name : "");
+	w->described = true;
+}
+
+static void health_answered(struct connecting *w, const struct outbound_result *r)
+{
+	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
+	const char *can_send = cJSON_GetStringValue(json_get_path(fields, "health_status.can_send_message"));
+	const char *id = json_get_string(fields, "id");
+
+	if (!is_id(id))
+		id = entity_id(fields, "PHONE_NUMBER");
+	check(w, "key", CONNECT_CHECK_OK, "360dialog accepts the key");
+	if (id == NULL) {
+		check(w, "number", CONNECT_CHECK_WAITING, "360dialog did not say whose key it is; test again later");
+	} else if (w->connection->phone_number_id[0] != '\0' && strcmp(id, w->connection->phone_number_id) != 0) {
+		w->other_number = true;
+		check(w, "number", CONNECT_CHECK_FAILED, "the key belongs to another number than this connection's");
+	} else {
+		learn(w, fields, id);
+		w->blocked = can_send != NULL && strcmp(can_send, "BLOCKED") == 0;
+		if (w->blocked)
+			check(w, "number", CONNECT_CHECK_FAILED,
+				"WhatsApp lets this number send nothing; look into the 360dialog Hub for the reason");
+		else
+			check(w, "number", CONNECT_CHECK_OK, "the key belongs to this number");
+	}
+	cJSON_Delete(fields);
+}
+
+static void health(struct connecting *w)
+{
+	struct outbound_result result;
+
+	connect_ask(w, OUTBOUND_D360_HEALTH, CREDENTIAL_API_KEY, NULL, &result);
+	switch (result.class) {
+	case OUTBOUND_ACCEPTED:
+		health_answered(w, &result);
+		break;
+	case OUTBOUND_AUTH:
+		w->refused[CREDENTIAL_API_KEY] = true;
+		check(w, "key", CONNECT_CHECK_FAILED,
+			"360dialog refuses the key: a newer one replaced it, or it was copied wrongly");
+		check(w, "number", CONNECT_CHECK_WAITING, "known once the key works");
+		break;
+	case OUTBOUND_ACCOUNT:
+		w->blocked = true;
+		check(w, "key", CONNECT_CHECK_OK, "360dialog knows the key");
+		connect_check(w->report, "number", CONNECT_CHECK_FAILED, "the account needs attention at 360dialog: %s",
+			result.reason[0] != '\0' ? result.reason : "it does not say why");
+		break;
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_OUTCOME_UNKNOWN:
+	case OUTBOUND_RETRYABLE:
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_NO_CREDENTIAL:
+		check(w, "key", CONNECT_CHECK_WAITING, silent);
+		check(w, "number", CONNECT_CHECK_WAITING, silent);
+		break;
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+	case OUTBOUND_WINDOW:
+		connect_check(w->report, "key", CONNECT_CHECK_WAITING, "360dialog does not answer this question: %s",
+			result.reason[0] != '\0' ? result.reason : "it does not say why");
+		check(w, "number", CONNECT_CHECK_WAITING, "known once 360dialog answers");
+		break;
+	}
+	outbound_result_clear(&result);
+}
+
+/* Who gets the number's webhooks now. */
+static void look(struct connecting *w)
+{
+	struct outbound_result result;
+
+	connect_ask(w, OUTBOUND_D360_WEBHOOK, CREDENTIAL_API_KEY, NULL, &result);
+	connect_seen(&result, &w->seen);
+	if (result.class == OUTBOUND_AUTH)
+		w->refused[CREDENTIAL_API_KEY] = true;
+	outbound_result_clear(&result);
+}
+
+static void probe(struct connecting *w)
+{
+	health(w);
+	if (!w->refused[CREDENTIAL_API_KEY])
+		look(w);
+}
+
+/* ------------------------------------------------------------ the webhook */
+
+/* What the provider tells of the webhook, once nothing is to be changed (any more). */
+static void judge(struct connecting *w, bool was_set)
+{
+	switch (w->seen.owner) {
+	case OWNER_UNKNOWN:
+		check(w, "callback", CONNECT_CHECK_WAITING,
+			was_set ? "our webhook is set; 360dialog did not say so yet" : silent);
+		break;
+	case OWNER_NONE:
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			was_set ? "360dialog took our webhook and does not keep it; try again"
+				: "360dialog does not know our webhook URL: say take_over to set it");
+		break;
+	case OWNER_OURS:
+		check(w, "callback", w->seen.secret ? CONNECT_CHECK_OK : CONNECT_CHECK_FAILED,
+			w->seen.secret ? "360dialog sends this number's webhooks to us"
+				       : "the webhook comes without this connection's secret and is refused: say "
+					 "take_over to set it again");
+		break;
+	case OWNER_HOUSE:
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			"the webhooks go to another business here, or to an old address of ours: say take_over to set "
+			"ours");
+		break;
+	case OWNER_FOREIGN:
+		w->taken = true;
+		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+			"another system gets this number's webhooks: %s; say take_over to have them sent here",
+			w->seen.host);
+		break;
+	}
+}
+
+/* False after the check said why not. */
+static bool set_ours(struct connecting *w)
+{
+	const char *fault = connect_url_fault(w);
+	struct outbound_result result;
+	bool done;
+
+	if (fault != NULL) {
+		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+		return false;
+	}
+	connect_ask(w, OUTBOUND_D360_WEBHOOK_SET, CREDENTIAL_API_KEY, NULL, &result);
+	done = result.class == OUTBOUND_ACCEPTED;
+	if (result.class == OUTBOUND_AUTH) {
+		w->refused[CREDENTIAL_API_KEY] = true;
+		check(w, "callback", CONNECT_CHECK_FAILED, "360dialog refuses the key");
+	} else if (connect_is_silent(&result)) {
+		check(w, "callback", CONNECT_CHECK_WAITING, silent);
+	} else if (!done) {
+		connect_check(w->report, "callback", CONNECT_CHECK_FAILED, "360dialog refuses our webhook URL: %s",
+			result.reason[0] != '\0' ? result.reason : "it does not say why");
+	}
+	outbound_result_clear(&result);
+	return done;
+}
+
+static bool all_ok(const struct connecting *w)
+{
+	for (size_t i = 0; i < w->report->checks_len; i++)
+		if (w->report->checks[i].result != CONNECT_CHECK_OK)
+			return false;
+	return true;
+}
+
+static void callback(struct connecting *w, bool set, bool take_over)
+{
+	/* Nobody's webhook is replaced unseen. */
+	bool may = take_over || (w->seen.owner != OWNER_UNKNOWN && w->seen.owner != OWNER_FOREIGN);
+
+	if (w->refused[CREDENTIAL_API_KEY] || w->other_number) {
+		check(w, "callback", CONNECT_CHECK_WAITING, "known once the key works");
+	} else if (!set || !may) {
+		judge(w, false);
+	} else if (set_ours(w)) {
+		look(w);
+		judge(w, true);
+	}
+	w->all_ok = all_ok(w);
+}
+
+const struct provider d360_provider = {.first = CREDENTIAL_API_KEY,
+	.required = 2,
+	.at_most = 3,
+	.name = "360dialog",
+	.probe = probe,
+	.callback = callback,
+	.skip = skip};
+
+/* ------------------------------------------------------------ adding */
+
+/* NULL: memory is short. */
+static struct secret *webhook_secret_new(void)
+{
+	char text[VAULT_RANDOM_TEXT_LEN + 1];
+	struct secret *secret;
+
+	vault_random_text("", true, text);
+	secret = secret_new(text, strlen(text));
+	vault_wipe(text, sizeof(text));
+	return secret;
+}
+
+/* Whether the provider's answers forbid storing; field and detail say why. */
+static enum connect_error judge_new(const struct connecting *w, bool take_over)
+{
+	if (w->refused[CREDENTIAL_API_KEY]) {
+		form_fault(w->report, "api_key", "360dialog refuses this key; nothing was stored");
+		return CONNECT_CREDENTIAL_REFUSED;
+	}
+	if (w->other_number) {
+		form_fault(w->report, "phone_number_id", "is not the number of this key; nothing was stored");
+		return CONNECT_INVALID;
+	}
+	if (w->seen.owner == OWNER_FOREIGN && !take_over) {
+		(void)snprintf(w->report->detail, sizeof(w->report->detail),
+			"another system gets this number's webhooks: %s; say take_over to have them sent here",
+			w->seen.host);
+		return CONNECT_WEBHOOK_TAKEN;
+	}
+	return CONNECT_OK;
+}
+
+static enum connect_error add(struct connecting *w, const struct connect_d360 *in, const struct secret *webhook_secret)
+{
+	bool live = in->verify && w->c->outbound != NULL;
+	enum connect_error err = connect_seal(w, CREDENTIAL_API_KEY, 1, in->api_key);
+
+	if (err == CONNECT_OK)
+		err = connect_seal(w, CREDENTIAL_WEBHOOK_SECRET, 1, webhook_secret);
+	if (err == CONNECT_OK && in->platform_secret != NULL)
+		err = connect_seal(w, CREDENTIAL_PLATFORM_SECRET, 1, in->platform_secret);
+	if (err != CONNECT_OK)
+		return err;
+	if (live) {
+		probe(w);
+		err = judge_new(w, in->take_over);
+		if (err != CONNECT_OK)
+			return err;
+		/* Stored with the rest. */
+		w->learnt = false;
+	}
+	/* Stored first: from the moment that our URL is set, webhooks arrive. */
+	err = connect_store(w, &d360_provider);
+	if (err != CONNECT_OK)
+		return err;
+	if (live)
+		callback(w, true, in->take_over);
+	else
+		skip(w, in->verify ? "no sender runs; start the service and test the connection" : "verify was false");
+	return connecting_conclude(w, false);
+}
+
+enum connect_error connect_d360_add(const struct connect *c, const struct connect_d360 *in,
+	struct store_connection *out, struct secret **webhook_secret, struct connect_report *report)
+{
+	struct store_connection connection;
+	struct connecting w;
+	struct secret *secret;
+	enum connect_error err;
+
+	*report = (struct connect_report){0};
+	if (!form_d360_ok(in, report))
+		return CONNECT_INVALID;
+	err = connect_room(c, in->business_id, report);
+	if (err != CONNECT_OK)
+		return err;
+	secret = webhook_secret_new();
+	if (secret == NULL)
+		return CONNECT_UNAVAILABLE;
+	connect_describe(&connection, STORE_360DIALOG, in->business_id, in->waba_id, in->phone_number_id);
+	(void)snprintf(
+		connection.client_id, sizeof(connection.client_id), "%s", in->client_id != NULL ? in->client_id : "");
+	connecting_begin(&w, c, &connection, report);
+	err = add(&w, in, secret);
+	if (err == CONNECT_OK) {
+		*out = connection;
+		*webhook_secret = secret;
+		secret = NULL; /* transferred */
+	}
+	secret_free(secret);
+	connect_held_clear(&w.held);
+	return err;
+}

@@ -1,0 +1,126 @@
+/*
+ * What connect's files share: one call of connect.h on its way, the credentials it
+ * holds (sealed, never open), and how it asks the provider.
+ *
+ * A provider is two functions. probe looks at the keys before anything is stored;
+ * callback sees to who gets the webhooks, after it.
+ *
+ * Internal to gateway/connect.
+ */
+#ifndef KEYHOUSE_CONNECT_INTERNAL_H
+#define KEYHOUSE_CONNECT_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "gateway/connect/connect.h"
+
+/* Those of one provider stand together, in the order in which outbound_check wants them. */
+enum credential {
+	CREDENTIAL_TOKEN,
+	CREDENTIAL_APP_SECRET,
+	CREDENTIAL_API_KEY,
+	CREDENTIAL_WEBHOOK_SECRET,
+	CREDENTIAL_PLATFORM_SECRET,
+	CREDENTIALS
+};
+
+/* The current credentials of one connection, with blobs of their own. */
+struct held {
+	const char *connection_id;
+	struct store_credential credentials[CREDENTIALS];
+	uint8_t *blobs[CREDENTIALS]; /* NULL: there is none */
+	bool no_memory;
+};
+void connect_held_clear(struct held *h);
+
+/* Who gets the webhooks now, as the provider tells it. */
+enum owner {
+	OWNER_UNKNOWN, /* it does not answer, or refuses to tell */
+	OWNER_NONE,
+	OWNER_OURS,
+	OWNER_HOUSE, /* another webhook URL of this Keyhouse */
+	OWNER_FOREIGN,
+};
+
+struct seen {
+	enum owner owner;
+	char host[129]; /* of a foreign one: scheme and host */
+	bool secret; /* 360dialog: our header carries our secret */
+	bool subscribed; /* Meta: the app hears of this account */
+};
+
+struct connecting {
+	const struct connect *c;
+	struct store_connection *connection;
+	struct held held;
+	struct connect_report *report;
+	char url[2049]; /* our webhook URL */
+	int64_t ask_until; /* no question to the provider begins after it */
+	/* what was found */
+	bool all_ok; /* every check that decides about the status passed, or had nothing to look at */
+	bool refused[CREDENTIALS]; /* the provider says that this one is dead */
+	bool described; /* the connection's display_phone and verified_name are fresh */
+	bool learnt; /* its number was not known before */
+	bool other_number; /* the key belongs to another number */
+	bool blocked; /* a live key on a number that may not send */
+	bool taken; /* another system gets the webhooks, and may keep them */
+	bool challenged; /* the provider was made to call our URL, so a handshake may be on its way */
+	struct seen seen; /* 360dialog, by its probe */
+};
+
+struct provider {
+	enum credential first;
+	size_t required, at_most; /* credentials */
+	const char *name;
+	void (*probe)(struct connecting *w);
+	/* Appends the checks about webhooks. set: registers our URL, else only looks. */
+	void (*callback)(struct connecting *w, bool set, bool take_over);
+	void (*skip)(struct connecting *w, const char *why); /* the lines of both, all skipped */
+};
+extern const struct provider meta_provider, d360_provider;
+
+/* Meta's registration, in register.c: appends the checks callback and subscription. */
+void register_meta(struct connecting *w, bool take_over);
+void register_look(struct connecting *w); /* the same without changing anything */
+
+/* ------------------------------------------------------------ one call */
+
+/* Begins it: w is zeroed and knows where webhooks go. */
+void connecting_begin(struct connecting *w, const struct connect *c, struct store_connection *connection,
+	struct connect_report *report);
+/* Writes what was found, appends the webhook check, and reads the connection back. key_is_new: a key that was
+ * refused has been replaced. */
+enum connect_error connecting_conclude(struct connecting *w, bool key_is_new);
+
+enum connect_error connect_seal(
+	struct connecting *w, enum credential which, uint64_t version, const struct secret *value);
+/* Fills what every new connection has. Texts may be NULL. */
+void connect_describe(struct store_connection *connection, enum store_provider provider, const char *business_id,
+	const char *waba_id, const char *phone_number_id);
+/* CONNECT_INVALID when the business has as many connections as are verified. */
+enum connect_error connect_room(const struct connect *c, const char *business_id, struct connect_report *report);
+/* Stores a new connection with the credentials that are held. */
+enum connect_error connect_store(struct connecting *w, const struct provider *p);
+
+/* One check's line; printf's rules, cut to fit. */
+void connect_check(struct connect_report *report, const char *name, enum connect_check_result result,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Asks with the credentials from first on. A question that cannot be asked has the class OUTCOME_UNKNOWN.
+ * Owns: the caller clears result. */
+void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential first, const char *body,
+	struct outbound_result *result);
+/* Reads the answer to a question of who gets the webhooks; OWNER_UNKNOWN where it is none. */
+void connect_seen(const struct outbound_result *result, struct seen *seen);
+/* Whether the provider did not answer at all, or only for now. */
+bool connect_is_silent(const struct outbound_result *result);
+/* NULL, or why the provider could not deliver to our URL (facts/360dialog.md 2.2). */
+const char *connect_url_fault(const struct connecting *w);
+
+/* The check whether webhooks come; awaits a handshake that is on its way. */
+void connect_webhook_check(struct connecting *w);
+
+/* Copies a provider's text: whole characters only, none of them a control character. */
+void connect_text(char *out, size_t room, const char *text);
+
+#endif

@@ -1,0 +1,247 @@
+/*
+ * Meta's registration: that an app's webhooks for one account come to us
+ * (facts/meta.md section 6). An app has one callback, and an account may have an
+ * override of it; neither is taken from another system without being asked to.
+ *
+ * Called by meta.c, after the connection is stored: Meta asks for its verify token
+ * while it registers a URL. What fails here can be done by hand.
+ */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/connect/internal.h"
+#include "gateway/json.h"
+
+#define OVERRIDE_URL_MAX 200u /* facts/meta.md 1.1 */
+#define CODE_PARAMETER 100
+
+static const char silent[] = "Meta did not answer; test the connection again later";
+static const char by_hand[] = "enter the webhook URL and the verify token at Meta by hand, or try again";
+
+/* facts/meta.md 1.6: Meta's reference list, and two fields that exist from v26 on. Meta refuses a list with one
+ * name that it does not know, so shorter ones follow. */
+#define REFERENCE_FIELDS                                                                                               \
+	"messages,account_alerts,account_review_update,account_update,automatic_events,business_capability_update,"    \
+	"history,message_template_components_update,message_template_quality_update,message_template_status_update,"   \
+	"partner_solutions,payment_configuration_update,phone_number_name_update,phone_number_quality_update,"         \
+	"security,smb_app_state_sync,smb_message_echoes,template_category_update,user_preferences"
+static const char *const field_lists[] = {
+	REFERENCE_FIELDS ",standby,messaging_handovers", REFERENCE_FIELDS, "messages"};
+#define FIELD_LISTS (sizeof(field_lists) / sizeof(field_lists[0]))
+
+struct place {
+	struct seen app, waba;
+};
+
+static void look(struct connecting *w, struct place *p)
+{
+	struct outbound_result result;
+
+	connect_ask(w, OUTBOUND_META_APP_CALLBACK, CREDENTIAL_APP_SECRET, NULL, &result);
+	connect_seen(&result, &p->app);
+	outbound_result_clear(&result);
+	connect_ask(w, OUTBOUND_META_WABA_CALLBACK, CREDENTIAL_TOKEN, NULL, &result);
+	connect_seen(&result, &p->waba);
+	outbound_result_clear(&result);
+}
+
+static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
+{
+	connect_check(w->report, name, result, "%s", detail);
+}
+
+/* What a refused or unanswered change means. */
+static void check_undone(struct connecting *w, const char *name, const struct outbound_result *r, const char *what)
+{
+	if (connect_is_silent(r))
+		check(w, name, CONNECT_CHECK_WAITING, silent);
+	else
+		connect_check(w->report, name, CONNECT_CHECK_FAILED, "Meta refuses %s (%s); %s", what,
+			r->reason[0] != '\0' ? r->reason : "it does not say why", by_hand);
+}
+
+/* ------------------------------------------------------------ changing */
+
+/* Asks with a body of texts: name, value, ... , NULL. Owns: the caller clears result. */
+static void ask_with(struct connecting *w, enum outbound_kind kind, enum credential first, const char *const *texts,
+	struct outbound_result *result)
+{
+	cJSON *body = cJSON_CreateObject();
+	char *text;
+	bool ok = body != NULL;
+
+	for (size_t i = 0; ok && texts[i] != NULL; i += 2)
+		ok = cJSON_AddStringToObject(body, texts[i], texts[i + 1]) != NULL;
+	text = ok ? json_text(body) : NULL;
+	*result = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN};
+	if (text != NULL)
+		connect_ask(w, kind, first, text, result);
+	json_text_free(text);
+	cJSON_Delete(body);
+}
+
+/* Gives the app our URL. Owns: the caller clears result. */
+static bool app_set(struct connecting *w, struct outbound_result *result)
+{
+	for (size_t i = 0;; i++) {
+		const char *const texts[] = {"object", "whatsapp_business_account", "callback_url", w->url,
+			"verify_token", w->connection->verify_token, "fields", field_lists[i], NULL};
+
+		ask_with(w, OUTBOUND_META_APP_SUBSCRIBE, CREDENTIAL_APP_SECRET, texts, result);
+		if (result->class != OUTBOUND_MESSAGE || result->code != CODE_PARAMETER || i + 1 == FIELD_LISTS)
+			break;
+		outbound_result_clear(result);
+	}
+	w->challenged = w->challenged || result->class == OUTBOUND_ACCEPTED;
+	return result->class == OUTBOUND_ACCEPTED;
+}
+
+/* Subscribes the app to the account, with our URL as its override or without one. Owns: the caller clears result. */
+static bool waba_set(struct connecting *w, bool override, struct outbound_result *result)
+{
+	const char *const texts[] = {
+		"override_callback_uri", w->url, "verify_token", w->connection->verify_token, NULL};
+
+	ask_with(w, OUTBOUND_META_WABA_SUBSCRIBE, CREDENTIAL_TOKEN, override ? texts : texts + 4, result);
+	w->challenged = w->challenged || (override && result->class == OUTBOUND_ACCEPTED);
+	return result->class == OUTBOUND_ACCEPTED;
+}
+
+/* ------------------------------------------------------------ the two ways */
+
+/* The app's own callback becomes or stays ours. */
+static void by_app(struct connecting *w, const struct place *p, bool shared)
+{
+	struct outbound_result result;
+	bool override, ours = app_set(w, &result) || p->app.owner == OWNER_OURS;
+
+	if (ours)
+		check(w, "callback", CONNECT_CHECK_OK, "the app's webhooks come to us");
+	else
+		check_undone(w, "callback", &result, "our webhook URL");
+	outbound_result_clear(&result);
+	/* An empty subscription takes an override away: right for a stale one, wrong where it is all there is. And the
+	 * shop that shares the app may yet give it its own URL by hand. */
+	override = (shared || (!ours && p->waba.owner == OWNER_OURS)) && strlen(w->url) <= OVERRIDE_URL_MAX;
+	if (waba_set(w, override, &result))
+		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
+	else
+		check_undone(w, "subscription", &result, "to subscribe the app to the account");
+	outbound_result_clear(&result);
+}
+
+/* The app's callback stays where it is; this account's webhooks come to us. */
+static void by_override(struct connecting *w)
+{
+	struct outbound_result result;
+
+	if (strlen(w->url) > OVERRIDE_URL_MAX) {
+		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+			"our webhook URL has more than %u characters, and Meta takes no longer one for an account; "
+			"shorten public_url or the business's id",
+			OVERRIDE_URL_MAX);
+		check(w, "subscription", CONNECT_CHECK_SKIPPED, "comes with the callback");
+		return;
+	}
+	if (waba_set(w, true, &result)) {
+		check(w, "callback", CONNECT_CHECK_OK,
+			"the account's webhooks come to us; the app's own callback stays");
+		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
+	} else {
+		check_undone(w, "callback", &result, "our webhook URL for this account");
+		check_undone(w, "subscription", &result, "to subscribe the app to the account");
+	}
+	outbound_result_clear(&result);
+}
+
+/* Nothing is changed: why says what it waits for. */
+static void held_back(struct connecting *w, const struct place *p, const char *owner)
+{
+	connect_check(w->report, "callback", CONNECT_CHECK_WAITING,
+		"these webhooks go to %s now; say take_over to have this account's sent here", owner);
+	check(w, "subscription", p->waba.subscribed ? CONNECT_CHECK_OK : CONNECT_CHECK_WAITING,
+		p->waba.subscribed ? "the app is subscribed to the account" : "comes with the callback");
+}
+
+void register_meta(struct connecting *w, bool take_over)
+{
+	const char *fault = connect_url_fault(w);
+	struct place p;
+	bool shared = false;
+
+	if (!w->c->serving) {
+		check(w, "callback", CONNECT_CHECK_SKIPPED, "start the service, then test the connection");
+		check(w, "subscription", CONNECT_CHECK_SKIPPED, "start the service, then test the connection");
+		return;
+	}
+	if (fault != NULL) {
+		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+		check(w, "subscription", CONNECT_CHECK_SKIPPED, "comes with the callback");
+		return;
+	}
+	look(w, &p);
+	if (p.app.owner == OWNER_UNKNOWN || p.waba.owner == OWNER_UNKNOWN ||
+		store_app_shared(tenants_store(w->c->tenants), w->connection->app_id, w->connection->business_id,
+			&shared) != STORE_OK) {
+		check(w, "callback", CONNECT_CHECK_WAITING,
+			"Meta did not say who gets the app's webhooks now, so nothing was changed; try again later");
+		check(w, "subscription", p.waba.subscribed ? CONNECT_CHECK_OK : CONNECT_CHECK_WAITING,
+			p.waba.subscribed ? "the app is subscribed to the account" : silent);
+		return;
+	}
+	/* An override that is another shop's may be the one of its own numbers in this account. */
+	if (p.waba.owner == OWNER_FOREIGN && !take_over)
+		held_back(w, &p, p.waba.host);
+	else if (p.waba.owner == OWNER_HOUSE && shared && !take_over)
+		held_back(w, &p, "another business here");
+	else if (p.app.owner == OWNER_FOREIGN && p.waba.owner != OWNER_OURS && !take_over)
+		held_back(w, &p, p.app.host);
+	else if (p.app.owner == OWNER_FOREIGN || p.waba.owner == OWNER_FOREIGN ||
+		(p.app.owner == OWNER_HOUSE && shared))
+		by_override(w);
+	else
+		by_app(w, &p, shared);
+}
+
+/* ------------------------------------------------------------ looking */
+
+void register_look(struct connecting *w)
+{
+	struct place p;
+	/* An override is what counts, where there is one. */
+	const struct seen *now;
+
+	look(w, &p);
+	now = p.waba.owner == OWNER_NONE ? &p.app : &p.waba;
+	switch (p.app.owner == OWNER_UNKNOWN && p.waba.owner == OWNER_NONE ? OWNER_UNKNOWN : now->owner) {
+	case OWNER_UNKNOWN:
+		check(w, "callback", CONNECT_CHECK_WAITING, "Meta did not say who gets the app's webhooks");
+		break;
+	case OWNER_NONE:
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			"Meta does not know our webhook URL: say take_over to register it, or enter it at Meta by "
+			"hand");
+		break;
+	case OWNER_OURS:
+		check(w, "callback", CONNECT_CHECK_OK, "Meta sends this account's webhooks to us");
+		break;
+	case OWNER_HOUSE:
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			"these webhooks go to another business here, or to an old address of ours; say take_over to "
+			"have "
+			"this account's sent here");
+		break;
+	case OWNER_FOREIGN:
+		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+			"these webhooks go to %s; say take_over to have this account's sent here", now->host);
+		break;
+	}
+	if (p.waba.owner == OWNER_UNKNOWN)
+		check(w, "subscription", CONNECT_CHECK_WAITING, "Meta did not say whether the app is subscribed");
+	else if (p.waba.subscribed)
+		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
+	else
+		check(w, "subscription", CONNECT_CHECK_FAILED,
+			"the app is not subscribed to the account: say take_over to subscribe it");
+}
