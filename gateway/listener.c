@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -21,12 +22,14 @@
 #include "gateway/inbound/inbound.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
+#include "gateway/metrics.h"
 #include "gateway/outbound/outbound.h"
 #include "gateway/tenant.h"
 #include "store/store.h"
 #include "vault/vault.h"
 
 #define WORKERS 128u
+#define CONTROL_WORKERS 4u /* the operator's own: commands work however busy strangers keep the others */
 #define READERS 8u
 #define TENANTS_CACHED 20000u
 #define REQUEST_DEADLINE_MS 10000u
@@ -46,7 +49,7 @@ struct listener {
 	struct outbound *outbound;
 	struct inbound *inbound;
 	struct api *api;
-	struct http_server *server;
+	struct http_server *server, *control;
 	atomic_bool open; /* the second filter is on */
 	int failure; /* eventfd: something that ends the process */
 };
@@ -87,17 +90,33 @@ static void ready(struct listener *l, struct http_request *req)
 	answer(req, store && vault && sender ? 200 : 503, "application/json", body);
 }
 
+static void metrics(struct listener *l, struct http_request *req)
+{
+	struct http_header headers[] = {
+		{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}, {"Cache-Control", "no-store"}};
+	size_t len = 0;
+	char *text = metrics_text(l->store, l->inbound, &len);
+
+	if (text == NULL)
+		answer_problem(req, 503, "unavailable", "the store does not answer");
+	else
+		http_respond(req, 200, headers, 2, text, len);
+	free(text);
+}
+
 /* ------------------------------------------------------------ the API's way in */
 
 static void api_answer(struct http_request *req, const struct api_response *r)
 {
-	struct http_header headers[6];
+	struct http_header headers[7];
 	size_t n = 0;
 
 	if (r->body_len > 0)
 		headers[n++] = (struct http_header){"Content-Type", r->content_type};
 	headers[n++] = (struct http_header){"Cache-Control", "no-store"};
 	headers[n++] = (struct http_header){"X-Content-Type-Options", "nosniff"};
+	if (r->replayed)
+		headers[n++] = (struct http_header){"Idempotent-Replayed", "true"};
 	if (r->allow != NULL)
 		headers[n++] = (struct http_header){"Allow", r->allow};
 	if (r->status == 401)
@@ -114,6 +133,7 @@ static void api_request(struct listener *l, struct http_request *req, const char
 		.query = http_request_query(req),
 		.content_type = http_request_header(req, "Content-Type"),
 		.authorization = http_request_header(req, "Authorization"),
+		.idempotency_key = http_request_header(req, "Idempotency-Key"),
 		.is_operator = http_request_is_control(req)};
 	struct api_response out = {0};
 
@@ -162,6 +182,8 @@ static void route(struct http_request *req, void *ctx)
 		answer(req, 200, "text/plain; charset=utf-8", "ok\n");
 	else if (reads && strcmp(path, "/readyz") == 0)
 		ready(l, req);
+	else if (reads && strcmp(path, "/metrics") == 0)
+		metrics(l, req);
 	else
 		answer_problem(req, 404, "not_found", "there is nothing at this path");
 }
@@ -197,6 +219,8 @@ static bool open_store(struct listener *l, char *why, size_t why_len)
 
 	datadir_database(l->boot->config, path);
 	err = store_open(&l->store, &options);
+	if (err == STORE_OK)
+		err = store_once_recover(l->store);
 	return err == STORE_OK || sentence(why, why_len, "the database cannot be used", store_error_text(err));
 }
 
@@ -222,7 +246,8 @@ static bool open_tenants(struct listener *l, char *why, size_t why_len)
 
 static bool open_server(struct listener *l, char *why, size_t why_len)
 {
-	struct http_socket sockets[2 * CONFIG_ADDRESSES_MAX + 1];
+	struct http_socket sockets[2 * CONFIG_ADDRESSES_MAX];
+	struct http_socket control = {.fd = FD_CONTROL, .control = true};
 	struct http_options options = {.sockets = sockets,
 		.tls_cert_fd = -1,
 		.tls_key_fd = -1,
@@ -236,7 +261,6 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		.ctx = l};
 	int fd = FD_SOCKETS;
 
-	sockets[options.sockets_len++] = (struct http_socket){.fd = FD_CONTROL, .control = true};
 	for (unsigned i = 0; i < l->boot->sockets; i++)
 		sockets[options.sockets_len++] = (struct http_socket){.fd = fd++};
 	for (unsigned i = 0; i < l->boot->sockets_tls; i++)
@@ -245,16 +269,29 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		options.tls_cert_fd = fd++;
 		options.tls_key_fd = fd++;
 	}
-	return http_server_start(&l->server, &options) == HTTP_OK ||
-		sentence(why, why_len, "the HTTP server cannot start",
-			"see the line before; are tls_cert and tls_key PEM files?");
+	if (http_server_start(&l->server, &options) == HTTP_OK) {
+		options.sockets = &control;
+		options.sockets_len = 1;
+		options.tls_cert_fd = options.tls_key_fd = -1;
+		options.threads = CONTROL_WORKERS;
+		options.connections_per_address = 0;
+		if (http_server_start(&l->control, &options) == HTTP_OK)
+			return true;
+	}
+	return sentence(why, why_len, "the HTTP server cannot start",
+		"see the line before; are tls_cert and tls_key PEM files?");
 }
 
 static bool open_all(struct listener *l, char *why, size_t why_len)
 {
 	struct outbound_options outbound = {.sender_fd = FD_SENDER, .gone = failed, .ctx = l};
 	struct inbound_options inbound = {.failed = failed, .ctx = l};
-	struct api_options api = {.public_url = config_get(l->boot->config, CONFIG_PUBLIC_URL)};
+	const struct config *c = l->boot->config;
+	struct api_options api = {.public_url = config_get(c, CONFIG_PUBLIC_URL),
+		.responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW),
+		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
+		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
+		.serving = true};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
@@ -273,6 +310,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 /* In the order in which nothing is asked of what is gone already. */
 static void close_all(struct listener *l)
 {
+	http_server_stop(l->control);
 	http_server_stop(l->server);
 	inbound_close(l->inbound);
 	outbound_close(l->outbound);

@@ -59,7 +59,11 @@ static int sender_main(const struct config *config)
 	struct outbound_sender_options options = {.listener_fd = ROLE_FIRST_FD,
 		.vault_fd = ROLE_FIRST_FD + 1,
 		.meta_api_url = config_get(config, CONFIG_META_API_URL),
-		.meta_api_version = config_get(config, CONFIG_META_API_VERSION)};
+		.meta_api_version = config_get(config, CONFIG_META_API_VERSION),
+		.d360_api_url = config_get(config, CONFIG_D360_API_URL),
+		.public_url = config_get(config, CONFIG_PUBLIC_URL),
+		.responder_allow = config_get(config, CONFIG_RESPONDER_ALLOW),
+		.responder_timeout_ms = 1000 * config_number(config, CONFIG_RESPONDER_TIMEOUT)};
 
 	signals_leave_to_supervisor();
 	if (vault_init() != VAULT_OK || !harden_sender()) {

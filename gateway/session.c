@@ -121,7 +121,10 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 	char path[DATADIR_PATH_MAX];
 	struct store_options store = {.path = path, .create = create, .readers = 2};
 	struct outbound_options outbound = {.sender_fd = sender_fd, .checks_only = true};
-	struct api_options api = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL)};
+	struct api_options api = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
+		.responder_allow = config_get(s->config, CONFIG_RESPONDER_ALLOW),
+		.meta_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_META_API_URL)),
+		.d360_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_API_URL))};
 	enum tenant_error tenant;
 	enum store_error err;
 
