@@ -1,6 +1,6 @@
 # Keyhouse. `make` builds build/keyhouse; `make test` installs what is missing, builds and proves it.
 #
-#   make            make test        make check        make install PREFIX=/usr/local DESTDIR=
+#   make            make test        make check        make test-slow        make install PREFIX=/usr/local DESTDIR=
 #   make V=1        make deps        make fuzz         make clean
 #   make SAN=address,undefined B=build/asan            a build with sanitizers, in a directory of its own
 
@@ -97,16 +97,18 @@ $(B)/gateway/http/engine.o: $(CIVETWEB)
 # ---------------------------------------------------------------- unit tests: a folder links its module
 JSON = $(B)/gateway/json.o
 LOG = $(B)/gateway/log.o
+TENANT = $(B)/gateway/tenant.o $(B)/gateway/keycache.o
 I = $(B)/gateway/inbound
 MESSAGE = $(I)/message.o $(I)/scene.o $(I)/seen.o $(JSON) $(B)/vault/secret.o
 WITH_vault = $(VAULT)
 WITH_store = $(STORE)
 WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
-WITH_reply = $(REPLY) $(JSON) $(VAULT)
+WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o
 WITH_gateway = $(ALL)
-WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(B)/gateway/tenant.o $(B)/gateway/config.o
-WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(B)/gateway/tenant.o $(B)/gateway/http/query.o $(B)/gateway/outbound/message.o \
+WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
+WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o
+WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(TENANT) $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination) \
 	$(REPLY) $(VAULT) $(STORE)
 WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
 WITH_inbound/test_signature = $(I)/signature.o
@@ -114,7 +116,9 @@ WITH_inbound/test_binding = $(I)/binding.o
 WITH_inbound/test_message = $(MESSAGE)
 WITH_inbound/test_split = $(MESSAGE) $(I)/split.o
 WITH_inbound/test_webhook = $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
-WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer prepare binding split)
+WITH_inbound/test_proofs = $(WITH_inbound/test_webhook) $(B)/vault/verifier.o
+WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer ask asks prepare binding split)
+WITH_inbound/test_asks = $(WITH_inbound/test_intake)
 # helpers beside the tests: all of a folder's, unless a test names its own
 HELP_http/test_mends = none
 HELP_inbound/test_signature = none
@@ -122,7 +126,9 @@ HELP_inbound/test_binding = none
 HELP_inbound/test_message = none
 HELP_inbound/test_split = none
 HELP_inbound/test_webhook = fake_http
-HELP_inbound/test_intake = fake_house
+HELP_inbound/test_proofs = fake_http
+HELP_inbound/test_intake = fake_house fake_asks
+HELP_inbound/test_asks = fake_house fake_asks
 FLAGS_api/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 FLAGS_vault/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc
 
@@ -170,7 +176,7 @@ check: | $(DEPS)
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-TSAN = vault/% store/% http/test_http http/test_refusals inbound/test_intake outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
+TSAN = vault/% store/% gateway/test_keycache http/test_http http/test_refusals inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
 # gcc and clang without warnings; units plain, with address and undefined-behaviour sanitizers, and with the thread
 # sanitizer where threads meet; then the real program, plain and sanitized.
 test: deps-test
@@ -182,10 +188,21 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory e2e
+	$(Q)$(MAKE) --no-print-directory crash
+
+# What takes long: many more rounds of the crash test.
+test-slow: deps-test
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
+	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=200
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 e2e: $(B)/keyhouse
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) test/e2e
+
+# Roles and the whole group killed at random under load.
+KH_ROUNDS ?= 25
+crash: $(B)/keyhouse
+	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
@@ -221,6 +238,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit replay fuzz check format test e2e e2e-sanitized deps deps-test install clean
+.PHONY: all unit replay fuzz check format test test-slow e2e crash e2e-sanitized deps deps-test install clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -17,13 +17,16 @@ from typing import Callable
 FLOORS = [
     {"gateway/main"},
     {"gateway/supervisor", "gateway/command"},
+    {"gateway/command_business", "gateway/command_connection", "gateway/command_data"},
+    {"gateway/command_line"},
     {"gateway/session"},
     {"gateway/listener"},
+    {"gateway/metrics"},
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/outbound", "gateway/http"},
     {"gateway/tenant"},
-    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json"},
+    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json", "gateway/keycache"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
 SIDEWAYS = {("gateway/api", "gateway/connect")}
