@@ -208,7 +208,7 @@ crash: $(B)/keyhouse
 # checker needs ptrace, which the roles' filters rightly kill.
 e2e-sanitized:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
-	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) test/e2e/test_way.py test/e2e/test_refusals.py
+	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(addprefix test/e2e/test_,$(addsuffix .py,way refusals 360dialog platform two_providers idempotency))
 
 # ---------------------------------------------------------------- what the machine needs
 # Debian packages: installed as root or through sudo, else the one command to run is said.

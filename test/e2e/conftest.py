@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -13,11 +14,15 @@ import time
 
 import pytest
 
+from fake_platform import Platform
 from provider import Provider
+from shops import PAUL, DialogShop, Shop  # noqa: F401  (the tests take them from here)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("KEYHOUSE", ROOT / "build" / "keyhouse")).resolve()
 SAMPLES = pathlib.Path(os.environ.get("KH_SAMPLES", ROOT.parent / "shared"))
+
+RESPONDER_TIMEOUT_S = 2  # where a test has a platform
 
 
 def free_port() -> int:
@@ -58,7 +63,8 @@ class Gateway:
         self.dir = pathlib.Path(directory)
         self.data = self.dir / "data"
         self.port = free_port()
-        self.settings = {"data_dir": self.data, "listen": f"127.0.0.1:{self.port}", "meta_api_url": provider_url, **settings}
+        self.settings = {"data_dir": self.data, "listen": f"127.0.0.1:{self.port}", "meta_api_url": provider_url,
+                         "d360_api_url": provider_url, **settings}
         self.process = None
         self.wrapper = []
         self.log_path = self.dir / "log"
@@ -143,8 +149,8 @@ class Gateway:
     def get(self, path, headers=None):
         return self.request("GET", path, headers=headers)
 
-    def api(self, method, path, body=None, content_type="application/json", token=None):
-        headers = {"Authorization": "Bearer " + (token or self.token)}
+    def api(self, method, path, body=None, content_type="application/json", token=None, headers=None):
+        headers = {"Authorization": "Bearer " + (token or self.token), **(headers or {})}
         if body is not None:
             headers["Content-Type"] = content_type
             if not isinstance(body, (bytes, str)):
@@ -152,6 +158,10 @@ class Gateway:
             if isinstance(body, str):
                 body = body.encode()
         return self.request(method, path, body, headers)
+
+    def metric(self, name):
+        """A number of /metrics that has no labels."""
+        return int(re.search(rf"^{name} (\d+)$", self.get("/metrics").body.decode(), re.M).group(1))
 
     def webhook(self, business, body, secret=None, signature=None, headers=None):
         if not isinstance(body, bytes):
@@ -162,66 +172,6 @@ class Gateway:
         if signature is not None:
             headers["X-Hub-Signature-256"] = signature
         return self.request("POST", f"/webhooks/{business}", body, headers)
-
-
-class Shop:
-    """A business with a Meta connection, as its platform would make it."""
-
-    def __init__(self, gateway, provider, name, number, responder="catalogue", verify=False, waba="102290129340398"):
-        self.gateway, self.number, self.waba, self.name = gateway, number, waba, name
-        self.app_id = "9" + number
-        self.app_secret = hashlib.md5(b"app secret of " + name.encode() + os.urandom(8)).hexdigest()
-        self.token = "EAAG" + hashlib.sha256(b"token of " + name.encode() + os.urandom(8)).hexdigest() + "ZD"
-        provider.add_token(self.token, [number], self.app_id, self.app_secret, waba_ids=[waba])
-        self.id = gateway.api("POST", "/v1/businesses", {"name": name}).json["id"]
-        answer = self.connect(verify=verify)
-        assert answer.status == 201, answer.body
-        self.connection = answer.json["id"]
-        if responder != "none":
-            assert gateway.api("PUT", f"/v1/businesses/{self.id}/responder", {"kind": responder}).status == 200
-
-    def connect(self, **more):
-        return self.gateway.api("POST", f"/v1/businesses/{self.id}/connections", {
-            "provider": "meta", "app_id": self.app_id, "app_secret": self.app_secret, "access_token": self.token,
-            "waba_id": self.waba, "phone_number_id": self.number, **more})
-
-    def products(self, csv):
-        answer = self.gateway.api("POST", f"/v1/businesses/{self.id}/products", csv, "text/csv")
-        assert answer.status in (200, 201), answer.body
-
-    def envelope(self, value, field="messages", number=None, waba=None):
-        metadata = {"display_phone_number": "15550783881", "phone_number_id": number or self.number}
-        return {"object": "whatsapp_business_account", "entry": [{"id": waba or self.waba, "changes": [
-            {"field": field, "value": {"messaging_product": "whatsapp", "metadata": metadata, **value}}]}]}
-
-    def question(self, text, wamid, customer="16505551234", when=None, **more):
-        return self.envelope({
-            "contacts": [{"profile": {"name": "Ada"}, "wa_id": customer}],
-            "messages": [{"from": customer, "id": wamid, "timestamp": str(int(when or time.time())), "type": "text",
-                          "text": {"body": text}}]}, **more)
-
-    def status(self, wamid, status, opaque=None, customer="16505551234", **more):
-        one = {"id": wamid, "status": status, "timestamp": str(int(time.time())), "recipient_id": customer, **more}
-        if opaque:
-            one["biz_opaque_callback_data"] = opaque
-        return self.envelope({"statuses": [one]})
-
-    def send(self, body):
-        return self.gateway.webhook(self.id, body, self.app_secret)
-
-    def messages(self, **query):
-        words = "&".join(f"{k}={v}" for k, v in query.items())
-        return self.gateway.api("GET", f"/v1/businesses/{self.id}/messages?{words}").json["data"]
-
-    def events(self):
-        return self.gateway.api("GET", f"/v1/businesses/{self.id}/events?limit=200").json["data"]
-
-
-PAUL = """name,price,currency,stock
-iPhone 13 Pro (128GB),450000,NGN,5
-AirPods Pro 2,180000,NGN,0
-Samsung Galaxy S22,380000,NGN,3
-"""
 
 
 @pytest.fixture
@@ -238,8 +188,17 @@ def provider():
 
 
 @pytest.fixture
-def gateway(directory, provider):
-    g = Gateway(directory, provider.url)
+def platform():
+    with Platform() as p:
+        yield p
+
+
+@pytest.fixture
+def gateway(request, directory, provider):
+    settings = {}
+    if "platform" in request.fixturenames:
+        settings = {"responder_allow": request.getfixturevalue("platform").place, "responder_timeout": RESPONDER_TIMEOUT_S}
+    g = Gateway(directory, provider.url, **settings)
     g.start()
     yield g
     g.stop()

@@ -1,20 +1,23 @@
-"""A small fake of Meta's Graph API on loopback, for tests.
+"""A small fake of both providers on loopback, for tests: Meta's Graph API (graph.py) and 360dialog's Messaging API
+(dialog360.py) behind one address, with what they have in common: who asked what, which messages were accepted, faults.
 
 Usable as a library:
 
     with Provider() as p:                        # p.url is "http://127.0.0.1:PORT"
         p.add_token("EAA...", numbers=["106540352242922"], app_id="4242", app_secret="...")
-        p.fault(number="106540352242922", kind="error", http=400, code=131047)
+        p.add_d360_key("key", "206540352242922", waba_id="77")
+        p.fault("error", number="106540352242922", http=400, code=131047)
         ...
         p.sent("106540352242922")                # the messages accepted, as parsed bodies
         p.requests                               # everything that came, as Request
+        p.deliver("106540352242922", value)      # a webhook, to whatever address was registered
 
-and by hand: python3 provider.py --port 8900 --token EAA...=106540352242922
+and by hand: python3 provider.py --port 8900 --token EAAG...=106540352242922 --key secret=206540352242922
 
-What it knows: POST /v{N}.{M}/{number}/messages, GET /v{N}.{M}/{number}?fields=..., and
-GET /v{N}.{M}/debug_token. A request is recorded before a fault takes hold. Faults:
+A request is recorded before a fault takes hold. Faults:
 
-    error      http=, code=, subcode=, message=, details=, transient=, retry_after=
+    error      http=, code=, subcode=, message=, details=, transient=, retry_after=; text= for one of 360dialog's own;
+               body= for these very bytes
     hang       reads the request, answers nothing until the provider closes
     drop       reads the request, closes without an answer (what it asked is not accepted)
     accept_drop  accepts the message, then closes without an answer
@@ -27,24 +30,23 @@ GET /v{N}.{M}/debug_token. A request is recorded before a fault takes hold. Faul
     garbled    200 with a body that is cut JSON
     no_id      200 without a message id
 """
-
 import argparse
 import base64
 import collections
 import json
 import os
 import re
-import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Request = collections.namedtuple("Request", "at method path query headers body json number token client")
+import dialog360
+import graph
+from server import Handler, Loopback, parsed
+
+Request = collections.namedtuple("Request", "at method path query headers body json number token client api")
 
 FAULTS = {"error", "hang", "drop", "accept_drop", "drop_before", "slow", "huge", "html", "redirect",
           "truncated", "garbled", "no_id"}
-
-ROUTE = re.compile(r"^/v\d+\.\d+/(?P<node>\d+|debug_token)(?P<messages>/messages)?$")
 
 
 def wamid(phone, unique=None):
@@ -53,139 +55,57 @@ def wamid(phone, unique=None):
     return "wamid." + base64.b64encode(inner).decode()
 
 
-class Provider:
+class Provider(Loopback):
     def __init__(self, port=0):
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._closing = threading.Event()
-        self._tokens = {}
-        self._numbers = {}
         self._faults = []
         self._requests = []
         self._sent = []
-        provider = self
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-            block_on_close = False
-
-            def handle_error(self, request, client_address):
-                pass
-
-        self._server = Server(("127.0.0.1", port), type("Bound", (_Handler,), {"provider": provider}))
-        self.port = self._server.server_address[1]
-        self.url = "http://127.0.0.1:%d" % self.port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        self.graph = graph.Graph(self)
+        self.d360 = dialog360.Dialog360(self)
+        super().__init__(ProviderHandler, port)
 
     # ------------------------------------------------------------ what it knows
 
-    def add_token(self, token, numbers, app_id="4242", app_secret="0123456789abcdef0123456789abcdef", waba_ids=(),
-                  scopes=("whatsapp_business_messaging", "whatsapp_business_management"), expires_at=0):
-        with self._lock:
-            self._tokens[token] = {"numbers": list(numbers), "app_id": app_id, "app_secret": app_secret,
-                                   "waba_ids": list(waba_ids), "scopes": list(scopes), "expires_at": expires_at,
-                                   "valid": True}
-            for number in numbers:
-                self._numbers.setdefault(number, {
-                    "id": number, "display_phone_number": "+1 555-%s" % number[-7:], "verified_name": "Test Shop",
-                    "quality_rating": "GREEN", "code_verification_status": "VERIFIED", "platform_type": "CLOUD_API",
-                    "throughput": {"level": "STANDARD"}})
+    def add_token(self, token, numbers, **more):
+        self.graph.add_token(token, numbers, **more)
+
+    def add_d360_key(self, key, number, **more):
+        self.d360.add_key(key, number, **more)
 
     def describe_number(self, number, **fields):
-        with self._lock:
-            self._numbers[number].update(fields)
+        self.graph.describe_number(number, **fields)
 
     def revoke(self, token):
-        """The token answers 190 from now on, and debug_token says that it is not valid."""
-        with self._lock:
-            self._tokens[token]["valid"] = False
+        """A Meta token answers 190 from now on, and debug_token says that it is not valid; a 360dialog key answers 401."""
+        (self.d360 if self.d360.knows(token) else self.graph).revoke(token)
 
-    def fault(self, kind, number=None, times=None, **options):
-        """What matches (a number's requests, "debug_token", or all) meets it; times=None: for ever."""
+    def deliver(self, number, value, **more):
+        """A webhook of this number, to wherever the number's provider was told to send it: what each address answered.
+        A number of both providers: name one with api="meta" or api="360dialog"."""
+        api = more.pop("api", None) or ("360dialog" if self.d360.has_number(number) else "meta")
+        return (self.d360 if api == "360dialog" else self.graph).deliver(number, value, **more)
+
+    # ------------------------------------------------------------ faults
+
+    def fault(self, kind, number=None, times=None, on="", holding=b"", **options):
+        """What matches meets it: requests of a number, "debug_token", or all; of these such as end with on, which is a
+        method and path ("POST /messages" is 360dialog's, "/messages" is everybody's), and whose body holds these bytes.
+        times=None: for ever."""
         if kind not in FAULTS:
-            raise ValueError("no such fault: %s" % kind)
-        with self._lock:
-            self._faults.append({"kind": kind, "number": number, "left": times, **options})
+            raise ValueError(f"no such fault: {kind}")
+        with self.lock:
+            self._faults.append({"kind": kind, "number": number, "on": on, "holding": holding, "left": times, **options})
 
     def heal(self):
-        with self._lock:
+        with self.lock:
             self._faults.clear()
 
-    # ------------------------------------------------------------ what came
-
-    @property
-    def requests(self):
-        with self._lock:
-            return list(self._requests)
-
-    def sent(self, number=None):
-        """Bodies of accepted messages, each with "wamid", in the order of their acceptance."""
-        with self._lock:
-            return [m for m in self._sent if number is None or m["number"] == number]
-
-    def reset(self):
-        with self._lock:
-            self._requests.clear()
-            self._sent.clear()
-            self._faults.clear()
-
-    def wait_requests(self, count, timeout=10, matching=None):
-        """The requests once there are count of them; AssertionError after timeout."""
-        return self._wait(lambda: [r for r in self._requests if matching is None or matching(r)], count, timeout)
-
-    def wait_sent(self, count, timeout=10, number=None):
-        return self._wait(lambda: [m for m in self._sent if number is None or m["number"] == number], count, timeout)
-
-    def _wait(self, look, count, timeout):
-        until = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                found = look()
-                left = until - time.monotonic()
-                if len(found) >= count:
-                    return found
-                if left <= 0:
-                    raise AssertionError("%d of %d after %s s" % (len(found), count, timeout))
-                self._changed.wait(left)
-
-    # ------------------------------------------------------------ for the handler
-
-    def _record(self, request):
-        with self._changed:
-            self._requests.append(request)
-            self._changed.notify_all()
-
-    def _accept(self, number, body):
-        phone = re.sub(r"\D", "", body.get("to", "")) if isinstance(body.get("to"), str) else ""
-        contact = {"input": body.get("to") or body.get("recipient")}
-        if phone:
-            contact["wa_id"] = phone
-        else:
-            contact["user_id"] = body.get("recipient")
-        message = {"number": number, "body": body, "wamid": wamid(phone or "0"), "at": time.time()}
-        with self._changed:
-            self._sent.append(message)
-            self._changed.notify_all()
-        return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message["wamid"]}]}
-
-    def _take_fault(self, number, before_body):
-        with self._lock:
+    def take_fault(self, number, what, body):
+        """body None: it is not read yet."""
+        with self.lock:
             for fault in self._faults:
-                if fault["number"] not in (None, number) or (fault["kind"] == "drop_before") != before_body:
+                if fault["number"] not in (None, number) or not what.endswith(fault["on"]) or \
+                        (fault["kind"] == "drop_before") != (body is None) or fault["holding"] not in (body or b""):
                     continue
                 if fault["left"] is not None:
                     fault["left"] -= 1
@@ -194,205 +114,146 @@ class Provider:
                 return dict(fault)
         return None
 
-    def _who(self, token):
-        with self._lock:
-            known = self._tokens.get(token)
-            return dict(known) if known else None
+    # ------------------------------------------------------------ what came
 
-    def _number(self, number):
-        with self._lock:
-            return dict(self._numbers[number]) if number in self._numbers else None
+    @property
+    def requests(self):
+        with self.lock:
+            return list(self._requests)
+
+    def sends(self, token=None):
+        """Requests to send a message, accepted or not."""
+        return [r for r in self.requests if r.method == "POST" and r.path.endswith("/messages") and token in (None, r.token)]
+
+    def sent(self, number=None):
+        """Bodies of accepted messages, each with "wamid", in the order of their acceptance."""
+        with self.lock:
+            return [m for m in self._sent if number is None or m["number"] == number]
+
+    def reset(self):
+        with self.lock:
+            self._requests.clear()
+            self._sent.clear()
+            self._faults.clear()
+
+    def wait_requests(self, count, timeout=10, matching=None):
+        """The requests once there are count of them; AssertionError after timeout."""
+        return self.wait(lambda: [r for r in self._requests if matching is None or matching(r)], count, timeout)
+
+    def wait_sent(self, count, timeout=10, number=None):
+        return self.wait(lambda: [m for m in self._sent if number is None or m["number"] == number], count, timeout)
+
+    # ------------------------------------------------------------ for those who answer
+
+    def record(self, request):
+        with self.lock:
+            self._requests.append(request)
+            self.tell()
+
+    def accept(self, api, number, body):
+        """Accepts a message as sent: the answer to it."""
+        phone = re.sub(r"\D", "", body.get("to", "")) if isinstance(body.get("to"), str) else ""
+        contact = {"input": body.get("to") or body.get("recipient")}
+        if phone:
+            contact["wa_id"] = phone
+        else:
+            contact["user_id"] = body.get("recipient")
+        message = {"api": api, "number": number, "body": body, "wamid": wamid(phone or "0"), "at": time.time()}
+        with self.lock:
+            self._sent.append(message)
+            self.tell()
+        return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message["wamid"]}]}
 
 
-def graph_error(code, message, subcode=None, details=None, transient=None, kind="OAuthException"):
-    error = {"message": message, "type": kind, "code": code, "fbtrace_id": "AbCdEf0123"}
-    if subcode is not None:
-        error["error_subcode"] = subcode
-    if details is not None:
-        error["error_data"] = {"messaging_product": "whatsapp", "details": details}
-    if transient is not None:
-        error["is_transient"] = transient
-    return {"error": error}
+class ProviderHandler(Handler):
+    """Whose path it is, answers: Graph paths begin with a version, the rest is 360dialog's."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    provider = None
-    disable_nagle_algorithm = True
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self._serve()
-
-    def do_POST(self):
-        self._serve()
-
-    # ------------------------------------------------------------ one request
-
-    def _serve(self):
+    def serve(self):
         parts = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
-        route = ROUTE.match(parts.path)
-        node = route.group("node") if route else None
-        early = self.provider._take_fault(node, before_body=True)
-        if early:
-            self._record(node, parts.path, query, b"")
-            self._drop()
+        speaker = self.house.graph if graph.VERSIONED.match(parts.path) else self.house.d360
+        number, token = speaker.who(parts.path, self.headers)
+        what = f"{self.command} {parts.path}"
+
+        def record(body):
+            document = parsed(body)
+            self.house.record(Request(time.time(), self.command, parts.path, query, dict(self.headers.items()), body,
+                                      document, number, token, self.client_address, speaker.name))
+            return document
+
+        if self.house.take_fault(number, what, None):
+            record(b"")
+            self.drop()
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parsed = self._record(node, parts.path, query, body)
-        fault = self.provider._take_fault(node, before_body=False)
-        if fault and not self._fault(fault, node, parsed):
+        body = self.body()
+        if body is None:
+            self.drop()
             return
-        if route is None:
-            self._answer(404, graph_error(2500, "Unknown path components", kind="OAuthException"))
-        elif node == "debug_token":
-            self._debug_token(query)
-        elif route.group("messages") and self.command == "POST":
-            self._message(node, parsed)
-        elif not route.group("messages") and self.command == "GET":
-            self._node(node, query)
-        else:
-            self._answer(400, graph_error(100, "Unsupported request"))
+        document = record(body)
+        fault = self.house.take_fault(number, what, body)
+        if fault and not self.meet(fault, speaker, number, document):
+            return
+        status, answer = speaker.answer(self.command, parts.path, query, document, token)
+        self.answer(status, answer, [("x-fb-trace-id", "AbCdEf0123")])
 
-    def _record(self, node, path, query, body):
-        try:
-            parsed = json.loads(body) if body else None
-        except ValueError:
-            parsed = None
-        self.provider._record(Request(time.time(), self.command, path, query, dict(self.headers.items()), body, parsed,
-                                      node, self._bearer(), self.client_address))
-        return parsed
-
-    def _bearer(self):
-        value = self.headers.get("Authorization") or ""
-        return value[7:] if value.startswith("Bearer ") else None
-
-    def _answer(self, status, document, headers=()):
-        self._raw(status, json.dumps(document).encode(), headers=headers)
-
-    def _raw(self, status, body, kind="application/json; charset=UTF-8", headers=(), promise=None):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) if promise is None else promise))
-        self.send_header("x-fb-trace-id", "AbCdEf0123")
-        for name, value in headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _drop(self):
-        self.close_connection = True
-
-    # ------------------------------------------------------------ faults
-
-    def _fault(self, fault, node, parsed):
+    def meet(self, fault, speaker, number, document):
         """True: go on and answer as usual."""
         kind = fault["kind"]
         if kind == "slow":
-            self.provider._closing.wait(fault.get("delay", 1))
+            self.house.closing.wait(fault.get("delay", 1))
             return True
         if kind == "error":
             headers = [("Retry-After", str(fault["retry_after"]))] if "retry_after" in fault else []
-            self._answer(fault.get("http", 400), graph_error(
-                fault.get("code", 131000), fault.get("message", "(#%d) Fault" % fault.get("code", 131000)),
-                fault.get("subcode"), fault.get("details"), fault.get("transient")), headers)
+            body = fault["body"] if "body" in fault else json.dumps(refusal(fault)).encode()
+            self.raw(fault.get("http", 400), body, headers=headers)
         elif kind == "hang":
-            self.provider._closing.wait()
-            self._drop()
+            self.hang()
         elif kind == "drop":
-            self._drop()
+            self.drop()
         elif kind == "accept_drop":
-            self.provider._accept(node, parsed or {})
-            self._drop()
+            self.house.accept(speaker.name, number, document or {})
+            self.drop()
         elif kind == "huge":
-            self._huge()
+            self.huge()
         elif kind == "html":
-            self._raw(fault.get("http", 200), b"<!doctype html><title>Sorry</title><p>Something went wrong.", "text/html")
+            self.raw(fault.get("http", 200), b"<!doctype html><title>Sorry</title><p>Something went wrong.", "text/html")
         elif kind == "redirect":
-            self._raw(fault.get("http", 302), b"", headers=[("Location", fault.get("location", self.provider.url + "/stolen"))])
+            self.raw(fault.get("http", 302), b"", headers=[("Location", fault.get("location", self.house.url + "/stolen"))])
         elif kind == "truncated":
-            whole = json.dumps(self.provider._accept(node, parsed or {})).encode()
-            self._raw(200, whole[:len(whole) // 2], promise=len(whole))
-            self._drop()
+            whole = json.dumps(self.house.accept(speaker.name, number, document or {})).encode()
+            self.raw(200, whole[:len(whole) // 2], promise=len(whole))
+            self.drop()
         elif kind == "garbled":
-            whole = json.dumps(self.provider._accept(node, parsed or {})).encode()
-            self._raw(200, whole[:len(whole) // 2])
+            whole = json.dumps(self.house.accept(speaker.name, number, document or {})).encode()
+            self.raw(200, whole[:len(whole) // 2])
         elif kind == "no_id":
-            self._answer(200, {"messaging_product": "whatsapp", "contacts": [], "messages": [{}]})
+            self.answer(200, {"messaging_product": "whatsapp", "contacts": [], "messages": [{}]})
         return False
 
-    def _huge(self):
-        chunk = b" " * 65536
-        self._raw(200, b"", promise=len(chunk) * 1600)
-        try:
-            for _ in range(1600):
-                self.wfile.write(chunk)
-        except OSError:
-            self._drop()
 
-    # ------------------------------------------------------------ what Meta does
-
-    def _refuse_token(self):
-        self._answer(401, graph_error(190, "Error validating access token: Session has expired", 463))
-
-    def _message(self, number, body):
-        who = self.provider._who(self._bearer())
-        if who is None or not who["valid"]:
-            self._refuse_token()
-        elif number not in who["numbers"]:
-            self._answer(400, graph_error(100, "Unsupported post request. Object with ID '%s' does not exist" % number, 33))
-        elif not isinstance(body, dict) or body.get("messaging_product") != "whatsapp":
-            self._answer(400, graph_error(100, "(#100) The parameter messaging_product is required."))
-        elif not (body.get("to") or body.get("recipient")) or not isinstance(body.get(body.get("type", "")), (dict, list)):
-            self._answer(400, graph_error(131008, "(#131008) Required parameter is missing"))
-        else:
-            self._answer(200, self.provider._accept(number, body))
-
-    def _node(self, number, query):
-        who = self.provider._who(self._bearer())
-        known = self.provider._number(number)
-        if who is None or not who["valid"]:
-            self._refuse_token()
-        elif known is None or number not in who["numbers"]:
-            self._answer(400, graph_error(100, "Unsupported get request. Object with ID '%s' does not exist" % number, 33))
-        else:
-            wanted = (query.get("fields") or ["id,display_phone_number,verified_name,quality_rating"])[0].split(",")
-            self._answer(200, {key: known[key] for key in dict.fromkeys(wanted + ["id"]) if key in known})
-
-    def _debug_token(self, query):
-        asked = self.provider._who((query.get("input_token") or [""])[0])
-        bearer = self._bearer() or ""
-        app_id, _, secret = bearer.partition("|")
-        with self.provider._lock:
-            apps = {(t["app_id"], t["app_secret"]) for t in self.provider._tokens.values()}
-        if (app_id, secret) not in apps:
-            self._answer(400, graph_error(190, "Invalid OAuth access token signature."))
-        elif asked is None:
-            self._answer(200, {"data": {"is_valid": False, "scopes": [], "error": {
-                "code": 190, "message": "Malformed access token", "subcode": 467}}})
-        else:
-            self._answer(200, {"data": {
-                "app_id": asked["app_id"], "type": "SYSTEM_USER", "application": "Test App",
-                "data_access_expires_at": 0, "expires_at": asked["expires_at"], "is_valid": asked["valid"],
-                "issued_at": 1700000000, "scopes": asked["scopes"], "user_id": "1000",
-                "granular_scopes": [{"scope": s, "target_ids": asked["waba_ids"]} if asked["waba_ids"] else {"scope": s}
-                                    for s in asked["scopes"]]}})
+def refusal(fault):
+    if "text" in fault:
+        return dialog360.error(fault.get("http", 400), fault["text"])
+    code = fault.get("code", 131000)
+    return graph.error(code, fault.get("message", f"(#{code}) Fault"), fault.get("subcode"), fault.get("details"),
+                       fault.get("transient"))
 
 
 def main():
-    parser = argparse.ArgumentParser(description="A fake Graph API on loopback.")
+    parser = argparse.ArgumentParser(description="A fake Graph API and 360dialog API on loopback.")
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--token", action="append", default=[], help="TOKEN=NUMBER[,NUMBER...]")
     parser.add_argument("--app", default="4242=0123456789abcdef0123456789abcdef", help="APP_ID=APP_SECRET")
+    parser.add_argument("--key", action="append", default=[], help="KEY=NUMBER of 360dialog")
     arguments = parser.parse_args()
     app_id, _, app_secret = arguments.app.partition("=")
     with Provider(arguments.port) as provider:
         for item in arguments.token:
             token, _, numbers = item.partition("=")
-            provider.add_token(token, [n for n in numbers.split(",") if n], app_id, app_secret)
+            provider.add_token(token, [n for n in numbers.split(",") if n], app_id=app_id, app_secret=app_secret)
+        for item in arguments.key:
+            key, _, number = item.partition("=")
+            provider.add_d360_key(key, number)
         print("listening on", provider.url, flush=True)
         seen = 0
         while True:

@@ -40,10 +40,12 @@ def test_the_sample_list_is_a_list(gateway, shop):
 
 
 def test_a_check_that_failed_is_not_success(gateway, provider, shop):
-    tested = gateway.run("connection", "test", shop.id, shop.connection)
+    tested = gateway.run("connection", "test", shop.id, shop.connection, check=False)
+    assert tested.returncode == 1 and "callback     failed" in tested.stdout, "nothing was registered"
     assert "webhook      waiting" in tested.stdout
-    shop.send(shop.question("hello", "wamid.first"))
-    assert "webhook      ok" in gateway.run("connection", "test", shop.id, shop.connection).stdout
+    taken = gateway.run("connection", "test", shop.id, shop.connection, "--take-over")
+    assert "callback     ok" in taken.stdout and "webhook      ok" in taken.stdout
+    assert "callback     ok" in gateway.run("connection", "test", shop.id, shop.connection).stdout
     provider.fault("error", number=shop.number, http=400, code=100, subcode=33)
     failed = gateway.run("connection", "test", shop.id, shop.connection, check=False)
     assert failed.returncode == 1 and "not every check passed" in failed.stderr
@@ -183,8 +185,8 @@ def test_wrong_usage_is_2(gateway):
     for words in ((), ("nonsense",), ("business",), ("business", "show"), ("token", "new"), ("serve", "extra")):
         assert gateway.run(*words, check=False).returncode == 2, words
     assert gateway.run("--help").stdout.count("retention_days") == 1
-    bad = gateway.run("config", "check", "--d360-api-url=http://example.com", check=False)
-    assert bad.returncode == 2 and "d360_api_url" in bad.stderr
+    bad = gateway.run("config", "check", "--meta-media-url=http://example.com", check=False)
+    assert bad.returncode == 2 and "meta_media_url" in bad.stderr
 
 
 def test_openapi_is_served(gateway):

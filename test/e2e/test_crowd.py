@@ -46,3 +46,22 @@ def test_large_bodies_held_open(gateway, shop):
             s.close()
     body = b'{"a":"' + b"x" * size + b'"}'
     assert wait_for(lambda: shop.send(body).status == 200, timeout=5), "when they are gone there is room again"
+
+
+def test_commands_work_while_strangers_hold_every_worker(gateway, shop):
+    crowd = []
+    try:
+        for n in range(190):
+            s = socket.socket()
+            s.bind((f"127.0.0.{2 + n % 2}", 0))
+            s.settimeout(5)
+            s.connect(("127.0.0.1", gateway.port))
+            s.sendall(b"POST /webhooks/nobody HTTP/1.1\r\nHost: x\r\nContent-Le")
+            crowd.append(s)
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert shop.id in gateway.run("business", "list").stdout
+        assert time.monotonic() - began < 2
+    finally:
+        for s in crowd:
+            s.close()

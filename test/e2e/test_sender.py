@@ -1,14 +1,22 @@
-"""Goal of this test: the fake provider behaves as the other tests believe: it knows its tokens, makes ids
-that carry the customer's phone, keeps connections, and each fault is what its name says."""
+"""Goal of this test: the fakes behave as the other tests believe. The provider knows its tokens and keys, makes ids that
+carry the customer's phone, keeps connections, shakes hands before it registers, delivers to what was registered, and
+each fault is what its name says. The platform tells a good signature from a bad one."""
 
 import base64
+import hashlib
+import hmac
 import http.client
 import json
 import threading
+import time
 
 import pytest
 
+from fake_platform import Platform, fail
 from provider import Provider
+from server import Handler, Loopback
+from server import call as fetch
+from shops import asked
 
 TOKEN = "EAAtoken"
 NUMBER = "106540352242922"
@@ -54,7 +62,7 @@ def test_refuses_what_it_does_not_know(provider):
     assert code(send(provider, token="EAAother")) == (401, 190, 463)
     assert code(call(provider, "POST", "/v26.0/999/messages", HELLO)) == (400, 100, 33)
     assert code(call(provider, "POST", "/v26.0/%s/messages" % NUMBER, {"to": "1"})) == (400, 100, None)
-    assert code(call(provider, "GET", "/nothing"))[0] == 404
+    assert code(call(provider, "GET", "/v26.0/x/nothing"))[0] == 404
     assert provider.sent() == []
 
 
@@ -112,3 +120,127 @@ def test_waiting(provider):
     with pytest.raises(AssertionError):
         provider.wait_sent(2, timeout=0.05)
     thread.join()
+
+
+# ------------------------------------------------------------ 360dialog
+
+D360 = "206540352242922"
+
+
+def dialog(provider, method, path, body=None, key="key-of-shop"):
+    status, answer = fetch(provider.url + path, method, json.dumps(body).encode() if body is not None else None,
+                           {"D360-API-KEY": key})
+    return status, json.loads(answer)
+
+
+def test_a_key_is_a_number(provider):
+    provider.add_d360_key("key-of-shop", D360, waba_id="88", display_phone_number="+49 1")
+    status, body = dialog(provider, "GET", "/health_status?fields=display_phone_number")
+    assert (status, body["id"], body["display_phone_number"]) == (200, D360, "+49 1")
+    assert {e["entity_type"]: e["id"] for e in body["health_status"]["entities"]}["WABA"] == "88"
+    assert dialog(provider, "POST", "/messages", HELLO)[0] == 200
+    (message,) = provider.sent(D360)
+    assert message["api"] == "360dialog" and provider.requests[-1].number == D360
+    assert dialog(provider, "GET", "/health_status", key="another")[0] == 401
+    assert dialog(provider, "GET", "/phone_numbers")[0] == 403
+    provider.fault("error", http=400, text="endpoint rate limit exceeded", on="POST /messages", times=1)
+    assert send(provider)[0] == 200, "a fault of the other provider's path"
+    status, body = dialog(provider, "POST", "/messages", HELLO)
+    assert status == 400 and body["meta"]["developer_message"] == "endpoint rate limit exceeded"
+    provider.add_d360_key("new", D360)
+    assert dialog(provider, "POST", "/messages", HELLO)[0] == 401, "a new key ends the old one"
+
+
+class Listening(Loopback):
+    """An address that webhooks may go to: it shakes hands with the right token and keeps what comes."""
+
+    def __init__(self, token="right"):
+        self.token, self.got = token, []
+        super().__init__(ListeningHandler)
+
+
+class ListeningHandler(Handler):
+    def serve(self):
+        if self.command == "POST":
+            self.house.got.append((self.body(), dict(self.headers.items())))
+            self.raw(200, b"EVENT_RECEIVED", "text/plain")
+        elif f"hub.verify_token={self.house.token}" in self.path:
+            self.raw(200, self.path.split("hub.challenge=")[1].split("&")[0].encode(), "text/plain")
+        else:
+            self.raw(403, b"")
+
+
+def test_a_webhook_of_360dialog_goes_where_it_was_told(provider):
+    provider.add_d360_key("key-of-shop", D360, platform_secret="partner secret")
+    with Listening() as ours:
+        config = {"url": ours.url + "/hook", "headers": {"X-Ours": "1"}}
+        assert dialog(provider, "GET", "/v1/configs/webhook")[1]["url"] == ""
+        provider.d360.change(D360, deaf=True)
+        assert dialog(provider, "POST", "/v1/configs/webhook", config)[0] == 200
+        assert dialog(provider, "GET", "/v1/configs/webhook")[1]["url"] == "", "it only said so"
+        provider.d360.change(D360, deaf=False)
+        assert dialog(provider, "POST", "/v1/configs/webhook", config) == (200, config)
+        assert dialog(provider, "GET", "/v1/configs/webhook") == (200, config)
+        (delivery,) = provider.deliver(D360, asked("hello", "wamid.x"))
+        assert (delivery.url, delivery.status) == (ours.url + "/hook", 200)
+        ((body, headers),) = ours.got
+    assert headers["X-Ours"] == "1"
+    assert headers["x-360dialog-signature"] == hmac.new(b"partner secret", body, hashlib.sha256).hexdigest()
+
+
+def test_meta_shakes_hands_before_it_registers(provider):
+    def graph(method, path, body=None, token="4242|s3cret"):
+        status, answer = call(provider, method, "/v26.0/" + path, body, token)
+        return status, json.loads(answer)
+
+    def subscribe(url, verify_token="right", fields="messages,account_update"):
+        return graph("POST", "4242/subscriptions", {"object": "whatsapp_business_account", "callback_url": url,
+                                                    "verify_token": verify_token, "fields": fields})
+
+    with Listening() as first, Listening() as second:
+        assert graph("GET", "4242/subscriptions") == (200, {"data": []})
+        assert subscribe(first.url, "wrong")[1]["error"]["code"] == 2200
+        assert subscribe("http://127.0.0.1:9/")[1]["error"]["code"] == 2200
+        assert subscribe(first.url, fields="messages,nonsense")[1]["error"]["code"] == 100
+        assert subscribe(first.url) == (200, {"success": True})
+        assert graph("GET", "4242/subscriptions")[1]["data"][0]["callback_url"] == first.url
+        assert graph("GET", "4242/subscriptions", token="4242|wrong")[0] == 400
+        assert provider.deliver(NUMBER, asked("a", "wamid.a")) == [], "the WABA is not subscribed"
+        assert graph("POST", "77/subscribed_apps", {}, TOKEN) == (200, {"success": True})
+        assert graph("POST", "78/subscribed_apps", {}, TOKEN)[0] == 400, "another's WABA"
+        assert [d.url for d in provider.deliver(NUMBER, asked("b", "wamid.b"))] == [first.url]
+        override = {"override_callback_uri": second.url, "verify_token": "right"}
+        assert graph("POST", "77/subscribed_apps", {**override, "verify_token": "wrong"}, TOKEN)[0] == 400
+        assert graph("POST", "77/subscribed_apps", override, TOKEN)[0] == 200
+        assert graph("GET", "77/subscribed_apps", token=TOKEN)[1]["data"][0]["override_callback_uri"] == second.url
+        assert [d.url for d in provider.deliver(NUMBER, asked("c", "wamid.c"))] == [second.url]
+        assert [d.url for d in provider.deliver(NUMBER, {}, field="account_update")] == [first.url], "not overridable"
+        body, headers = second.got[0]
+    assert headers["X-Hub-Signature-256"] == "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+
+
+# ------------------------------------------------------------ the platform
+
+def test_the_platform_knows_a_signature():
+    key = bytes(range(32))
+    secret = "whsec_" + base64.b64encode(key).decode()
+    body = b'{"entry":[{"changes":[{"value":{"statuses":[{"id":"wamid.x"}]}}]}]}'
+
+    def ask(platform, body=body, **change):
+        at = str(int(time.time()))
+        mac = hmac.new(key, b"id1." + at.encode() + b"." + body, hashlib.sha256).digest()
+        headers = {"webhook-id": "id1", "webhook-timestamp": at, "X-Keyhouse-Business": "b",
+                   "webhook-signature": "v1,other v1," + base64.b64encode(mac).decode(),
+                   "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(), **change}
+        status, _ = fetch(platform.url + "/hook", "POST", body, headers)
+        return status, platform.asks[-1].fault
+
+    with Platform() as platform:
+        assert ask(platform)[1] == "no secret is known for this business"
+        platform.secrets["b"] = secret
+        assert ask(platform) == (204, None)
+        assert ask(platform, **{"webhook-id": "id2"})[1] == "webhook-signature"
+        assert ask(platform, **{"webhook-timestamp": "1000000000"})[1] == "webhook-id or webhook-timestamp"
+        assert ask(platform, **{"X-Hub-Signature-256": "sha256=" + "0" * 64})[1] == "X-Hub-Signature-256"
+        platform.then(fail(500))
+        assert ask(platform) == (500, None) and ask(platform) == (204, None)

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Gateway, Shop, free_port, sign, wait_for
 from provider import Provider
-from test_memory import search
+from remains import search
 
 
 def certificate(directory):
@@ -86,6 +86,20 @@ def test_a_key_pasted_over_tls_leaves_nothing(secure, provider):
     assert over_tls(secure, "POST", path, body[:-9], headers)[0] == 400
     assert over_tls(secure, "POST", path, body, {})[0] == 401
     assert search(secure.role_pid("listener"), {"token": token, "app secret": secret}) == []
+
+
+@pytest.mark.skipif(os.environ.get("KH_SKIP_MEMORY") == "1", reason="KH_SKIP_MEMORY=1")
+def test_a_customers_words_over_tls_leave_nothing(secure, provider):
+    shop = Shop(secure, provider, "Heard", "206540352242922")
+    words, customer = os.urandom(12).hex(), "4930" + str(int.from_bytes(os.urandom(4), "big") + 10**10)
+    body = json.dumps(shop.question(words, "wamid.tls", customer)).encode()
+    sent = {"X-Hub-Signature-256": sign(shop.app_secret, body), "Content-Type": "application/json"}
+    assert over_tls(secure, "POST", f"/webhooks/{shop.id}", body, sent)[0] == 200
+    assert over_tls(secure, "POST", f"/webhooks/{shop.id}", body, {})[0] == 401
+    assert wait_for(lambda: shop.messages())
+    assert over_tls(secure, "GET", shop.path("messages"), None, {"Authorization": "Bearer " + secure.token})[0] == 200
+    wait_for(lambda: False, timeout=0.5)
+    assert search(secure.role_pid("listener"), {"words": words, "customer": customer}) == []
 
 
 @pytest.fixture
