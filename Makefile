@@ -190,9 +190,10 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e
 	$(Q)$(MAKE) --no-print-directory crash
 
-# What takes long: many more rounds of the crash test.
+# What takes long: more of the real program under the sanitizers, many more rounds of the crash test.
 test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
+	$(Q)$(MAKE) --no-print-directory e2e-sanitized SANITIZED="360dialog platform two_providers idempotency"
 	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=200
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
@@ -206,9 +207,10 @@ crash: $(B)/keyhouse
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
+SANITIZED ?= way refusals
 e2e-sanitized:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
-	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(addprefix test/e2e/test_,$(addsuffix .py,way refusals 360dialog platform two_providers idempotency))
+	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(patsubst %,test/e2e/test_%.py,$(SANITIZED))
 
 # ---------------------------------------------------------------- what the machine needs
 # Debian packages: installed as root or through sudo, else the one command to run is said.
