@@ -224,15 +224,6 @@ struct status_set {
 	enum store_connection_status from, to;
 };
 
-enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id)
-{
-	struct query q = query_start(db, "SELECT 1 FROM connections WHERE business_id = ? AND id = ?");
-
-	query_text(&q, business_id);
-	query_text(&q, id);
-	return query_exists(&q);
-}
-
 static enum store_error run_status_set(struct db *db, void *arg)
 {
 	const struct status_set *a = arg;

@@ -102,6 +102,15 @@ enum store_error core_page_start(
 	return query_end(&q);
 }
 
+enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id)
+{
+	struct query q = query_start(db, "SELECT 1 FROM connections WHERE business_id = ? AND id = ?");
+
+	query_text(&q, business_id);
+	query_text(&q, id);
+	return query_exists(&q);
+}
+
 bool core_text_ok(const char *text, size_t max)
 {
 	size_t len = strlen(text);
