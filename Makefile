@@ -106,6 +106,7 @@ WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o
 WITH_gateway = $(ALL)
+WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
 WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o
 WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(TENANT) $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination) \

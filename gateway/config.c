@@ -216,9 +216,9 @@ static const struct setting settings[CONFIG_KEYS] = {
 		"https://HOST (http only to loopback)", "360dialog's messaging API"},
 	[CONFIG_RESPONDER_ALLOW] = {"responder_allow", "", rule_destinations,
 		"HOST:PORT or [IPv6]:PORT, separated by commas",
-		"responders that may have a private address or plain http; others are refused"},
+		"responders that may have a private address or plain http (127.0.0.1:9000)"},
 	[CONFIG_RESPONDER_TIMEOUT] = {"responder_timeout", "15", rule_seconds, "a number of seconds, 1 to 60",
-		"how long a responder may take to answer"},
+		"seconds that a responder may take to answer"},
 	[CONFIG_RETENTION_DAYS] = {"retention_days", "30", rule_days, "a number of days, 1 to 3650",
 		"message bodies; the log without content stays 400 days"},
 };
@@ -293,9 +293,15 @@ static char *trim(char *text)
 
 static bool file_line(struct config *c, char *line, const char *path, unsigned number, char *why, size_t why_len)
 {
-	char *name = trim(line);
-	char *equals = strchr(name, '=');
+	char *comment = strstr(line, " #");
+	char *name, *equals;
 	enum config_key key;
+
+	/* `config check` prints where a value came from in this way. */
+	if (comment != NULL)
+		*comment = '\0';
+	name = trim(line);
+	equals = strchr(name, '=');
 
 	if (*name == '\0' || *name == '#')
 		return true;
@@ -307,7 +313,9 @@ static bool file_line(struct config *c, char *line, const char *path, unsigned n
 	name = trim(name);
 	key = key_named(name, strlen(name), false);
 	if (key == CONFIG_KEYS) {
-		(void)snprintf(why, why_len, "%s line %u: no such setting", path, number);
+		/* Only what a name is made of: it is a stranger to us, and may have been pasted there by mistake. */
+		(void)snprintf(why, why_len, "%s line %u: no such setting%s%.*s; `keyhouse --help` lists them", path,
+			number, name[0] != '\0' ? ": " : "", (int)strspn(name, "abcdefghijklmnopqrstuvwxyz_"), name);
 		return false;
 	}
 	return config_set(c, key, trim(equals + 1), "file", why, why_len);

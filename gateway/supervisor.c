@@ -361,7 +361,7 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 	roles_end(s, event == EVENT_DEATH ? 1000 : END_MS);
 	if (event == EVENT_RELOAD) {
 		/* Key file and certificates are opened anew; callers wait in the sockets' backlog meanwhile. */
-		log_info("reloading: starting all roles again");
+		log_info("reloading: key file and certificates are opened anew; settings are those of the start");
 		return true;
 	}
 	if (event == EVENT_END) {

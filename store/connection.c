@@ -161,22 +161,28 @@ enum store_error store_connection_by_number(struct store *s, const char *busines
 	return err;
 }
 
-enum store_error store_app_shared(struct store *s, const char *app_id, const char *business_id, bool *shared)
+enum store_error store_app_shared(
+	struct store *s, const char *business_id, const char *app_id, const char *waba_id, struct store_sharing *out)
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT 1 FROM connections INDEXED BY connections_app "
-		"WHERE app_id = ? AND app_id <> '' AND business_id <> ? LIMIT 1");
+		"SELECT count(*) > 0, coalesce(max(waba_id = ?3), 0) FROM connections INDEXED BY connections_app "
+		"WHERE app_id = ?1 AND app_id <> '' AND business_id <> ?2");
+	struct store_sharing found = {false, false};
 	enum store_error err;
 
 	query_text(&q, app_id);
 	query_text(&q, business_id);
-	err = query_exists(&q);
+	query_text(&q, waba_id);
+	if (query_step(&q)) {
+		found.app = query_get_int(&q) != 0;
+		found.waba = query_get_int(&q) != 0;
+	}
+	err = query_end(&q);
 	core_return(s, db);
-	if (err != STORE_OK && err != STORE_NOT_FOUND)
-		return err;
-	*shared = err == STORE_OK;
-	return STORE_OK;
+	if (err == STORE_OK)
+		*out = found;
+	return err;
 }
 
 enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
@@ -328,7 +334,7 @@ static enum store_error run_handshake(struct db *db, void *arg)
 	const struct handshake *a = arg;
 	struct query q = query_start(db,
 		"UPDATE connections SET handshake_at = max(handshake_at, ?), updated_at = ?, "
-		"status = CASE status WHEN 1 THEN 2 ELSE status END WHERE business_id = ? AND id = ?");
+		"status = CASE WHEN status IN (1, 5) THEN 2 ELSE status END WHERE business_id = ? AND id = ?");
 	enum store_error err;
 
 	query_int(&q, a->at);
@@ -361,7 +367,7 @@ static enum store_error run_connection_remove(struct db *db, void *arg)
 	if (err != STORE_OK)
 		return err;
 	q = query_start(db,
-		"UPDATE messages SET state = 10, reason = 'its connection was removed', updated_at = ? "
+		"UPDATE messages SET state = 10, error_code = 0, reason = 'its connection was removed', updated_at = ? "
 		"WHERE business_id = ? AND connection_id = ? AND state IN (2, 4)");
 	query_int(&q, store_now_ms());
 	query_text(&q, a->business_id);

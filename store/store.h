@@ -209,12 +209,15 @@ enum store_error store_connection_by_number(struct store *s, const char *busines
  * STORE_STALE when it has another number already. */
 enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
 	const char *phone_number_id, const char *waba_id) __attribute__((warn_unused_result));
-/* Notes a handshake, and makes a pending connection active. */
+/* Notes a handshake, and makes a connection that is pending or webhook_taken active. */
 enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
 	__attribute__((warn_unused_result));
-/* Whether a connection of another business has this app id. */
-enum store_error store_app_shared(struct store *s, const char *app_id, const char *business_id, bool *shared)
-	__attribute__((warn_unused_result));
+/* Whether connections of another business have this app id, and whether one of those has this WABA, too. */
+struct store_sharing {
+	bool app, waba;
+};
+enum store_error store_app_shared(struct store *s, const char *business_id, const char *app_id, const char *waba_id,
+	struct store_sharing *out) __attribute__((warn_unused_result));
 /* Moves the status from -> to; STORE_STALE when it is not from (0: from any). */
 enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
 	enum store_connection_status from, enum store_connection_status to) __attribute__((warn_unused_result));

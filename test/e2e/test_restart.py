@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -189,3 +190,22 @@ def test_a_crash_loop_is_slowed_down(gateway):
     starts.append(time.monotonic())
     gaps = [b - a for a, b in zip(starts, starts[1:])]
     assert gaps[-1] >= 0.8 and gaps[-1] > gaps[0], gaps
+
+
+def test_a_backup_is_served(gateway, provider, shop):
+    """README's way: the copy and the key file in an empty directory, while the first one runs."""
+    assert shop.send(shop.question("How much is AirPods Pro 2?", "wamid.kept")).status == 200
+    assert wait_for(lambda: shop.messages(direction="outbound", state="sent"))
+    with tempfile.TemporaryDirectory(prefix="kh-") as d:
+        copy = Gateway(d, provider.url)
+        copy.data.mkdir(mode=0o700)
+        assert "backed up" in gateway.run("backup", str(copy.data / "keyhouse.db")).stdout
+        assert "there is a file of that name" in gateway.run("backup", str(copy.data / "keyhouse.db"), check=False).stderr
+        shutil.copy(gateway.data / "master.key", copy.data / "master.key")
+        copy.start()
+        try:
+            kept = copy.api("GET", f"/v1/businesses/{shop.id}/messages", token=gateway.token).json["data"]
+            assert kept == shop.messages()
+            assert copy.webhook(shop.id, shop.question("hello", "wamid.there"), shop.app_secret).status == 200
+        finally:
+            copy.stop()

@@ -52,7 +52,8 @@ static void flag_beats_environment_beats_file(void **state)
 	(void)snprintf(path, sizeof(path), "%s/keyhouse.conf", dir);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	(void)fputs("# comment\n\nretention_days = 5\nlisten=127.0.0.1:1\n meta_api_version =  v25.0 \n", f);
+	(void)fputs(
+		"# comment\n\nretention_days = 5   # default\nlisten=127.0.0.1:1\n meta_api_version =  v25.0 \n", f);
 	(void)fclose(f);
 	(void)setenv("KEYHOUSE_LISTEN", "127.0.0.1:2", 1);
 	(void)setenv("KEYHOUSE_META_API_VERSION", "v24.0", 1);
@@ -70,6 +71,31 @@ static void flag_beats_environment_beats_file(void **state)
 	assert_string_equal(config_get(&config, CONFIG_META_API_VERSION), "v23.0");
 	(void)unlink(path);
 	(void)rmdir(dir);
+}
+
+/* A name that is none is said; what cannot be part of one is not: it may be a key that was pasted there. */
+static void an_unknown_name_is_said(void **state)
+{
+	char path[] = "/tmp/kh-config-XXXXXX", flag[64];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "\npublicurl = x\n", 15), 15);
+	(void)snprintf(flag, sizeof(flag), "--config=%s", path);
+	{
+		LOAD(flag);
+		assert_false(ok);
+	}
+	assert_non_null(strstr(why, "line 2: no such setting: publicurl"));
+	assert_int_equal(pwrite(fd, "\nEAAGsecret = x\n", 16, 0), 16);
+	{
+		LOAD(flag);
+		assert_false(ok);
+	}
+	assert_null(strstr(why, "secret"));
+	(void)close(fd);
+	(void)unlink(path);
 }
 
 static void refused(const char *flag, const char *names)
@@ -101,12 +127,19 @@ static void rules(void **state)
 		{"--meta-api-version=v26.0/..", "meta_api_version"}, {"--retention-days=0", "retention_days"},
 		{"--retention-days=9999", "retention_days"}, {"--retention-days=-1", "retention_days"},
 		{"--listen-tls=127.0.0.1:8443", "tls_cert"}, {"--config=/nonexistent/file", "/nonexistent/file"},
+		{"--responder-allow=127.0.0.1", "responder_allow"},
+		{"--responder-allow=127.0.0.1:0", "responder_allow"},
+		{"--responder-allow=http://127.0.0.1:9", "responder_allow"},
+		{"--responder-allow=a:1, :2", "responder_allow"}, {"--responder-allow=u@a:1", "responder_allow"},
+		{"--responder-timeout=0", "responder_timeout"}, {"--responder-timeout=61", "responder_timeout"},
 		{"--data-dir=", "data_dir"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i][0], bad[i][1]);
 	accepted("--listen=127.0.0.1:1, [::1]:2,0.0.0.0:3");
+	accepted("--responder-allow=");
+	accepted("--responder-allow=127.0.0.1:9000, [::1]:9,bot.internal:8443");
 	accepted("--meta-api-url=http://127.0.0.1:9000");
 	accepted("--meta-api-url=http://[::1]:9000");
 	accepted("--meta-api-url=http://localhost:9000/base");
@@ -130,8 +163,8 @@ static void addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
-		cmocka_unit_test(flag_beats_environment_beats_file), cmocka_unit_test(rules),
-		cmocka_unit_test(addresses)};
+		cmocka_unit_test(flag_beats_environment_beats_file), cmocka_unit_test(an_unknown_name_is_said),
+		cmocka_unit_test(rules), cmocka_unit_test(addresses)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,11 @@ static void test_handshake(void **state)
 	assert_int_equal(c.handshake_at, 7);
 	assert_int_equal(c.status, STORE_CONNECTION_ACTIVE);
 	assert_int_equal(get(h->store, "two", CONNECTION_TWO).status, STORE_CONNECTION_PENDING);
+	assert_int_equal(
+		store_connection_status_set(h->store, "one", CONNECTION_ONE, 0, STORE_CONNECTION_WEBHOOK_TAKEN),
+		STORE_OK);
+	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 8), STORE_OK);
+	assert_int_equal(get(h->store, "one", CONNECTION_ONE).status, STORE_CONNECTION_ACTIVE);
 	/* Any other status is not a question of who has the webhook. */
 	assert_int_equal(
 		store_connection_status_set(h->store, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
@@ -126,10 +131,19 @@ static void test_handshake(void **state)
 
 static bool shared(struct store *s, const char *app, const char *business)
 {
-	bool yes = false;
+	struct store_sharing sharing;
 
-	assert_int_equal(store_app_shared(s, app, business, &yes), STORE_OK);
-	return yes;
+	assert_int_equal(store_app_shared(s, business, app, "22", &sharing), STORE_OK);
+	assert_true(sharing.app || !sharing.waba);
+	return sharing.app;
+}
+
+static bool shares_waba(struct store *s, const char *app, const char *business, const char *waba)
+{
+	struct store_sharing sharing;
+
+	assert_int_equal(store_app_shared(s, business, app, waba, &sharing), STORE_OK);
+	return sharing.waba;
 }
 
 static void test_app_shared(void **state)
@@ -144,6 +158,11 @@ static void test_app_shared(void **state)
 	assert_false(shared(s, "12", "one"));
 	assert_true(shared(s, "12", "two"));
 	assert_false(shared(s, "13", "one"));
+	/* An account counts under the same app only: each app has an override of its own there. */
+	assert_true(shares_waba(s, "12", "two", c.waba_id));
+	assert_false(shares_waba(s, "12", "one", c.waba_id));
+	assert_false(shares_waba(s, "12", "two", "4711"));
+	assert_false(shares_waba(s, "13", "two", c.waba_id));
 	/* Having none is nothing in common. */
 	(void)add_360dialog(s, D360_ONE);
 	assert_false(shared(s, "", "two"));

@@ -121,6 +121,7 @@ static void use_everything(struct store *s)
 	struct store_place place;
 	unsigned n, m;
 	int64_t at;
+	struct store_sharing sharing;
 	bool yes;
 
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
@@ -141,7 +142,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_connection_by_number(s, "one", 0, "1001", &c), STORE_OK);
 	assert_int_equal(store_connection_number_set(s, "one", CONNECTION_ONE, "1001", "22"), STORE_OK);
 	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 1), STORE_OK);
-	assert_int_equal(store_app_shared(s, "11", "one", &yes), STORE_OK);
+	assert_int_equal(store_app_shared(s, "one", "11", "22", &sharing), STORE_OK);
 	assert_int_equal(store_connection_get(s, "one", CONNECTION_ONE, &c), STORE_OK);
 	assert_int_equal(store_connection_status_set(s, "one", c.id, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
 	assert_int_equal(store_connection_describe(s, &c), STORE_OK);
