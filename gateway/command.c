@@ -40,8 +40,15 @@ static const struct command commands[] = {
 		"BUSINESS --provider 360dialog [--client-id X] [--phone-number-id N]\n"
 		"      [--api-key-file F] [--platform-secret] [--take-over] [--no-verify] [--json]",
 		"the API key: prompt, or a line on standard input", command_connection_add},
-	{"connection", "test", 2, 2, "BUSINESS ID [--take-over] [--json]",
-		"ask the provider whether its keys work; --take-over registers our webhook", command_connection_test},
+	{"connection", "test", 2, 2, "BUSINESS ID [--json]", "ask the provider whether its keys work; changes nothing",
+		command_connection_test},
+	{"connection", "register", 2, 2, "BUSINESS ID [--take-over] [--json]",
+		"set our webhook at the provider; --take-over: also where another system gets it now",
+		command_connection_register},
+	{"connection", "rotate", 3, 3, "BUSINESS ID FIELD [--take-over] [--json]",
+		"replace access_token, app_secret, api_key, webhook_secret or platform_secret: prompt, or a line on "
+		"standard input",
+		command_connection_rotate},
 	{"connection", "remove", 2, 2, "BUSINESS ID --yes", "", command_connection_remove},
 	{"connection", "list", 1, 1, "BUSINESS [--json]", "", command_connection_list},
 	{"product", "import", 2, 2, "BUSINESS FILE", "CSV or JSON; - is standard input", command_product_import},

@@ -11,6 +11,9 @@
 #include "gateway/console.h"
 #include "gateway/json.h"
 
+#define META "meta"
+#define D360 "360dialog"
+
 /* What 360dialog is to send along with every webhook; shown this once. */
 static void show_headers(const cJSON *headers)
 {
@@ -24,13 +27,38 @@ static void show_headers(const cJSON *headers)
 	}
 }
 
-/* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed. */
-static int show_connection(const struct line *l, const cJSON *connection)
+/* What to do next, as it is to be typed: registering mends the callback, the rest is tested again once it is mended. */
+static void show_next(const struct line *l, const cJSON *connection, bool failed, bool registered)
 {
-	const char *url = json_get_string(connection, "webhook_url");
-	int result = EXIT_DONE;
+	const char *id = json_get_string(connection, "id"), *url = json_get_string(connection, "webhook_url");
+
+	if (failed)
+		(void)fprintf(stderr,
+			"keyhouse: it is stored, but not every check passed; mend what failed, then run\n"
+			"keyhouse connection %s %s %s\n",
+			registered ? "test" : "register", l->words[0], id != NULL ? id : "");
+	else if (!registered)
+		(void)fprintf(stderr,
+			"keyhouse: our webhook is not registered yet; while the service runs:\n"
+			"keyhouse connection register %s %s\n",
+			l->words[0], id != NULL ? id : "");
+	if (url != NULL && strncmp(url, "https://", 8) != 0)
+		(void)fprintf(stderr,
+			"keyhouse: public_url is not https, so the provider cannot call this webhook_url; "
+			"set it in %s/keyhouse.conf\n",
+			config_get(l->config, CONFIG_DATA_DIR));
+}
+
+/* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed. */
+static int show_connection(const struct line *l, cJSON *connection)
+{
+	const char *provider = json_get_string(connection, "provider");
+	bool failed = false, registered = false;
 	const cJSON *check;
 
+	/* 360dialog knows none. */
+	if (!l->json && provider != NULL && strcmp(provider, D360) == 0)
+		cJSON_DeleteItemFromObjectCaseSensitive(connection, "verify_token");
 	console_object(connection, l->json);
 	if (!l->json)
 		show_headers(json_get(connection, "webhook_headers"));
@@ -38,23 +66,16 @@ static int show_connection(const struct line *l, const cJSON *connection)
 		const char *name = json_get_string(check, "name"), *state = json_get_string(check, "result");
 		const char *detail = json_get_string(check, "detail");
 
+		if (name == NULL || state == NULL)
+			continue;
 		if (!l->json)
-			(void)printf("  %-12s %-8s %s\n", name != NULL ? name : "", state != NULL ? state : "",
-				detail != NULL ? detail : "");
-		if (state != NULL && strcmp(state, "failed") == 0)
-			result = EXIT_FAILED;
+			(void)printf("  %-12s %-8s %s\n", name, state, detail != NULL ? detail : "");
+		failed = failed || strcmp(state, "failed") == 0;
+		registered = registered || (strcmp(name, "callback") == 0 && strcmp(state, "ok") == 0);
 	}
 	(void)fflush(stdout);
-	if (result == EXIT_FAILED)
-		(void)fprintf(stderr,
-			"keyhouse: it is stored, but not every check passed; mend what failed, then run "
-			"`keyhouse connection test`\n");
-	if (url != NULL && strncmp(url, "https://", 8) != 0)
-		(void)fprintf(stderr,
-			"keyhouse: public_url is not https, so the provider cannot call this webhook_url; "
-			"set it in %s/keyhouse.conf\n",
-			config_get(l->config, CONFIG_DATA_DIR));
-	return result;
+	show_next(l, connection, failed, registered);
+	return failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* ------------------------------------------------------------ adding */
@@ -92,16 +113,38 @@ static bool add_secrets(const struct line *l, cJSON *body, bool d360)
 		(!l->platform_secret || line_secret(body, "platform_secret", NULL));
 }
 
+/* Said before keys are asked for, too. */
+static int business_there(struct line *l)
+{
+	cJSON *answer = NULL;
+	char path[LINE_PATH_LEN];
+	int result;
+
+	if (!line_path(path, "/v1/businesses", l->words[0], NULL, NULL, NULL))
+		return EXIT_FAILED;
+	(void)snprintf(l->not_found, sizeof(l->not_found),
+		"there is no business %s; add it with `keyhouse business add %s --name ...`", l->words[0], l->words[0]);
+	result = line_ask_json(l, "GET", path, false, NULL, &answer);
+	cJSON_Delete(answer);
+	return result;
+}
+
 int command_connection_add(struct line *l)
 {
-	const char *provider = l->provider != NULL ? l->provider : "meta";
-	bool d360 = strcmp(provider, "360dialog") == 0;
+	const char *provider = l->provider != NULL ? l->provider : META;
+	bool d360 = strcmp(provider, D360) == 0;
 	cJSON *body, *answer = NULL;
 	char path[LINE_PATH_LEN];
 	int result = EXIT_FAILED;
 
+	if (!d360 && strcmp(provider, META) != 0) {
+		(void)line_complain("--provider must be meta or 360dialog");
+		return EXIT_USAGE;
+	}
 	if (!d360 && !ids_there(l))
 		return EXIT_USAGE;
+	if (business_there(l) != EXIT_DONE)
+		return EXIT_FAILED;
 	body = cJSON_CreateObject();
 	add_text(body, "provider", provider);
 	add_text(body, "app_id", l->app_id);
@@ -120,30 +163,82 @@ int command_connection_add(struct line *l)
 	return result;
 }
 
-/* ------------------------------------------------------------ testing, removing, listing */
+/* ------------------------------------------------------------ testing, changing */
 
-int command_connection_test(struct line *l)
+/* Asks about the connection that the line names, and shows what the checks found. body may be NULL. */
+static int ask_about(struct line *l, const char *method, const char *tail, const cJSON *body)
 {
-	cJSON *body = NULL, *answer = NULL;
+	cJSON *answer = NULL;
 	char path[LINE_PATH_LEN];
 	int result = EXIT_FAILED;
 
-	if (l->take_over) {
-		body = cJSON_CreateObject();
-		(void)cJSON_AddTrueToObject(body, "take_over");
-	}
-	if (line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], l->take_over ? NULL : "test"))
-		result = line_ask_json(l, l->take_over ? "PATCH" : "POST", path, true, body, &answer);
+	if (line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], tail))
+		result = line_ask_json(l, method, path, true, body, &answer);
 	if (result == EXIT_DONE)
 		result = show_connection(l, answer);
 	cJSON_Delete(answer);
+	return result;
+}
+
+int command_connection_test(struct line *l)
+{
+	if (l->take_over) {
+		(void)line_complain(
+			"a test changes nothing; say `keyhouse connection register BUSINESS ID --take-over`");
+		return EXIT_USAGE;
+	}
+	return ask_about(l, "POST", "test", NULL);
+}
+
+int command_connection_register(struct line *l)
+{
+	cJSON *body = cJSON_CreateObject();
+	int result;
+
+	(void)cJSON_AddBoolToObject(body, "take_over", l->take_over);
+	result = ask_about(l, "PATCH", NULL, body);
 	cJSON_Delete(body);
 	return result;
 }
 
+/* Known before a person is asked for it. */
+static bool is_secret(const char *field)
+{
+	static const char *const fields[] = {
+		"access_token", "app_secret", "api_key", "webhook_secret", "platform_secret"};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(fields[i], field) == 0)
+			return true;
+	return false;
+}
+
+int command_connection_rotate(struct line *l)
+{
+	cJSON *body;
+	int result = EXIT_FAILED;
+
+	if (!is_secret(l->words[2])) {
+		(void)line_complain(
+			"FIELD must be access_token or app_secret (meta), api_key, webhook_secret or platform_secret "
+			"(360dialog)");
+		return EXIT_USAGE;
+	}
+	body = cJSON_CreateObject();
+	if (l->take_over)
+		(void)cJSON_AddTrueToObject(body, "take_over");
+	if (line_secret(body, l->words[2], NULL))
+		result = ask_about(l, "PATCH", NULL, body);
+	cJSON_Delete(body);
+	return result;
+}
+
+/* ------------------------------------------------------------ removing, listing */
+
 int command_connection_remove(struct line *l)
 {
 	char path[LINE_PATH_LEN];
+	int result;
 
 	if (!l->yes) {
 		(void)line_complain("this destroys the connection's keys for ever; say --yes to do it");
@@ -151,7 +246,12 @@ int command_connection_remove(struct line *l)
 	}
 	if (!line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], NULL))
 		return EXIT_FAILED;
-	return line_delete(l, path, l->words[1], "removed");
+	result = line_delete(l, path, l->words[1], "removed");
+	if (result == EXIT_DONE)
+		(void)fprintf(stderr,
+			"keyhouse: its messages that waited are dead; the provider sends webhooks here until they are "
+			"removed there, too\n");
+	return result;
 }
 
 int command_connection_list(struct line *l)

@@ -24,14 +24,16 @@ int line_complain(const char *text)
 /* ------------------------------------------------------------ asking */
 
 /* Prints what the API says is wrong: its detail, and the rows at fault where there are. */
-static int show_problem(const struct session_answer *a)
+static int show_problem(const struct line *l, const struct session_answer *a)
 {
 	cJSON *problem = json_parse(a->body, a->body_len);
 	const char *detail = json_get_string(problem, "detail"), *field = json_get_string(problem, "field");
 	const cJSON *row;
 
 	if (a->status == 404)
-		detail = "nothing has that id; see `keyhouse business list`, `connection list BUSINESS`, `token list`";
+		detail = l->not_found[0] != '\0' ? l->not_found
+						 : "nothing has that id; see `keyhouse business list`, "
+						   "`connection list BUSINESS`, `token list`";
 	(void)fprintf(stderr, "keyhouse: %s%s%s\n", field != NULL ? field : "", field != NULL ? ": " : "",
 		detail != NULL ? detail : "the service refused the request");
 	cJSON_ArrayForEach (row, cJSON_GetObjectItemCaseSensitive(problem, "errors")) {
@@ -48,7 +50,7 @@ static int show_problem(const struct session_answer *a)
 }
 
 /* On success *out is the parsed answer (may be NULL) and the caller deletes it. */
-static int ask_in(struct session *s, const struct session_request *q, cJSON **out)
+static int ask_in(const struct line *l, struct session *s, const struct session_request *q, cJSON **out)
 {
 	struct session_answer a = {0};
 	int result = EXIT_FAILED;
@@ -58,7 +60,7 @@ static int ask_in(struct session *s, const struct session_request *q, cJSON **ou
 			*out = a.body_len > 0 ? json_parse(a.body, a.body_len) : NULL;
 			result = EXIT_DONE;
 		} else {
-			result = show_problem(&a);
+			result = show_problem(l, &a);
 		}
 	}
 	session_answer_clear(&a);
@@ -69,7 +71,7 @@ static int ask_in(struct session *s, const struct session_request *q, cJSON **ou
 int line_ask(const struct line *l, bool with_sender, const struct session_request *q, cJSON **out)
 {
 	struct session *s = session_open(l->config, false, with_sender);
-	int result = s != NULL ? ask_in(s, q, out) : EXIT_FAILED;
+	int result = s != NULL ? ask_in(l, s, q, out) : EXIT_FAILED;
 
 	session_close(s);
 	return result;
@@ -132,7 +134,7 @@ int line_list(const struct line *l, const char *path, const char *const *columns
 
 		(void)snprintf(page, sizeof(page), "%s?limit=200&order=asc%s%s", path,
 			cursor[0] != '\0' ? "&cursor=" : "", cursor);
-		result = ask_in(s, &q, &answer);
+		result = ask_in(l, s, &q, &answer);
 		data = cJSON_GetObjectItemCaseSensitive(answer, "data");
 		while ((row = cJSON_DetachItemFromArray(data, 0)) != NULL)
 			cJSON_AddItemToArray(all, row);

@@ -30,6 +30,7 @@ struct line {
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
 	const char *app_secret_file, *access_token_file, *api_key_file;
 	bool json, no_verify, yes, take_over, platform_secret, rotate_secret;
+	char not_found[160]; /* what the answer 404 means, where a command knows; else "" */
 };
 
 /* A sentence on standard error; returns EXIT_FAILED. */
@@ -77,6 +78,8 @@ int command_product_list(struct line *l);
 
 int command_connection_add(struct line *l);
 int command_connection_test(struct line *l);
+int command_connection_register(struct line *l);
+int command_connection_rotate(struct line *l);
 int command_connection_remove(struct line *l);
 int command_connection_list(struct line *l);
 

@@ -63,6 +63,20 @@ static void answer(struct http_request *req, int status, const char *type, const
 	http_respond(req, status, headers, 2, body, strlen(body));
 }
 
+static const char *title_of(int status)
+{
+	switch (status) {
+	case 404:
+		return "Not Found";
+	case 408:
+		return "Request Timeout";
+	case 413:
+		return "Content Too Large";
+	default:
+		return "Service Unavailable";
+	}
+}
+
 static void answer_problem(struct http_request *req, int status, const char *code, const char *detail)
 {
 	char body[256];
@@ -70,8 +84,8 @@ static void answer_problem(struct http_request *req, int status, const char *cod
 		{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"}};
 
 	(void)snprintf(body, sizeof(body),
-		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}\n", code,
-		status, code, detail);
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}\n",
+		title_of(status), status, code, detail);
 	http_respond(req, status, headers, status == 503 ? 3 : 2, body, strlen(body));
 }
 
@@ -133,7 +147,10 @@ static void api_request(struct listener *l, struct http_request *req, const char
 		.query = http_request_query(req),
 		.content_type = http_request_header(req, "Content-Type"),
 		.authorization = http_request_header(req, "Authorization"),
-		.idempotency_key = http_request_header(req, "Idempotency-Key"),
+		/* Two keys are no key, and must not pass for none. */
+		.idempotency_key = http_request_header_repeats(req, "Idempotency-Key")
+			? ""
+			: http_request_header(req, "Idempotency-Key"),
 		.is_operator = http_request_is_control(req)};
 	struct api_response out = {0};
 

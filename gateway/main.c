@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -71,6 +72,8 @@ static int sender_main(const struct config *config)
 		return 1;
 	}
 	json_init();
+	/* A look-up gives its thread back soon, however silent a name server is. */
+	(void)setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
 	role_say_ready();
 	return outbound_sender_run(&options);
 }

@@ -3,6 +3,9 @@
 
 ALTER TABLE connections ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN handshake_at INTEGER NOT NULL DEFAULT 0;
+-- Whether the provider itself said that this connection's key has this number. A claim that nobody proved gives
+-- way to one that is; what was there before is taken for proven.
+ALTER TABLE numbers ADD COLUMN proven INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX connections_app ON connections (app_id, business_id) WHERE app_id <> '';
 
 CREATE TABLE responders (

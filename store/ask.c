@@ -339,12 +339,8 @@ static enum store_error run_recover(struct db *db, void *arg)
 {
 	struct query q =
 		query_start(db, "UPDATE asks INDEXED BY asks_leased SET asked_at = 0, next_at = 0 WHERE asked_at > 0");
-	enum store_error err = query_finish(&q);
 
 	(void)arg;
-	if (err != STORE_OK)
-		return err;
-	q = query_start(db, "UPDATE asks INDEXED BY asks_later SET next_at = 0 WHERE asked_at = 0 AND next_at > 0");
 	return query_finish(&q);
 }
 

@@ -59,18 +59,68 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	return query_finish(&q);
 }
 
-static enum store_error number_insert(struct db *db, const struct store_connection *c)
-{
-	struct query q = query_start(
-		db, "INSERT INTO numbers (provider, phone_number_id, business_id, connection_id) VALUES (?, ?, ?, ?)");
-	enum store_error err;
+/* Who has a number now; connection_id "" for nobody. */
+struct holder {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1];
+	bool proven;
+};
 
+static enum store_error number_holder(struct db *db, const struct store_connection *c, struct holder *out)
+{
+	struct query q = query_start(db,
+		"SELECT business_id, connection_id, proven FROM numbers WHERE provider = ? AND phone_number_id = ?");
+
+	*out = (struct holder){.proven = false};
+	query_int(&q, c->provider);
+	query_text(&q, c->phone_number_id);
+	if (query_step(&q)) {
+		query_get_text(&q, out->business_id, sizeof(out->business_id));
+		query_get_text(&q, out->connection_id, sizeof(out->connection_id));
+		out->proven = query_get_int(&q) != 0;
+	}
+	return query_end(&q);
+}
+
+/* The connection that only claimed a number shows that it has to be looked at. */
+static enum store_error number_lost(struct db *db, const struct holder *h)
+{
+	struct query q = query_start(db,
+		"UPDATE connections SET status = 1, updated_at = ? WHERE business_id = ? AND id = ? AND status = 2");
+
+	query_int(&q, store_now_ms());
+	query_text(&q, h->business_id);
+	query_text(&q, h->connection_id);
+	return query_finish(&q);
+}
+
+/* What the provider said goes before what a shop says of itself, which anybody could. */
+static enum store_error number_claim(struct db *db, const struct store_connection *c)
+{
+	struct holder now;
+	enum store_error err = number_holder(db, c, &now);
+	bool mine = strcmp(now.connection_id, c->id) == 0;
+	struct query q;
+
+	if (err != STORE_OK || (mine && !c->number_proven))
+		return err;
+	if (now.connection_id[0] != '\0' && !mine) {
+		if (!c->number_proven || now.proven || strcmp(now.business_id, c->business_id) == 0)
+			return STORE_NUMBER_TAKEN;
+		err = number_lost(db, &now);
+		if (err != STORE_OK)
+			return err;
+	}
+	q = query_start(db,
+		"INSERT INTO numbers (provider, phone_number_id, business_id, connection_id, proven) "
+		"VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET business_id = excluded.business_id, "
+		"connection_id = excluded.connection_id, proven = excluded.proven");
 	query_int(&q, c->provider);
 	query_text(&q, c->phone_number_id);
 	query_text(&q, c->business_id);
 	query_text(&q, c->id);
-	err = query_finish(&q);
-	return err == STORE_EXISTS ? STORE_NUMBER_TAKEN : err;
+	query_int(&q, c->number_proven);
+	return query_finish(&q);
 }
 
 static enum store_error business_exists(struct db *db, const char *id)
@@ -90,7 +140,7 @@ static enum store_error run_connection_add(struct db *db, void *arg)
 	if (err == STORE_OK)
 		err = connection_insert(db, c, c->created_at > 0 ? c->created_at : store_now_ms());
 	if (err == STORE_OK && c->phone_number_id[0] != '\0')
-		err = number_insert(db, c);
+		err = number_claim(db, c);
 	for (size_t i = 0; i < a->credentials_len && err == STORE_OK; i++)
 		err = core_credential_insert(db, c->business_id, &a->credentials[i]);
 	return err;
@@ -284,6 +334,7 @@ enum store_error store_connection_describe(struct store *s, const struct store_c
 
 struct number_set {
 	const char *business_id, *id, *phone_number_id, *waba_id;
+	bool proven;
 };
 
 static enum store_error run_number_set(struct db *db, void *arg)
@@ -297,12 +348,11 @@ static enum store_error run_number_set(struct db *db, void *arg)
 		return err;
 	if (c.phone_number_id[0] != '\0' && strcmp(c.phone_number_id, a->phone_number_id) != 0)
 		return STORE_STALE;
-	if (c.phone_number_id[0] == '\0') {
-		memcpy(c.phone_number_id, a->phone_number_id, strlen(a->phone_number_id) + 1);
-		err = number_insert(db, &c);
-		if (err != STORE_OK)
-			return err;
-	}
+	memcpy(c.phone_number_id, a->phone_number_id, strlen(a->phone_number_id) + 1);
+	c.number_proven = a->proven;
+	err = number_claim(db, &c);
+	if (err != STORE_OK)
+		return err;
 	q = query_start(db,
 		"UPDATE connections SET phone_number_id = ?, waba_id = CASE waba_id WHEN '' THEN ? ELSE waba_id END, "
 		"updated_at = ? WHERE business_id = ? AND id = ?");
@@ -314,10 +364,10 @@ static enum store_error run_number_set(struct db *db, void *arg)
 	return query_finish(&q);
 }
 
-enum store_error store_connection_number_set(
-	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
+	const char *phone_number_id, const char *waba_id, bool proven)
 {
-	struct number_set a = {business_id, id, phone_number_id, waba_id};
+	struct number_set a = {business_id, id, phone_number_id, waba_id, proven};
 
 	if (!core_text_ok(phone_number_id, STORE_PROVIDER_ID_LEN) || strlen(waba_id) > STORE_PROVIDER_ID_LEN)
 		return STORE_INVALID;

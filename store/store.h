@@ -172,6 +172,7 @@ struct store_connection {
 	char verified_name[STORE_NAME_LEN + 1];
 	char verify_token[65];
 	int64_t handshake_at; /* when its verify token came last in a handshake; 0: never */
+	bool number_proven; /* going in: the provider said that this key has this number */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -192,7 +193,8 @@ struct store_credential {
 	int64_t last_used_at; /* 0: never */
 };
 
-/* Adds a connection with its number and credentials in one transaction.
+/* Adds a connection with its number and credentials in one transaction. A number that is proven is taken over from
+ * another business that only claimed it: that connection becomes pending and receives nothing on it any more.
  * STORE_NOT_FOUND (no such business), STORE_NUMBER_TAKEN. */
 enum store_error store_connection_add(struct store *s, const struct store_connection *c,
 	const struct store_credential *credentials, size_t credentials_len) __attribute__((warn_unused_result));
@@ -205,10 +207,10 @@ enum store_error store_connection_list(struct store *s, const char *business_id,
  * STORE_NOT_FOUND when it is another business's or nobody's. */
 enum store_error store_connection_by_number(struct store *s, const char *business_id, enum store_provider provider,
 	const char *phone_number_id, struct store_connection *out) __attribute__((warn_unused_result));
-/* Gives a connection whose number was not known its number, and its WABA id where that is "" still. STORE_NUMBER_TAKEN;
- * STORE_STALE when it has another number already. */
+/* Gives a connection whose number was not known its number, and its WABA id where that is "" still; where it is known,
+ * proves it. STORE_NUMBER_TAKEN; STORE_STALE when it has another number already. */
 enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
-	const char *phone_number_id, const char *waba_id) __attribute__((warn_unused_result));
+	const char *phone_number_id, const char *waba_id, bool proven) __attribute__((warn_unused_result));
 /* Notes a handshake, and makes a connection that is pending or webhook_taken active. */
 enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
 	__attribute__((warn_unused_result));
@@ -443,7 +445,7 @@ enum store_error store_ask_later(struct store *s, const char *business_id, const
 	int64_t next_at) __attribute__((warn_unused_result));
 /* When the next ask that is not leased is due (0: now; INT64_MAX: none). A business at its per_business counts too. */
 enum store_error store_ask_next_due(struct store *s, int64_t *at) __attribute__((warn_unused_result));
-/* At start: leases of an earlier process end, and what waited for a later try is due now. */
+/* At start: leases of an earlier process end. What waits for a later try goes on waiting. */
 enum store_error store_ask_recover(struct store *s) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ outbox */

@@ -193,7 +193,7 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 		problem(c->res, PROBLEM_INVALID_FIELD, field, report->detail);
 		return;
 	case CONNECT_NUMBER_TAKEN:
-		problem(c->res, PROBLEM_NUMBER_TAKEN, "phone_number_id", NULL);
+		problem(c->res, PROBLEM_NUMBER_TAKEN, "phone_number_id", report->detail);
 		return;
 	case CONNECT_WEBHOOK_TAKEN:
 		problem(c->res, PROBLEM_WEBHOOK_TAKEN, NULL, report->detail);
@@ -360,6 +360,21 @@ void connections_test(struct call *c)
 		answer(c, &s, &report, 200);
 }
 
+static void log_registered(const struct call *c, const struct store_connection *s, const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++) {
+		const struct connect_check *check = &report->checks[i];
+
+		if (strcmp(check->name, "callback") != 0)
+			continue;
+		if (check->result == CONNECT_CHECK_OK)
+			log_info("webhook registered business=%s connection=%s", c->business.id, s->id);
+		else
+			log_warn("webhook not registered business=%s connection=%s result=%s reason=\"%s\"",
+				c->business.id, s->id, listing_name(results, (int)check->result), check->detail);
+	}
+}
+
 /* field NULL: only the webhook is registered again. */
 static void change(struct call *c, const char *field, const struct secret *value, bool take_over)
 {
@@ -377,7 +392,7 @@ static void change(struct call *c, const char *field, const struct secret *value
 	if (field != NULL)
 		log_info("credential replaced business=%s connection=%s field=%s", c->business.id, s.id, field);
 	else
-		log_info("webhook registered business=%s connection=%s", c->business.id, s.id);
+		log_registered(c, &s, &report);
 	if (c->api->outbound != NULL)
 		outbound_wake(c->api->outbound);
 	answer(c, &s, &report, 200);
@@ -422,10 +437,7 @@ void connections_change(struct call *c)
 		bool take_over = cJSON_IsTrue(json_get(body, "take_over"));
 		struct secret *value = field != NULL ? form_secret(body, field) : NULL;
 
-		if (field == NULL && !take_over)
-			problem(c->res, PROBLEM_INVALID_FIELD, "take_over", "must be true where it stands alone");
-		else
-			change(c, field, value, take_over);
+		change(c, field, value, take_over);
 		secret_free(value);
 	}
 	cJSON_Delete(body);

@@ -85,7 +85,8 @@ bool idempotency_begin(struct call *c)
 	if (c->req->idempotency_key == NULL || strcmp(c->req->method, "POST") != 0)
 		return true;
 	if (!key_ok(c->req->idempotency_key)) {
-		problem(c->res, PROBLEM_INVALID_FIELD, "Idempotency-Key", "must be 1 to 255 printable characters");
+		problem(c->res, PROBLEM_INVALID_FIELD, "Idempotency-Key",
+			"must be given once, as 1 to 255 printable characters");
 		return false;
 	}
 	memcpy(c->once.business_id, c->business.id, sizeof(c->once.business_id));
@@ -123,8 +124,8 @@ void idempotency_end(struct call *c)
 
 	end.body = c->has_secret ? c->kept : c->res->body;
 	end.body_len = end.body != NULL ? strlen(end.body) : 0;
-	/* What failed may be tried again; what would be answered by halves, too. */
-	if (end.http_status >= 500 || end.body == NULL || end.body_len > KEPT_MAX)
+	/* What failed, or met a state that may change, may be tried again; what would be answered by halves, too. */
+	if (end.http_status >= 500 || end.http_status == 409 || end.body == NULL || end.body_len > KEPT_MAX)
 		end = (struct store_once_end){.key = c->once.key};
 	if (c->is_once && !c->once_ended)
 		err = store_once_end(c->api->store, c->once.business_id, &end);

@@ -143,8 +143,8 @@ bool number_choose(struct call *c, struct store_message *m)
 	if (choice.numbers == 1)
 		return use_number(c, choice.only, m);
 	problem(c->res, PROBLEM_NUMBER_REQUIRED, "from",
-		choice.numbers == 0 && choice.len == 1
-			? "the connection's number is not known yet: test the connection first"
-			: NULL);
+		choice.len == 0		      ? "no number is connected: add a connection first"
+			: choice.numbers == 0 ? "the connection's number is not known yet: test the connection first"
+					      : NULL);
 	return false;
 }

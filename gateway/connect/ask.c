@@ -81,6 +81,22 @@ bool connect_is_silent(const struct outbound_result *result)
 	return true;
 }
 
+const char *connect_why(const struct outbound_result *result)
+{
+	return result->class == OUTBOUND_NOT_SENT ? result->reason : "";
+}
+
+static const char *provider_name(const struct connecting *w)
+{
+	return w->connection->provider == STORE_360DIALOG ? d360_provider.name : meta_provider.name;
+}
+
+void connect_check_silent(struct connecting *w, const char *name, const char *why)
+{
+	connect_check(w->report, name, CONNECT_CHECK_WAITING, "%s%s; test the connection again later",
+		why[0] != '\0' ? why : provider_name(w), why[0] != '\0' ? "" : " did not answer");
+}
+
 void connect_seen(const struct outbound_result *result, struct seen *seen)
 {
 	static const struct {
@@ -91,6 +107,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	const char *state, *host;
 
 	*seen = (struct seen){.owner = OWNER_UNKNOWN};
+	connect_text(seen->why, sizeof(seen->why), connect_why(result));
 	if (result->class != OUTBOUND_ACCEPTED || result->fields == NULL)
 		return;
 	fields = json_parse(result->fields, strlen(result->fields));
@@ -173,7 +190,7 @@ static bool webhook_came(const struct connecting *w)
 void connect_webhook_check(struct connecting *w)
 {
 	const struct timespec pause = {.tv_nsec = HANDSHAKE_LOOK_MS * 1000000L};
-	const char *name = w->connection->provider == STORE_360DIALOG ? d360_provider.name : meta_provider.name;
+	const char *name = provider_name(w);
 	int64_t until = store_now_ms() + HANDSHAKE_WAIT_MS;
 	bool came = webhook_came(w);
 

@@ -194,18 +194,29 @@ enum connect_error connect_room(const struct connect *c, const char *business_id
 	return CONNECT_INVALID;
 }
 
+/* Without saying whose: that is nobody else's business. */
+static enum connect_error conclusion(struct connecting *w, enum store_error err)
+{
+	if (err == STORE_NUMBER_TAKEN)
+		(void)snprintf(w->report->detail, sizeof(w->report->detail),
+			"number %s is connected already, in this business or another; to change its key, PATCH that "
+			"connection (`keyhouse connection rotate`)",
+			w->connection->phone_number_id);
+	return from_store(err);
+}
+
 enum connect_error connect_store(struct connecting *w, const struct provider *p)
 {
 	size_t len = 0;
-	enum connect_error err;
+	enum store_error err;
 
 	while (len < p->at_most && w->held.blobs[p->first + len] != NULL)
 		len++;
-	err = from_store(
-		store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len));
-	if (err == CONNECT_OK)
+	w->connection->number_proven = w->described;
+	err = store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len);
+	if (err == STORE_OK)
 		tenants_forget(w->c->tenants, w->connection->business_id);
-	return err;
+	return conclusion(w, err);
 }
 
 /* ------------------------------------------------------------ what becomes of it */
@@ -218,32 +229,29 @@ static bool is_refused(const struct connecting *w)
 	return false;
 }
 
-/* Where a status goes once the checks spoke. A suspension is not theirs to lift; a webhook that was taken is
- * proven to be back by 360dialog's checks alone. */
+static bool callback_is_ours(const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (strcmp(report->checks[i].name, "callback") == 0)
+			return report->checks[i].result == CONNECT_CHECK_OK;
+	return false;
+}
+
+/* Where a status goes once the checks spoke. A suspension is not theirs to lift, and good keys do not bring back
+ * webhooks that were taken. */
 static enum store_connection_status status_after(const struct connecting *w, bool key_is_new)
 {
 	enum store_connection_status now = w->connection->status;
 
-	switch (now) {
-	case STORE_CONNECTION_WEBHOOK_TAKEN:
-		if (w->connection->provider == STORE_META)
-			return now;
-		break;
-	case STORE_CONNECTION_SUSPENDED:
+	if (now == STORE_CONNECTION_SUSPENDED)
 		return now;
-	case STORE_CONNECTION_PENDING:
-	case STORE_CONNECTION_ACTIVE:
-	case STORE_CONNECTION_KEY_REFUSED:
-	case STORE_CONNECTION_BLOCKED:
-		break;
-	}
 	if (is_refused(w))
 		return STORE_CONNECTION_KEY_REFUSED;
 	if (w->blocked)
 		return STORE_CONNECTION_BLOCKED;
 	if (w->taken)
 		return STORE_CONNECTION_WEBHOOK_TAKEN;
-	if (w->all_ok)
+	if (w->all_ok && (now != STORE_CONNECTION_WEBHOOK_TAKEN || callback_is_ours(w->report)))
 		return STORE_CONNECTION_ACTIVE;
 	/* A new key is unproven, not refused. */
 	return now == STORE_CONNECTION_KEY_REFUSED && key_is_new ? STORE_CONNECTION_PENDING : now;
@@ -257,8 +265,9 @@ enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
 	enum store_error err = STORE_OK;
 
 	connect_webhook_check(w);
-	if (w->learnt)
-		err = store_connection_number_set(store, s->business_id, s->id, s->phone_number_id, s->waba_id);
+	if (w->learnt || (w->described && !s->number_proven))
+		err = store_connection_number_set(
+			store, s->business_id, s->id, s->phone_number_id, s->waba_id, w->described);
 	/* Learnt by somebody else meanwhile. */
 	if (err == STORE_STALE)
 		err = STORE_OK;
@@ -272,7 +281,7 @@ enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
 	if (err == STORE_OK)
 		err = store_connection_get(store, s->business_id, s->id, s);
 	tenants_forget(w->c->tenants, s->business_id);
-	return from_store(err);
+	return conclusion(w, err);
 }
 
 /* The checks of a stored connection, with its webhooks registered again or only looked at. */
@@ -287,7 +296,7 @@ static enum connect_error run(const struct connect *c, const char *business_id, 
 		const struct provider *p = provider_of(connection.provider);
 
 		if (c->outbound == NULL) {
-			p->skip(&w, "no sender runs; start the service and test the connection");
+			p->skip(&w, CONNECT_NO_SENDER);
 		} else {
 			p->probe(&w);
 			p->callback(&w, set, take_over);
@@ -369,7 +378,7 @@ static enum connect_error rotate(struct connecting *w, const char *field, const 
 	if (live)
 		p->callback(w, set, take_over);
 	else
-		p->skip(w, "no sender runs; start the service and test the connection");
+		p->skip(w, CONNECT_NO_SENDER);
 	return connecting_conclude(w, true);
 }
 

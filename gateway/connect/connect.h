@@ -19,7 +19,7 @@ enum connect_error {
 	CONNECT_OK = 0,
 	CONNECT_NOT_FOUND, /* no such business or connection */
 	CONNECT_INVALID, /* a value breaks its rule; see field and detail */
-	CONNECT_NUMBER_TAKEN,
+	CONNECT_NUMBER_TAKEN, /* detail says which, not whose. What the provider confirms goes before a mere claim */
 	CONNECT_WEBHOOK_TAKEN, /* another system gets this number's webhooks: nothing was stored; detail says which host */
 	CONNECT_CREDENTIAL_REFUSED, /* the provider refuses the key: nothing was stored */
 	CONNECT_STALE, /* somebody changed the credential first */
@@ -70,12 +70,14 @@ struct connect_meta {
  * itself stores nothing, field says which: access_token (is_valid false, or 190 from the number), app_secret
  * (debug_token refuses app_id|app_secret). Without verify or without a sender: pending, nothing is registered.
  *
- * Registering (facts/meta.md 6) never changes the status but by the handshake; what fails can be done by hand:
+ * Registering (facts/meta.md 6); what fails can be done by hand:
  *   callback      an app has one callback. Nobody's, or stale and ours: it is set to our URL. Used by a connection of
- *                 another business here: the WABA's override is set instead, never the app's. Another system's: waits
- *                 for take_over, and then the override is set.
+ *                 another business here: the WABA's override is set instead, never the app's. Another system's: failed,
+ *                 status webhook_taken, unless take_over, and then the override is set. Of a business here with the
+ *                 same app and WABA: the same, but take_over takes nothing: an app has one override per WABA.
  *   subscription  the app is subscribed to the WABA, which is needed in every case.
  *   webhook       the handshake that registering provokes, awaited at most 5 s, else waiting. Once a webhook came: ok.
+ * A public_url that the provider cannot use is said first, whether it answers or not.
  * May take 40 seconds with verify. */
 enum connect_error connect_meta_add(const struct connect *c, const struct connect_meta *in,
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
@@ -103,14 +105,15 @@ enum connect_error connect_d360_add(const struct connect *c, const struct connec
 	__attribute__((warn_unused_result));
 
 /* Runs the live checks of a stored connection again, changes nothing at the provider, and writes its status: a refusal
- * makes it key_refused, all passed make it active, silence changes nothing; suspended stays. 360dialog: a foreign
- * webhook makes it webhook_taken, a BLOCKED number blocked; a number not known yet is learnt. CONNECT_OK whatever they
- * say; CONNECT_NUMBER_TAKEN when the number learnt is another connection's. */
+ * makes it key_refused, all passed make it active, silence changes nothing; suspended stays. A foreign webhook makes it
+ * webhook_taken, which only ours again ends (Meta: or that of a business here with the same app and WABA). 360dialog:
+ * a BLOCKED number makes it blocked; a number not known yet is learnt. CONNECT_OK whatever they say;
+ * CONNECT_NUMBER_TAKEN when the number learnt is another connection's. */
 enum connect_error connect_test(const struct connect *c, const char *business_id, const char *connection_id,
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
 
-/* Registers our webhook again, as adding does. 360dialog: a foreign one is replaced only with take_over, else the status
- * becomes webhook_taken and the check says so. */
+/* Registers our webhook again, as adding does: what is nobody's, or stale and ours, is set. A foreign one is replaced
+ * only with take_over, else the status becomes webhook_taken and the check says so. */
 enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
 	bool take_over, struct store_connection *out, struct connect_report *report)
 	__attribute__((warn_unused_result));

@@ -14,8 +14,6 @@
 #include "gateway/connect/internal.h"
 #include "gateway/json.h"
 
-static const char silent[] = "360dialog did not answer; test the connection again later";
-
 static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
 {
 	connect_check(w->report, name, result, "%s", detail);
@@ -120,8 +118,8 @@ static void health(struct connecting *w)
 	case OUTBOUND_RETRYABLE:
 	case OUTBOUND_RATE_LIMITED:
 	case OUTBOUND_NO_CREDENTIAL:
-		check(w, "key", CONNECT_CHECK_WAITING, silent);
-		check(w, "number", CONNECT_CHECK_WAITING, silent);
+		connect_check_silent(w, "key", connect_why(&result));
+		connect_check_silent(w, "number", connect_why(&result));
 		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
@@ -160,29 +158,31 @@ static void judge(struct connecting *w, bool was_set)
 {
 	switch (w->seen.owner) {
 	case OWNER_UNKNOWN:
-		check(w, "callback", CONNECT_CHECK_WAITING,
-			was_set ? "our webhook is set; 360dialog did not say so yet" : silent);
+		if (was_set)
+			check(w, "callback", CONNECT_CHECK_WAITING, "our webhook is set; 360dialog did not say so yet");
+		else
+			connect_check_silent(w, "callback", w->seen.why);
 		break;
 	case OWNER_NONE:
 		check(w, "callback", CONNECT_CHECK_FAILED,
 			was_set ? "360dialog took our webhook and does not keep it; try again"
-				: "360dialog does not know our webhook URL: say take_over to set it");
+				: "360dialog does not know our webhook URL; set it: " CONNECT_REGISTER);
 		break;
 	case OWNER_OURS:
 		check(w, "callback", w->seen.secret ? CONNECT_CHECK_OK : CONNECT_CHECK_FAILED,
 			w->seen.secret ? "360dialog sends this number's webhooks to us"
-				       : "the webhook comes without this connection's secret and is refused: say "
-					 "take_over to set it again");
+				       : "the webhook comes without this connection's secret and is refused; set it "
+					 "again: " CONNECT_REGISTER);
 		break;
 	case OWNER_HOUSE:
 		check(w, "callback", CONNECT_CHECK_FAILED,
-			"the webhooks go to another business here, or to an old address of ours: say take_over to set "
-			"ours");
+			"the webhooks go to another business here, or to an old address of ours; have them sent "
+			"here: " CONNECT_REGISTER);
 		break;
 	case OWNER_FOREIGN:
 		w->taken = true;
 		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
-			"another system gets this number's webhooks: %s; say take_over to have them sent here",
+			"another system gets this number's webhooks: %.100s; take them with " CONNECT_TAKE_OVER,
 			w->seen.host);
 		break;
 	}
@@ -191,21 +191,16 @@ static void judge(struct connecting *w, bool was_set)
 /* False after the check said why not. */
 static bool set_ours(struct connecting *w)
 {
-	const char *fault = connect_url_fault(w);
 	struct outbound_result result;
 	bool done;
 
-	if (fault != NULL) {
-		check(w, "callback", CONNECT_CHECK_FAILED, fault);
-		return false;
-	}
 	connect_ask(w, OUTBOUND_D360_WEBHOOK_SET, CREDENTIAL_API_KEY, NULL, &result);
 	done = result.class == OUTBOUND_ACCEPTED;
 	if (result.class == OUTBOUND_AUTH) {
 		w->refused[CREDENTIAL_API_KEY] = true;
 		check(w, "callback", CONNECT_CHECK_FAILED, "360dialog refuses the key");
 	} else if (connect_is_silent(&result)) {
-		check(w, "callback", CONNECT_CHECK_WAITING, silent);
+		connect_check_silent(w, "callback", connect_why(&result));
 	} else if (!done) {
 		connect_check(w->report, "callback", CONNECT_CHECK_FAILED, "360dialog refuses our webhook URL: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
@@ -226,8 +221,13 @@ static void callback(struct connecting *w, bool set, bool take_over)
 {
 	/* Nobody's webhook is replaced unseen. */
 	bool may = take_over || (w->seen.owner != OWNER_UNKNOWN && w->seen.owner != OWNER_FOREIGN);
+	const char *fault = connect_url_fault(w);
 
-	if (w->refused[CREDENTIAL_API_KEY] || w->other_number) {
+	/* It stands in the way whatever the provider says, or does not say. */
+	if (fault != NULL && (set || w->seen.owner != OWNER_OURS)) {
+		w->taken = w->seen.owner == OWNER_FOREIGN && !w->other_number;
+		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+	} else if (w->refused[CREDENTIAL_API_KEY] || w->other_number) {
 		check(w, "callback", CONNECT_CHECK_WAITING, "known once the key works");
 	} else if (!set || !may) {
 		judge(w, false);
@@ -273,7 +273,8 @@ static enum connect_error judge_new(const struct connecting *w, bool take_over)
 	}
 	if (w->seen.owner == OWNER_FOREIGN && !take_over) {
 		(void)snprintf(w->report->detail, sizeof(w->report->detail),
-			"another system gets this number's webhooks: %s; say take_over to have them sent here",
+			"another system gets this number's webhooks: %.100s; nothing was stored; add it with take_over "
+			"(--take-over) to have them sent here",
 			w->seen.host);
 		return CONNECT_WEBHOOK_TAKEN;
 	}
@@ -306,7 +307,7 @@ static enum connect_error add(struct connecting *w, const struct connect_d360 *i
 	if (live)
 		callback(w, true, in->take_over);
 	else
-		skip(w, in->verify ? "no sender runs; start the service and test the connection" : "verify was false");
+		skip(w, in->verify ? CONNECT_NO_SENDER : "verify was false");
 	return connecting_conclude(w, false);
 }
 

@@ -14,6 +14,11 @@
 
 #include "gateway/connect/connect.h"
 
+/* Details are read by users of the API and of the commands: both ways are said. */
+#define CONNECT_REGISTER "`keyhouse connection register`, or PATCH with take_over false"
+#define CONNECT_TAKE_OVER "`keyhouse connection register --take-over`, or PATCH with take_over"
+#define CONNECT_NO_SENDER "no sender runs: start the service, then " CONNECT_REGISTER
+
 /* Those of one provider stand together, in the order in which outbound_check wants them. */
 enum credential {
 	CREDENTIAL_TOKEN,
@@ -44,6 +49,7 @@ enum owner {
 
 struct seen {
 	enum owner owner;
+	char why[129]; /* it was not even asked: why not; else "" */
 	char host[129]; /* of a foreign one: scheme and host */
 	bool secret; /* 360dialog: our header carries our secret */
 	bool subscribed; /* Meta: the app hears of this account */
@@ -59,11 +65,11 @@ struct connecting {
 	/* what was found */
 	bool all_ok; /* every check that decides about the status passed, or had nothing to look at */
 	bool refused[CREDENTIALS]; /* the provider says that this one is dead */
-	bool described; /* the connection's display_phone and verified_name are fresh */
+	bool described; /* the key has the connection's number; its display_phone and verified_name are fresh */
 	bool learnt; /* its number was not known before */
 	bool other_number; /* the key belongs to another number */
 	bool blocked; /* a live key on a number that may not send */
-	bool taken; /* another system gets the webhooks, and may keep them */
+	bool taken; /* somebody else gets the webhooks, and may keep them */
 	bool challenged; /* the provider was made to call our URL, so a handshake may be on its way */
 	struct seen seen; /* 360dialog, by its probe */
 };
@@ -114,6 +120,10 @@ void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential 
 void connect_seen(const struct outbound_result *result, struct seen *seen);
 /* Whether the provider did not answer at all, or only for now. */
 bool connect_is_silent(const struct outbound_result *result);
+/* A waiting line about such an answer. why: connect_why's, or a seen's. */
+void connect_check_silent(struct connecting *w, const char *name, const char *why);
+/* Why the provider was not even asked, in the sender's words; "" where it was. */
+const char *connect_why(const struct outbound_result *result);
 /* NULL, or why the provider could not deliver to our URL (facts/360dialog.md 2.2). */
 const char *connect_url_fault(const struct connecting *w);
 

@@ -20,8 +20,6 @@
 #define CODE_APP_UNKNOWN 101
 #define CODE_UNKNOWN 1
 
-static const char silent[] = "Meta did not answer; test the connection again later";
-
 static void skip(struct connecting *w, const char *why)
 {
 	static const char *const names[] = {
@@ -137,8 +135,8 @@ static void debug_refused(struct connecting *w, const struct outbound_result *r)
 			"Meta does not show this token to this app: is it another app's?");
 		connect_check(w->report, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
 	} else {
-		connect_check(w->report, "token", CONNECT_CHECK_WAITING, "%s", silent);
-		connect_check(w->report, "app_secret", CONNECT_CHECK_WAITING, "%s", silent);
+		connect_check_silent(w, "token", connect_why(r));
+		connect_check_silent(w, "app_secret", connect_why(r));
 	}
 	connect_check(w->report, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
 	connect_check(w->report, "waba", CONNECT_CHECK_WAITING, "known once the token can be looked at");
@@ -218,7 +216,7 @@ static void number(struct connecting *w)
 	case OUTBOUND_RETRYABLE:
 	case OUTBOUND_RATE_LIMITED:
 	case OUTBOUND_NO_CREDENTIAL:
-		connect_check(w->report, "number", CONNECT_CHECK_WAITING, "%s", silent);
+		connect_check_silent(w, "number", connect_why(&result));
 		break;
 	}
 	outbound_result_clear(&result);
@@ -277,7 +275,7 @@ static enum connect_error add(struct connecting *w, const struct connect_meta *i
 	if (live)
 		probe(w);
 	else
-		skip(w, in->verify ? "no sender runs; start the service and test the connection" : "verify was false");
+		skip(w, in->verify ? CONNECT_NO_SENDER : "verify was false");
 	if (refused(w))
 		return CONNECT_CREDENTIAL_REFUSED;
 	/* Stored first: Meta asks for the verify token while it registers our URL. */

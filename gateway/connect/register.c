@@ -1,12 +1,14 @@
 /*
  * Meta's registration: that an app's webhooks for one account come to us
  * (facts/meta.md section 6). An app has one callback, and an account may have an
- * override of it; neither is taken from another system without being asked to.
+ * override of it; neither is taken from another system without being asked to, and an
+ * account's webhooks are never taken from another business here.
  *
  * Called by meta.c, after the connection is stored: Meta asks for its verify token
  * while it registers a URL. What fails here can be done by hand.
  */
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,6 @@
 #define OVERRIDE_URL_MAX 200u /* facts/meta.md 1.1 */
 #define CODE_PARAMETER 100
 
-static const char silent[] = "Meta did not answer; test the connection again later";
 static const char by_hand[] = "enter the webhook URL and the verify token at Meta by hand, or try again";
 
 /* facts/meta.md 1.6: Meta's reference list, and two fields that exist from v26 on. Meta refuses a list with one
@@ -32,6 +33,9 @@ static const char *const field_lists[] = {
 
 struct place {
 	struct seen app, waba;
+	const struct seen *now; /* of the two the one that counts: an override, where there is one */
+	struct store_sharing sharing;
+	bool known; /* all of it */
 };
 
 static void look(struct connecting *w, struct place *p)
@@ -44,6 +48,17 @@ static void look(struct connecting *w, struct place *p)
 	connect_ask(w, OUTBOUND_META_WABA_CALLBACK, CREDENTIAL_TOKEN, NULL, &result);
 	connect_seen(&result, &p->waba);
 	outbound_result_clear(&result);
+	p->now = p->waba.owner == OWNER_NONE ? &p->app : &p->waba;
+	p->sharing = (struct store_sharing){false, false};
+	p->known = store_app_shared(tenants_store(w->c->tenants), w->connection->business_id, w->connection->app_id,
+			   w->connection->waba_id, &p->sharing) == STORE_OK &&
+		p->app.owner != OWNER_UNKNOWN && p->waba.owner != OWNER_UNKNOWN;
+}
+
+/* Another business here has numbers of the same account, and gets their webhooks. */
+static bool is_theirs(const struct place *p)
+{
+	return p->now->owner == OWNER_HOUSE && p->sharing.waba;
 }
 
 static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
@@ -55,7 +70,7 @@ static void check(struct connecting *w, const char *name, enum connect_check_res
 static void check_undone(struct connecting *w, const char *name, const struct outbound_result *r, const char *what)
 {
 	if (connect_is_silent(r))
-		check(w, name, CONNECT_CHECK_WAITING, silent);
+		connect_check_silent(w, name, connect_why(r));
 	else
 		connect_check(w->report, name, CONNECT_CHECK_FAILED, "Meta refuses %s (%s); %s", what,
 			r->reason[0] != '\0' ? r->reason : "it does not say why", by_hand);
@@ -155,93 +170,142 @@ static void by_override(struct connecting *w)
 	outbound_result_clear(&result);
 }
 
-/* Nothing is changed: why says what it waits for. */
-static void held_back(struct connecting *w, const struct place *p, const char *owner)
+/* ------------------------------------------------------------ what is not changed */
+
+/* no, why: what it means that the app is not. */
+static void check_subscribed(struct connecting *w, const struct place *p, enum connect_check_result no, const char *why)
 {
-	connect_check(w->report, "callback", CONNECT_CHECK_WAITING,
-		"these webhooks go to %s now; say take_over to have this account's sent here", owner);
-	check(w, "subscription", p->waba.subscribed ? CONNECT_CHECK_OK : CONNECT_CHECK_WAITING,
-		p->waba.subscribed ? "the app is subscribed to the account" : "comes with the callback");
+	if (p->waba.why[0] != '\0')
+		connect_check_silent(w, "subscription", p->waba.why);
+	else if (p->waba.owner == OWNER_UNKNOWN)
+		check(w, "subscription", CONNECT_CHECK_WAITING, "Meta did not say whether the app is subscribed");
+	else
+		check(w, "subscription", p->waba.subscribed ? CONNECT_CHECK_OK : no,
+			p->waba.subscribed ? "the app is subscribed to the account" : why);
 }
 
-void register_meta(struct connecting *w, bool take_over)
+/* Says whose the webhooks are that may not be taken. */
+static void check_taken(struct connecting *w, const struct place *p)
 {
+	w->taken = true;
+	if (is_theirs(p))
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			"this account's webhooks go to another business here; Meta keeps one address per account, so "
+			"one business has to hold all its numbers");
+	else
+		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+			"this account's webhooks go to %.100s; take them with " CONNECT_TAKE_OVER, p->now->host);
+}
+
+/* Meta did not say all that is needed to know whose the webhooks are. */
+static void check_unknown(struct connecting *w, const struct place *p, const char *what)
+{
+	const char *why = p->app.why[0] != '\0' ? p->app.why : p->waba.why;
+
+	if (why[0] != '\0')
+		connect_check_silent(w, "callback", why);
+	else
+		check(w, "callback", CONNECT_CHECK_WAITING, what);
+	check_subscribed(w, p, CONNECT_CHECK_WAITING, "comes with the callback");
+}
+
+/* ------------------------------------------------------------ registering, looking */
+
+static void register_alone(struct connecting *w, bool take_over)
+{
+	static const char not_serving[] = "no service answers our webhook URL now: start it, then " CONNECT_REGISTER;
 	const char *fault = connect_url_fault(w);
 	struct place p;
-	bool shared = false;
 
-	if (!w->c->serving) {
-		check(w, "callback", CONNECT_CHECK_SKIPPED, "start the service, then test the connection");
-		check(w, "subscription", CONNECT_CHECK_SKIPPED, "start the service, then test the connection");
-		return;
-	}
 	if (fault != NULL) {
 		check(w, "callback", CONNECT_CHECK_FAILED, fault);
 		check(w, "subscription", CONNECT_CHECK_SKIPPED, "comes with the callback");
 		return;
 	}
-	look(w, &p);
-	if (p.app.owner == OWNER_UNKNOWN || p.waba.owner == OWNER_UNKNOWN ||
-		store_app_shared(tenants_store(w->c->tenants), w->connection->app_id, w->connection->business_id,
-			&shared) != STORE_OK) {
-		check(w, "callback", CONNECT_CHECK_WAITING,
-			"Meta did not say who gets the app's webhooks now, so nothing was changed; try again later");
-		check(w, "subscription", p.waba.subscribed ? CONNECT_CHECK_OK : CONNECT_CHECK_WAITING,
-			p.waba.subscribed ? "the app is subscribed to the account" : silent);
+	if (!w->c->serving) {
+		check(w, "callback", CONNECT_CHECK_SKIPPED, not_serving);
+		check(w, "subscription", CONNECT_CHECK_SKIPPED, "comes with the callback");
 		return;
 	}
-	/* An override that is another shop's may be the one of its own numbers in this account. */
-	if (p.waba.owner == OWNER_FOREIGN && !take_over)
-		held_back(w, &p, p.waba.host);
-	else if (p.waba.owner == OWNER_HOUSE && shared && !take_over)
-		held_back(w, &p, "another business here");
-	else if (p.app.owner == OWNER_FOREIGN && p.waba.owner != OWNER_OURS && !take_over)
-		held_back(w, &p, p.app.host);
-	else if (p.app.owner == OWNER_FOREIGN || p.waba.owner == OWNER_FOREIGN ||
-		(p.app.owner == OWNER_HOUSE && shared))
+	look(w, &p);
+	if (!p.known) {
+		check_unknown(w, &p,
+			"Meta did not say who gets the app's webhooks now, so nothing was changed; try again later");
+	} else if (is_theirs(&p) || (p.now->owner == OWNER_FOREIGN && !take_over)) {
+		check_taken(w, &p);
+		check_subscribed(w, &p, CONNECT_CHECK_WAITING, "comes with the callback");
+	} else if (p.app.owner == OWNER_FOREIGN || p.waba.owner == OWNER_FOREIGN ||
+		(p.app.owner == OWNER_HOUSE && p.sharing.app)) {
 		by_override(w);
-	else
-		by_app(w, &p, shared);
+	} else {
+		by_app(w, &p, p.sharing.app);
+	}
 }
 
-/* ------------------------------------------------------------ looking */
+/* One app at a time: who looks while another sets would set it once more, and the first would lose its webhooks. Which
+ * of these locks an app has does not matter. */
+#define LOCKS 16u
+static pthread_mutex_t locks[LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+	PTHREAD_MUTEX_INITIALIZER};
 
-void register_look(struct connecting *w)
+void register_meta(struct connecting *w, bool take_over)
 {
-	struct place p;
-	/* An override is what counts, where there is one. */
-	const struct seen *now;
+	unsigned n = 0;
 
-	look(w, &p);
-	now = p.waba.owner == OWNER_NONE ? &p.app : &p.waba;
-	switch (p.app.owner == OWNER_UNKNOWN && p.waba.owner == OWNER_NONE ? OWNER_UNKNOWN : now->owner) {
+	for (const char *p = w->connection->app_id; *p != '\0'; p++)
+		n = n * 31 + (unsigned char)*p;
+	pthread_mutex_lock(&locks[n % LOCKS]);
+	register_alone(w, take_over);
+	pthread_mutex_unlock(&locks[n % LOCKS]);
+}
+
+/* What is wrong with where the webhooks go, once that is known. */
+static void look_at_callback(struct connecting *w, const struct place *p)
+{
+	switch (p->now->owner) {
 	case OWNER_UNKNOWN:
-		check(w, "callback", CONNECT_CHECK_WAITING, "Meta did not say who gets the app's webhooks");
-		break;
 	case OWNER_NONE:
 		check(w, "callback", CONNECT_CHECK_FAILED,
-			"Meta does not know our webhook URL: say take_over to register it, or enter it at Meta by "
-			"hand");
+			"Meta does not know our webhook URL; enter it there by hand, or register "
+			"it: " CONNECT_REGISTER);
 		break;
 	case OWNER_OURS:
 		check(w, "callback", CONNECT_CHECK_OK, "Meta sends this account's webhooks to us");
 		break;
 	case OWNER_HOUSE:
-		check(w, "callback", CONNECT_CHECK_FAILED,
-			"these webhooks go to another business here, or to an old address of ours; say take_over to "
-			"have "
-			"this account's sent here");
+		if (is_theirs(p))
+			check_taken(w, p);
+		else
+			check(w, "callback", CONNECT_CHECK_FAILED,
+				"these webhooks go to another business here, or to an old address of ours; have this "
+				"account's sent here: " CONNECT_REGISTER);
 		break;
 	case OWNER_FOREIGN:
-		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
-			"these webhooks go to %s; say take_over to have this account's sent here", now->host);
+		check_taken(w, p);
 		break;
 	}
-	if (p.waba.owner == OWNER_UNKNOWN)
-		check(w, "subscription", CONNECT_CHECK_WAITING, "Meta did not say whether the app is subscribed");
-	else if (p.waba.subscribed)
-		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
-	else
-		check(w, "subscription", CONNECT_CHECK_FAILED,
-			"the app is not subscribed to the account: say take_over to subscribe it");
+}
+
+void register_look(struct connecting *w)
+{
+	const char *fault = connect_url_fault(w);
+	struct place p;
+
+	look(w, &p);
+	/* What Meta did not say of the app does not matter where an override counts. */
+	if (p.now->owner == OWNER_UNKNOWN && fault == NULL) {
+		check_unknown(w, &p, "Meta did not say who gets the app's webhooks");
+		return;
+	}
+	if (fault != NULL && p.now->owner != OWNER_OURS) {
+		w->taken = p.now->owner == OWNER_FOREIGN || is_theirs(&p);
+		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+	} else {
+		look_at_callback(w, &p);
+	}
+	check_subscribed(w, &p, CONNECT_CHECK_FAILED,
+		"the app is not subscribed to the account; subscribe it: " CONNECT_REGISTER);
 }

@@ -84,6 +84,7 @@ bool http_request_is_control(const struct http_request *req);
 /* The value of a header that was sent exactly once, else NULL: a header sent
  * twice says two things and is treated as not said. Names ignore case. */
 const char *http_request_header(const struct http_request *req, const char *name);
+bool http_request_header_repeats(const struct http_request *req, const char *name);
 
 /* Reads the whole body. Returns HTTP_OK, HTTP_TOO_LARGE (from Content-Length
  * before reading, or as soon as a chunked body passes max), HTTP_TIMED_OUT,

@@ -320,6 +320,15 @@ const char *http_request_header(const struct http_request *req, const char *name
 	return value;
 }
 
+bool http_request_header_repeats(const struct http_request *req, const char *name)
+{
+	unsigned count = 0;
+
+	for (int i = 0; i < req->info->num_headers; i++)
+		count += strcasecmp(req->info->http_headers[i].name, name) == 0;
+	return count > 1;
+}
+
 static bool is_chunked(const struct http_request *req)
 {
 	return http_request_header(req, "Transfer-Encoding") != NULL;

@@ -29,15 +29,17 @@ static bool is_business_id(const char *id)
 
 /* What a request says about where it comes from, read. What was not said, or is malformed, fits nothing. */
 struct claims {
+	const uint8_t *body;
+	size_t len;
 	uint8_t signature[VAULT_SIGNATURE_LEN], platform[VAULT_SIGNATURE_LEN];
 	bool signature_said, platform_said, secret_said;
 	const char *secret;
 	size_t secret_len;
 };
 
-static struct claims read_claims(const struct inbound_proofs *proofs)
+static struct claims read_claims(const struct inbound_proofs *proofs, const uint8_t *body, size_t body_len)
 {
-	struct claims c = {.secret = ""};
+	struct claims c = {.body = body, .len = body_len, .secret = ""};
 	const size_t len = proofs->secret != NULL ? strnlen(proofs->secret, SECRET_MAX + 1) : 0;
 
 	c.signature_said = signature_parse(proofs->signature, c.signature);
@@ -62,14 +64,13 @@ static bool fits(const struct fit *f)
 }
 
 /* Makes one check; returns whether it hashed the body. */
-static bool check_one(
-	const struct tenant_verifier *v, const struct claims *c, const uint8_t *body, size_t len, struct fit *f)
+static bool check_one(const struct tenant_verifier *v, const struct claims *c, struct fit *f)
 {
 	bool good;
 
 	switch (v->proof) {
 	case TENANT_PROOF_SIGNATURE:
-		good = vault_verifier_check(&v->verifier, body, len, c->signature);
+		good = vault_verifier_check(&v->verifier, c->body, c->len, c->signature);
 		f->signature = f->signature || (good && c->signature_said);
 		return true;
 	case TENANT_PROOF_SECRET:
@@ -77,7 +78,7 @@ static bool check_one(
 		f->secret = f->secret || (good && c->secret_said);
 		return false;
 	case TENANT_PROOF_PLATFORM:
-		good = vault_verifier_check(&v->verifier, body, len, c->platform);
+		good = vault_verifier_check(&v->verifier, c->body, c->len, c->platform);
 		f->has_platform = true;
 		f->platform = f->platform || (good && c->platform_said);
 		return true;
@@ -85,13 +86,19 @@ static bool check_one(
 	return false;
 }
 
+/* What came of all checks. */
+struct finding {
+	const char *connection_id; /* that fits; NULL: none does */
+	bool half; /* a connection's secret fits, its platform signature does not */
+	bool by_signature, by_secret; /* what connections are known by */
+};
+
 /* Makes every check, whatever the first ones say. A business, known or not, costs the hashing of the body and a
- * comparison of the secret at least: nobody's verifier does what its own leave out. Returns the connection that
- * fits, or NULL. */
-static const char *verify(const struct inbound *in, const struct tenant_verifier *verifiers, size_t count,
-	const struct claims *c, const uint8_t *body, size_t len)
+ * comparison of the secret at least: nobody's verifier does what its own leave out. */
+static struct finding verify(
+	const struct inbound *in, const struct tenant_verifier *verifiers, size_t count, const struct claims *c)
 {
-	const char *found = NULL;
+	struct finding found = {.connection_id = NULL};
 	bool hashed = false, compared = false;
 	struct fit f = {.signature = false};
 
@@ -100,30 +107,57 @@ static const char *verify(const struct inbound *in, const struct tenant_verifier
 
 		if (i > 0 && strcmp(id, verifiers[i - 1].connection_id) != 0)
 			f = (struct fit){.signature = false};
-		if (check_one(&verifiers[i], c, body, len, &f))
+		if (check_one(&verifiers[i], c, &f))
 			hashed = true;
 		else
 			compared = true;
+		found.by_signature = found.by_signature || verifiers[i].proof == TENANT_PROOF_SIGNATURE;
+		found.by_secret = found.by_secret || verifiers[i].proof == TENANT_PROOF_SECRET;
 		if (i + 1 < count && strcmp(id, verifiers[i + 1].connection_id) == 0)
 			continue;
-		if (found == NULL && fits(&f))
-			found = id;
+		found.half = found.half || (f.secret && !fits(&f));
+		if (found.connection_id == NULL && fits(&f))
+			found.connection_id = id;
 	}
 	if (!hashed)
-		(void)vault_verifier_check(&in->nobody, body, len, c->signature);
+		(void)vault_verifier_check(&in->nobody, c->body, c->len, c->signature);
 	if (!compared)
 		(void)vault_verifier_is_of(&in->nobody, c->secret, c->secret_len);
 	return found;
 }
 
-static void log_refusal(struct inbound *in, const char *business_id)
+static bool is_sent(const char *header)
+{
+	return header != NULL && header[0] != '\0';
+}
+
+/* For the operator, who may not see the sender's side; the caller is told nothing of it. */
+static const char *why_refused(const struct inbound_proofs *p, const struct finding *found, bool known, size_t count)
+{
+	if (!known)
+		return "there is no such business, or it is suspended";
+	if (count == 0)
+		return "none of its connections can verify: all are suspended, or there is none";
+	if (!is_sent(p->signature) && !is_sent(p->secret) && !is_sent(p->platform_signature))
+		return "no proof sent, or one sent twice";
+	if (found->half)
+		return "platform signature missing or wrong";
+	if (is_sent(p->secret) && found->by_secret)
+		return "wrong secret header";
+	if (is_sent(p->signature) && found->by_signature)
+		return "wrong signature";
+	return "its connections know another kind of proof than was sent";
+}
+
+/* last_at: when the log was last told of a refusal of this kind. */
+static void log_refusal(atomic_llong *last_at, const char *what, const char *business_id, const char *why)
 {
 	long long now = (long long)store_now_ms();
-	long long last = atomic_load(&in->refusal_logged_at);
+	long long last = atomic_load(last_at);
 
-	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(&in->refusal_logged_at, &last, now))
+	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(last_at, &last, now))
 		return;
-	log_info("webhook refused business=%s", business_id);
+	log_info("%s refused business=%s: %s", what, business_id, why);
 }
 
 /* Seals the body and makes it durable. */
@@ -160,10 +194,10 @@ static bool keep(
 int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
 	const uint8_t *body, size_t len)
 {
-	const struct claims claims = read_claims(proofs);
+	const struct claims claims = read_claims(proofs, body, len);
 	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
 	size_t count = 0;
-	const char *connection_id;
+	struct finding found;
 	enum tenant_error err = TENANT_NOT_FOUND;
 	int status;
 
@@ -177,13 +211,14 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 		status = 503;
 		goto out;
 	}
-	connection_id = verify(in, verifiers, count, &claims, body, len);
-	if (connection_id == NULL) {
+	found = verify(in, verifiers, count, &claims);
+	if (found.connection_id == NULL) {
 		atomic_fetch_add(&in->refused, 1);
 		/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
-		log_refusal(in, err == TENANT_OK ? business_id : "-");
+		log_refusal(&in->refusal_logged_at, "webhook", err == TENANT_OK ? business_id : "-",
+			why_refused(proofs, &found, err == TENANT_OK, count));
 		status = 401;
-	} else if (keep(in, business_id, connection_id, body, len)) {
+	} else if (keep(in, business_id, found.connection_id, body, len)) {
 		atomic_fetch_add(&in->accepted, 1);
 		status = 200;
 	} else {
@@ -201,6 +236,7 @@ struct token_search {
 	uint8_t token[VAULT_HASH_LEN];
 	char last[STORE_ID_LEN + 1]; /* the connection seen last */
 	char found[STORE_ID_LEN + 1];
+	enum store_connection_status status; /* of the one that was found */
 	unsigned seen;
 };
 
@@ -214,8 +250,10 @@ static bool compare_token(const struct store_connection *c, void *arg)
 	memcpy(search->last, c->id, sizeof(search->last));
 	vault_hash(c->verify_token, strlen(c->verify_token), token);
 	if (vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0' &&
-		c->status != STORE_CONNECTION_SUSPENDED)
+		c->status != STORE_CONNECTION_SUSPENDED) {
 		memcpy(search->found, c->id, sizeof(search->found));
+		search->status = c->status;
+	}
 	return true;
 }
 
@@ -234,25 +272,45 @@ static enum store_error find_token(struct inbound *in, const char *business_id, 
 	return err;
 }
 
-bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token)
+/* NULL: it is one, of the connection that search found. Else why not; *known: the business is there. */
+static const char *check_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token,
+	struct token_search *search, bool *known)
 {
-	struct token_search search = {.seen = 0};
 	struct store_business business;
 	enum store_error err;
 
-	if (!is_business_id(business_id) || strcmp(mode, "subscribe") != 0)
-		return false;
+	if (mode == NULL || token == NULL || strcmp(mode, "subscribe") != 0)
+		return "it is none: hub.mode=subscribe, hub.verify_token and hub.challenge belong to one";
+	if (!is_business_id(business_id))
+		return "there is no such business";
 	err = store_business_get(in->store, business_id, &business);
+	*known = err == STORE_OK;
 	if (err == STORE_OK && business.status != STORE_BUSINESS_ACTIVE)
-		err = STORE_NOT_FOUND;
+		return "the business is suspended";
 	if (err == STORE_OK) {
-		vault_hash(token, strlen(token), search.token);
-		err = find_token(in, business_id, &search);
+		vault_hash(token, strlen(token), search->token);
+		err = find_token(in, business_id, search);
 	}
 	if (err == STORE_FAILED)
 		inbound_failed(in);
-	if (err != STORE_OK || search.found[0] == '\0')
+	if (err == STORE_NOT_FOUND)
+		return "there is no such business";
+	if (err != STORE_OK)
+		return store_error_text(err);
+	return search->found[0] != '\0' ? NULL : "wrong token: no connection has it, or a suspended one";
+}
+
+bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token)
+{
+	struct token_search search = {.seen = 0};
+	bool known = false;
+	const char *why = check_handshake(in, business_id, mode, token, &search, &known);
+	enum store_error err;
+
+	if (why != NULL) {
+		log_refusal(&in->handshake_refusal_logged_at, "webhook handshake", known ? business_id : "-", why);
 		return false;
+	}
 	err = store_connection_handshake(in->store, business_id, search.found, store_now_ms());
 	if (err == STORE_FAILED)
 		inbound_failed(in);
@@ -260,5 +318,8 @@ bool inbound_handshake(struct inbound *in, const char *business_id, const char *
 		log_warn("handshake not noted business=%s connection=%s: %s", business_id, search.found,
 			store_error_text(err));
 	log_info("webhook handshake business=%s connection=%s", business_id, search.found);
+	if (err == STORE_OK &&
+		(search.status == STORE_CONNECTION_PENDING || search.status == STORE_CONNECTION_WEBHOOK_TAKEN))
+		log_info("connection is active: a handshake came business=%s connection=%s", business_id, search.found);
 	return true;
 }

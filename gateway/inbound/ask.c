@@ -17,6 +17,7 @@
 #include "gateway/reply/reply.h"
 
 #define BUSY_MS 100
+#define TOLD_AGAIN 10u /* attempts */
 
 static void end(struct ask *a)
 {
@@ -86,9 +87,11 @@ static void answered(void *arg, const struct reply_answer *answer)
 {
 	struct ask *a = arg;
 
-	/* A platform that is down for long is told of once for each ask. */
-	if (answer->why[0] != '\0' && (answer->outcome != REPLY_LATER || a->row.attempts <= 1))
-		log_warn("responder: %s business=%s ask=%s", answer->why, a->row.business_id, a->row.id);
+	/* A platform that is down for long is told of twice for each ask, and when it is given up. */
+	if (answer->why[0] != '\0' &&
+		(answer->outcome != REPLY_LATER || a->row.attempts <= 1 || a->row.attempts == TOLD_AGAIN))
+		log_warn("responder: %s business=%s ask=%s attempt=%u", answer->why, a->row.business_id, a->row.id,
+			a->row.attempts);
 	switch (answer->outcome) {
 	case REPLY_ANSWERED:
 		queue(a, answer);
@@ -143,7 +146,8 @@ static bool too_old(const struct ask *a, int64_t since)
 	if (store_now_ms() - since <= MESSAGE_ANSWER_AGE_MS)
 		return false;
 	if (a->row.attempts > 1)
-		log_warn("ask ended, nobody answered it for a day business=%s ask=%s", a->row.business_id, a->row.id);
+		log_warn("ask given up, nobody answered it for a day business=%s ask=%s attempts=%u",
+			a->row.business_id, a->row.id, a->row.attempts - 1);
 	return true;
 }
 

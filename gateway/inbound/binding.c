@@ -32,6 +32,8 @@ static void add_peer(struct binding *b, const struct store_connection *c)
 
 	memcpy(peer->connection_id, c->id, sizeof(peer->connection_id));
 	memcpy(peer->waba_id, c->waba_id, sizeof(peer->waba_id));
+	memcpy(peer->number, c->phone_number_id, sizeof(peer->number));
+	peer->status = c->status;
 }
 
 static const char *fingerprint_of(const struct secrets *s, const char *connection_id)
@@ -59,8 +61,6 @@ enum store_error binding_load(struct store *s, const char *business_id, const ch
 	if (err != STORE_OK)
 		return err;
 	b.provider = c.provider;
-	b.status = c.status;
-	memcpy(b.number, c.phone_number_id, sizeof(b.number));
 	add_peer(&b, &c);
 	fingerprint = fingerprint_of(&secrets, connection_id);
 	for (size_t i = 0; fingerprint != NULL && i < secrets.len; i++) {
@@ -88,14 +88,22 @@ enum store_error binding_learn(
 	struct store *s, const char *business_id, struct binding *b, const char *number, const char *account)
 {
 	const char *waba_id = binding_is_number(account) ? account : "";
-	enum store_error err = store_connection_number_set(s, business_id, b->peers[0].connection_id, number, waba_id);
+	enum store_error err =
+		store_connection_number_set(s, business_id, b->peers[0].connection_id, number, waba_id, false);
 
 	if (err == STORE_OK)
-		memcpy(b->number, number, strlen(number) + 1);
+		memcpy(b->peers[0].number, number, strlen(number) + 1);
 	if (err == STORE_NUMBER_TAKEN)
 		memcpy(b->taken, number, strlen(number) + 1);
 	/* Stale: somebody else told it its number. Not found: removed. Both show when the owner is looked up. */
 	return err == STORE_NUMBER_TAKEN || err == STORE_STALE || err == STORE_NOT_FOUND ? STORE_OK : err;
+}
+
+bool binding_names(const struct binding_peer *peer, const struct binding_claim *claim)
+{
+	if (claim->number != NULL && peer->number[0] != '\0' && strcmp(peer->number, claim->number) == 0)
+		return true;
+	return claim->account != NULL && peer->waba_id[0] != '\0' && strcmp(peer->waba_id, claim->account) == 0;
 }
 
 const char *binding_judge(const struct binding *b, const struct binding_claim *claim)
@@ -113,8 +121,8 @@ const char *binding_judge(const struct binding *b, const struct binding_claim *c
 	/* partner_solutions carries a portfolio's id; 360dialog binds on the number alone. */
 	if (strcmp(claim->field, "partner_solutions") == 0 || b->provider == STORE_360DIALOG)
 		return NULL;
-	for (size_t i = 0; claim->account != NULL && i < b->peers_len; i++)
-		if (b->peers[i].waba_id[0] != '\0' && strcmp(b->peers[i].waba_id, claim->account) == 0)
+	for (size_t i = 0; i < b->peers_len; i++)
+		if (binding_names(&b->peers[i], claim))
 			return NULL;
 	return "account is not this connection's";
 }

@@ -17,6 +17,8 @@
 struct binding_peer {
 	char connection_id[STORE_ID_LEN + 1];
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1]; /* "": not known yet */
+	enum store_connection_status status;
 };
 
 /* The connection that verified an event, and the connections of the same business that
@@ -25,9 +27,8 @@ struct binding {
 	struct binding_peer peers[TENANT_VERIFIERS_MAX]; /* the first one verified; none: it was removed */
 	size_t peers_len;
 	enum store_provider provider;
-	enum store_connection_status status; /* of the one that verified */
-	char number[STORE_PROVIDER_ID_LEN + 1]; /* its own; "": not known yet */
-	char taken[STORE_PROVIDER_ID_LEN + 1]; /* another connection's, which it would have learned; "" for none */
+	char taken[STORE_PROVIDER_ID_LEN + 1]; /* another connection's number, which the one that verified would have
+						* learned; "" for none */
 };
 
 /* Reads them. A connection that is gone gives a binding without peers. Returns what the
@@ -51,6 +52,9 @@ struct binding_claim {
 	const char *owner; /* the provider's connection of the business that may use number, NULL for none */
 	const char *account; /* the entry's id */
 };
+
+/* Whether the claim names this very connection: its number or its account. */
+bool binding_names(const struct binding_peer *peer, const struct binding_claim *claim);
 
 /* NULL when it belongs here, else the reason of the quarantine, in plain words. */
 const char *binding_judge(const struct binding *b, const struct binding_claim *claim);

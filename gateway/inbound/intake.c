@@ -81,17 +81,37 @@ static enum outcome settle_updates(struct inbound *in, const struct store_event 
 	return after_store(in, e, err);
 }
 
-/* The first webhook that a secret verified proves the connection. */
-static void prove_connection(struct inbound *in, const struct store_event *e, const struct binding *b)
+/* Whether the event shows that a connection's webhooks come here. 360dialog's secret is one connection's own. Meta's
+ * signs for every account that the app serves, while each account may send its webhooks elsewhere: so the event must
+ * be about this one, but for the first that ever came. */
+static bool is_proven(const struct binding *b, size_t peer, const struct split_update *split, size_t len)
 {
-	enum store_error err;
+	if (peer == 0 && (b->provider == STORE_360DIALOG || b->peers[0].status == STORE_CONNECTION_PENDING))
+		return true;
+	for (size_t i = 0; i < len; i++) {
+		const struct binding_claim claim = {.number = split[i].number, .account = split[i].account};
 
-	if (b->peers_len == 0 || b->status != STORE_CONNECTION_PENDING)
-		return;
-	err = store_connection_status_set(
-		in->store, e->business_id, e->connection_id, STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE);
-	if (err == STORE_OK)
-		log_info("connection active business=%s connection=%s", e->business_id, e->connection_id);
+		if (binding_names(&b->peers[peer], &claim))
+			return true;
+	}
+	return false;
+}
+
+/* A webhook that a secret verified proves a connection that was pending, or whose webhook somebody had taken. */
+static void prove_connections(struct inbound *in, const struct store_event *e, const struct binding *b,
+	const struct split_update *split, size_t len)
+{
+	for (size_t i = 0; i < b->peers_len; i++) {
+		const struct binding_peer *peer = &b->peers[i];
+
+		if ((peer->status != STORE_CONNECTION_PENDING && peer->status != STORE_CONNECTION_WEBHOOK_TAKEN) ||
+			!is_proven(b, i, split, len))
+			continue;
+		if (store_connection_status_set(in->store, e->business_id, peer->connection_id, peer->status,
+			    STORE_CONNECTION_ACTIVE) == STORE_OK)
+			log_info("connection is active: a webhook came business=%s connection=%s", e->business_id,
+				peer->connection_id);
+	}
 }
 
 /* 360dialog names a connection's number only in what it delivers (facts/360dialog.md 1). */
@@ -101,14 +121,14 @@ static enum store_error learn_number(struct inbound *in, const struct store_even
 	size_t i = 0;
 	enum store_error err;
 
-	if (b->peers_len == 0 || b->provider != STORE_360DIALOG || b->number[0] != '\0')
+	if (b->peers_len == 0 || b->provider != STORE_360DIALOG || b->peers[0].number[0] != '\0')
 		return STORE_OK;
 	while (i < len && !binding_is_number(split[i].number))
 		i++;
 	if (i == len)
 		return STORE_OK;
 	err = binding_learn(in->store, e->business_id, b, split[i].number, split[i].account);
-	if (b->number[0] != '\0')
+	if (b->peers[0].number[0] != '\0')
 		log_info("connection has its number business=%s connection=%s", e->business_id, e->connection_id);
 	return err;
 }
@@ -130,7 +150,7 @@ static enum outcome bind_and_settle(
 		err = learn_number(in, e, split, len, &binding);
 	if (err != STORE_OK)
 		return after_store(in, e, err);
-	prove_connection(in, e, &binding);
+	prove_connections(in, e, &binding, split, len);
 	ev.answers = business.status == STORE_BUSINESS_ACTIVE && strcmp(business.responder, "none") != 0;
 	ev.statuses = ev.answers && reply_hears_statuses(business.responder);
 	prepare = intake_prepare(in->opt.tenants, &ev, split, len, &prepared);

@@ -49,7 +49,7 @@ struct inbound {
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
 	atomic_ulong accepted, refused, busy;
 	atomic_bool failed_told;
-	atomic_llong refusal_logged_at;
+	atomic_llong refusal_logged_at, handshake_refusal_logged_at;
 };
 
 /* Calls opt.failed, once. */
@@ -67,7 +67,7 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 	const uint8_t *body, size_t len);
 
 /* The core of GET: whether mode and token are those of a connection of this business,
- * of which the handshake is noted then. Threads: any. */
+ * of which the handshake is noted then. NULL: something that a handshake says is missing. Threads: any. */
 bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token);
 
 /* The two threads; arg is the struct inbound. */

@@ -26,12 +26,11 @@ static void handshake(struct inbound *in, struct http_request *req, const char *
 {
 	const char *query = http_request_query(req);
 	char mode[MODE_ROOM], token[TOKEN_ROOM], challenge[INBOUND_CHALLENGE_MAX + 1];
-	bool good = http_query_get(query, "hub.mode", mode, sizeof(mode)) == HTTP_OK &&
+	bool whole = http_query_get(query, "hub.mode", mode, sizeof(mode)) == HTTP_OK &&
 		http_query_get(query, "hub.verify_token", token, sizeof(token)) == HTTP_OK &&
-		http_query_get(query, "hub.challenge", challenge, sizeof(challenge)) == HTTP_OK &&
-		inbound_handshake(in, business_id, mode, token);
+		http_query_get(query, "hub.challenge", challenge, sizeof(challenge)) == HTTP_OK;
 
-	if (good)
+	if (inbound_handshake(in, business_id, whole ? mode : NULL, whole ? token : NULL))
 		respond(req, 200, challenge);
 	else
 		respond(req, 403, "forbidden\n");

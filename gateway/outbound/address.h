@@ -1,5 +1,5 @@
 /*
- * Whether a network address is one of the public Internet. Pure. Called by transfer.c.
+ * Whether a network address is one of the public Internet. Pure. Called by transfer.c and destination.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_ADDRESS_H
 #define KEYHOUSE_OUTBOUND_ADDRESS_H

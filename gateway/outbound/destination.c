@@ -4,10 +4,13 @@
  */
 #include "gateway/outbound/destination.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/outbound/address.h"
 #include "gateway/outbound/outbound.h"
 
 #define PORT_MAX 65535u
@@ -100,14 +103,42 @@ bool destination_allowed(const struct destination *d, const char *allow)
 	return false;
 }
 
+/* Whether the host is a private address as it is written, in any spelling that libcurl reads as one. A name may
+ * still lead to one: that is seen when it is connected to. */
+static bool is_private(const struct destination *d)
+{
+	static const char local[] = "localhost";
+	const size_t local_len = sizeof(local) - 1, brackets = d->host[0] == '[';
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	char host[HOST_MAX + 1];
+
+	if (d->host_len > HOST_MAX)
+		return false;
+	memcpy(host, d->host + brackets, d->host_len - 2 * brackets);
+	host[d->host_len - 2 * brackets] = '\0';
+	if (brackets)
+		return inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 &&
+			!address_is_public((const struct sockaddr *)&v6, sizeof(v6));
+	if (inet_aton(host, &v4.sin_addr) != 0)
+		return !address_is_public((const struct sockaddr *)&v4, sizeof(v4));
+	return d->host_len >= local_len && strcasecmp(host + d->host_len - local_len, local) == 0 &&
+		(d->host_len == local_len || host[d->host_len - local_len - 1] == '.');
+}
+
 bool outbound_responder_url_ok(const char *url, const char *allow, char *why, size_t why_len)
 {
 	struct destination d;
 	const char *fault = destination_read(url, &d);
+	bool refused = fault == NULL && !destination_allowed(&d, allow) && (!d.https || is_private(&d));
 
-	if (fault == NULL && !d.https && !destination_allowed(&d, allow))
-		fault = "must begin with https:// (the setting responder_allow names exceptions)";
-	if (fault != NULL && why != NULL && why_len > 0)
+	if (why == NULL || why_len == 0)
+		return fault == NULL && !refused;
+	if (refused)
+		(void)snprintf(why, why_len, "%s; the operator can name %.*s:%u in responder_allow",
+			d.https ? "private addresses are refused" : "must begin with https://", (int)d.host_len, d.host,
+			d.port);
+	else if (fault != NULL)
 		(void)snprintf(why, why_len, "%s", fault);
-	return fault == NULL;
+	return fault == NULL && !refused;
 }

@@ -56,6 +56,12 @@ static bool url_as_wanted(const struct job *j)
 	return j->kind->host == KIND_JOB_URL ? destination_read(j->url, &d) == NULL : destination_text_ok(j->url);
 }
 
+/* Only a responder is told which message an update is about. */
+static bool message_as_wanted(const struct job *j)
+{
+	return j->message_id[0] == '\0' || (j->kind->use == KIND_ASK && id_ok(j->message_id, STORE_ID_LEN));
+}
+
 static bool credential_as_wanted(const struct job *j, size_t i)
 {
 	const struct job_credential *c = &j->credentials[i];
@@ -73,7 +79,8 @@ bool job_valid(const struct job *j)
 		!id_ok(j->business_id, STORE_BUSINESS_ID_LEN))
 		return false;
 	if (!digits_as_wanted(k, KIND_WANTS_NUMBER, j->number) || !digits_as_wanted(k, KIND_WANTS_APP, j->app_id) ||
-		!digits_as_wanted(k, KIND_WANTS_WABA, j->waba_id) || !url_as_wanted(j) || !body_as_wanted(j))
+		!digits_as_wanted(k, KIND_WANTS_WABA, j->waba_id) || !url_as_wanted(j) || !message_as_wanted(j) ||
+		!body_as_wanted(j))
 		return false;
 	for (size_t i = 0; i < kind_credentials(k); i++)
 		if (!credential_as_wanted(j, i))
@@ -93,6 +100,7 @@ void job_encode(struct frame *f, const struct job *j)
 	frame_put_text(f, j->app_id);
 	frame_put_text(f, j->waba_id);
 	frame_put_text(f, j->url);
+	frame_put_text(f, j->message_id);
 	frame_put_bytes(f, j->key.blob, sizeof(j->key.blob));
 	frame_put_u32(f, j->key.version);
 	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
@@ -122,6 +130,7 @@ bool job_decode(struct frame *f, struct job *j)
 	j->app_id = frame_get_text(f);
 	j->waba_id = frame_get_text(f);
 	j->url = frame_get_text(f);
+	j->message_id = frame_get_text(f);
 	key = frame_get_bytes(f, &len);
 	if (key == NULL || len != sizeof(j->key.blob))
 		return false;

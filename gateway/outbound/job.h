@@ -46,6 +46,7 @@ struct job {
 	const char *app_id;
 	const char *waba_id;
 	const char *url;
+	const char *message_id; /* of an ask: the message that it is about; "" for none */
 	struct vault_wrapped_key key;
 	struct job_credential credentials[KIND_CREDENTIALS_MAX]; /* as many as the kind wants */
 	const char *body; /* NULL or empty where the kind wants none */

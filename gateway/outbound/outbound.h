@@ -143,6 +143,7 @@ enum outbound_error outbound_check(struct outbound *o, const struct outbound_che
 struct outbound_ask {
 	const char *business_id;
 	const char *id; /* webhook-id: stays the same when the ask is tried again */
+	const char *message_id; /* X-Keyhouse-Message: the message of ours that it is about; NULL or "": none */
 	const char *url; /* https; http and private addresses only to destinations that responder_allow names */
 	const struct store_credential *secret; /* sealed, field "signing_secret", connection_id "responder" */
 	const char *body;
@@ -157,8 +158,9 @@ enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *
 /* No ask is taken any more, and done was called for all that were out when this returns: from here with NOT_SENT where
  * no answer came. For the asker's end, and where the sender is gone; outbound_close does it, too. */
 void outbound_asks_end(struct outbound *o);
-/* Whether an address may be a responder's, as far as its text tells: https (http where allow, the setting
- * responder_allow, names its host and port), a host, no user or password, at most 1023 characters. Writes what is wrong. */
+/* Whether an address may be a responder's, as far as its text tells: https and not written as a private address (but
+ * where allow, the setting responder_allow, names its host and port), a host, no user or password, at most 1023
+ * characters. Writes what is wrong. */
 bool outbound_responder_url_ok(const char *url, const char *allow, char *why, size_t why_len);
 
 /* The states of an outbound message a status may move it from (a STORE_STATE_BIT

@@ -97,6 +97,7 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 	j->app_id = p->app_id;
 	j->waba_id = p->waba_id;
 	j->url = p->url;
+	j->message_id = p->message_id;
 	if (p->body != NULL) {
 		j->body = p->body;
 		j->body_len = strlen(p->body);
@@ -211,7 +212,8 @@ enum prepare_error prepare_ask(struct tenants *t, const struct outbound_ask *ask
 		return PREPARE_INVALID;
 	if (!copy_text(out->id, sizeof(out->id), ask->id) ||
 		!copy_text(out->business_id, sizeof(out->business_id), ask->business_id) ||
-		!copy_text(out->url, sizeof(out->url), ask->url))
+		!copy_text(out->url, sizeof(out->url), ask->url) ||
+		!copy_text(out->message_id, sizeof(out->message_id), ask->message_id))
 		return PREPARE_INVALID;
 	err = blob_copy(ask->secret, &out->credentials[0], &out->blobs[0]);
 	if (err != PREPARE_OK)

@@ -26,6 +26,7 @@ struct prepared {
 	char app_id[STORE_PROVIDER_ID_LEN + 1];
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
 	char url[DESTINATION_URL_MAX + 1];
+	char message_id[STORE_ID_LEN + 1];
 	struct store_credential credentials[KIND_CREDENTIALS_MAX];
 	uint8_t *blobs[KIND_CREDENTIALS_MAX];
 	char *body;

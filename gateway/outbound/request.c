@@ -68,6 +68,8 @@ static enum outbound_class build_signed(struct request *r, const struct request_
 	header_add(r, "webhook-signature", r->signatures.standard);
 	header_add(r, "X-Hub-Signature-256", r->signatures.hub);
 	header_add(r, "X-Keyhouse-Business", j->business_id);
+	if (j->message_id[0] != '\0')
+		header_add(r, "X-Keyhouse-Message", j->message_id);
 	r->transfer.url = j->url;
 	r->transfer.plain_http = !d.https;
 	r->transfer.guarded = !allowed;

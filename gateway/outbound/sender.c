@@ -164,7 +164,10 @@ static void answer_unopened(struct sender *s, const struct job *j, enum vault_er
 	case VAULT_BAD_REQUEST:
 	case VAULT_KEY_FILE:
 	case VAULT_KEY_FILE_OPEN_TO_OTHERS:
-		answer_plain(s, j->ticket, OUTBOUND_NO_CREDENTIAL, outbound_class_text(OUTBOUND_NO_CREDENTIAL));
+		answer_plain(s, j->ticket, OUTBOUND_NO_CREDENTIAL,
+			j->kind->use == KIND_ASK
+				? "the responder's signing secret does not open; it needs to be made again"
+				: outbound_class_text(OUTBOUND_NO_CREDENTIAL));
 		return;
 	}
 }

@@ -117,8 +117,8 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 	if (plan.to == STORE_MESSAGE_SENT)
 		prove_connection(t, s);
 	else
-		log_info("a send was not accepted business=%s message=%s attempt=%u class=%d http=%d code=%d",
-			s->business_id, s->message_id, s->attempt, (int)r->class, r->http_status, (int)r->code);
+		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
+			s->business_id, s->message_id, s->attempt, r->http_status, (int)r->code, plan.reason);
 	free(sealed);
 	vault_wipe(&plan, sizeof(plan));
 }

@@ -182,6 +182,9 @@ static bool set_rules(struct transfer *x, const struct transfer_request *req)
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* A name that is looked up in vain must not hold up everybody: without this the library waits for its resolver
+	 * thread when a transfer ends. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_NOPROGRESS, 1L);
 	SET(CURLOPT_VERBOSE, 0L);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);

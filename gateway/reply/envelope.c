@@ -18,7 +18,7 @@
 /* What the client had put there, in a message of ours. */
 struct original {
 	struct tenants *tenants;
-	bool ours;
+	char id[STORE_ID_LEN + 1]; /* "": it is none of ours */
 	cJSON *message; /* NULL where its content is not kept any more */
 	enum reply_envelope_error err;
 };
@@ -30,8 +30,10 @@ static bool read_original(const struct store_message *m, void *arg)
 	uint8_t *plain = NULL;
 	size_t len = 0;
 
-	o->ours = m->direction == STORE_OUTBOUND;
-	if (!o->ours || m->content_len == 0)
+	if (m->direction != STORE_OUTBOUND)
+		return false;
+	memcpy(o->id, m->id, sizeof(o->id));
+	if (m->content_len == 0)
 		return false;
 	switch (tenant_open(o->tenants, &place, m->content, m->content_len, &plain, &len)) {
 	case TENANT_OK:
@@ -67,9 +69,9 @@ static enum reply_envelope_error find_original(
 	return err == STORE_NO_MEMORY ? REPLY_ENVELOPE_NO_MEMORY : REPLY_ENVELOPE_STORE;
 }
 
-/* A copy of the status with the client's own value. */
-static enum reply_envelope_error status_copy(
-	const struct reply_context *c, const struct reply_question *question, cJSON **out)
+/* A copy of the status with the client's own value, and the message of ours that it is about. */
+static enum reply_envelope_error status_copy(const struct reply_context *c, const struct reply_question *question,
+	cJSON **out, char message_id[static STORE_ID_LEN + 1])
 {
 	struct original original;
 	cJSON *copy = NULL, *client = NULL;
@@ -82,7 +84,7 @@ static enum reply_envelope_error status_copy(
 	copy = cJSON_Duplicate(question->item, true);
 	if (copy == NULL)
 		goto out;
-	if (original.ours) {
+	if (original.id[0] != '\0') {
 		client = cJSON_DetachItemFromObjectCaseSensitive(original.message, OPAQUE);
 		/* All of them: a key may stand there twice. */
 		while (json_get(copy, OPAQUE) != NULL)
@@ -91,6 +93,7 @@ static enum reply_envelope_error status_copy(
 			goto out;
 		client = NULL; /* transferred */
 	}
+	memcpy(message_id, original.id, sizeof(original.id));
 	*out = copy; /* transferred */
 	copy = NULL;
 	err = REPLY_ENVELOPE_OK;
@@ -164,10 +167,11 @@ static char *envelope_text(const struct reply_question *question, const char *ac
 	return text;
 }
 
-enum reply_envelope_error reply_envelope(
-	const struct reply_context *c, const struct reply_question *question, char **out)
+enum reply_envelope_error reply_envelope(const struct reply_context *c, const struct reply_question *question,
+	char **out, char message_id[static STORE_ID_LEN + 1])
 {
 	struct store_connection connection = {.waba_id = ""};
+	char ours[STORE_ID_LEN + 1] = "";
 	cJSON *status = NULL;
 	enum reply_envelope_error err = REPLY_ENVELOPE_OK;
 	const enum store_error found =
@@ -178,13 +182,14 @@ enum reply_envelope_error reply_envelope(
 	if (found != STORE_OK && found != STORE_NOT_FOUND)
 		return REPLY_ENVELOPE_STORE;
 	if (question->kind == STORE_ASK_STATUS)
-		err = status_copy(c, question, &status);
+		err = status_copy(c, question, &status, ours);
 	if (err != REPLY_ENVELOPE_OK)
 		return err;
 	text = envelope_text(question, connection.waba_id, status != NULL ? status : question->item);
 	cJSON_Delete(status);
 	if (text == NULL)
 		return REPLY_ENVELOPE_NO_MEMORY;
+	memcpy(message_id, ours, sizeof(ours));
 	*out = text; /* transferred */
 	return REPLY_ENVELOPE_OK;
 }

@@ -13,9 +13,9 @@ enum reply_envelope_error {
 	REPLY_ENVELOPE_NO_MEMORY,
 };
 
-/* A status comes with the client's own biz_opaque_callback_data where it carries an id of ours.
- * Owns: caller ends *out with json_text_free. */
+/* A status comes with the client's own biz_opaque_callback_data where it carries an id of ours, which is written
+ * into message_id; "" for every other update. Owns: caller ends *out with json_text_free. */
 enum reply_envelope_error reply_envelope(const struct reply_context *c, const struct reply_question *question,
-	char **out) __attribute__((warn_unused_result));
+	char **out, char message_id[static STORE_ID_LEN + 1]) __attribute__((warn_unused_result));
 
 #endif

@@ -139,16 +139,26 @@ static bool has_nul(const char *text)
 	return false;
 }
 
+/* [] {} null "". */
+static bool says_nothing(const cJSON *root)
+{
+	if (cJSON_IsString(root))
+		return root->valuestring[0] == '\0';
+	return cJSON_IsNull(root) || ((cJSON_IsArray(root) || cJSON_IsObject(root)) && root->child == NULL);
+}
+
 static bool read_messages(const struct reply_customer *to, const cJSON *root, struct reply_answer *out)
 {
 	const cJSON *list = json_get(root, "messages");
 	cJSON *message;
 
-	if (cJSON_IsArray(root) && cJSON_GetArraySize(root) == 0)
+	if (says_nothing(root))
 		return true;
 	if (!cJSON_IsObject(root))
 		return refuse(out, "answer refused: it must be a JSON object with messages");
-	if (list == NULL || cJSON_IsNull(list))
+	if (list == NULL)
+		return refuse(out, "answer without messages");
+	if (cJSON_IsNull(list))
 		return true;
 	if (!cJSON_IsArray(list))
 		return refuse(out, "answer refused: messages must be a list");

@@ -65,10 +65,9 @@ static void answered(void *arg, const struct outbound_result *r)
 	} else if (r->class != OUTBOUND_ACCEPTED) {
 		a.outcome = REPLY_LATER;
 		a.after_ms = r->retry_after_ms;
-		if (r->http_status != 0)
-			(void)snprintf(a.why, sizeof(a.why), "the platform answered with status %d", r->http_status);
-		else
-			(void)snprintf(a.why, sizeof(a.why), "the platform did not answer");
+		/* The sender's own words, constant for responders: nothing of the answer is in them. */
+		(void)snprintf(
+			a.why, sizeof(a.why), "%s", r->reason[0] != '\0' ? r->reason : "the responder did not answer");
 	} else if (p->kind == STORE_ASK_QUESTION) {
 		reply_message_read(&customer, r->fields, &a);
 	}
@@ -84,6 +83,7 @@ struct sending {
 	const struct reply_context *c;
 	const struct reply_question *question;
 	const char *body;
+	const char *message_id; /* the message of ours that it is about, "" for none */
 	struct pending *pending; /* outbound's when err is OUTBOUND_OK */
 	bool opened; /* the address */
 	enum outbound_error err; /* after that */
@@ -107,6 +107,7 @@ static bool send_with(const struct store_responder *r, void *arg)
 		return false;
 	const struct outbound_ask ask = {.business_id = business_id,
 		.id = s->question->id,
+		.message_id = s->message_id,
 		.url = (const char *)url,
 		.secret = &secret,
 		.body = s->body,
@@ -145,12 +146,14 @@ static bool send_out(const struct reply_context *c, const struct reply_question 
 	struct reply_answer *a)
 {
 	struct sending s = {.c = c, .question = question, .pending = pending, .err = OUTBOUND_GONE};
+	char message_id[STORE_ID_LEN + 1] = "";
 	char *body = NULL;
 	enum store_error found;
 
-	if (reply_envelope(c, question, &body) != REPLY_ENVELOPE_OK)
+	if (reply_envelope(c, question, &body, message_id) != REPLY_ENVELOPE_OK)
 		return false;
 	s.body = body;
+	s.message_id = message_id;
 	found = store_responder_get(c->store, question->business_id, send_with, &s);
 	json_text_free(body);
 	if (found == STORE_OK && s.opened && s.err == OUTBOUND_OK)

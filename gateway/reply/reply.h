@@ -68,7 +68,7 @@ struct reply_answer {
 	char *messages[REPLY_MESSAGES_MAX]; /* Cloud API message bodies to the customer, in order */
 	size_t len;
 	int64_t after_ms; /* LATER: not before; 0 where nobody said */
-	char why[160]; /* what went wrong, for the log: a rule, never content; "" for nothing */
+	char why[256]; /* what went wrong, for the log: a rule, never content; "" for nothing */
 };
 
 /* Whether a responder of this name exists. */

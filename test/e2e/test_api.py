@@ -5,6 +5,7 @@ import json
 import pytest
 
 from conftest import PAUL, ROOT, Gateway, Shop, wait_for
+from shops import new_key
 
 
 def test_from_nothing_by_commands(directory, provider):
@@ -43,16 +44,63 @@ def test_a_check_that_failed_is_not_success(gateway, provider, shop):
     tested = gateway.run("connection", "test", shop.id, shop.connection, check=False)
     assert tested.returncode == 1 and "callback     failed" in tested.stdout, "nothing was registered"
     assert "webhook      waiting" in tested.stdout
-    taken = gateway.run("connection", "test", shop.id, shop.connection, "--take-over")
-    assert "callback     ok" in taken.stdout and "webhook      ok" in taken.stdout
+    assert f"\nkeyhouse connection register {shop.id} {shop.connection}\n" in tested.stderr, "the next command, whole"
+    assert gateway.run("connection", "test", shop.id, shop.connection, "--take-over", check=False).returncode == 2
+    registered = gateway.run("connection", "register", shop.id, shop.connection)
+    assert "callback     ok" in registered.stdout and "webhook      ok" in registered.stdout
     assert "callback     ok" in gateway.run("connection", "test", shop.id, shop.connection).stdout
     provider.fault("error", number=shop.number, http=400, code=100, subcode=33)
     failed = gateway.run("connection", "test", shop.id, shop.connection, check=False)
     assert failed.returncode == 1 and "not every check passed" in failed.stderr
     assert gateway.run("connection", "remove", shop.id, shop.connection, check=False).returncode == 2
-    gateway.run("connection", "remove", shop.id, shop.connection, "--yes")
+    assert "removed there" in gateway.run("connection", "remove", shop.id, shop.connection, "--yes").stderr
     assert gateway.run("connection", "list", shop.id, "--json").stdout.strip() == "[]"
     assert "nothing has that id" in gateway.run("business", "show", "nobody", check=False).stderr
+
+
+def test_a_foreign_callback_fails_the_command(gateway, provider, shop):
+    provider.graph.set_callback(shop.app_id, "https://hooks.other-tool.example/in/secret-path")
+    refused = gateway.run("connection", "register", shop.id, shop.connection, check=False)
+    assert refused.returncode == 1 and "callback     failed" in refused.stdout and "--take-over" in refused.stdout
+    assert "not every check passed" in refused.stderr and shop.connection_status() == "webhook_taken"
+    assert "webhook registered" not in gateway.log_text() and "webhook not registered" in gateway.log_text()
+    assert "secret-path" not in gateway.log_text()
+    taken = gateway.run("connection", "register", shop.id, shop.connection, "--take-over")
+    assert "callback     ok" in taken.stdout and shop.connection_status() == "active"
+    assert "webhook registered" in gateway.log_text()
+
+
+def test_commands_say_what_to_do(gateway, provider, shop):
+    ids = ("--app-id", "1", "--waba-id", "2", "--phone-number-id", "3")
+    for wrong in ("360Dialog", "twilio"):
+        answer = gateway.run("connection", "add", shop.id, "--provider", wrong, *ids, check=False)
+        assert answer.returncode == 2 and "--provider must be meta or 360dialog" in answer.stderr, answer.stderr
+    nobody = gateway.run("connection", "add", "nobody", *ids, check=False)
+    assert nobody.returncode == 1 and nobody.stderr.strip() == \
+        "keyhouse: there is no business nobody; add it with `keyhouse business add nobody --name ...`"
+    taken = gateway.run("connection", "add", shop.id, *ids[:4], "--phone-number-id", shop.number, "--no-verify", check=False,
+                        stdin=f"{'f' * 32}\nEAAG{'x' * 40}\n")
+    assert taken.returncode == 1 and f"number {shop.number} is connected already" in taken.stderr
+    key = new_key()
+    provider.add_d360_key(key, "226540352242922")
+    added = gateway.run("connection", "add", shop.id, "--provider", "360dialog", stdin=key + "\n")
+    assert "verify_token" not in added.stdout and "X-Keyhouse-Secret" in added.stdout
+
+
+def test_a_key_is_replaced_by_a_command(gateway, provider, shop):
+    token = "EAAG" + "n" * 60 + "NEWZ"
+    provider.add_token(token, [shop.number], app_id=shop.app_id, app_secret=shop.app_secret, waba_ids=[shop.waba])
+    gateway.run("connection", "register", shop.id, shop.connection)
+    assert gateway.run("connection", "rotate", shop.id, shop.connection, "password", check=False).returncode == 2
+    assert "no access_token was given" in gateway.run("connection", "rotate", shop.id, shop.connection, "access_token",
+                                                      check=False).stderr
+    done = gateway.run("connection", "rotate", shop.id, shop.connection, "access_token", stdin=token + "\n")
+    assert token not in done.stdout + done.stderr
+    shown = gateway.api("GET", f"/v1/businesses/{shop.id}/connections/{shop.connection}").json
+    assert shown["secrets"]["access_token"]["last4"] == "NEWZ" and shown["status"] == "active"
+    refused = gateway.run("connection", "rotate", shop.id, shop.connection, "access_token", check=False,
+                          stdin="EAAG" + "w" * 60 + "\n")
+    assert refused.returncode == 1 and "refuses it" in refused.stderr
 
 
 def test_tokens(gateway):
@@ -69,6 +117,8 @@ def test_tokens(gateway):
     assert answers[0].headers["content-type"].startswith("application/problem+json")
     assert gateway.get("/control/tokens").status == 404
     assert gateway.api("GET", "/control/tokens").status == 404, "not for a token, only for the control socket"
+    titles = {gateway.get("/nothing").json["title"], gateway.api("GET", "/v1/nothing").json["title"]}
+    assert titles == {"Not Found"}
 
 
 def test_another_tenants_id_is_404(gateway, provider, shop):

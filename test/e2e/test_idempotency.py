@@ -1,5 +1,6 @@
 """Goal of this test: a client that does not know whether its call was heard may repeat it. The same key with the same
 body gives the first answer and nothing is done twice, across restarts too; a secret is never repeated."""
+import socket
 import threading
 
 import pytest
@@ -93,3 +94,15 @@ def test_a_secret_is_never_repeated(gateway, provider, quiet):
     assert first.status == again.status == 201 and first.json["id"] == again.json["id"]
     secret = first.json["webhook_headers"]["X-Keyhouse-Secret"]
     assert secret.encode() not in again.body and len(quiet.connections()) == 2
+
+
+def test_two_keys_are_no_key(gateway, shop):
+    """Read as none, the call would be done twice by a client that believes itself safe."""
+    body = b'{"to":"+16505550199","type":"text","text":{"body":"once"}}'
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as s:
+        s.sendall(b"POST /v1/businesses/%s/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: a\r\n"
+                  b"Idempotency-Key: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+                  % (shop.id.encode(), gateway.token.encode(), len(body), body))
+        answer = s.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400") and b"Idempotency-Key" in answer, answer[:300]
+    assert shop.messages(direction="outbound") == []

@@ -1,11 +1,13 @@
 """Goal of this test: several ways in and out of one house. A shop may have Meta and 360dialog, and several numbers; an
 answer leaves by the way its question came. Shops that share one Meta app keep out of each other's webhooks."""
 import json
+import threading
+import time
 
 import pytest
 
 from conftest import PAUL, DialogShop, Shop, wait_for
-from shops import asked, checks, new_key
+from shops import Business, asked, checks, new_key
 
 QUESTION = "How much is iPhone 13 Pro?"
 META, SECOND, D360 = "106540352242922", "116540352242922", "206540352242922"
@@ -134,6 +136,23 @@ def test_shops_on_one_app(gateway, provider, both):
     assert provider.graph.apps[both.app_id]["callback"] == first_url
 
 
+def test_shops_on_one_app_and_account(gateway, provider, both):
+    """Meta keeps one address for the two: who has it keeps it, whatever the other says."""
+    first_url = both.connected["webhook_url"]
+    second = Shop(gateway, provider, "Sarah's Fashion", SECOND, verify=True, waba=both.waba, app=both)
+    for said in (second.connected, second.patch(take_over=True).json, second.test()):
+        detail = next(c["detail"] for c in said["checks"] if c["name"] == "callback")
+        assert checks(said)["callback"] == "failed" and "one address per account" in detail and both.id not in detail, said
+        assert said["status"] == "webhook_taken"
+    assert provider.graph.apps[both.app_id]["callback"] == first_url
+    assert provider.graph.override(both.waba, both.app_id) is None
+    assert [d.url for d in provider.deliver(META, asked(QUESTION, "wamid.p"))] == [first_url]
+    provider.wait_sent(1, number=META)
+    again = both.patch(take_over=False)
+    assert (checks(again.json)["callback"], again.json["status"]) == ("ok", "active"), "ours already"
+    assert second.patch(take_over=True).json["status"] == "webhook_taken"
+
+
 def test_an_apps_foreign_callback_is_not_taken(gateway, provider):
     foreign = "https://hooks.other-tool.example/in/secret-path"
     shop = Shop(gateway, provider, "Newcomer", META)
@@ -145,7 +164,8 @@ def test_an_apps_foreign_callback_is_not_taken(gateway, provider):
         provider.add_token(shop.token, [META, number], app_id=shop.app_id, app_secret=shop.app_secret, waba_ids=[shop.waba])
         answer = shop.connect(phone_number_id=number, verify=True, take_over=taken)
         assert answer.status == 201, answer.body
-        assert checks(answer.json)["callback"] == ("ok" if taken else "waiting"), answer.body
+        assert checks(answer.json)["callback"] == ("ok" if taken else "failed"), answer.body
+        assert answer.json["status"] == ("active" if taken else "webhook_taken"), answer.body
         assert b"secret-path" not in answer.body
         assert provider.graph.apps[shop.app_id]["callback"] == foreign, "an app's callback is never taken from somebody"
         assert provider.graph.override(shop.waba, shop.app_id) == (answer.json["webhook_url"] if taken else None)
@@ -170,5 +190,50 @@ def test_testing_a_meta_connection_changes_nothing(provider, both):
     assert checks(both.test())["callback"] == "ok"
     provider.graph.set_callback(both.app_id, "https://hooks.other-tool.example/in")
     results = both.test()
-    assert checks(results)["callback"] == "failed" and results["status"] == "active"
+    assert checks(results)["callback"] == "failed" and results["status"] == "webhook_taken"
     assert {r.method for r in provider.requests} == {"GET"}
+    provider.graph.set_callback(both.app_id, both.connected["webhook_url"])
+    assert both.test()["status"] == "active", "ours again"
+
+
+def test_shops_that_connect_to_one_app_at_once(gateway, provider):
+    """While Meta is still busy with the first, the second comes: each must get its own webhooks."""
+    class app:
+        app_id, app_secret = "9" + META, "0123456789abcdef0123456789abcdef"
+    shops = {}
+    provider.fault("slow", on=f"POST /v26.0/{app.app_id}/subscriptions", delay=1.5)
+
+    def connect(number, waba):
+        shops[number] = Shop(gateway, provider, "Shop " + number, number, responder="none", verify=True, waba=waba, app=app)
+    assert gateway.token  # made before the threads, once
+    threads = [threading.Thread(target=connect, args=a) for a in ((META, "102290129340398"), (SECOND, "202290129340398"))]
+    for t in threads:
+        t.start()
+        time.sleep(0.6)  # the first has looked, and sets
+    for t in threads:
+        t.join()
+    provider.heal()
+    for number, shop in shops.items():
+        assert checks(shop.connected)["callback"] == "ok", shop.connected
+        assert [d.url for d in provider.deliver(number, asked("hello", f"wamid.{number}"))] == [shop.connected["webhook_url"]]
+
+
+def test_a_number_that_was_only_claimed(gateway, provider):
+    """Anybody can write a number down; whom the provider names has it."""
+    squatter = Business(gateway, "Squatter", "none")
+    claimed = gateway.api("POST", squatter.path("connections"), {
+        "provider": "360dialog", "api_key": "a-key-of-nobody", "phone_number_id": D360, "verify": False})
+    assert claimed.status == 201, claimed.body
+    owner = DialogShop(gateway, provider, "Owner", D360, responder="none")
+    assert owner.connected["status"] == "active"
+    assert [d.status for d in provider.deliver(D360, asked("hello", "wamid.mine"))] == [200]
+    assert wait_for(lambda: [m["wamid"] for m in owner.messages()] == ["wamid.mine"])
+    # The squatter's own webhooks are still taken, and nothing of that number is delivered to him.
+    forged = owner.question("hello", "wamid.forged")
+    header = claimed.json["webhook_headers"]
+    assert gateway.webhook(squatter.id, forged, headers=header).status == 200
+    assert wait_for(lambda: [e for e in squatter.events() if e["quarantined"] == 1])
+    assert squatter.messages() == []
+    late = gateway.api("POST", squatter.path("connections"), {
+        "provider": "360dialog", "api_key": "another-key", "phone_number_id": D360, "verify": False})
+    assert (late.status, late.json["code"]) == (409, "number_taken")

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/json.h"
+#include "gateway/log.h"
 #include "test/unit/api/fake_outbound.h"
 
 static struct house *house;
@@ -93,6 +95,7 @@ static void a_number_belongs_to_one_business(void **state)
 	rival = ask(house, "POST", "/v1/businesses/rival/connections", META("80002"));
 	assert_int_equal(own.status, 409);
 	assert_string_equal(text_at(&own, "code"), "number_taken");
+	assert_non_null(strstr(text_at(&own, "detail"), "number 80002 is connected already"));
 	/* without saying whose */
 	assert_string_equal(own.text, rival.text);
 	expect(house, "DELETE", path_of(text_at(&first, "id")), NULL, 204, NULL, NULL);
@@ -264,7 +267,6 @@ static void one_secret_is_replaced_at_a_time(void **state)
 	expect(house, "PATCH", path_of(id), "{\"app_secret\":\"short\"}", 400, "invalid_field", "app_secret");
 	expect(house, "PATCH", path_of(id), "{\"app_secret\":null}", 400, "invalid_field", "app_secret");
 	expect(house, "PATCH", path_of(id), "{\"api_key\":\"" API_KEY "\"}", 400, "invalid_field", "api_key");
-	expect(house, "PATCH", path_of(id), "{\"take_over\":false}", 400, "invalid_field", "take_over");
 	expect(house, "PATCH", path_of(id), "{\"take_over\":1}", 400, "invalid_field", "take_over");
 	expect(house, "PATCH", path_of(id), "{\"status\":\"suspended\"}", 400, "unknown_field", "status");
 	expect(house, "PATCH", path_of("01ARZ3NDEKTSV4RRFFQ69G5FAV"), "{\"app_secret\":\"" APP_SECRET "\"}", 404,
@@ -279,6 +281,73 @@ static void one_secret_is_replaced_at_a_time(void **state)
 	expect(house, "DELETE", path_of(id), NULL, 204, NULL, NULL);
 }
 
+static void registered_without_taking_anything(void **state)
+{
+	char id[STORE_ID_LEN + 1];
+	struct answer a;
+
+	(void)state;
+	fake_reset();
+	connection_new(house, "shop", "3003", id);
+	fake_owner(OUTBOUND_META_APP_CALLBACK, "foreign");
+	a = ask(house, "PATCH", path_of(id), "{\"take_over\":false}");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(text_at(&a, "status"), "webhook_taken");
+	assert_string_equal(text_at(&a, "checks[5].result"), "failed");
+	assert_string_equal(fake_owner_now(OUTBOUND_META_WABA_CALLBACK), "none");
+	answer_clear(&a);
+	fake_owner(OUTBOUND_META_APP_CALLBACK, "none");
+	a = ask(house, "PATCH", path_of(id), "{\"take_over\":false}");
+	assert_string_equal(text_at(&a, "status"), "active");
+	assert_string_equal(fake_owner_now(OUTBOUND_META_APP_CALLBACK), "ours");
+	answer_clear(&a);
+	expect(house, "DELETE", path_of(id), NULL, 204, NULL, NULL);
+}
+
+/* What the last of these calls wrote to the log; the caller frees it. */
+static char *logged(const char *path, const char *body)
+{
+	char *text = calloc(1, 8192);
+	int ends[2], kept = dup(STDERR_FILENO);
+	struct answer a;
+
+	assert_non_null(text);
+	assert_int_equal(pipe(ends), 0);
+	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+	log_init("test", LOG_INFO);
+	a = ask(house, "PATCH", path, body);
+	log_init("test", LOG_ERROR);
+	assert_true(dup2(kept, STDERR_FILENO) >= 0);
+	(void)close(ends[1]);
+	(void)close(kept);
+	assert_true(read(ends[0], text, 8191) >= 0);
+	(void)close(ends[0]);
+	assert_int_equal(a.status, 200);
+	answer_clear(&a);
+	return text;
+}
+
+static void the_log_says_what_came_of_registering(void **state)
+{
+	char id[STORE_ID_LEN + 1], *line;
+
+	(void)state;
+	fake_reset();
+	connection_new(house, "shop", "3003", id);
+	fake_owner(OUTBOUND_META_APP_CALLBACK, "foreign");
+	line = logged(path_of(id), "{\"take_over\":false}");
+	assert_null(strstr(line, "webhook registered"));
+	assert_non_null(strstr(line, "webhook not registered business=shop"));
+	assert_non_null(strstr(line, "result=failed"));
+	assert_non_null(strstr(line, "https://elsewhere.example"));
+	free(line);
+	line = logged(path_of(id), "{\"take_over\":true}");
+	assert_non_null(strstr(line, "webhook registered business=shop"));
+	assert_null(strstr(line, "not registered"));
+	free(line);
+	expect(house, "DELETE", path_of(id), NULL, 204, NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +358,8 @@ int main(void)
 		cmocka_unit_test(checked_with_the_provider),
 		cmocka_unit_test(a_refused_key_is_not_stored),
 		cmocka_unit_test(one_secret_is_replaced_at_a_time),
+		cmocka_unit_test(registered_without_taking_anything),
+		cmocka_unit_test(the_log_says_what_came_of_registering),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -91,11 +91,17 @@ static void the_number_is_found(void **state)
 
 	(void)state;
 	business_new(house, "two");
-	expect(house, "POST", "/v1/businesses/two/messages", HELLO, 422, "number_required", "from");
+	a = ask(house, "POST", "/v1/businesses/two/messages", HELLO);
+	assert_int_equal(a.status, 422);
+	assert_string_equal(text_at(&a, "detail"), "no number is connected: add a connection first");
+	answer_clear(&a);
 	connection_new(house, "two", "90002", second);
 	expect(house, "POST", "/v1/businesses/two/messages", HELLO, 202, NULL, NULL);
 	connection_new(house, "two", "90003", second);
 	expect(house, "POST", "/v1/businesses/two/messages", STRANGER, 422, "number_required", "from");
+	a = ask(house, "POST", "/v1/businesses/two/messages", STRANGER);
+	assert_non_null(strstr(text_at(&a, "detail"), "?from="));
+	answer_clear(&a);
 	expect(house, "POST", "/v1/businesses/two/messages?from=90003", HELLO, 202, NULL, NULL);
 	expect(house, "POST", "/v1/businesses/two/messages?from=90001", HELLO, 404, "not_found", "from");
 	expect(house, "POST", "/v1/businesses/two/messages?from=", HELLO, 404, "not_found", "from");

@@ -150,7 +150,7 @@ static void rules_of_an_address(void **state)
 {
 	static const char *const faults[] = {"", "agent.example", "http://agent.example/", "ftp://agent.example/",
 		"https://", "https://user:pass@agent.example/", "https://agent.example/\\u0007",
-		"http://127.0.0.1:9001/"};
+		"http://127.0.0.1:9001/", "https://127.0.0.1:9001/", "https://localhost/"};
 	char body[1400], before[128];
 	struct answer a = ask(house, "GET", RESPONDER, NULL);
 

@@ -68,6 +68,34 @@ enum connect_error add_over(const struct connect *c, const char *business, const
 	return add_meta(c, business, v, true, true, out, report);
 }
 
+const struct keys key_plain = {0}, key_over = {.take_over = true}, key_unverified = {.skip = true};
+char shown_secret[64];
+
+enum connect_error connect_key(const struct connect *c, const char *business, const struct keys *k,
+	struct store_connection *out, struct connect_report *report)
+{
+	struct secret *key = secret_new(API_KEY, strlen(API_KEY)), *webhook_secret = NULL, *platform = NULL;
+	struct connect_d360 in = {.business_id = business,
+		.client_id = "client-7",
+		.phone_number_id = k->number,
+		.waba_id = k->waba,
+		.api_key = key,
+		.verify = !k->skip,
+		.take_over = k->take_over};
+	enum connect_error err;
+
+	if (k->platform_secret != NULL)
+		in.platform_secret = platform = secret_new(k->platform_secret, strlen(k->platform_secret));
+	err = connect_d360_add(c, &in, out, &webhook_secret, report);
+	assert_true((err == CONNECT_OK) == (webhook_secret != NULL));
+	if (webhook_secret != NULL)
+		(void)snprintf(shown_secret, sizeof(shown_secret), "%s", (const char *)secret_bytes(webhook_secret));
+	secret_free(webhook_secret);
+	secret_free(platform);
+	secret_free(key);
+	return err;
+}
+
 void removed(const char *id)
 {
 	assert_int_equal(store_connection_remove(shop_store(), "shop", id), STORE_OK);

@@ -29,6 +29,16 @@ enum connect_error add(const struct connect *c, const struct values *v, bool ver
 enum connect_error add_over(const struct connect *c, const char *business, const struct values *v,
 	struct store_connection *out, struct connect_report *report);
 
+/* A 360dialog connection of business, with API_KEY. */
+struct keys {
+	const char *number, *waba, *platform_secret;
+	bool skip, take_over;
+};
+extern const struct keys key_plain, key_over, key_unverified;
+extern char shown_secret[64]; /* the webhook secret that was shown last */
+enum connect_error connect_key(const struct connect *c, const char *business, const struct keys *k,
+	struct store_connection *out, struct connect_report *report);
+
 void removed(const char *id);
 unsigned stored(void);
 /* Of the current credentials of "shop" with this field. */

@@ -1,56 +1,10 @@
 /*
- * Connecting with 360dialog: what its answers make of a connection, whose webhook is
- * replaced, and what a new key does.
+ * Connecting with 360dialog: what its answers make of a connection, and whose webhook
+ * and number are taken.
  */
 #include "test/unit/connect/shop.h"
 
-#include <stdio.h>
 #include <string.h>
-
-struct keys {
-	const char *number, *waba, *platform_secret;
-	bool skip, take_over;
-};
-static const struct keys plain = {0}, over = {.take_over = true}, unverified = {.skip = true};
-
-static char shown[64]; /* the webhook secret that was shown */
-
-static enum connect_error connect_key(const struct connect *c, const char *business, const struct keys *k,
-	struct store_connection *out, struct connect_report *report)
-{
-	struct secret *key = secret_new(API_KEY, strlen(API_KEY)), *webhook_secret = NULL, *platform = NULL;
-	struct connect_d360 in = {.business_id = business,
-		.client_id = "client-7",
-		.phone_number_id = k->number,
-		.waba_id = k->waba,
-		.api_key = key,
-		.verify = !k->skip,
-		.take_over = k->take_over};
-	enum connect_error err;
-
-	if (k->platform_secret != NULL)
-		in.platform_secret = platform = secret_new(k->platform_secret, strlen(k->platform_secret));
-	err = connect_d360_add(c, &in, out, &webhook_secret, report);
-	assert_true((err == CONNECT_OK) == (webhook_secret != NULL));
-	if (webhook_secret != NULL)
-		(void)snprintf(shown, sizeof(shown), "%s", (const char *)secret_bytes(webhook_secret));
-	secret_free(webhook_secret);
-	secret_free(platform);
-	secret_free(key);
-	return err;
-}
-
-static enum connect_error rotate(const struct connect *c, const char *id, const char *field, const char *value,
-	bool take_over, struct store_connection *out, struct connect_report *report)
-{
-	struct secret *secret = secret_new(value, strlen(value));
-	enum connect_error err = connect_rotate(c, "shop", id, field, secret, take_over, out, report);
-
-	secret_free(secret);
-	return err;
-}
-
-/* ------------------------------------------------------------ adding */
 
 static void connected(void **state)
 {
@@ -86,11 +40,11 @@ static void connected(void **state)
 	assert_int_equal(tenant_verifiers(house_tenants(house), "shop", verifiers, &len), TENANT_OK);
 	assert_int_equal(len, 2);
 	assert_int_equal(verifiers[0].proof, TENANT_PROOF_SECRET);
-	assert_true(vault_verifier_is_of(&verifiers[0].verifier, shown, strlen(shown)));
+	assert_true(vault_verifier_is_of(&verifiers[0].verifier, shown_secret, strlen(shown_secret)));
 	assert_int_equal(verifiers[1].proof, TENANT_PROOF_PLATFORM);
 	/* its number is nobody else's */
 	fake_owner(OUTBOUND_D360_WEBHOOK, "none");
-	assert_int_equal(connect_key(&serving, "rival", &plain, &read, &report), CONNECT_NUMBER_TAKEN);
+	assert_int_equal(connect_key(&serving, "rival", &key_plain, &read, &report), CONNECT_NUMBER_TAKEN);
 	removed(out.id);
 }
 
@@ -165,7 +119,7 @@ static void the_providers_answers(void **state)
 		enum connect_error err;
 
 		script(o);
-		err = connect_key(&serving, "shop", &plain, &out, &report);
+		err = connect_key(&serving, "shop", &key_plain, &out, &report);
 		if (err != o->err)
 			fail_msg("%s: error %d", o->name, (int)err);
 		if (err != CONNECT_OK) {
@@ -196,23 +150,23 @@ static void a_foreign_webhook_is_taken_when_asked_to(void **state)
 	(void)state;
 	fake_reset();
 	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
-	assert_int_equal(connect_key(&serving, "shop", &plain, &out, &report), CONNECT_WEBHOOK_TAKEN);
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_WEBHOOK_TAKEN);
 	assert_non_null(strstr(report.detail, "https://elsewhere.example"));
 	assert_int_equal(stored(), 0);
 	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 0);
-	assert_int_equal(connect_key(&serving, "shop", &over, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&serving, "shop", &key_over, &out, &report), CONNECT_OK);
 	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
 	removed(out.id);
 	/* a webhook of this house follows the key */
 	fake_reset();
 	fake_owner(OUTBOUND_D360_WEBHOOK, "house");
-	assert_int_equal(connect_key(&serving, "shop", &plain, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_OK);
 	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
 	removed(out.id);
 	/* unseen it is replaced only when asked to */
 	fake_reset();
 	fake_answer(OUTBOUND_D360_WEBHOOK, &(struct fake_says){.err = OUTBOUND_TIMEOUT, .times = 1});
-	assert_int_equal(connect_key(&serving, "shop", &over, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&serving, "shop", &key_over, &out, &report), CONNECT_OK);
 	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
 	removed(out.id);
 }
@@ -242,7 +196,7 @@ static void what_is_read_back_decides(void **state)
 		fake_reset();
 		fake_answer(OUTBOUND_D360_WEBHOOK,
 			&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = cases[i].fields});
-		assert_int_equal(connect_key(&serving, "shop", &over, &out, &report), CONNECT_OK);
+		assert_int_equal(connect_key(&serving, "shop", &key_over, &out, &report), CONNECT_OK);
 		if (result_of(&report, "callback") != cases[i].result || out.status != cases[i].status)
 			fail_msg("%s: status %d, %s", cases[i].fields, (int)out.status, detail_of(&report, "callback"));
 		removed(out.id);
@@ -273,13 +227,72 @@ static void addresses_that_360dialog_refuses(void **state)
 		c.d360_is_loopback = i % 2 == 1;
 		/* Meta's being one says nothing about 360dialog's */
 		c.meta_is_loopback = i % 2 == 0;
-		assert_int_equal(connect_key(&c, "shop", &plain, &out, &report), CONNECT_OK);
+		assert_int_equal(connect_key(&c, "shop", &key_plain, &out, &report), CONNECT_OK);
 		assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), says == NULL);
 		assert_int_equal(out.status, says == NULL ? STORE_CONNECTION_ACTIVE : STORE_CONNECTION_PENDING);
 		if (says != NULL)
 			assert_non_null(strstr(detail_of(&report, "callback"), says));
 		removed(out.id);
 	}
+}
+
+static void silence_says_why(void **state)
+{
+	static const struct fake_says unreached = {
+		.class = OUTBOUND_NOT_SENT, .reason = "the provider's name could not be looked up"};
+	static const char *const names[] = {"key", "number", "callback"};
+	struct connect http = serving;
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	fake_reset();
+	fake_answer(OUTBOUND_D360_HEALTH, &unreached);
+	fake_answer(OUTBOUND_D360_WEBHOOK, &unreached);
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_OK);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(result_of(&report, names[i]), CONNECT_CHECK_WAITING);
+		assert_non_null(strstr(detail_of(&report, names[i]), "name could not be looked up"));
+	}
+	/* what is wrong here is said although nothing is heard from there, and although nothing is set */
+	http.public_url = "http://kh.example";
+	assert_int_equal(connect_test(&http, "shop", out.id, &out, &report), CONNECT_OK);
+	assert_int_equal(result_of(&report, "callback"), CONNECT_CHECK_FAILED);
+	assert_non_null(strstr(detail_of(&report, "callback"), "public_url is http"));
+	assert_int_equal(connect_register(&http, "shop", out.id, true, &out, &report), CONNECT_OK);
+	assert_non_null(strstr(detail_of(&report, "callback"), "public_url is http"));
+	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 0);
+	/* and does not hide that somebody else gets the webhooks */
+	fake_reset();
+	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
+	assert_int_equal(connect_test(&http, "shop", out.id, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_WEBHOOK_TAKEN);
+	removed(out.id);
+}
+
+static void a_number_that_is_proven_goes_before_a_claim(void **state)
+{
+	const struct keys claimed = {.number = "3003", .skip = true};
+	struct store_connection mine, theirs, read;
+	struct connect_report report;
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(connect_key(&serving, "rival", &claimed, &theirs, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &mine, &report), CONNECT_OK);
+	assert_string_equal(mine.phone_number_id, "3003");
+	/* who claimed it hears so; who proved it keeps it */
+	assert_int_equal(connect_test(&serving, "rival", theirs.id, &read, &report), CONNECT_NUMBER_TAKEN);
+	assert_non_null(strstr(report.detail, "number 3003 is connected already"));
+	assert_null(strstr(report.detail, "shop"));
+	assert_int_equal(store_connection_remove(shop_store(), "rival", theirs.id), STORE_OK);
+	removed(mine.id);
+	/* a claim is proven by a test */
+	assert_int_equal(connect_key(&serving, "shop", &claimed, &mine, &report), CONNECT_OK);
+	assert_int_equal(connect_test(&serving, "shop", mine.id, &mine, &report), CONNECT_OK);
+	fake_owner(OUTBOUND_D360_WEBHOOK, "none");
+	assert_int_equal(connect_key(&serving, "rival", &key_plain, &theirs, &report), CONNECT_NUMBER_TAKEN);
+	removed(mine.id);
 }
 
 static void the_number_is_told_or_given(void **state)
@@ -299,172 +312,20 @@ static void the_number_is_told_or_given(void **state)
 
 	/* no sender, or not asked to: everything by hand stays possible */
 	fake_reset();
-	assert_int_equal(connect_key(&without_sender, "shop", &plain, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&without_sender, "shop", &key_plain, &out, &report), CONNECT_OK);
 	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
 	assert_int_equal(result_of(&report, "callback"), CONNECT_CHECK_SKIPPED);
 	assert_string_equal(out.phone_number_id, "");
-	assert_int_equal(strlen(shown), 43);
+	assert_int_equal(strlen(shown_secret), 43);
 	removed(out.id);
-	assert_int_equal(connect_key(&serving, "shop", &unverified, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&serving, "shop", &key_unverified, &out, &report), CONNECT_OK);
 	assert_int_equal(fake_checks(), 0);
 	/* not served yet: 360dialog needs no handshake */
 	removed(out.id);
-	assert_int_equal(connect_key(&with_sender, "shop", &plain, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_key(&with_sender, "shop", &key_plain, &out, &report), CONNECT_OK);
 	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
 	removed(out.id);
-	assert_int_equal(connect_key(&serving, "nobody", &plain, &out, &report), CONNECT_NOT_FOUND);
-}
-
-/* ------------------------------------------------------------ testing and rotating */
-
-static void a_test_moves_the_status(void **state)
-{
-	static const struct {
-		enum store_connection_status from;
-		struct fake_says health;
-		const char *owner;
-		enum store_connection_status to;
-	} moves[] = {
-		{STORE_CONNECTION_PENDING, {0}, "ours", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_ACTIVE, {.err = OUTBOUND_TIMEOUT}, "ours", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_ACTIVE, {.class = OUTBOUND_AUTH}, "ours", STORE_CONNECTION_KEY_REFUSED},
-		{STORE_CONNECTION_KEY_REFUSED, {0}, "ours", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_ACTIVE, {.class = OUTBOUND_ACCOUNT}, "ours", STORE_CONNECTION_BLOCKED},
-		{STORE_CONNECTION_BLOCKED, {.class = OUTBOUND_ACCEPTED, .fields = FAKE_HEALTH("3003", "AVAILABLE")},
-			"ours", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_ACTIVE, {0}, "foreign", STORE_CONNECTION_WEBHOOK_TAKEN},
-		{STORE_CONNECTION_WEBHOOK_TAKEN, {.err = OUTBOUND_TIMEOUT}, "ours", STORE_CONNECTION_WEBHOOK_TAKEN},
-		{STORE_CONNECTION_WEBHOOK_TAKEN, {0}, "ours", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_ACTIVE, {0}, "none", STORE_CONNECTION_ACTIVE},
-		{STORE_CONNECTION_SUSPENDED, {0}, "ours", STORE_CONNECTION_SUSPENDED},
-		{STORE_CONNECTION_SUSPENDED, {.class = OUTBOUND_AUTH}, "foreign", STORE_CONNECTION_SUSPENDED},
-	};
-	struct store_connection out;
-	struct connect_report report;
-
-	(void)state;
-	fake_reset();
-	assert_int_equal(connect_key(&serving, "shop", &plain, &out, &report), CONNECT_OK);
-	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
-		assert_int_equal(store_connection_status_set(shop_store(), "shop", out.id, 0, moves[i].from), STORE_OK);
-		fake_answer(OUTBOUND_D360_HEALTH, &moves[i].health);
-		fake_owner(OUTBOUND_D360_WEBHOOK, moves[i].owner);
-		assert_int_equal(connect_test(&serving, "shop", out.id, &out, &report), CONNECT_OK);
-		if (out.status != moves[i].to)
-			fail_msg("%zu: status %d, not %d", i, (int)out.status, (int)moves[i].to);
-	}
-	/* never more than looked at */
-	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 1);
-	removed(out.id);
-}
-
-static void a_test_learns_the_number(void **state)
-{
-	struct store_connection out, rival;
-	struct connect_report report;
-
-	(void)state;
-	fake_reset();
-	assert_int_equal(connect_key(&serving, "shop", &unverified, &out, &report), CONNECT_OK);
-	assert_int_equal(connect_key(&serving, "rival", &unverified, &rival, &report), CONNECT_OK);
-	assert_int_equal(connect_test(&serving, "shop", out.id, &out, &report), CONNECT_OK);
-	assert_string_equal(out.phone_number_id, "3003");
-	assert_string_equal(out.waba_id, "2002");
-	assert_string_equal(out.display_phone, "+234 801 234 5678");
-	assert_int_equal(connect_test(&serving, "rival", rival.id, &rival, &report), CONNECT_NUMBER_TAKEN);
-	assert_int_equal(store_connection_remove(shop_store(), "rival", rival.id), STORE_OK);
-	/* a key that turns out to be another number's */
-	fake_answer(OUTBOUND_D360_HEALTH,
-		&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = FAKE_HEALTH("3009", "AVAILABLE")});
-	assert_int_equal(connect_test(&serving, "shop", out.id, &out, &report), CONNECT_OK);
-	assert_int_equal(result_of(&report, "number"), CONNECT_CHECK_FAILED);
-	assert_string_equal(out.phone_number_id, "3003");
-	removed(out.id);
-}
-
-static void registered_again_when_asked_to(void **state)
-{
-	struct store_connection out;
-	struct connect_report report;
-
-	(void)state;
-	fake_reset();
-	assert_int_equal(connect_key(&serving, "shop", &plain, &out, &report), CONNECT_OK);
-	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
-	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_WEBHOOK_TAKEN);
-	assert_int_equal(result_of(&report, "callback"), CONNECT_CHECK_FAILED);
-	assert_string_equal(fake_owner_now(OUTBOUND_D360_WEBHOOK), "foreign");
-	assert_int_equal(connect_register(&serving, "shop", out.id, true, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
-	assert_string_equal(fake_owner_now(OUTBOUND_D360_WEBHOOK), "ours");
-	removed(out.id);
-}
-
-static void a_new_key_replaces_the_old(void **state)
-{
-	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
-	struct store_connection out;
-	struct connect_report report;
-	size_t len;
-
-	(void)state;
-	fake_reset();
-	assert_int_equal(connect_key(&serving, "shop", &plain, &out, &report), CONNECT_OK);
-	assert_int_equal(rotate(&serving, out.id, "api_key", OTHER_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(version_of("api_key"), 2);
-	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 2);
-	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
-	/* refused, or another number's: the old one stays */
-	fake_answer(OUTBOUND_D360_HEALTH, &(struct fake_says){.class = OUTBOUND_AUTH});
-	assert_int_equal(
-		rotate(&serving, out.id, "api_key", API_KEY, false, &out, &report), CONNECT_CREDENTIAL_REFUSED);
-	assert_string_equal(report.field, "api_key");
-	fake_answer(OUTBOUND_D360_HEALTH,
-		&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = FAKE_HEALTH("3009", "AVAILABLE")});
-	assert_int_equal(rotate(&serving, out.id, "api_key", API_KEY, false, &out, &report), CONNECT_INVALID);
-	assert_string_equal(report.field, "api_key");
-	assert_int_equal(version_of("api_key"), 2);
-	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 2);
-
-	/* a dead key that is replaced while the provider is silent is merely unproven */
-	fake_reset();
-	assert_int_equal(
-		store_connection_status_set(shop_store(), "shop", out.id, 0, STORE_CONNECTION_KEY_REFUSED), STORE_OK);
-	fake_answer(OUTBOUND_D360_HEALTH, &(struct fake_says){.err = OUTBOUND_TIMEOUT});
-	assert_int_equal(rotate(&serving, out.id, "api_key", API_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
-
-	/* the webhook secret: both check webhooks until the next replacement, and the header is set again */
-	fake_reset();
-	assert_int_equal(rotate(&serving, out.id, "webhook_secret", OTHER_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
-	assert_int_equal(version_of("webhook_secret"), 2);
-	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 1);
-	assert_int_equal(tenant_verifiers(house_tenants(house), "shop", verifiers, &len), TENANT_OK);
-	assert_int_equal(len, 2);
-	/* the first platform secret, and the next */
-	assert_int_equal(
-		rotate(&serving, out.id, "platform_secret", PLATFORM_SECRET, false, &out, &report), CONNECT_OK);
-	assert_int_equal(version_of("platform_secret"), 1);
-	assert_int_equal(rotate(&serving, out.id, "platform_secret", OTHER_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(version_of("platform_secret"), 2);
-	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 1);
-
-	/* somebody else gets the webhooks meanwhile: the key is kept, the webhook not taken unasked */
-	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
-	assert_int_equal(rotate(&serving, out.id, "api_key", OTHER_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_WEBHOOK_TAKEN);
-	assert_string_equal(fake_owner_now(OUTBOUND_D360_WEBHOOK), "foreign");
-	assert_int_equal(rotate(&serving, out.id, "api_key", API_KEY, true, &out, &report), CONNECT_OK);
-	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
-
-	assert_int_equal(rotate(&serving, out.id, "access_token", OTHER_TOKEN, false, &out, &report), CONNECT_INVALID);
-	assert_int_equal(rotate(&serving, out.id, "webhook_secret", "short", false, &out, &report), CONNECT_INVALID);
-	assert_int_equal(rotate(&serving, out.id, "api_key", "with space", false, &out, &report), CONNECT_INVALID);
-	assert_int_equal(rotate(&without_sender, out.id, "api_key", OTHER_KEY, false, &out, &report), CONNECT_OK);
-	assert_int_equal(result_of(&report, "key"), CONNECT_CHECK_SKIPPED);
-	removed(out.id);
+	assert_int_equal(connect_key(&serving, "nobody", &key_plain, &out, &report), CONNECT_NOT_FOUND);
 }
 
 int main(void)
@@ -475,11 +336,9 @@ int main(void)
 		cmocka_unit_test(a_foreign_webhook_is_taken_when_asked_to),
 		cmocka_unit_test(what_is_read_back_decides),
 		cmocka_unit_test(addresses_that_360dialog_refuses),
+		cmocka_unit_test(silence_says_why),
+		cmocka_unit_test(a_number_that_is_proven_goes_before_a_claim),
 		cmocka_unit_test(the_number_is_told_or_given),
-		cmocka_unit_test(a_test_moves_the_status),
-		cmocka_unit_test(a_test_learns_the_number),
-		cmocka_unit_test(registered_again_when_asked_to),
-		cmocka_unit_test(a_new_key_replaces_the_old),
 	};
 
 	return cmocka_run_group_tests(tests, shop_setup, shop_teardown);

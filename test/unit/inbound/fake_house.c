@@ -288,9 +288,10 @@ enum store_error store_connection_by_number(struct store *s, const char *busines
 	return err;
 }
 
-enum store_error store_connection_number_set(
-	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
+	const char *phone_number_id, const char *waba_id, bool proven)
 {
+	(void)proven;
 	enum store_error err;
 
 	(void)s;
@@ -325,14 +326,19 @@ enum store_error store_credential_list(struct store *s, const char *business_id,
 enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
 	enum store_connection_status from, enum store_connection_status to)
 {
+	struct store_connection *c;
+	enum store_error err = STORE_STALE;
+
 	(void)s;
 	(void)business_id;
-	(void)id;
 	pthread_mutex_lock(&house_lock);
-	if (house.connection.status == from)
-		house.connection.status = to;
+	c = strcmp(id, house.sibling.id) == 0 ? &house.sibling : &house.connection;
+	if (c->status == from) {
+		c->status = to;
+		err = STORE_OK;
+	}
 	pthread_mutex_unlock(&house_lock);
-	return STORE_OK;
+	return err;
 }
 
 void house_event_add(const char *body, size_t len, const char *sealed_for)

@@ -16,8 +16,10 @@
 
 #include "gateway/inbound/asks.h"
 #include "gateway/inbound/inbound.h"
+#include "gateway/inbound/message.h"
 #include "gateway/json.h"
-#include "test/unit/inbound/fake_house.h"
+#include "test/unit/inbound/fake_inside.h"
+#include "test/unit/inbound/log_seen.h"
 
 static int setup(void **state)
 {
@@ -319,6 +321,55 @@ static void a_day_is_enough(void **state)
 	assert_true(h->asked >= 2);
 }
 
+/* A platform that is down is in the log at the first attempt and the tenth, with the count when it is given up. */
+static void who_does_not_answer_is_told_of(void **state)
+{
+	static const struct {
+		uint32_t attempts; /* before */
+		int64_t created_at;
+		const char *line; /* NULL: silence */
+	} table[] = {
+		{0, HOUSE_NOW, "responder: not now business=shop ask=01QUESTION attempt=1"}, {1, HOUSE_NOW, NULL},
+		{8, HOUSE_NOW, NULL}, {9, HOUSE_NOW, "responder: not now business=shop ask=01QUESTION attempt=10"},
+		{10, HOUSE_NOW, NULL}, {99, HOUSE_NOW, NULL},
+		{99, HOUSE_NOW - MESSAGE_ANSWER_AGE_MS - 1,
+			"ask given up, nobody answered it for a day business=shop ask=01QUESTION attempts=99"},
+		{0, HOUSE_NOW - MESSAGE_ANSWER_AGE_MS - 1, NULL}, /* nobody was asked */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct store_message m = {.id = "01QUESTION",
+			.business_id = "shop",
+			.connection_id = HOUSE_CONNECTION,
+			.number = "200000000000001",
+			.created_at = table[i].created_at};
+		const char content[] = "shop/messages/01QUESTION/content/1\n{\"message\":" TEXT("w1", "hi") "}";
+		char told[2048], line[200] = "";
+		struct inbound *in;
+		struct house *h = house_look();
+		bool over;
+
+		house_reset();
+		h->reply_faults = 1000;
+		m.content = (const uint8_t *)content;
+		m.content_len = sizeof(content) - 1;
+		house_owe_answer(&m);
+		h->asks[0].ask.attempts = table[i].attempts;
+		log_seen_begin();
+		in = house_open();
+		over = table[i].created_at == HOUSE_NOW ? house_was_asked(1) : house_settles();
+		inbound_close(in);
+		log_seen_end(told, sizeof(told));
+		assert_true(over);
+		assert_int_equal(h->asks[0].ask.attempts, table[i].attempts + 1);
+		if (table[i].line != NULL)
+			(void)snprintf(line, sizeof(line), " warn keyhouse %s\n", table[i].line);
+		if (table[i].line != NULL ? strstr(told, line) == NULL : told[0] != '\0')
+			fail_msg("row %zu: %s", i, told);
+	}
+}
+
 static void waits_grow(void **state)
 {
 	static const struct {
@@ -459,6 +510,7 @@ int main(void)
 		cmocka_unit_test_setup(the_store_refuses_an_answer, setup),
 		cmocka_unit_test_setup(a_store_that_failed_ends_the_process, setup),
 		cmocka_unit_test_setup(a_day_is_enough, setup),
+		cmocka_unit_test_setup(who_does_not_answer_is_told_of, setup),
 		cmocka_unit_test_setup(waits_grow, setup),
 		cmocka_unit_test_setup(one_shop_that_hangs_holds_up_itself, setup),
 		cmocka_unit_test_setup(answers_on_another_thread, setup),

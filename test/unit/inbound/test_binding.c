@@ -15,11 +15,11 @@
 #define STRANGER "01CCCCCCCCCCCCCCCCCCCCCCCC" /* same business, another app */
 
 static const struct binding meta = {
-	.peers = {{VERIFIER, "100"}, {SIBLING, "200"}}, .peers_len = 2, .provider = STORE_META};
-static const struct binding dialog = {.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_360DIALOG};
+	.peers = {{VERIFIER, "100", "1", 0}, {SIBLING, "200", "2", 0}}, .peers_len = 2, .provider = STORE_META};
+static const struct binding dialog = {.peers = {{VERIFIER, "", "", 0}}, .peers_len = 1, .provider = STORE_360DIALOG};
 static const struct binding refused = {
-	.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_360DIALOG, .taken = "7"};
-static const struct binding no_waba = {.peers = {{VERIFIER, ""}}, .peers_len = 1, .provider = STORE_META};
+	.peers = {{VERIFIER, "", "", 0}}, .peers_len = 1, .provider = STORE_360DIALOG, .taken = "7"};
+static const struct binding no_waba = {.peers = {{VERIFIER, "", "", 0}}, .peers_len = 1, .provider = STORE_META};
 static const struct binding gone = {.peers_len = 0};
 
 static const struct {
@@ -65,6 +65,30 @@ static void judges(void **state)
 			(reason != NULL && strncmp(reason, table[i].reason, strlen(table[i].reason)) != 0))
 			fail_msg("row %zu: got %s, want %s", i, reason == NULL ? "it belongs" : reason,
 				table[i].reason == NULL ? "it belongs" : table[i].reason);
+	}
+}
+
+/* An app's secret verifies for all its accounts: whom an update is about is another question. */
+static void names(void **state)
+{
+	static const struct {
+		struct binding_claim claim;
+		bool first, second;
+	} claims[] = {
+		{{"messages", "1", NULL, "100"}, true, false},
+		{{"messages", "2", NULL, "999"}, false, true},
+		{{"messages", "3", NULL, "200"}, false, true}, /* the account's webhooks come here */
+		{{"account_update", NULL, NULL, "100"}, true, false},
+		{{"messages", "3", NULL, "300"}, false, false},
+		{{"messages", "", NULL, ""}, false, false},
+		{{"messages", NULL, NULL, NULL}, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		assert_int_equal(binding_names(&meta.peers[0], &claims[i].claim), claims[i].first);
+		assert_int_equal(binding_names(&meta.peers[1], &claims[i].claim), claims[i].second);
+		assert_false(binding_names(&dialog.peers[0], &claims[i].claim));
 	}
 }
 
@@ -130,8 +154,10 @@ static void loads_those_with_the_same_secret(void **state)
 	assert_string_equal(b.peers[1].connection_id, SIBLING);
 	assert_string_equal(b.peers[1].waba_id, "200");
 	assert_int_equal(b.provider, STORE_META);
-	assert_int_equal(b.status, STORE_CONNECTION_PENDING);
-	assert_string_equal(b.number, "555");
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(b.peers[i].status, STORE_CONNECTION_PENDING);
+		assert_string_equal(b.peers[i].number, "555");
+	}
 	assert_string_equal(b.taken, "");
 
 	assert_int_equal(binding_load(NULL, "shop", STRANGER, &b), STORE_OK);
@@ -154,9 +180,10 @@ static void a_connection_that_is_gone_owns_nothing(void **state)
 
 static char set_as[64]; /* connection, number, account */
 
-enum store_error store_connection_number_set(
-	struct store *s, const char *business_id, const char *id, const char *phone_number_id, const char *waba_id)
+enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
+	const char *phone_number_id, const char *waba_id, bool proven)
 {
+	(void)proven;
 	(void)s;
 	assert_string_equal(business_id, "shop");
 	(void)snprintf(set_as, sizeof(set_as), "%.2s %s %s", id, phone_number_id, waba_id);
@@ -186,7 +213,7 @@ static void learns_a_number(void **state)
 		store_answer = answers[i].store;
 		assert_int_equal(binding_learn(NULL, "shop", &b, "7", answers[i].account), answers[i].err);
 		assert_string_equal(set_as, answers[i].set);
-		assert_string_equal(b.number, answers[i].number);
+		assert_string_equal(b.peers[0].number, answers[i].number);
 		assert_string_equal(b.taken, answers[i].taken);
 	}
 }
@@ -207,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges),
+		cmocka_unit_test(names),
 		cmocka_unit_test(loads_those_with_the_same_secret),
 		cmocka_unit_test(a_connection_that_is_gone_owns_nothing),
 		cmocka_unit_test(learns_a_number),

@@ -16,6 +16,7 @@
 #include "gateway/inbound/inbound.h"
 #include "gateway/json.h"
 #include "test/unit/inbound/fake_house.h"
+#include "test/unit/inbound/log_seen.h"
 
 static int setup(void **state)
 {
@@ -379,6 +380,63 @@ static void one_number_on_two_providers(void **state)
 	assert_string_equal(h->answers[0].message.connection_id, HOUSE_CONNECTION);
 }
 
+/* ------------------------------------------------------------ what a webhook proves */
+
+#define ABOUT(account, number)                                                                                         \
+	"{\"entry\":[{\"id\":\"" account "\",\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"" number     \
+	"\"},\"statuses\":[{\"id\":\"wamid.1\",\"status\":\"read\"}]}}]}]}"
+#define ACTIVE_LINE " info keyhouse connection is active: a webhook came business=shop connection="
+
+/* One of Meta's apps serves both connections: its secret alone says of neither that its account's webhooks come here. */
+static void webhooks_prove_whose_they_are(void **state)
+{
+	enum { PENDING = STORE_CONNECTION_PENDING, ACTIVE = STORE_CONNECTION_ACTIVE };
+	enum { TAKEN = STORE_CONNECTION_WEBHOOK_TAKEN, REFUSED = STORE_CONNECTION_KEY_REFUSED };
+	static const struct {
+		enum store_provider provider;
+		const char *body;
+		int before, after, sibling_before, sibling_after;
+	} table[] = {
+		{STORE_META, ABOUT("100000000000001", "200000000000001"), TAKEN, ACTIVE, TAKEN, TAKEN},
+		{STORE_META, ABOUT("100000000000002", "200000000000002"), TAKEN, TAKEN, TAKEN, ACTIVE},
+		{STORE_META, ABOUT("100000000000002", "7"), TAKEN, TAKEN, TAKEN, ACTIVE},
+		{STORE_META, ABOUT("300", "7"), TAKEN, TAKEN, TAKEN, TAKEN},
+		{STORE_META, ABOUT("300", "7"), PENDING, ACTIVE, PENDING, PENDING}, /* its first */
+		{STORE_META, ABOUT("100000000000002", "200000000000002"), PENDING, ACTIVE, PENDING, ACTIVE},
+		{STORE_META, ABOUT("100000000000001", "200000000000001"), REFUSED, REFUSED, ACTIVE, ACTIVE},
+		{STORE_META, "not JSON", TAKEN, TAKEN, PENDING, PENDING},
+		/* 360dialog's is each connection's own */
+		{STORE_360DIALOG, ABOUT("some_external_id", "7"), TAKEN, ACTIVE, 0, 0},
+		{STORE_360DIALOG, ABOUT("some_external_id", "200000000000001"), TAKEN, ACTIVE, 0, 0},
+		{STORE_360DIALOG, ABOUT("some_external_id", "200000000000001"), PENDING, ACTIVE, 0, 0},
+		{STORE_360DIALOG, ABOUT("some_external_id", "200000000000001"), REFUSED, REFUSED, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct house *h = house_look();
+		char told[2048];
+
+		house_reset();
+		if (table[i].sibling_before != 0)
+			house_add_sibling();
+		h->connection.provider = table[i].provider;
+		h->connection.status = (enum store_connection_status)table[i].before;
+		h->sibling.status = (enum store_connection_status)table[i].sibling_before;
+		house_add(table[i].body);
+		log_seen_begin();
+		(void)house_run();
+		log_seen_end(told, sizeof(told));
+		assert_int_equal(h->events_len, h->settled);
+		if ((int)h->connection.status != table[i].after || (int)h->sibling.status != table[i].sibling_after)
+			fail_msg("row %zu: %d, %d", i, (int)h->connection.status, (int)h->sibling.status);
+		assert_int_equal(
+			strstr(told, ACTIVE_LINE HOUSE_CONNECTION "\n") != NULL, table[i].before != table[i].after);
+		assert_int_equal(strstr(told, ACTIVE_LINE HOUSE_SIBLING "\n") != NULL,
+			table[i].sibling_before != table[i].sibling_after);
+	}
+}
+
 /* ------------------------------------------------------------ statuses that the responder is told of */
 
 #define STATUS(id, also) "{\"id\":\"" id "\",\"status\":\"delivered\"" also "}"
@@ -469,6 +527,7 @@ int main(void)
 		cmocka_unit_test_setup(a_number_that_cannot_be_learned, setup),
 		cmocka_unit_test_setup(learning_waits_for_the_store, setup),
 		cmocka_unit_test_setup(one_number_on_two_providers, setup),
+		cmocka_unit_test_setup(webhooks_prove_whose_they_are, setup),
 		cmocka_unit_test_setup(statuses_are_owed, setup),
 		cmocka_unit_test_setup(statuses_that_nobody_hears, setup),
 	};

@@ -14,6 +14,7 @@
 
 #include "gateway/inbound/internal.h"
 #include "test/unit/inbound/fake_http.h"
+#include "test/unit/inbound/log_seen.h"
 #include "vault/verifier.h"
 
 #define META "01MMMMMMMMMMMMMMMMMMMMMMMM"
@@ -144,6 +145,8 @@ void inbound_failed(struct inbound *in)
 
 /* ------------------------------------------------------------ requests */
 
+static char told[512]; /* what the log said of the last one */
+
 static struct http_request post(
 	const char *business_id, const char *signature, const char *secret, const char *platform)
 {
@@ -156,7 +159,9 @@ static struct http_request post(
 		.body_len = strlen(BODY)};
 
 	kept_by[0] = '\0';
+	log_seen_begin();
 	inbound_webhook(&in, &req, business_id);
+	log_seen_end(told, sizeof(told));
 	return req;
 }
 
@@ -178,63 +183,84 @@ static const char *signed_by(char out[static 80], const char *prefix, const char
 
 static char long_secret[300];
 
+#define NO_PROOF "no proof sent, or one sent twice"
+#define WRONG_SIGNATURE "wrong signature"
+#define WRONG_SECRET "wrong secret header"
+#define WRONG_PLATFORM "platform signature missing or wrong"
+#define ANOTHER_KIND "its connections know another kind of proof than was sent"
+#define NO_CONNECTION "none of its connections can verify: all are suspended, or there is none"
+
 static const struct {
 	const struct secret_of *held;
 	const char *signature, *secret, *platform; /* secrets that they are made with; NULL: not said, or said twice */
 	const char *by; /* the connection that lets it in; NULL: 401 */
+	const char *why; /* what the operator is told of a 401 */
 } table[] = {
 	/* Meta */
-	{meta_only, "app secret", NULL, NULL, META},
-	{meta_only, "app secret before", NULL, NULL, META},
-	{meta_only, "wrong", NULL, NULL, NULL},
-	{meta_only, NULL, NULL, NULL, NULL},
-	{meta_only, NULL, "app secret", NULL, NULL}, /* a secret never travels for a signature */
-	{meta_only, NULL, NULL, "app secret", NULL}, /* nor one header for another */
-	{meta_only, "app secret", "wrong", "wrong", META},
+	{meta_only, "app secret", NULL, NULL, META, NULL},
+	{meta_only, "app secret before", NULL, NULL, META, NULL},
+	{meta_only, "wrong", NULL, NULL, NULL, WRONG_SIGNATURE},
+	{meta_only, NULL, NULL, NULL, NULL, NO_PROOF},
+	{meta_only, NULL, "app secret", NULL, NULL, ANOTHER_KIND}, /* a secret never travels for a signature */
+	{meta_only, NULL, NULL, "app secret", NULL, ANOTHER_KIND}, /* nor one header for another */
+	{meta_only, "app secret", "wrong", "wrong", META, NULL},
 	/* 360dialog without a platform secret */
-	{dialog_only, NULL, SECRET, NULL, DIALOG},
-	{dialog_only, NULL, "hook secret before", NULL, DIALOG},
-	{dialog_only, NULL, SECRET, "whatever", DIALOG},
-	{dialog_only, "whatever", SECRET, NULL, DIALOG},
-	{dialog_only, NULL, NULL, NULL, NULL},
-	{dialog_only, NULL, "", NULL, NULL},
-	{dialog_only, NULL, "wrong", NULL, NULL},
-	{dialog_only, NULL, SECRET "x", NULL, NULL},
-	{dialog_only, NULL, "0123456789", NULL, NULL},
-	{dialog_only, NULL, " " SECRET, NULL, NULL},
-	{dialog_only, NULL, long_secret, NULL, NULL},
-	{dialog_only, SECRET, NULL, SECRET, NULL}, /* signatures under the webhook secret are none */
+	{dialog_only, NULL, SECRET, NULL, DIALOG, NULL},
+	{dialog_only, NULL, "hook secret before", NULL, DIALOG, NULL},
+	{dialog_only, NULL, SECRET, "whatever", DIALOG, NULL},
+	{dialog_only, "whatever", SECRET, NULL, DIALOG, NULL},
+	{dialog_only, NULL, NULL, NULL, NULL, NO_PROOF},
+	{dialog_only, NULL, "", NULL, NULL, NO_PROOF},
+	{dialog_only, NULL, "wrong", NULL, NULL, WRONG_SECRET},
+	{dialog_only, NULL, SECRET "x", NULL, NULL, WRONG_SECRET},
+	{dialog_only, NULL, "0123456789", NULL, NULL, WRONG_SECRET},
+	{dialog_only, NULL, " " SECRET, NULL, NULL, WRONG_SECRET},
+	{dialog_only, NULL, long_secret, NULL, NULL, WRONG_SECRET},
+	{dialog_only, SECRET, NULL, SECRET, NULL, ANOTHER_KIND}, /* signatures under the webhook secret are none */
 	/* with one: both must be right */
-	{dialog_platform, NULL, SECRET, "platform secret", DIALOG},
-	{dialog_platform, NULL, SECRET, "platform secret before", DIALOG},
-	{dialog_platform, NULL, SECRET, NULL, NULL},
-	{dialog_platform, NULL, SECRET, "wrong", NULL},
-	{dialog_platform, NULL, "wrong", "platform secret", NULL},
-	{dialog_platform, NULL, NULL, "platform secret", NULL},
-	{dialog_platform, "platform secret", SECRET, NULL, NULL},
+	{dialog_platform, NULL, SECRET, "platform secret", DIALOG, NULL},
+	{dialog_platform, NULL, SECRET, "platform secret before", DIALOG, NULL},
+	{dialog_platform, NULL, SECRET, NULL, NULL, WRONG_PLATFORM},
+	{dialog_platform, NULL, SECRET, "wrong", NULL, WRONG_PLATFORM},
+	{dialog_platform, NULL, "wrong", "platform secret", NULL, WRONG_SECRET},
+	{dialog_platform, NULL, NULL, "platform secret", NULL, ANOTHER_KIND},
+	{dialog_platform, "platform secret", SECRET, NULL, NULL, WRONG_PLATFORM},
 	/* a platform secret belongs to all of a partner's channels: alone it lets nobody in */
-	{no_hook_secret, NULL, NULL, "platform secret", NULL},
-	{no_hook_secret, NULL, SECRET, "platform secret", NULL},
+	{no_hook_secret, NULL, NULL, "platform secret", NULL, ANOTHER_KIND},
+	{no_hook_secret, NULL, SECRET, "platform secret", NULL, ANOTHER_KIND},
+	{both, "wrong", NULL, NULL, NULL, WRONG_SIGNATURE},
+	{both, "wrong", "wrong", NULL, NULL, WRONG_SECRET},
 	/* a connection of each, in either order */
-	{both, "app secret", NULL, NULL, META},
-	{both, NULL, SECRET, "platform secret", DIALOG},
-	{both, "app secret", SECRET, "platform secret", META},
-	{both, "wrong", SECRET, "platform secret", DIALOG},
-	{both, "app secret", "wrong", "platform secret", META},
-	{both, NULL, SECRET, NULL, NULL}, /* one connection's secret, another's silence */
-	{both, "platform secret", SECRET, NULL, NULL},
-	{dialog_first, NULL, SECRET, "platform secret", DIALOG},
-	{dialog_first, "app secret", NULL, NULL, META},
-	{dialog_first, NULL, SECRET, NULL, NULL},
+	{both, "app secret", NULL, NULL, META, NULL},
+	{both, NULL, SECRET, "platform secret", DIALOG, NULL},
+	{both, "app secret", SECRET, "platform secret", META, NULL},
+	{both, "wrong", SECRET, "platform secret", DIALOG, NULL},
+	{both, "app secret", "wrong", "platform secret", META, NULL},
+	{both, NULL, SECRET, NULL, NULL, WRONG_PLATFORM}, /* one connection's secret, another's silence */
+	{both, "platform secret", SECRET, NULL, NULL, WRONG_PLATFORM},
+	{dialog_first, NULL, SECRET, "platform secret", DIALOG, NULL},
+	{dialog_first, "app secret", NULL, NULL, META, NULL},
+	{dialog_first, NULL, SECRET, NULL, NULL, WRONG_PLATFORM},
 	/* what fits of one connection does not count for the next */
-	{two_channels, NULL, "other secret", "other platform secret", OTHER},
-	{two_channels, NULL, SECRET, "other platform secret", NULL},
-	{two_channels, NULL, "other secret", "platform secret", NULL},
+	{two_channels, NULL, "other secret", "other platform secret", OTHER, NULL},
+	{two_channels, NULL, SECRET, "other platform secret", NULL, WRONG_PLATFORM},
+	{two_channels, NULL, "other secret", "platform secret", NULL, WRONG_PLATFORM},
 	/* silence is no secret */
-	{emptiness, NULL, NULL, NULL, NULL},
-	{emptiness, NULL, "", NULL, NULL},
-	{nothing, "app secret", SECRET, "platform secret", NULL},
+	{emptiness, NULL, NULL, NULL, NULL, NO_PROOF},
+	{emptiness, NULL, "", NULL, NULL, NO_PROOF},
+	{nothing, "app secret", SECRET, "platform secret", NULL, NO_CONNECTION},
 };
+
+/* Whether the log's one line says why; NULL: it says nothing of a refusal. */
+static bool is_told(const char *business_id, const char *why)
+{
+	char line[200];
+
+	if (why == NULL)
+		return strstr(told, "refused") == NULL;
+	(void)snprintf(line, sizeof(line), " info keyhouse webhook refused business=%s: %s\n", business_id, why);
+	return strstr(told, line) != NULL && strchr(told, '\n')[1] == '\0';
+}
 
 static void who_is_let_in(void **state)
 {
@@ -256,6 +282,8 @@ static void who_is_let_in(void **state)
 		if (req.status != (table[row].by != NULL ? 200 : 401))
 			fail_msg("row %zu: %d", row, req.status);
 		assert_string_equal(kept_by, table[row].by != NULL ? table[row].by : "");
+		if (!is_told("shop", table[row].why))
+			fail_msg("row %zu: %s", row, told);
 		if (req.status != 401)
 			continue;
 		assert_string_equal(req.text, refused.text);
@@ -274,6 +302,7 @@ static void an_unknown_business_is_refused_alike(void **state)
 	unknown = post("nobody", signed_by(signature, "sha256=", "app secret"), SECRET,
 		signed_by(platform, "", "platform secret"));
 	assert_int_equal(unknown.status, 401);
+	assert_true(is_told("-", "there is no such business, or it is suspended"));
 	assert_string_equal(unknown.text, known.text);
 	assert_string_equal(unknown.headers, known.headers);
 }

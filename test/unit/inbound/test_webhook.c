@@ -14,6 +14,7 @@
 
 #include "gateway/inbound/internal.h"
 #include "test/unit/inbound/fake_http.h"
+#include "test/unit/inbound/log_seen.h"
 
 #define FIRST "01AAAAAAAAAAAAAAAAAAAAAAAA"
 #define SECOND "01BBBBBBBBBBBBBBBBBBBBBBBB"
@@ -347,12 +348,16 @@ static void the_limit_is_the_one_promised(void **state)
 
 #define ASK(mode, token, challenge) "hub.mode=" mode "&hub.verify_token=" token "&hub.challenge=" challenge
 
+static char told[512]; /* what the log said of the last one */
+
 static struct http_request get(const char *business_id, const char *query)
 {
 	struct inbound in = {.nobody.inner = {0xee}};
 	struct http_request req = {.method = "GET", .query = query};
 
+	log_seen_begin();
 	inbound_webhook(&in, &req, business_id);
+	log_seen_end(told, sizeof(told));
 	assert_int_equal(req.answers, 1);
 	return req;
 }
@@ -379,28 +384,66 @@ static void echoes_the_challenge(void **state)
 	assert_int_equal(get("shop", ASK("subscribe", "right", TIMES64("01234567"))).status, 200);
 }
 
+/* Every change of a status is in the log. */
+static void handshakes_that_bring_webhooks_back(void **state)
+{
+	static const struct {
+		enum store_connection_status status;
+		enum store_error noted;
+		bool active;
+	} table[] = {
+		{STORE_CONNECTION_PENDING, STORE_OK, true},
+		{STORE_CONNECTION_WEBHOOK_TAKEN, STORE_OK, true},
+		{STORE_CONNECTION_ACTIVE, STORE_OK, false},
+		{STORE_CONNECTION_KEY_REFUSED, STORE_OK, false},
+		{STORE_CONNECTION_PENDING, STORE_BUSY, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		fake.connection_status = table[i].status;
+		fake.handshake = table[i].noted;
+		assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 200);
+		assert_non_null(strstr(told, " webhook handshake business=shop connection=" FIRST "\n"));
+		if ((strstr(told, " connection is active: a handshake came business=shop connection=" FIRST "\n") !=
+			    NULL) != table[i].active)
+			fail_msg("row %zu: %s", i, told);
+	}
+}
+
+#define NO_HANDSHAKE "-: it is none: hub.mode=subscribe, hub.verify_token and hub.challenge belong to one"
+#define WRONG_TOKEN "shop: wrong token: no connection has it, or a suspended one"
+
+static bool is_told(const char *why)
+{
+	char line[200];
+
+	(void)snprintf(line, sizeof(line), " info keyhouse webhook handshake refused business=%s\n", why);
+	return strstr(told, line) != NULL && strchr(told, '\n')[1] == '\0';
+}
+
 static void refuses_other_handshakes(void **state)
 {
 	static const struct {
-		const char *business_id, *query;
+		const char *business_id, *query, *why;
 	} table[] = {
-		{"shop", NULL},
-		{"shop", ""},
-		{"shop", ASK("subscribe", "wrong", "1")},
-		{"shop", ASK("subscribe", "righ", "1")},
-		{"shop", ASK("subscribe", "rightt", "1")},
-		{"shop", ASK("subscribe", "Right", "1")},
-		{"shop", ASK("subscribe", "right%00", "1")},
-		{"shop", ASK("subscribe", "", "1")}, /* 200 connections have no token */
-		{"shop", ASK("unsubscribe", "right", "1")},
-		{"shop", ASK("", "right", "1")},
-		{"shop", "hub.mode=subscribe&hub.verify_token=right"},
-		{"shop", "hub.mode=subscribe&hub.challenge=1"},
-		{"shop", "hub.verify_token=right&hub.challenge=1"},
-		{"shop", ASK("subscribe", "right", TIMES64("01234567") "8")},
-		{"shop", ASK("subscribe", "right", "%zz")},
-		{"nobody", ASK("subscribe", "right", "1")},
-		{"../shop", ASK("subscribe", "right", "1")},
+		{"shop", NULL, NO_HANDSHAKE},
+		{"shop", "", NO_HANDSHAKE},
+		{"shop", ASK("subscribe", "wrong", "1"), WRONG_TOKEN},
+		{"shop", ASK("subscribe", "righ", "1"), WRONG_TOKEN},
+		{"shop", ASK("subscribe", "rightt", "1"), WRONG_TOKEN},
+		{"shop", ASK("subscribe", "Right", "1"), WRONG_TOKEN},
+		{"shop", ASK("subscribe", "right%00", "1"), NO_HANDSHAKE},
+		{"shop", ASK("subscribe", "", "1"), WRONG_TOKEN}, /* 200 connections have no token */
+		{"shop", ASK("unsubscribe", "right", "1"), NO_HANDSHAKE},
+		{"shop", ASK("", "right", "1"), NO_HANDSHAKE},
+		{"shop", "hub.mode=subscribe&hub.verify_token=right", NO_HANDSHAKE},
+		{"shop", "hub.mode=subscribe&hub.challenge=1", NO_HANDSHAKE},
+		{"shop", "hub.verify_token=right&hub.challenge=1", NO_HANDSHAKE},
+		{"shop", ASK("subscribe", "right", TIMES64("01234567") "8"), NO_HANDSHAKE},
+		{"shop", ASK("subscribe", "right", "%zz"), NO_HANDSHAKE},
+		{"nobody", ASK("subscribe", "right", "1"), "-: there is no such business"},
+		{"../shop", ASK("subscribe", "right", "1"), "-: there is no such business"},
 	};
 	struct http_request first = get(table[0].business_id, table[0].query);
 
@@ -412,13 +455,44 @@ static void refuses_other_handshakes(void **state)
 			fail_msg("row %zu: %d", i, req.status);
 		assert_string_equal(req.text, first.text);
 		assert_string_equal(req.headers, first.headers);
+		if (!is_told(table[i].why))
+			fail_msg("row %zu: %s", i, told);
 	}
 	fake.business_status = STORE_BUSINESS_SUSPENDED;
 	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 403);
+	assert_true(is_told("shop: the business is suspended"));
 	fake.business_status = STORE_BUSINESS_ACTIVE;
 	fake.connection_status = STORE_CONNECTION_SUSPENDED;
 	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 403);
+	assert_true(is_told(WRONG_TOKEN));
+	fake.list = STORE_BUSY;
+	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 403);
+	assert_true(is_told("shop: an error"));
 	assert_int_equal(fake.handshakes, 0);
+}
+
+/* One line a second of each kind, and neither hides the other. */
+static void strangers_do_not_fill_the_log(void **state)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	size_t lines = 0;
+
+	(void)state;
+	log_seen_begin();
+	for (size_t i = 0; i < 50; i++) {
+		struct http_request get = {.method = "GET", .query = ASK("subscribe", "wrong", "1")};
+		struct http_request post = {
+			.method = "POST", .body = (const uint8_t *)"", .signature = SIGNED_BY("33")};
+
+		inbound_webhook(&in, &get, "shop");
+		inbound_webhook(&in, &post, "shop");
+	}
+	log_seen_end(told, sizeof(told));
+	for (const char *p = told; *p != '\0'; p++)
+		lines += *p == '\n';
+	assert_int_equal(lines, 2);
+	assert_non_null(strstr(told, " webhook refused business=shop: wrong signature\n"));
+	assert_non_null(strstr(told, " webhook handshake refused business=" WRONG_TOKEN "\n"));
 }
 
 static void other_methods(void **state)
@@ -448,6 +522,8 @@ int main(void)
 		cmocka_unit_test_setup(the_limit_is_the_one_promised, setup),
 		cmocka_unit_test_setup(echoes_the_challenge, setup),
 		cmocka_unit_test_setup(refuses_other_handshakes, setup),
+		cmocka_unit_test_setup(handshakes_that_bring_webhooks_back, setup),
+		cmocka_unit_test_setup(strangers_do_not_fill_the_log, setup),
 		cmocka_unit_test_setup(other_methods, setup),
 	};
 

@@ -38,6 +38,7 @@ enum outbound_error asker_ask(struct asked *a)
 {
 	const struct outbound_ask what = {.business_id = BUSINESS,
 		.id = "01question",
+		.message_id = a->message_id,
 		.url = a->url,
 		.secret = &a->secret,
 		.body = a->body,

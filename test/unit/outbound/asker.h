@@ -16,7 +16,7 @@ struct asked {
 	struct store_credential secret;
 	uint8_t *blob;
 	char url[128];
-	const char *body;
+	const char *body, *message_id; /* message_id: NULL: about none */
 	atomic_int begun, done;
 	atomic_int place; /* in which order it ended, from 1 */
 	enum outbound_class class;

@@ -78,6 +78,40 @@ static void an_ask_is_signed_both_ways(void **state)
 	desk_close(&d);
 }
 
+/* A platform that keeps the ids of what it sent knows its message again. */
+static void a_status_names_our_message(void **state)
+{
+	static const char id[] = "01MESSAGEMESSAGEMESSAGEMES";
+	static const struct {
+		const char *message_id, *header;
+	} rows[] = {{id, id}, {"", ""}, {NULL, ""}};
+	struct desk d = {0};
+	struct asked a;
+
+	(void)state;
+	asker_open(&d, NULL, 0);
+	server_set("hook", &(struct server_reply){.status = 204, .body = ""});
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct server_seen seen;
+		char value[64];
+
+		asker_init(&a, &d, "hook");
+		a.message_id = rows[i].message_id;
+		asker_run(&a);
+		server_seen("hook", &seen);
+		server_header(&seen, "X-Keyhouse-Message", value, sizeof(value));
+		assert_string_equal(value, rows[i].header);
+		asker_clear(&a);
+	}
+	asker_init(&a, &d, "hook");
+	a.message_id = "01\r\nX-Evil: 1";
+	assert_int_equal(asker_ask(&a), OUTBOUND_INVALID);
+	a.message_id = "01MESSAGEMESSAGEMESSAGEMESS";
+	assert_int_equal(asker_ask(&a), OUTBOUND_INVALID);
+	asker_clear(&a);
+	desk_close(&d);
+}
+
 static void answers_have_their_class(void **state)
 {
 	static const struct {
@@ -236,6 +270,7 @@ static void what_cannot_be_asked(void **state)
 	a.secret.version++; /* sealed for another version: moved */
 	asker_run(&a);
 	assert_int_equal(a.class, OUTBOUND_NO_CREDENTIAL);
+	assert_string_equal(a.reason, "the responder's signing secret does not open; it needs to be made again");
 	asker_clear(&a);
 	desk_close(&d);
 }
@@ -316,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_ask_is_signed_both_ways),
+		cmocka_unit_test(a_status_names_our_message),
 		cmocka_unit_test(answers_have_their_class),
 		cmocka_unit_test(the_largest_fits_both_ways),
 		cmocka_unit_test(private_addresses_are_not_reached),

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "gateway/log.h"
+#include "test/unit/inbound/log_seen.h"
 #include "test/unit/outbound/desk.h"
 
 #define TOKEN "EAAtokenOfShopOne"
@@ -121,6 +123,39 @@ static void answers_become_states(void **state)
 			assert_true(r.m.next_at >= r.settled_at + rows[i].wait_min - 100);
 	}
 	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+	desk_close(&f);
+}
+
+/* Why, in words that hold no secret and no customer. */
+static void the_log_says_why_a_send_was_not_accepted(void **state)
+{
+	const struct server_reply refused = {SERVER_ANSWER, 400, NULL,
+		"{\"error\":{\"code\":131047,\"message\":\"Re-engagement message\",\"error_data\":{\"details\":\"to "
+		"15551234567 with " TOKEN "\"}}}"};
+	char id[STORE_ID_LEN + 1], line[200], told[4096];
+	struct fake_row r = {0};
+	struct desk f = {0};
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	server_set("111", &refused);
+	log_init("test", LOG_INFO);
+	desk_start(&f, NULL);
+	log_seen_begin();
+	desk_queue(&f, "c1", "111", HELLO, id, 0);
+	/* The row changes before the line is written. */
+	for (int i = 0; i < 1000 && (!fake_row(id, &r) || r.m.state != STORE_MESSAGE_DEAD); i++)
+		(void)usleep(5000);
+	outbound_close(f.o);
+	f.o = NULL;
+	log_seen_end(told, sizeof(told));
+	(void)snprintf(line, sizeof(line),
+		" info test a send was not accepted business=" BUSINESS
+		" message=%s attempt=1 http=400 code=131047: Re-engagement message: to *** with ***\n",
+		id);
+	if (strstr(told, line) == NULL)
+		fail_msg("%s", told);
 	desk_close(&f);
 }
 
@@ -420,6 +455,7 @@ int main(void)
 		cmocka_unit_test(a_message_goes_out_once),
 		cmocka_unit_test(the_conversation_is_number_and_customer),
 		cmocka_unit_test(answers_become_states),
+		cmocka_unit_test(the_log_says_why_a_send_was_not_accepted),
 		cmocka_unit_test(what_is_due_again_is_tried_again),
 		cmocka_unit_test(a_refused_key_marks_the_connection),
 		cmocka_unit_test(an_unconfirmed_refusal_marks_nothing),

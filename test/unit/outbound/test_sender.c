@@ -75,6 +75,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		.app_id = "",
 		.waba_id = "",
 		.url = "",
+		.message_id = "",
 		.key = f->key,
 		.credentials[0] = {CONNECTION, "access_token", 1, f->token.blob, f->token.blob_len}};
 

@@ -171,6 +171,7 @@ static void fill(struct job *j, uint8_t *blob, size_t blob_len)
 		.app_id = "",
 		.waba_id = "",
 		.url = "",
+		.message_id = "",
 		.key.version = 3,
 		.credentials[0] = {"01connection", "access_token", 5, blob, blob_len},
 		.body = "{}",
@@ -231,6 +232,7 @@ static void jobs_that_break_their_kind_are_refused(void **state)
 	REFUSED(j.business_id = "shop\r\n");
 	REFUSED(j.waba_id = "1");
 	REFUSED(j.url = "https://house.example/webhooks/shop");
+	REFUSED(j.message_id = "01message"); /* a provider is told nothing of ours */
 	REFUSED(j.credentials[0].connection_id = JOB_RESPONDER);
 	REFUSED(j.business_id = "12345678901234567890123456789012345678901234567890123456789012345");
 	REFUSED(j.credentials[0].field = "app_secret");
@@ -251,6 +253,7 @@ static void fill_ask(struct job *j, uint8_t *blob, size_t blob_len)
 	j->url = "https://shop.example/hook";
 	j->credentials[0].connection_id = JOB_RESPONDER;
 	j->credentials[0].field = "signing_secret";
+	j->message_id = "01MESSAGEMESSAGEMESSAGEMES";
 }
 
 static void asks_keep_their_rules(void **state)
@@ -271,6 +274,7 @@ static void asks_keep_their_rules(void **state)
 	assert_true(f.len <= job_limits_sender[0].max_len);
 	assert_true(job_decode(&f, &out));
 	assert_string_equal(out.url, url);
+	assert_string_equal(out.message_id, "01MESSAGEMESSAGEMESSAGEMES");
 	assert_int_equal(out.body_len, JOB_ASK_MAX);
 	frame_clear(&f);
 #define REFUSED(change)                                                                                                \
@@ -280,6 +284,9 @@ static void asks_keep_their_rules(void **state)
 		change;                                                                                                \
 		assert_false(job_valid(&j));                                                                           \
 	} while (0)
+	fill_ask(&j, blob, sizeof(blob));
+	j.message_id = "";
+	assert_true(job_valid(&j));
 	url[1023] = 'x';
 	REFUSED(j.url = url);
 	REFUSED(j.url = "");
@@ -292,6 +299,9 @@ static void asks_keep_their_rules(void **state)
 	REFUSED(j.credentials[0].connection_id = "01connection");
 	REFUSED(j.credentials[0].field = "app_secret");
 	REFUSED(j.number = "106");
+	REFUSED(j.message_id = "01\r\nX-Evil: 1");
+	REFUSED(j.message_id = "wamid.HBg");
+	REFUSED(j.message_id = "01MESSAGEMESSAGEMESSAGEMESS");
 	REFUSED(j.kind = kind_find(OUTBOUND_D360_WEBHOOK_SET));
 #undef REFUSED
 }

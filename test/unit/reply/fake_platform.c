@@ -167,6 +167,8 @@ enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *
 	snprintf(fake_platform.url, sizeof(fake_platform.url), "%s", ask->url);
 	snprintf(fake_platform.id, sizeof(fake_platform.id), "%s", ask->id);
 	snprintf(fake_platform.business_id, sizeof(fake_platform.business_id), "%s", ask->business_id);
+	snprintf(fake_platform.message_id, sizeof(fake_platform.message_id), "%s",
+		ask->message_id != NULL ? ask->message_id : "");
 	fake_platform.secret = *ask->secret;
 	assert_memory_equal(ask->secret->blob, "sealed secret", ask->secret->blob_len);
 	if (fake_platform.ask != OUTBOUND_OK) {

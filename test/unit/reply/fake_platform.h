@@ -22,7 +22,7 @@ struct fake_platform {
 	struct outbound_result result; /* what the platform answers */
 	/* what was asked */
 	unsigned asks;
-	char body[4096], url[64], id[64], business_id[64];
+	char body[4096], url[64], id[64], business_id[64], message_id[64];
 	struct store_credential secret;
 	pthread_t thread; /* of the last ask; the test joins it */
 };

@@ -134,6 +134,7 @@ static void it_is_sent_to_the_platforms_address(void **state)
 	assert_string_equal(fake_platform.secret.connection_id, "responder");
 	assert_string_equal(fake_platform.secret.field, "signing_secret");
 	assert_int_equal(fake_platform.secret.version, 7);
+	assert_string_equal(fake_platform.message_id, "");
 }
 
 #define STATUS(opaque) "{\"id\":\"wamid.2\",\"status\":\"sent\",\"recipient_id\":\"" PHONE "\"" opaque "}"
@@ -144,17 +145,19 @@ static void statuses_carry_the_clients_own_value(void **state)
 {
 	static const struct {
 		const char *status, *content, *sent;
+		const char *ours; /* the message that it is about; NULL: none of ours */
 	} table[] = {
-		{STATUS(), NULL, STATUS()},
-		{STATUS(OPAQUE("theirs")), NULL, STATUS(OPAQUE("theirs"))},
-		{STATUS(OPAQUE("01zzzzzzzzzzzzzzzzzzzzzzzz")), NULL, STATUS(OPAQUE("01zzzzzzzzzzzzzzzzzzzzzzzz"))},
-		{STATUS(OPAQUE(FAKE_INBOUND)), "{\"message\":{}}", STATUS(OPAQUE(FAKE_INBOUND))},
+		{STATUS(), NULL, STATUS(), NULL},
+		{STATUS(OPAQUE("theirs")), NULL, STATUS(OPAQUE("theirs")), NULL},
+		{STATUS(OPAQUE("01zzzzzzzzzzzzzzzzzzzzzzzz")), NULL, STATUS(OPAQUE("01zzzzzzzzzzzzzzzzzzzzzzzz")),
+			NULL},
+		{STATUS(OPAQUE(FAKE_INBOUND)), "{\"message\":{}}", STATUS(OPAQUE(FAKE_INBOUND)), NULL},
 		{STATUS(OPAQUE(FAKE_OURS)), "{\"type\":\"text\",\"biz_opaque_callback_data\":\"order 7\"}",
-			STATUS(OPAQUE("order 7"))},
-		{STATUS(OPAQUE(FAKE_OURS)), "{\"type\":\"text\"}", STATUS()},
-		{STATUS(OPAQUE(FAKE_OURS)), NULL, STATUS()}, /* its content is past its retention */
-		{STATUS(OPAQUE(FAKE_OURS) OPAQUE(FAKE_OURS)), "{}", STATUS()},
-		{STATUS(",\"biz_opaque_callback_data\":7"), NULL, STATUS(",\"biz_opaque_callback_data\":7")},
+			STATUS(OPAQUE("order 7")), FAKE_OURS},
+		{STATUS(OPAQUE(FAKE_OURS)), "{\"type\":\"text\"}", STATUS(), FAKE_OURS},
+		{STATUS(OPAQUE(FAKE_OURS)), NULL, STATUS(), FAKE_OURS}, /* its content is past its retention */
+		{STATUS(OPAQUE(FAKE_OURS) OPAQUE(FAKE_OURS)), "{}", STATUS(), FAKE_OURS},
+		{STATUS(",\"biz_opaque_callback_data\":7"), NULL, STATUS(",\"biz_opaque_callback_data\":7"), NULL},
 	};
 
 	(void)state;
@@ -167,6 +170,7 @@ static void statuses_carry_the_clients_own_value(void **state)
 		assert_int_equal(ask(&status).outcome, REPLY_ANSWERED);
 		if (strcmp(fake_platform.body, want) != 0)
 			fail_msg("row %zu: %s", i, fake_platform.body);
+		assert_string_equal(fake_platform.message_id, table[i].ours != NULL ? table[i].ours : "");
 	}
 }
 
@@ -256,7 +260,15 @@ static void what_is_an_answer(void **state)
 		{" \r\n", 0, NULL},
 		{"[]", 0, NULL},
 		{"{}", 0, NULL},
+		{"null", 0, NULL},
+		{"\"\"", 0, NULL},
 		{"{\"messages\":null}", 0, NULL},
+		{"{\"messages\":null,\"reply\":\"hi\"}", 0, NULL},
+		{"{\"reply\":\"hi\"}", 0, "answer without messages"},
+		{"{\"Messages\":[" HI "]}", 0, "answer without messages"},
+		{"[null]", 0, "answer refused: it must be a JSON object"},
+		{"0", 0, "answer refused: it must be a JSON object"},
+		{"false", 0, "answer refused: it must be a JSON object"},
 		{LIST(""), 0, NULL},
 		{LIST(HI), 1, NULL},
 		{"{\"ok\":true,\"messages\":[" HI "]}", 1, NULL},
@@ -290,7 +302,7 @@ static void what_is_an_answer(void **state)
 			fail_msg("row %zu: %zu messages, %s", i, g.len, g.why);
 		assert_null(strstr(g.why, "Adaeze"));
 	}
-	assert_non_null(strstr(answered(table[9].fields, &customer).last, "bye"));
+	assert_non_null(strstr(answered(LIST(HI "," TEXT("", "bye")), &customer).last, "bye"));
 }
 
 /* The sender hands on no 2xx answer that is not JSON: it is as little an answer as one that breaks a rule. */
@@ -314,14 +326,19 @@ static void a_platform_that_does_not_answer_is_asked_again(void **state)
 		enum outbound_class class;
 		int status;
 		int64_t retry_after;
-		const char *why;
+		const char *reason, *why;
 	} table[] = {
-		{OUTBOUND_NOT_SENT, 0, 0, "the platform did not answer"},
-		{OUTBOUND_OUTCOME_UNKNOWN, 0, 0, "the platform did not answer"},
-		{OUTBOUND_RETRYABLE, 503, 7000, "the platform answered with status 503"},
-		{OUTBOUND_RATE_LIMITED, 429, 60000, "the platform answered with status 429"},
-		{OUTBOUND_RETRYABLE, 404, 0, "the platform answered with status 404"},
-		{OUTBOUND_NO_CREDENTIAL, 0, 0, "the platform did not answer"},
+#define SAME(reason) reason, reason
+		{OUTBOUND_NOT_SENT, 0, 0, SAME("the responder's address is private; see responder_allow")},
+		{OUTBOUND_NOT_SENT, 0, 0, SAME("the responder's name could not be looked up")},
+		{OUTBOUND_OUTCOME_UNKNOWN, 0, 0, SAME("the responder did not answer in time")},
+		{OUTBOUND_OUTCOME_UNKNOWN, 200, 0, SAME("the responder's answer broke off before it was whole")},
+		{OUTBOUND_RETRYABLE, 503, 7000, SAME("the responder answered with status 503")},
+		{OUTBOUND_RATE_LIMITED, 429, 60000, SAME("the responder answered with status 429")},
+		{OUTBOUND_NO_CREDENTIAL, 0, 0,
+			SAME("the responder's signing secret is not one; it needs to be made again")},
+		{OUTBOUND_NOT_SENT, 0, 0, "", "the responder did not answer"},
+#undef SAME
 	};
 
 	(void)state;
@@ -330,8 +347,8 @@ static void a_platform_that_does_not_answer_is_asked_again(void **state)
 
 		fake_platform.result = (struct outbound_result){.class = table[i].class,
 			.http_status = table[i].status,
-			.retry_after_ms = table[i].retry_after,
-			.reason = "https://bot.example/hook said 15557770001"};
+			.retry_after_ms = table[i].retry_after};
+		snprintf(fake_platform.result.reason, sizeof(fake_platform.result.reason), "%s", table[i].reason);
 		g = ask(&question);
 		assert_int_equal(g.outcome, REPLY_LATER);
 		assert_int_equal(g.after_ms, table[i].retry_after);

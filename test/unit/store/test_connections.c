@@ -42,18 +42,19 @@ static void test_number_learnt(void **state)
 	c = get(s, "one", D360_ONE);
 	assert_string_equal(c.client_id, "client-1");
 	assert_string_equal(c.phone_number_id, "");
-	assert_int_equal(store_connection_number_set(s, "two", D360_ONE, "2001", "33"), STORE_NOT_FOUND);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "", "33"), STORE_INVALID);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "123456789012345678901234567890123", ""),
+	assert_int_equal(store_connection_number_set(s, "two", D360_ONE, "2001", "33", false), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "", "33", false), STORE_INVALID);
+	assert_int_equal(
+		store_connection_number_set(s, "one", D360_ONE, "123456789012345678901234567890123", "", false),
 		STORE_INVALID);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", ""), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "", false), STORE_OK);
 	assert_int_equal(store_connection_by_number(s, "one", 0, "2001", &c), STORE_OK);
 	assert_string_equal(c.id, D360_ONE);
 	assert_string_equal(c.waba_id, "");
 	/* Again, now with its account; then both stay. */
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "33"), STORE_OK);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "44"), STORE_OK);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2002", "33"), STORE_STALE);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "33", false), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "44", false), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2002", "33", false), STORE_STALE);
 	assert_string_equal(get(s, "one", D360_ONE).waba_id, "33");
 	assert_string_equal(get(s, "one", D360_ONE).phone_number_id, "2001");
 }
@@ -65,16 +66,16 @@ static void test_number_taken(void **state)
 
 	theirs.provider = STORE_360DIALOG;
 	assert_int_equal(store_connection_add(s, &theirs, NULL, 0), STORE_OK);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "33"), STORE_NUMBER_TAKEN);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "2001", "33", false), STORE_NUMBER_TAKEN);
 	c = get(s, "one", D360_ONE);
 	assert_string_equal(c.phone_number_id, "");
 	assert_string_equal(c.waba_id, "");
 	/* Another provider's number of the same name is another number. */
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1002", "33"), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1002", "33", false), STORE_OK);
 	/* With the connection the number is free again. */
 	assert_int_equal(store_connection_remove(s, "one", D360_ONE), STORE_OK);
 	(void)add_360dialog(s, D360_ONE);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1002", "33"), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1002", "33", false), STORE_OK);
 }
 
 static void test_by_number_and_provider(void **state)
@@ -83,7 +84,7 @@ static void test_by_number_and_provider(void **state)
 	struct store_connection c;
 
 	(void)add_360dialog(s, D360_ONE);
-	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1001", ""), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "1001", "", false), STORE_OK);
 	assert_int_equal(store_connection_by_number(s, "one", STORE_META, "1001", &c), STORE_OK);
 	assert_string_equal(c.id, CONNECTION_ONE);
 	assert_int_equal(store_connection_by_number(s, "one", STORE_360DIALOG, "1001", &c), STORE_OK);
@@ -127,6 +128,50 @@ static void test_handshake(void **state)
 		store_connection_status_set(h->store, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
 	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 9), STORE_OK);
 	assert_int_equal(get(h->store, "one", CONNECTION_ONE).status, STORE_CONNECTION_SUSPENDED);
+}
+
+/* Whose number it is now, "" for nobody's. */
+static void holder(struct store *s, const char *number, char out[static STORE_ID_LEN + 1])
+{
+	static const char *const businesses[] = {"one", "two"};
+	struct store_connection c;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < 2; i++)
+		if (store_connection_by_number(s, businesses[i], 0, number, &c) == STORE_OK)
+			memcpy(out, c.id, sizeof(c.id));
+}
+
+/* A claim gives way to what the provider said, once; nothing gives way to a claim. */
+static void test_proven_numbers(void **state)
+{
+	struct house *h = *state;
+	struct store *s = h->store;
+	struct store_connection squatter = connection(META_ONE, "one", "7001");
+	struct store_connection owner = connection("0000000000000000000000c0x9", "two", "7001");
+	char has[STORE_ID_LEN + 1];
+
+	assert_int_equal(store_connection_add(s, &squatter, NULL, 0), STORE_OK);
+	assert_int_equal(store_connection_status_set(s, "one", META_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
+	assert_int_equal(store_connection_add(s, &owner, NULL, 0), STORE_NUMBER_TAKEN);
+	owner.number_proven = true;
+	assert_int_equal(store_connection_add(s, &owner, NULL, 0), STORE_OK);
+	holder(s, "7001", has);
+	assert_string_equal(has, owner.id);
+	assert_int_equal(get(s, "one", META_ONE).status, STORE_CONNECTION_PENDING);
+	/* Back it does not come, neither by a claim nor by a proof of its own. */
+	assert_int_equal(store_connection_number_set(s, "one", META_ONE, "7001", "", false), STORE_NUMBER_TAKEN);
+	assert_int_equal(store_connection_number_set(s, "one", META_ONE, "7001", "", true), STORE_NUMBER_TAKEN);
+	holder(s, "7001", has);
+	assert_string_equal(has, owner.id);
+	/* A number learnt is a claim until the provider speaks. */
+	(void)add_360dialog(s, D360_ONE);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "7002", "", false), STORE_OK);
+	assert_int_equal(store_connection_number_set(s, "one", D360_ONE, "7002", "", true), STORE_OK);
+	memcpy(owner.id, "0000000000000000000000c0x8", sizeof(owner.id));
+	memcpy(owner.phone_number_id, "7002", 5);
+	owner.provider = STORE_360DIALOG;
+	assert_int_equal(store_connection_add(s, &owner, NULL, 0), STORE_NUMBER_TAKEN);
 }
 
 static bool shared(struct store *s, const char *app, const char *business)
@@ -298,6 +343,7 @@ int main(void)
 		TEST(test_number_taken),
 		TEST(test_by_number_and_provider),
 		TEST(test_handshake),
+		TEST(test_proven_numbers),
 		TEST(test_app_shared),
 		TEST(test_where_a_conversation_was),
 		TEST(test_responder),
