@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,22 @@ static void told(int64_t done, int64_t total, void *arg)
 	(void)fprintf(stderr, "\rbacking up: %d %%", percent);
 }
 
+/* Names that begin as the database's own mean something to it there: a log, a journal. */
+static bool beside_itself(const char *database, const char *to)
+{
+	const char *name = strrchr(database, '/') + 1, *end = strrchr(to, '/');
+	const char *last = end != NULL ? end + 1 : to;
+	struct stat a, b;
+	char from_dir[DATADIR_PATH_MAX], to_dir[DATADIR_PATH_MAX] = ".";
+
+	if (strncmp(last, name, strlen(name)) != 0)
+		return false;
+	(void)snprintf(from_dir, sizeof(from_dir), "%.*s", (int)(name - database), database);
+	if (end != NULL)
+		(void)snprintf(to_dir, sizeof(to_dir), "%.*s", (int)(end - to + 1), to);
+	return stat(from_dir, &a) == 0 && stat(to_dir, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /* Reads the database itself, whoever else has it open: no session, no lock. */
 int command_backup(struct line *l)
 {
@@ -60,6 +77,8 @@ int command_backup(struct line *l)
 	enum store_error err;
 
 	datadir_database(l->config, path);
+	if (beside_itself(path, l->words[0]))
+		return line_complain("a file of such a name in data_dir belongs to the database; name another");
 	(void)umask(0077);
 	err = store_backup(path, l->words[0], told, &p);
 	if (p.percent >= 0)

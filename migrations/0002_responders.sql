@@ -41,6 +41,8 @@ CREATE INDEX asks_conversation ON asks (business_id, conversation, seq);
 CREATE INDEX asks_due ON asks (business_id, seq) WHERE head = 1 AND asked_at = 0 AND next_at = 0;
 CREATE INDEX asks_later ON asks (next_at) WHERE asked_at = 0 AND next_at > 0;
 CREATE INDEX asks_leased ON asks (business_id) WHERE asked_at > 0;
+-- Asked before, without an answer.
+CREATE INDEX asks_failing ON asks (business_id) WHERE attempts > (asked_at > 0);
 CREATE TRIGGER asks_arrives AFTER INSERT ON asks
 BEGIN
 	UPDATE asks SET head = 1 WHERE seq = NEW.seq AND NOT EXISTS (

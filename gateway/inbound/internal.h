@@ -15,7 +15,7 @@
 
 #define INBOUND_CHALLENGE_MAX 512u
 #define INBOUND_EVENTS_AHEAD 2u /* read at once: the store copies them, and each may weigh 3 MiB */
-#define INBOUND_ASKS_MAX 256u /* out at once */
+#define INBOUND_ASKS_MAX 288u /* out at once: what the sender takes, and room for answers that need no network */
 #define INBOUND_ASKS_PER_BUSINESS 16u
 #define INBOUND_ASKS_AHEAD 32u /* leased at once: copied, too; prepare.h says how long one may be */
 #define INBOUND_IDLE_MS 1000u /* an append that timed out may become durable later, unannounced */

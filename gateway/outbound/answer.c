@@ -220,9 +220,10 @@ static bool holds_error(const struct kind *k, const cJSON *answer)
 
 static void read_provider(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
 {
-	/* 360dialog has nothing there where no webhook was ever set. */
-	const bool unset = to->kind->answer == KIND_D360_CALLBACK && end->http_status == 404;
-	cJSON *answer = unset ? cJSON_CreateObject() : json_parse(end->body, end->body_len);
+	/* 360dialog has nothing there where no webhook was ever set: so it says, not a page of something in between. */
+	const bool missing = to->kind->answer == KIND_D360_CALLBACK && end->http_status == 404;
+	cJSON *answer = missing && is_blank(end) ? cJSON_CreateObject() : json_parse(end->body, end->body_len);
+	const bool unset = missing && cJSON_IsObject(answer);
 
 	if (unset || (is_2xx(end) && !holds_error(to->kind, answer))) {
 		r->fields = good_fields(to, answer, is_blank(end));

@@ -205,6 +205,23 @@ def test_a_hanging_platform_holds_up_no_other_shop(gateway, provider, platform, 
     provider.wait_sent(300, timeout=30, number=NUMBER)
 
 
+def test_many_shops_on_a_hanging_platform_hold_up_no_other(gateway, provider, platform, shop):
+    """As many as take every place there is for asks: the next shop's own list still answers at once."""
+    platform.then(hang)
+    crowd = [Shop(gateway, provider, f"Shop {n}", f"4065403522{n:05}", responder=platform) for n in range(18)]
+    for hanging in crowd:
+        for n in range(17):
+            assert hanging.send(hanging.question("hello", f"wamid.{hanging.number}.{n}", customer=f"1650557{n:04}")).status == 200
+    platform.wait_asks(200, timeout=30)
+    calm = Shop(gateway, provider, "Ada's Shoes", OTHER)
+    calm.products("name,price,currency,stock\nRed Shoe,100,NGN,5\n")
+    for n in range(5):
+        began = time.monotonic()
+        calm.send(calm.question("How much is Red Shoe?", f"wamid.calm{n}", customer=f"1650558{n:04}"))
+        provider.wait_sent(n + 1, number=OTHER, timeout=5)
+        assert time.monotonic() - began < 1.5
+
+
 # ------------------------------------------------------------ where it may be
 
 PRIVATE = ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1", "2130706433")
@@ -271,6 +288,8 @@ def test_statuses_are_handed_on_with_what_the_client_gave(provider, platform, sh
     assert told[wamids[own]]["biz_opaque_callback_data"] == "order-5" and told[wamids[own]]["status"] == "delivered"
     assert "biz_opaque_callback_data" not in told[wamids[bare]]
     assert told["wamid.ELSEWHERE"]["biz_opaque_callback_data"] == "of another system"
+    about = {a.status["id"]: a.headers.get("x-keyhouse-message") for a in asks}
+    assert about == {wamids[own]: own, wamids[bare]: bare, "wamid.ELSEWHERE": None}
     assert asks[0].value["metadata"]["phone_number_id"] == NUMBER
     assert wait_for(lambda: shop.message(own)["state"] == "delivered")
 

@@ -201,6 +201,9 @@ def test_a_backup_is_served(gateway, provider, shop):
         copy.data.mkdir(mode=0o700)
         assert "backed up" in gateway.run("backup", str(copy.data / "keyhouse.db")).stdout
         assert "there is a file of that name" in gateway.run("backup", str(copy.data / "keyhouse.db"), check=False).stderr
+        for name in ("keyhouse.db", "keyhouse.db-wal", "keyhouse.db-journal"):
+            refused = gateway.run("backup", str(gateway.data / name), check=False)
+            assert refused.returncode == 1 and "belongs to the database" in refused.stderr
         shutil.copy(gateway.data / "master.key", copy.data / "master.key")
         copy.start()
         try:
