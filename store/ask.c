@@ -101,12 +101,13 @@ static enum store_error due_next(struct db *db, char at[static STORE_BUSINESS_ID
 	return err;
 }
 
-/* A responder that failed is tried with one ask at a time: what waits for one that is down, or hangs, takes no more. */
+/* Each ask that failed takes one away of what may be out, down to one: so a responder that is down, or hangs, soon takes
+ * a single place, and one that stumbles over one question goes on with the others. */
 static enum store_error has_room(struct db *db, const struct lease *a, const char *business_id, bool *room)
 {
 	struct query q = query_start(db,
-		"SELECT count(*) < CASE WHEN EXISTS (SELECT 1 FROM asks INDEXED BY asks_failing "
-		"WHERE attempts > (asked_at > 0) AND business_id = ?1) THEN 1 ELSE ?2 END "
+		"SELECT count(*) < max(1, ?2 - (SELECT count(*) FROM (SELECT 1 FROM asks INDEXED BY asks_failing "
+		"WHERE attempts > (asked_at > 0) AND business_id = ?1 LIMIT ?2))) "
 		"FROM asks INDEXED BY asks_leased WHERE asked_at > 0 AND business_id = ?1");
 
 	query_text(&q, business_id);

@@ -432,8 +432,8 @@ enum store_error store_message_list(struct store *s, const char *business_id, co
 /* ------------------------------------------------------------ what responders are owed */
 
 /* Leases up to limit asks that are due (next_at <= now): the oldest of each conversation only, none of a conversation
- * that has one leased, at most per_business leased of one business, and one of a business with an ask that failed
- * before, going round the businesses. A lease lasts until it is done, tried later, or the process ends. */
+ * that has one leased, at most per_business leased of one business, less by each of its asks that failed before but
+ * never less than one, going round the businesses. A lease lasts until it is done, tried later, or the process ends. */
 enum store_error store_ask_lease(struct store *s, int64_t now, unsigned limit, unsigned per_business,
 	bool (*each)(const struct store_ask *a, void *arg), void *arg) __attribute__((warn_unused_result));
 /* Ends an ask and queues its answers (0..5) in one transaction. STORE_STALE when it was ended already: nothing is
