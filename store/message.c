@@ -202,7 +202,7 @@ enum store_error store_conversation_last(struct store *s, const char *business_i
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT connection_id, number, created_at FROM messages INDEXED BY messages_conversation "
+		"SELECT connection_id, number, seq FROM messages INDEXED BY messages_conversation "
 		"WHERE business_id = ? AND conversation = ? ORDER BY seq DESC LIMIT 1");
 	enum store_error err;
 	bool found;
@@ -213,7 +213,7 @@ enum store_error store_conversation_last(struct store *s, const char *business_i
 	if (found) {
 		query_get_text(&q, out->connection_id, sizeof(out->connection_id));
 		query_get_text(&q, out->number, sizeof(out->number));
-		out->at = query_get_int(&q);
+		out->turn = query_get_int(&q);
 	}
 	err = query_end(&q);
 	core_return(s, db);

@@ -407,11 +407,12 @@ struct store_once_end {
 enum store_error store_message_queue(struct store *s, const struct store_message *m, const struct store_once_end *once)
 	__attribute__((warn_unused_result));
 
-/* Where this conversation last happened: connection_id and number of its newest message, either direction. */
+/* Where this conversation last happened: connection_id and number of its newest message, either direction. Of two
+ * places the one with the greater turn is the later. */
 struct store_place {
 	char connection_id[STORE_ID_LEN + 1];
 	char number[STORE_PROVIDER_ID_LEN + 1];
-	int64_t at;
+	int64_t turn; /* above 0 */
 };
 enum store_error store_conversation_last(struct store *s, const char *business_id,
 	const uint8_t conversation[static STORE_INDEX_LEN], struct store_place *out)

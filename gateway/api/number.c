@@ -42,7 +42,7 @@ static bool take(const struct store_connection *s, void *arg)
 	return ++choice->len < TENANT_CONNECTIONS_MAX;
 }
 
-/* Where this customer's conversation last happened, on the number from or (from "") on any. place->at 0: nowhere.
+/* Where this customer's conversation last happened, on the number from or (from "") on any. place->turn 0: nowhere.
  * False after the problem was answered. */
 static bool last_place(struct call *c, const struct choice *choice, const char *from, struct store_place *place)
 {
@@ -51,7 +51,7 @@ static bool last_place(struct call *c, const struct choice *choice, const char *
 	enum tenant_error tenant = TENANT_OK;
 	enum store_error err = STORE_OK;
 
-	*place = (struct store_place){.at = 0};
+	*place = (struct store_place){.turn = 0};
 	if (!outbound_message_customer((const char *)c->req->body, c->req->body_len, customer)) {
 		vault_wipe(customer, sizeof(customer));
 		return true;
@@ -66,7 +66,7 @@ static bool last_place(struct call *c, const struct choice *choice, const char *
 		if (tenant != TENANT_OK)
 			break;
 		err = store_conversation_last(c->api->store, c->business.id, conversation, &found);
-		if (err == STORE_OK && found.at > place->at)
+		if (err == STORE_OK && found.turn > place->turn)
 			*place = found;
 		if (err == STORE_NOT_FOUND)
 			err = STORE_OK;
@@ -134,11 +134,11 @@ bool number_choose(struct call *c, struct store_message *m)
 	}
 	if (!last_place(c, &choice, from, &place))
 		return false;
-	for (size_t i = 0; i < choice.len && place.at > 0; i++)
+	for (size_t i = 0; i < choice.len && place.turn > 0; i++)
 		if (strcmp(choice.all[i].id, place.connection_id) == 0 &&
 			strcmp(choice.all[i].number, place.number) == 0 && !choice.all[i].suspended)
 			return use(m, place.connection_id, place.number);
-	if (from[0] != '\0' || place.at > 0)
+	if (from[0] != '\0' || place.turn > 0)
 		return use_number(c, from[0] != '\0' ? from : place.number, m);
 	if (choice.numbers == 1)
 		return use_number(c, choice.only, m);
