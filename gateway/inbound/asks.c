@@ -156,6 +156,15 @@ static bool put_off(struct ask *a)
 	return heard(a->in, store_ask_later(a->in->store, a->row.business_id, a->row.id, a->row.attempts, a->next_at));
 }
 
+/* The store did not take its end: the answer thread tries again. */
+static void keep_unsettled(struct asks *asks, struct ask *a)
+{
+	pthread_mutex_lock(&asks->lock);
+	a->next = asks->unsettled;
+	asks->unsettled = a;
+	pthread_mutex_unlock(&asks->lock);
+}
+
 void asks_put_off(struct ask *a, int64_t wait_ms)
 {
 	struct asks *asks = a->in->asks;
@@ -165,10 +174,7 @@ void asks_put_off(struct ask *a, int64_t wait_ms)
 		release(a);
 		return;
 	}
-	pthread_mutex_lock(&asks->lock);
-	a->next = asks->unsettled;
-	asks->unsettled = a;
-	pthread_mutex_unlock(&asks->lock);
+	keep_unsettled(asks, a);
 	worker_wake(&a->in->answer);
 }
 
@@ -188,10 +194,7 @@ bool asks_settle(struct asks *asks)
 			release(a);
 			continue;
 		}
-		pthread_mutex_lock(&asks->lock);
-		a->next = asks->unsettled;
-		asks->unsettled = a;
-		pthread_mutex_unlock(&asks->lock);
+		keep_unsettled(asks, a);
 		return false;
 	}
 }
