@@ -17,6 +17,23 @@
 #define HANDSHAKE_WAIT_MS 5000
 #define HANDSHAKE_LOOK_MS 50
 
+/* Copies a provider's text: whole characters only, none of them a control character. */
+static void text_copy(char *out, size_t room, const char *text)
+{
+	size_t len = 0;
+
+	for (; *text != '\0' && len + 1 < room; text++)
+		if ((unsigned char)*text >= 0x20 && *text != 0x7f)
+			out[len++] = *text;
+	if (*text != '\0') {
+		while (len > 0 && ((unsigned char)out[len - 1] & 0xc0) == 0x80)
+			len--;
+		if (len > 0 && ((unsigned char)out[len - 1] & 0x80) != 0)
+			len--;
+	}
+	out[len] = '\0';
+}
+
 void connect_check(
 	struct connect_report *report, const char *name, enum connect_check_result result, const char *format, ...)
 {
@@ -107,7 +124,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	const char *state, *host;
 
 	*seen = (struct seen){.owner = OWNER_UNKNOWN};
-	connect_text(seen->why, sizeof(seen->why), connect_why(result));
+	text_copy(seen->why, sizeof(seen->why), connect_why(result));
 	if (result->class != OUTBOUND_ACCEPTED || result->fields == NULL)
 		return;
 	fields = json_parse(result->fields, strlen(result->fields));
@@ -116,7 +133,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	for (size_t i = 0; state != NULL && i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(states[i].state, state) == 0)
 			seen->owner = states[i].owner;
-	connect_text(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
+	text_copy(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
 	seen->secret = cJSON_IsTrue(json_get_path(fields, "callback.secret"));
 	seen->subscribed = cJSON_IsTrue(json_get(fields, "subscribed"));
 	cJSON_Delete(fields);
@@ -139,22 +156,6 @@ const char *connect_url_fault(const struct connecting *w)
 	if (d360 && memchr(host, ':', len) != NULL)
 		return "public_url names a port; 360dialog refuses such addresses";
 	return NULL;
-}
-
-void connect_text(char *out, size_t room, const char *text)
-{
-	size_t len = 0;
-
-	for (; *text != '\0' && len + 1 < room; text++)
-		if ((unsigned char)*text >= 0x20 && *text != 0x7f)
-			out[len++] = *text;
-	if (*text != '\0') {
-		while (len > 0 && ((unsigned char)out[len - 1] & 0xc0) == 0x80)
-			len--;
-		if (len > 0 && ((unsigned char)out[len - 1] & 0x80) != 0)
-			len--;
-	}
-	out[len] = '\0';
 }
 
 /* ------------------------------------------------------------ the webhook check */
@@ -202,4 +203,15 @@ void connect_webhook_check(struct connecting *w)
 		connect_check(w->report, "webhook", CONNECT_CHECK_OK, "%s reaches us and proves who it is", name);
 	else
 		connect_check(w->report, "webhook", CONNECT_CHECK_WAITING, "waiting for %s's first webhook", name);
+}
+
+void connect_number_described(struct connecting *w, const struct cJSON *fields)
+{
+	struct store_connection *s = w->connection;
+	const char *phone = json_get_string(fields, "display_phone_number");
+	const char *name = json_get_string(fields, "verified_name");
+
+	text_copy(s->display_phone, sizeof(s->display_phone), phone != NULL ? phone : "");
+	text_copy(s->verified_name, sizeof(s->verified_name), name != NULL ? name : "");
+	w->described = true;
 }

@@ -52,8 +52,7 @@ static const char *entity_id(const cJSON *fields, const char *type)
 static void learn(struct connecting *w, const cJSON *fields, const char *id)
 {
 	struct store_connection *s = w->connection;
-	const char *waba = entity_id(fields, "WABA"), *phone = json_get_string(fields, "display_phone_number");
-	const char *name = json_get_string(fields, "verified_name");
+	const char *waba = entity_id(fields, "WABA");
 
 	if (s->phone_number_id[0] == '\0') {
 		(void)snprintf(s->phone_number_id, sizeof(s->phone_number_id), "%s", id);
@@ -61,9 +60,7 @@ static void learn(struct connecting *w, const cJSON *fields, const char *id)
 		if (s->waba_id[0] == '\0' && waba != NULL)
 			(void)snprintf(s->waba_id, sizeof(s->waba_id), "%s", waba);
 	}
-	connect_text(s->display_phone, sizeof(s->display_phone), phone != NULL ? phone : "");
-	connect_text(s->verified_name, sizeof(s->verified_name), name != NULL ? name : "");
-	w->described = true;
+	connect_number_described(w, fields);
 }
 
 static void health_answered(struct connecting *w, const struct outbound_result *r)

@@ -130,7 +130,8 @@ const char *connect_url_fault(const struct connecting *w);
 /* The check whether webhooks come; awaits a handshake that is on its way. */
 void connect_webhook_check(struct connecting *w);
 
-/* Copies a provider's text: whole characters only, none of them a control character. */
-void connect_text(char *out, size_t room, const char *text);
+/* Takes over how the provider shows the number: display_phone_number and verified_name of its answer. */
+struct cJSON;
+void connect_number_described(struct connecting *w, const struct cJSON *fields);
 
 #endif

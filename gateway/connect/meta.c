@@ -168,8 +168,6 @@ static void number_answered(struct connecting *w, const struct outbound_result *
 	struct store_connection *connection = w->connection;
 	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
 	const char *id = json_get_string(fields, "id");
-	const char *phone = json_get_string(fields, "display_phone_number");
-	const char *name = json_get_string(fields, "verified_name");
 
 	if (id == NULL) {
 		connect_check(w->report, "number", CONNECT_CHECK_WAITING,
@@ -177,9 +175,7 @@ static void number_answered(struct connecting *w, const struct outbound_result *
 	} else if (strcmp(id, connection->phone_number_id) != 0) {
 		connect_check(w->report, "number", CONNECT_CHECK_FAILED, "Meta answered with another number");
 	} else {
-		connect_text(connection->display_phone, sizeof(connection->display_phone), phone != NULL ? phone : "");
-		connect_text(connection->verified_name, sizeof(connection->verified_name), name != NULL ? name : "");
-		w->described = true;
+		connect_number_described(w, fields);
 		connect_check(w->report, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
 	cJSON_Delete(fields);
