@@ -100,6 +100,18 @@ enum http_error http_request_body(struct http_request *req, size_t max, const ui
 void http_respond(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
 	const void *body, size_t len);
 
+/* An answer in parts, in place of http_respond, for what is long or comes bit by bit: its head, then its body in pieces.
+ * len is the whole body's, or HTTP_LEN_UNKNOWN: then it ends with the connection, when the handler returns. A handler
+ * that returns before len bytes went out closes the connection; more than len aborts. Each piece has a deadline of its
+ * own. http_respond_part returns false once the peer is gone, or no body belongs to this answer. */
+#define HTTP_LEN_UNKNOWN SIZE_MAX
+void http_respond_begin(
+	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len);
+bool http_respond_part(struct http_request *req, const void *data, size_t len);
+
+/* Closes the connection as soon as the handler returns, in place of an answer or of the rest of one. */
+void http_hang_up(struct http_request *req);
+
 /* Finds the first parameter called name in a raw query ("a=1&b=%20") and
  * percent-decodes it into buf, NUL-terminated. name is compared with the decoded
  * key. Returns HTTP_OK, HTTP_NO_SUCH_PARAM (also for a NULL query), HTTP_BAD_QUERY. */

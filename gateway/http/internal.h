@@ -15,6 +15,7 @@
 
 struct mg_connection;
 struct mg_context;
+struct mg_request_info;
 
 enum {
 	HTTP_MAX_HEADERS = 64,
@@ -59,6 +60,20 @@ struct http_worker {
 	uint8_t out[HTTP_OUT_MAX];
 };
 
+/* A request that a handler has, and how far its answer is. */
+struct http_request {
+	struct mg_connection *conn;
+	const struct mg_request_info *info;
+	struct http_worker *worker;
+	uint8_t *body;
+	size_t body_size;
+	bool framing_broken; /* the chunks made no sense: the answer is 400, whatever the handler says */
+	bool responded;
+	bool mute; /* no body belongs to the answer that is under way */
+	bool ends_with_connection; /* an answer in parts whose length nobody said */
+	size_t owed; /* bytes of an answer in parts that are still promised */
+};
+
 /* Milliseconds of the monotonic clock. */
 int64_t http_now_ms(void);
 
@@ -85,6 +100,9 @@ bool http_engine_write(struct mg_connection *conn, const void *data, size_t len,
 void http_engine_connection_closing(const struct mg_connection *conn);
 bool http_engine_is_connection(const struct mg_connection *conn);
 unsigned http_engine_threads(const struct mg_context *engine);
+
+/* respond.c: the fixed answer to what no handler sees; the connection closes after it. */
+void http_request_send_refusal(struct http_request *req, int status);
 
 /* request.c: CivetWeb's begin_request and http_error. */
 int http_request_begin(struct mg_connection *conn);

@@ -1,0 +1,251 @@
+/*
+ * The answer to a request: in one piece, in parts, or none. Runs on the request's
+ * worker.
+ *
+ * What is sent may hold secrets: our buffers are wiped once it is gone.
+ */
+#include <civetweb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/http/internal.h"
+
+enum { STATUS_LINE_ROOM = 256 }; /* status line, Date, Connection, Content-Length */
+
+/* An answer's head, and its body where that is small, being put together. */
+struct answer {
+	uint8_t *at;
+	size_t used;
+	size_t size;
+};
+
+static const char *reason_of(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{200, "OK"},
+		{201, "Created"},
+		{202, "Accepted"},
+		{204, "No Content"},
+		{206, "Partial Content"},
+		{301, "Moved Permanently"},
+		{302, "Found"},
+		{303, "See Other"},
+		{304, "Not Modified"},
+		{307, "Temporary Redirect"},
+		{308, "Permanent Redirect"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{402, "Payment Required"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{406, "Not Acceptable"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{410, "Gone"},
+		{411, "Length Required"},
+		{412, "Precondition Failed"},
+		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{415, "Unsupported Media Type"},
+		{417, "Expectation Failed"},
+		{422, "Unprocessable Content"},
+		{428, "Precondition Required"},
+		{429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
+		{505, "HTTP Version Not Supported"},
+		{507, "Insufficient Storage"},
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	return "Status";
+}
+
+/* RFC 9110's date, made once a second. */
+static const char *date_now(struct http_worker *worker)
+{
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec != worker->date_second) {
+		time_t second = now.tv_sec;
+
+		gmtime_r(&second, &tm);
+		strftime(worker->date, sizeof(worker->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		worker->date_second = now.tv_sec;
+	}
+	return worker->date;
+}
+
+static void put(struct answer *answer, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	if (len > answer->size - answer->used)
+		abort();
+	memcpy(answer->at + answer->used, data, len);
+	answer->used += len;
+}
+
+static void put_text(struct answer *answer, const char *text)
+{
+	put(answer, text, strlen(text));
+}
+
+static bool header_sendable(const struct http_header *h)
+{
+	return h->name[0] != '\0' && h->name[strcspn(h->name, "\r\n: ")] == '\0' &&
+		h->value[strcspn(h->value, "\r\n")] == '\0';
+}
+
+static void put_head(struct answer *answer, struct http_request *req, int status, size_t len)
+{
+	char line[STATUS_LINE_ROOM];
+	int n;
+
+	n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\n", status, reason_of(status),
+		date_now(req->worker), http_engine_keeps_alive(req->conn) ? "keep-alive" : "close");
+	put(answer, line, (size_t)n);
+	if (status >= 200 && status != 204 && status != 304 && !req->ends_with_connection) {
+		n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", len);
+		put(answer, line, (size_t)n);
+	}
+}
+
+static size_t head_room(const struct http_header *headers, size_t headers_len)
+{
+	size_t room = 2 * STATUS_LINE_ROOM;
+
+	for (size_t i = 0; i < headers_len; i++)
+		room += strlen(headers[i].name) + strlen(headers[i].value) + 4;
+	return room;
+}
+
+static bool has_no_body(const struct http_request *req, int status)
+{
+	const char *method = req->info->request_method;
+
+	return status < 200 || status == 204 || status == 304 || (method && strcmp(method, "HEAD") == 0);
+}
+
+/* The head, and in the same write the body where that is given and small. Whether no body is left to be written. */
+static bool send_head(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
+	const void *body, size_t len)
+{
+	size_t room = head_room(headers, headers_len);
+	bool joined = len == 0 || (body && room <= HTTP_OUT_MAX && len <= HTTP_OUT_MAX - room);
+	struct answer answer = {.at = req->worker->out, .size = HTTP_OUT_MAX};
+	uint8_t *large = NULL;
+
+	if (room > HTTP_OUT_MAX) {
+		large = malloc(room);
+		if (!large) {
+			req->worker->gone = true;
+			http_engine_close_after(req->conn);
+			return false;
+		}
+		answer = (struct answer){.at = large, .size = room};
+	}
+	put_head(&answer, req, status, len);
+	for (size_t i = 0; i < headers_len; i++) {
+		if (!header_sendable(&headers[i]))
+			continue;
+		put_text(&answer, headers[i].name);
+		put_text(&answer, ": ");
+		put_text(&answer, headers[i].value);
+		put_text(&answer, "\r\n");
+	}
+	put_text(&answer, "\r\n");
+	if (joined && !has_no_body(req, status))
+		put(&answer, body, len);
+	req->worker->gone = !http_engine_write(req->conn, answer.at, answer.used, !joined && body);
+	explicit_bzero(answer.at, answer.used);
+	free(large);
+	return joined;
+}
+
+static void send_answer(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
+	const void *body, size_t len)
+{
+	bool whole = send_head(req, status, headers, headers_len, body, len);
+
+	if (!whole && !req->worker->gone && !has_no_body(req, status))
+		req->worker->gone = !http_engine_write(req->conn, body, len, false);
+}
+
+void http_request_send_refusal(struct http_request *req, int status)
+{
+	static const struct http_header plain = {"Content-Type", "text/plain; charset=utf-8"};
+	char body[64];
+	int n = snprintf(body, sizeof(body), "%d %s\n", status, reason_of(status));
+
+	http_engine_close_after(req->conn);
+	send_answer(req, status, &plain, 1, body, (size_t)n);
+}
+
+void http_respond(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
+	const void *body, size_t len)
+{
+	if (req->responded)
+		abort();
+	req->responded = true;
+	http_engine_skip_body(req->conn);
+	if (req->framing_broken)
+		http_request_send_refusal(req, 400);
+	else if (!req->worker->gone)
+		send_answer(req, status, headers, headers_len, body, len);
+	if (!http_engine_keeps_alive(req->conn))
+		http_engine_close_after(req->conn);
+}
+
+void http_respond_begin(
+	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len)
+{
+	if (req->responded)
+		abort();
+	req->responded = true;
+	http_engine_skip_body(req->conn);
+	req->ends_with_connection = len == HTTP_LEN_UNKNOWN;
+	if (req->ends_with_connection || !http_engine_keeps_alive(req->conn))
+		http_engine_close_after(req->conn);
+	if (req->framing_broken)
+		http_request_send_refusal(req, 400);
+	else if (!req->worker->gone)
+		send_head(req, status, headers, headers_len, NULL, len);
+	req->mute = req->framing_broken || has_no_body(req, status);
+	if (!req->ends_with_connection && !req->mute)
+		req->owed = len;
+}
+
+bool http_respond_part(struct http_request *req, const void *data, size_t len)
+{
+	if (req->worker->gone || req->mute)
+		return false;
+	if (!req->ends_with_connection && len > req->owed)
+		abort();
+	req->worker->gone = !http_engine_write(req->conn, data, len, false);
+	if (!req->ends_with_connection)
+		req->owed -= len;
+	return !req->worker->gone;
+}
+
+void http_hang_up(struct http_request *req)
+{
+	req->responded = true;
+	req->worker->gone = true;
+	http_engine_close_after(req->conn);
+}
