@@ -50,13 +50,18 @@ INBOUND = $(call folder,gateway/inbound)
 CONNECT = $(call folder,gateway/connect)
 API = $(call folder,gateway/api) $(B)/gateway/api/openapi.o
 ROOT = $(filter-out $(B)/gateway/main.o,$(call folder,gateway))
+SANDBOX = $(call folder,examples/sandbox) $(B)/examples/sandbox/assets.o
+PAGE = $(sort $(wildcard $(addprefix examples/sandbox/phone*.,html css js)))
 ALL = $(ROOT) $(API) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
 
 DEPS = build/.deps
 
-all: $(B)/keyhouse
+all: $(B)/keyhouse $(B)/keyhouse-sandbox
 
 $(B)/keyhouse: $(B)/gateway/main.o $(ALL)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/keyhouse-sandbox: $(SANDBOX) $(HTTP) $(B)/gateway/json.o
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/%.o: %.c | $(DEPS)
@@ -74,6 +79,10 @@ $(B)/store/migrations.c: store/embed.sh $(wildcard migrations/*.sql)
 $(B)/gateway/api/openapi.c: gateway/api/embed.sh gateway/api/openapi.yaml
 	@mkdir -p $(@D)
 	$(call say,EMBED,gateway/api/openapi.yaml)sh gateway/api/embed.sh $@ gateway/api/openapi.yaml
+
+$(B)/examples/sandbox/assets.c: examples/sandbox/embed.sh $(PAGE)
+	@mkdir -p $(@D)
+	$(call say,EMBED,examples/sandbox/phone)sh examples/sandbox/embed.sh $@ $(PAGE)
 
 # ---------------------------------------------------------------- CivetWeb, from Debian's pinned source
 CIVETWEB = $(B)/civetweb/civetweb.c

@@ -15,7 +15,7 @@ from typing import Callable
 
 # An include goes to a lower floor, or stays in its folder. Root files of gateway/ are named one by one.
 FLOORS = [
-    {"gateway/main"},
+    {"gateway/main", "examples/sandbox"},
     {"gateway/supervisor", "gateway/command"},
     {"gateway/command_business", "gateway/command_connection", "gateway/command_data"},
     {"gateway/command_line"},
@@ -32,6 +32,8 @@ FLOORS = [
 SIDEWAYS = {("gateway/api", "gateway/connect")}
 # The one public header of a folder; vault has a second for the messages that all roles speak.
 PUBLIC = {"vault/vault.h", "vault/frame.h", "store/store.h"}
+# The simulated providers stand outside: of the house they use these, so that they share none of its secrets or opinions.
+SANDBOX_MAY = {"gateway/http/http.h", "gateway/json.h"}
 LIBRARIES = {
     "sodium": ("vault/",),
     "sqlite3": ("store/",),
@@ -60,8 +62,12 @@ def is_c(path: str) -> bool:
 
 
 def own(path: str) -> bool:
-    """Part of the program, not of its tests."""
-    return is_c(path) and path.startswith(("gateway/", "vault/", "store/"))
+    """Part of a program, not of its tests."""
+    return is_c(path) and path.startswith(("gateway/", "vault/", "store/", "examples/"))
+
+
+def sandbox(path: str) -> bool:
+    return is_c(path) and path.startswith("examples/sandbox/")
 
 
 def room(path: str) -> str:
@@ -107,6 +113,12 @@ def rule_walls(path, text):
             yield line, f"{here} includes {there}, which is not below it"
 
 
+def rule_sandbox(path, text):
+    for m in INCLUDE.finditer(text):
+        if m.group(1).startswith(("gateway/", "vault/", "store/")) and m.group(1) not in SANDBOX_MAY:
+            yield text.count("\n", 0, m.start()) + 1, f"the sandbox may not include {m.group(1)}"
+
+
 def rule_sql(path, text):
     if path.startswith(("store/", "migrations/", "test/")):
         return
@@ -148,6 +160,8 @@ RULES = [
     Rule("walls", own, rule_walls, ("store/x.c", '#include "vault/vault.h"\n'), ("gateway/tenant.c", '#include "vault/vault.h"\n')),
     Rule("walls", own, rule_walls, ("gateway/tenant.c", '#include "vault/blob.h"\n'), ("vault/x.c", '#include "vault/blob.h"\n')),
     Rule("walls", own, rule_walls, ("vault/x.c", '#include "gateway/log.h"\n'), ("gateway/main.c", '#include "gateway/log.h"\n')),
+    Rule("sandbox", sandbox, rule_sandbox, ("examples/sandbox/x.c", '#include "vault/vault.h"\n'),
+         ("examples/sandbox/x.c", '#include "gateway/json.h"\n')),
     Rule("sql", is_c, rule_sql, ("gateway/x.c", 'run("SELECT 1");\n'), ("store/x.c", 'run("SELECT 1");\n')),
     Rule("banned", is_c, rule_banned, ("vault/x.c", "int f(void) { return sprintf (b, s); }\n"),
          ("vault/x.c", "/* sprintf(x) */ int f(void) { return snprintf(b, 1, \"sprintf(\"); }\n")),

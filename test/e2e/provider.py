@@ -1,7 +1,5 @@
-"""A small fake of both providers on loopback, for tests: Meta's Graph API (graph.py) and 360dialog's Messaging API
-(dialog360.py) behind one address, with what they have in common: who asked what, which messages were accepted, faults.
-
-Usable as a library:
+"""Both providers, as a test has them in hand: the sandbox (examples/sandbox) in a process of its own, which makes no
+status by itself.
 
     with Provider() as p:                        # p.url is "http://127.0.0.1:PORT"
         p.add_token("EAA...", numbers=["106540352242922"], app_id="4242", app_secret="...")
@@ -12,41 +10,28 @@ Usable as a library:
         p.requests                               # everything that came, as Request
         p.deliver("106540352242922", value)      # a webhook, to whatever address was registered
 
-and by hand: python3 provider.py --port 8900 --token EAAG...=106540352242922 --key secret=206540352242922
-
-A request is recorded before a fault takes hold. Faults:
-
-    error      http=, code=, subcode=, message=, details=, transient=, retry_after=; text= for one of 360dialog's own;
-               body= for these very bytes
-    hang       reads the request, answers nothing until the provider closes
-    drop       reads the request, closes without an answer (what it asked is not accepted)
-    accept_drop  accepts the message, then closes without an answer
-    drop_before  closes before it reads the body
-    slow       delay= seconds, then the usual answer
-    huge       a body of 100 MB
-    html       http= (default 200), an HTML page
-    redirect   http= (default 302), location=
-    truncated  promises the whole JSON, sends half of it
-    garbled    200 with a body that is cut JSON
-    no_id      200 without a message id
+Its faults, and what else it can do: examples/sandbox/README.md.
 """
-import argparse
 import base64
 import collections
+import http.client
 import json
 import os
-import re
+import pathlib
+import ssl
+import subprocess
+import threading
 import time
 import urllib.parse
 
-import dialog360
-import graph
-from server import Handler, Loopback, parsed
+from server import parsed
 
-Request = collections.namedtuple("Request", "at method path query headers body json number token client api")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("KEYHOUSE", ROOT / "build" / "keyhouse")).resolve().with_name("keyhouse-sandbox")
+STARTING = "sandbox on "
 
-FAULTS = {"error", "hang", "drop", "accept_drop", "drop_before", "slow", "huge", "html", "redirect",
-          "truncated", "garbled", "no_id"}
+Request = collections.namedtuple("Request", "at method path query headers body json number token api")
+Delivery = collections.namedtuple("Delivery", "url status body")
 
 
 def wamid(phone, unique=None):
@@ -55,71 +40,212 @@ def wamid(phone, unique=None):
     return "wamid." + base64.b64encode(inner).decode()
 
 
-class Provider(Loopback):
-    def __init__(self, port=0):
-        self._faults = []
-        self._requests = []
-        self._sent = []
-        self.graph = graph.Graph(self)
-        self.d360 = dialog360.Dialog360(self)
-        super().__init__(ProviderHandler, port)
+class Sandbox:
+    """The program, and calls of its own API."""
+
+    def __init__(self, *flags, cert=None, key=None):
+        tls = ["--cert", cert, "--key", key] if cert else []
+        self._context = ssl.create_default_context(cafile=cert) if cert else None
+        self._process = subprocess.Popen([BINARY, "--listen", "127.0.0.1:0", *flags, *tls], stdout=subprocess.PIPE,
+                                         stdin=subprocess.DEVNULL, text=True)
+        first = self._process.stdout.readline()
+        assert first.startswith(STARTING), f"the sandbox did not start: {first!r}"
+        self.url = first[len(STARTING):].strip()
+        self.port = urllib.parse.urlsplit(self.url).port
+        self._local = threading.local()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait(20)
+        self._process.stdout.close()
+        assert self._process.returncode == 0, f"the sandbox ended with {self._process.returncode}"
+
+    def call(self, method, path, document=None, body=None, headers=None):
+        """(status, parsed answer or bytes). The connection is the thread's own, and kept."""
+        if document is not None:
+            body = json.dumps(document).encode()
+        for attempt in (1, 2):
+            try:
+                if getattr(self._local, "connection", None) is None:
+                    self._local.connection = self._connect()
+                self._local.connection.request(method, path, body, headers or {})
+                answer = self._local.connection.getresponse()
+                data = answer.read()
+                break
+            except (OSError, http.client.HTTPException):
+                self._local.connection = None  # it was idle for too long
+                if attempt == 2:
+                    raise
+        return answer.status, json.loads(data) if data and answer.getheader("Content-Type") == "application/json" else data
+
+    def _connect(self):
+        if self._context:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=90, context=self._context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+
+    def ask(self, method, path, document=None):
+        """The answer of a call that must succeed."""
+        status, answer = self.call(method, path, document)
+        assert status < 300, (method, path, status, answer)
+        return answer
+
+    @property
+    def book(self):
+        return self.ask("GET", "/sandbox/book")
+
+    def patch(self, **parts):
+        self.ask("PATCH", "/sandbox/book", parts)
+
+    def write(self, number, message, phone="2348012345678", name="Ada", **more):
+        """A customer writes to a shop: the entry."""
+        return self.ask("POST", "/sandbox/messages", {"number": number, "message": message,
+                                                      "customer": {"phone": phone, "name": name}, **more})
+
+
+class Log:
+    """A list of the sandbox's that only grows: what is known of it is not asked for again."""
+
+    def __init__(self, sandbox, name, make):
+        self._sandbox, self._name, self._make = sandbox, name, make
+        self._lock = threading.Lock()
+        self._items, self._next = [], 0
+
+    def items(self, wait_ms=0):
+        with self._lock:
+            while True:
+                answer = self._sandbox.ask("GET", f"/sandbox/{self._name}?after={self._next}&wait_ms={wait_ms}")
+                if not answer[self._name]:
+                    return list(self._items)
+                self._items += map(self._make, answer[self._name])
+                self._next, wait_ms = answer["next"], 0
+
+    def forget(self):
+        with self._lock:
+            self._items = []
+
+    def wait(self, count, timeout, wanted):
+        until = time.monotonic() + timeout
+        wait_ms = 0
+        while True:
+            found = [i for i in self.items(wait_ms) if wanted(i)]
+            left = until - time.monotonic()
+            if len(found) >= count:
+                return found
+            if left <= 0:
+                raise AssertionError(f"{len(found)} of {count} after {timeout} s")
+            wait_ms = max(1, min(int(left * 1000), 200))
+
+
+def request_of(item):
+    body = base64.b64decode(item["body"])
+    return Request(item["at"], item["method"], item["path"], urllib.parse.parse_qs(item["query"], keep_blank_values=True),
+                   dict(item["headers"]), body, parsed(body), item["number"], item["token"], item["api"])
+
+
+class Graph:
+    """What Meta knows of apps and WABAs."""
+
+    def __init__(self, sandbox):
+        self._sandbox = sandbox
+
+    @property
+    def apps(self):
+        return {id_: {"callback": None, "verify_token": None, "fields": [], **app}
+                for id_, app in self._sandbox.book["apps"].items()}
+
+    @property
+    def subscribed(self):
+        return {waba: {app: override or None for app, override in apps.items()}
+                for waba, apps in self._sandbox.book.get("subscribed", {}).items()}
+
+    def override(self, waba, app_id):
+        """The address that this WABA has of its own for that app, or None."""
+        return self.subscribed.get(waba, {}).get(app_id)
+
+    def set_callback(self, app_id, url):
+        """As somebody else's tool would have left it."""
+        self._sandbox.patch(apps={app_id: {"callback": url, "verify_token": "theirs", "fields": ["messages"]}})
+
+
+class Dialog360:
+    """What 360dialog knows of a number."""
+
+    def __init__(self, sandbox):
+        self._sandbox = sandbox
+
+    def _keys(self, number):
+        return [k for k, known in self._sandbox.book.get("keys", {}).items() if known["number"] == number]
+
+    def change(self, number, **fields):
+        """health=, platform_secret=, webhook={"url", "headers"}; deaf=True: it answers 200 to a new webhook and keeps the
+        old one."""
+        key = self._keys(number)[-1]
+        self._sandbox.patch(keys={key: {name: None for name in fields}})  # not merged, replaced
+        self._sandbox.patch(keys={key: fields})
+
+    def webhook(self, number):
+        """{"url", "headers"} as set now, or None."""
+        return self._sandbox.book["keys"][self._keys(number)[-1]].get("webhook")
+
+
+class Provider(Sandbox):
+    def __init__(self, statuses="none", **more):
+        super().__init__("--statuses", statuses, "--quiet", **more)
+        self.graph, self.d360 = Graph(self), Dialog360(self)
+        self._requests, self._sent = Log(self, "requests", request_of), Log(self, "sent", dict)
 
     # ------------------------------------------------------------ what it knows
 
-    def add_token(self, token, numbers, **more):
-        self.graph.add_token(token, numbers, **more)
+    def add_token(self, token, numbers, app_id="4242", app_secret="0123456789abcdef0123456789abcdef", waba_ids=(), **more):
+        """more: scopes=, expires_at=."""
+        waba = {"waba": waba_ids[0]} if waba_ids else {}
+        self.patch(apps={app_id: {"secret": app_secret}}, numbers={number: waba for number in numbers},
+                   tokens={token: {"app": app_id, "numbers": list(numbers), "wabas": list(waba_ids), **more}})
 
-    def add_d360_key(self, key, number, **more):
-        self.d360.add_key(key, number, **more)
+    def add_d360_key(self, key, number, waba_id="880000000000001", display_phone_number="+49 30 901820", webhook=None, **more):
+        """A new key of a number ends the older ones, and its webhook has to be set again (webhook: a foreign one that
+        is there). more: health=, platform_secret=, tells_id=."""
+        known = {"number": number, "waba": waba_id, "display_phone_number": display_phone_number, **more}
+        if webhook:
+            known["webhook"] = {"url": webhook, "headers": {}}
+        old = {k: {"valid": False} for k, about in self.book.get("keys", {}).items() if about["number"] == number}
+        self.patch(keys={**old, key: None})
+        self.patch(keys={key: known})
 
     def describe_number(self, number, **fields):
-        self.graph.describe_number(number, **fields)
+        self.patch(numbers={number: fields})
 
     def revoke(self, token):
         """A Meta token answers 190 from now on, and debug_token says that it is not valid; a 360dialog key answers 401."""
-        (self.d360 if self.d360.knows(token) else self.graph).revoke(token)
+        part = "keys" if token in self.book.get("keys", {}) else "tokens"
+        self.patch(**{part: {token: {"valid": False}}})
 
     def deliver(self, number, value, **more):
         """A webhook of this number, to wherever the number's provider was told to send it: what each address answered.
-        A number of both providers: name one with api="meta" or api="360dialog"."""
-        api = more.pop("api", None) or ("360dialog" if self.d360.has_number(number) else "meta")
-        return (self.d360 if api == "360dialog" else self.graph).deliver(number, value, **more)
+        more: field=, api= (where the number is at both), prefix= and headers= of 360dialog's."""
+        answer = self.ask("POST", "/sandbox/deliver", {"number": number, "value": value, **more})
+        return [Delivery(d["url"], d["status"], d["body"].encode()) for d in answer["deliveries"]]
 
     # ------------------------------------------------------------ faults
 
-    def fault(self, kind, number=None, times=None, on="", holding=b"", **options):
-        """What matches meets it: requests of a number, "debug_token", or all; of these such as end with on, which is a
-        method and path ("POST /messages" is 360dialog's, "/messages" is everybody's), and whose body holds these bytes.
-        times=None: for ever."""
-        if kind not in FAULTS:
-            raise ValueError(f"no such fault: {kind}")
-        with self.lock:
-            self._faults.append({"kind": kind, "number": number, "on": on, "holding": holding, "left": times, **options})
+    def fault(self, kind, **options):
+        said = {name: value.decode() if isinstance(value, bytes) else value for name, value in options.items()}
+        self.ask("POST", "/sandbox/faults", {"kind": kind, **said})
 
     def heal(self):
-        with self.lock:
-            self._faults.clear()
-
-    def take_fault(self, number, what, body):
-        """body None: it is not read yet."""
-        with self.lock:
-            for fault in self._faults:
-                if fault["number"] not in (None, number) or not what.endswith(fault["on"]) or \
-                        (fault["kind"] == "drop_before") != (body is None) or fault["holding"] not in (body or b""):
-                    continue
-                if fault["left"] is not None:
-                    fault["left"] -= 1
-                    if fault["left"] <= 0:
-                        self._faults.remove(fault)
-                return dict(fault)
-        return None
+        self.ask("DELETE", "/sandbox/faults")
 
     # ------------------------------------------------------------ what came
 
     @property
     def requests(self):
-        with self.lock:
-            return list(self._requests)
+        return self._requests.items()
 
     def sends(self, token=None):
         """Requests to send a message, accepted or not."""
@@ -127,144 +253,16 @@ class Provider(Loopback):
 
     def sent(self, number=None):
         """Bodies of accepted messages, each with "wamid", in the order of their acceptance."""
-        with self.lock:
-            return [m for m in self._sent if number is None or m["number"] == number]
+        return [m for m in self._sent.items() if number in (None, m["number"])]
 
     def reset(self):
-        with self.lock:
-            self._requests.clear()
-            self._sent.clear()
-            self._faults.clear()
+        self.ask("DELETE", "/sandbox/requests")
+        self._requests.items(), self._sent.items()
+        self._requests.forget(), self._sent.forget()
 
-    def wait_requests(self, count, timeout=10, matching=None):
+    def wait_requests(self, count, timeout=10, matching=lambda request: True):
         """The requests once there are count of them; AssertionError after timeout."""
-        return self.wait(lambda: [r for r in self._requests if matching is None or matching(r)], count, timeout)
+        return self._requests.wait(count, timeout, matching)
 
     def wait_sent(self, count, timeout=10, number=None):
-        return self.wait(lambda: [m for m in self._sent if number is None or m["number"] == number], count, timeout)
-
-    # ------------------------------------------------------------ for those who answer
-
-    def record(self, request):
-        with self.lock:
-            self._requests.append(request)
-            self.tell()
-
-    def accept(self, api, number, body):
-        """Accepts a message as sent: the answer to it."""
-        phone = re.sub(r"\D", "", body.get("to", "")) if isinstance(body.get("to"), str) else ""
-        contact = {"input": body.get("to") or body.get("recipient")}
-        if phone:
-            contact["wa_id"] = phone
-        else:
-            contact["user_id"] = body.get("recipient")
-        message = {"api": api, "number": number, "body": body, "wamid": wamid(phone or "0"), "at": time.time()}
-        with self.lock:
-            self._sent.append(message)
-            self.tell()
-        return {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message["wamid"]}]}
-
-
-class ProviderHandler(Handler):
-    """Whose path it is, answers: Graph paths begin with a version, the rest is 360dialog's."""
-
-    def serve(self):
-        parts = urllib.parse.urlsplit(self.path)
-        query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
-        speaker = self.house.graph if graph.VERSIONED.match(parts.path) else self.house.d360
-        number, token = speaker.who(parts.path, self.headers)
-        what = f"{self.command} {parts.path}"
-
-        def record(body):
-            document = parsed(body)
-            self.house.record(Request(time.time(), self.command, parts.path, query, dict(self.headers.items()), body,
-                                      document, number, token, self.client_address, speaker.name))
-            return document
-
-        if self.house.take_fault(number, what, None):
-            record(b"")
-            self.drop()
-            return
-        body = self.body()
-        if body is None:
-            self.drop()
-            return
-        document = record(body)
-        fault = self.house.take_fault(number, what, body)
-        if fault and not self.meet(fault, speaker, number, document):
-            return
-        status, answer = speaker.answer(self.command, parts.path, query, document, token)
-        self.answer(status, answer, [("x-fb-trace-id", "AbCdEf0123")])
-
-    def meet(self, fault, speaker, number, document):
-        """True: go on and answer as usual."""
-        kind = fault["kind"]
-        if kind == "slow":
-            self.house.closing.wait(fault.get("delay", 1))
-            return True
-        if kind == "error":
-            headers = [("Retry-After", str(fault["retry_after"]))] if "retry_after" in fault else []
-            body = fault["body"] if "body" in fault else json.dumps(refusal(fault)).encode()
-            self.raw(fault.get("http", 400), body, headers=headers)
-        elif kind == "hang":
-            self.hang()
-        elif kind == "drop":
-            self.drop()
-        elif kind == "accept_drop":
-            self.house.accept(speaker.name, number, document or {})
-            self.drop()
-        elif kind == "huge":
-            self.huge()
-        elif kind == "html":
-            self.raw(fault.get("http", 200), b"<!doctype html><title>Sorry</title><p>Something went wrong.", "text/html")
-        elif kind == "redirect":
-            self.raw(fault.get("http", 302), b"", headers=[("Location", fault.get("location", self.house.url + "/stolen"))])
-        elif kind == "truncated":
-            whole = json.dumps(self.house.accept(speaker.name, number, document or {})).encode()
-            self.raw(200, whole[:len(whole) // 2], promise=len(whole))
-            self.drop()
-        elif kind == "garbled":
-            whole = json.dumps(self.house.accept(speaker.name, number, document or {})).encode()
-            self.raw(200, whole[:len(whole) // 2])
-        elif kind == "no_id":
-            self.answer(200, {"messaging_product": "whatsapp", "contacts": [], "messages": [{}]})
-        return False
-
-
-def refusal(fault):
-    if "text" in fault:
-        return dialog360.error(fault.get("http", 400), fault["text"])
-    code = fault.get("code", 131000)
-    return graph.error(code, fault.get("message", f"(#{code}) Fault"), fault.get("subcode"), fault.get("details"),
-                       fault.get("transient"))
-
-
-def main():
-    parser = argparse.ArgumentParser(description="A fake Graph API and 360dialog API on loopback.")
-    parser.add_argument("--port", type=int, default=8900)
-    parser.add_argument("--token", action="append", default=[], help="TOKEN=NUMBER[,NUMBER...]")
-    parser.add_argument("--app", default="4242=0123456789abcdef0123456789abcdef", help="APP_ID=APP_SECRET")
-    parser.add_argument("--key", action="append", default=[], help="KEY=NUMBER of 360dialog")
-    arguments = parser.parse_args()
-    app_id, _, app_secret = arguments.app.partition("=")
-    with Provider(arguments.port) as provider:
-        for item in arguments.token:
-            token, _, numbers = item.partition("=")
-            provider.add_token(token, [n for n in numbers.split(",") if n], app_id=app_id, app_secret=app_secret)
-        for item in arguments.key:
-            key, _, number = item.partition("=")
-            provider.add_d360_key(key, number)
-        print("listening on", provider.url, flush=True)
-        seen = 0
-        while True:
-            time.sleep(0.2)
-            for request in provider.requests[seen:]:
-                seen += 1
-                print(request.method, request.path, len(request.body), flush=True)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        pass
+        return self._sent.wait(count, timeout, lambda m: number in (None, m["number"]))

@@ -105,11 +105,8 @@ def test_a_customers_words_over_tls_leave_nothing(secure, provider):
 @pytest.fixture
 def secure_provider(directory):
     cert, key = certificate(directory)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    with Provider() as p:
-        p._server.socket = context.wrap_socket(p._server.socket, server_side=True)
-        p.url, p.cert = p.url.replace("http:", "https:"), cert
+    with Provider(cert=cert, key=key) as p:
+        p.cert = cert
         yield p
 
 

@@ -1,0 +1,208 @@
+/*
+ * The book as one cJSON document: looking up, patching, keeping.
+ */
+#include "examples/sandbox/book.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/json.h"
+
+static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers"};
+
+enum { BOOK_MAX = 16 << 20 };
+
+static bool is_part(const char *name)
+{
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (strcmp(parts[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Every part, and every entry of it, is an object or is removed. */
+static bool is_book(const struct cJSON *book)
+{
+	const struct cJSON *part, *entry;
+
+	if (!cJSON_IsObject(book))
+		return false;
+	cJSON_ArrayForEach (part, book) {
+		if (!is_part(part->string) || !(cJSON_IsObject(part) || cJSON_IsNull(part)))
+			return false;
+		cJSON_ArrayForEach (entry, part) {
+			if (!cJSON_IsObject(entry) && !cJSON_IsNull(entry))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void merge(struct cJSON *target, const struct cJSON *patch)
+{
+	const struct cJSON *item;
+
+	cJSON_ArrayForEach (item, patch) {
+		struct cJSON *known = json_get(target, item->string);
+
+		if (cJSON_IsObject(item) && cJSON_IsObject(known)) {
+			merge(known, item);
+			continue;
+		}
+		cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
+		if (cJSON_IsObject(item))
+			merge(cJSON_AddObjectToObject(target, item->string), item);
+		else if (!cJSON_IsNull(item))
+			cJSON_AddItemToObject(target, item->string, cJSON_Duplicate(item, true));
+	}
+}
+
+bool book_patch(struct sandbox *s, const struct cJSON *patch)
+{
+	if (!is_book(patch))
+		return false;
+	merge(s->book, patch);
+	book_keep(s);
+	return true;
+}
+
+static char *read_file(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "rbe");
+	char *text = NULL;
+	struct stat st;
+
+	if (!file)
+		return NULL;
+	if (fstat(fileno(file), &st) == 0 && st.st_size <= BOOK_MAX && (text = malloc((size_t)st.st_size + 1)))
+		*len = fread(text, 1, (size_t)st.st_size, file);
+	(void)fclose(file);
+	return text;
+}
+
+bool book_load(struct sandbox *s, const char *path, char *why, size_t why_len)
+{
+	size_t len = 0;
+	char *text = read_file(path, &len);
+	struct cJSON *book = text ? json_parse(text, len) : NULL;
+	bool fine = is_book(book);
+
+	if (!text)
+		(void)snprintf(why, why_len, "%s cannot be read: %s", path, strerror(errno));
+	else if (!fine)
+		(void)snprintf(why, why_len, "%s is no book of a sandbox", path);
+	else
+		merge(s->book, book);
+	free(text);
+	cJSON_Delete(book);
+	return text != NULL && fine;
+}
+
+void book_keep(struct sandbox *s)
+{
+	char path[4096], *text;
+	FILE *file = NULL;
+	bool fine = false;
+
+	if (!s->state_path)
+		return;
+	text = cJSON_Print(s->book);
+	(void)snprintf(path, sizeof(path), "%s.new", s->state_path);
+	if (text) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	}
+	if (file) {
+		fine = fputs(text, file) >= 0 && fflush(file) == 0;
+		fine = fclose(file) == 0 && fine;
+	}
+	if (!fine || rename(path, s->state_path) != 0)
+		say(s, "%s could not be written: %s", s->state_path, strerror(errno));
+	cJSON_free(text);
+}
+
+struct cJSON *book_get(const struct sandbox *s, const char *part, const char *key)
+{
+	return key ? json_get(json_get(s->book, part), key) : NULL;
+}
+
+static struct cJSON *made(struct cJSON *object, const char *key)
+{
+	struct cJSON *known = json_get(object, key);
+
+	return known ? known : cJSON_AddObjectToObject(object, key);
+}
+
+struct cJSON *book_make(struct sandbox *s, const char *part, const char *key)
+{
+	return made(made(s->book, part), key);
+}
+
+const char *book_text(const struct cJSON *entry, const char *name, const char *otherwise)
+{
+	const char *value = json_get_string(entry, name);
+
+	return value ? value : otherwise;
+}
+
+bool book_true(const struct cJSON *entry, const char *name, bool otherwise)
+{
+	const struct cJSON *value = json_get(entry, name);
+
+	return value ? cJSON_IsTrue(value) : otherwise;
+}
+
+bool book_holds(const struct cJSON *entry, const char *name, const char *value)
+{
+	const struct cJSON *item;
+
+	cJSON_ArrayForEach (item, json_get(entry, name)) {
+		if (value && cJSON_IsString(item) && strcmp(item->valuestring, value) == 0)
+			return true;
+	}
+	return false;
+}
+
+void book_set(struct cJSON *entry, const char *name, const char *value)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(entry, name);
+	cJSON_AddStringToObject(entry, name, value);
+}
+
+struct cJSON *book_key_of(const struct sandbox *s, const char *number, const char **key)
+{
+	struct cJSON *item, *newest = NULL;
+
+	cJSON_ArrayForEach (item, json_get(s->book, "keys")) {
+		if (strcmp(book_text(item, "number", ""), number) == 0)
+			newest = item;
+	}
+	if (newest && key)
+		*key = newest->string;
+	return newest;
+}
+
+struct cJSON *book_token_of(const struct sandbox *s, const char *number, const char **token)
+{
+	struct cJSON *item, *newest = NULL;
+
+	cJSON_ArrayForEach (item, json_get(s->book, "tokens")) {
+		if (book_true(item, "valid", true) && book_holds(item, "numbers", number))
+			newest = item;
+	}
+	if (newest && token)
+		*token = newest->string;
+	return newest;
+}
+
+const char *book_api_of(const struct sandbox *s, const char *number)
+{
+	return book_key_of(s, number, NULL) ? "360dialog" : "meta";
+}

@@ -1,0 +1,335 @@
+/*
+ * Sending webhooks with libcurl, and the queue of those that are due later.
+ */
+#include "examples/sandbox/deliver.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "examples/sandbox/phone.h"
+
+enum {
+	THREADS = 4,
+	TRIES_MAX = 12, /* about ten minutes in all; Meta goes on for days */
+	TIMEOUT_S = 10,
+	PAUSE_MAX_S = 120,
+	ANSWER_MAX = 64 << 10,
+};
+
+struct deliveries {
+	struct sandbox *s;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool closing;
+	struct webhook *queue; /* by due */
+	pthread_t threads[THREADS];
+	unsigned running;
+};
+
+struct webhook *webhook_new(const char *url, const char *body)
+{
+	struct webhook *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->url = url ? strdup(url) : NULL;
+	w->body = strdup(body);
+	if ((url && !w->url) || !w->body) {
+		webhook_free(w);
+		return NULL;
+	}
+	webhook_header(w, "Content-Type", "application/json");
+	return w;
+}
+
+void webhook_header(struct webhook *w, const char *name, const char *value)
+{
+	char line[4096];
+
+	if (name[strcspn(name, "\r\n: ")] == '\0' && value[strcspn(value, "\r\n")] == '\0' &&
+		snprintf(line, sizeof(line), "%s: %s", name, value) < (int)sizeof(line))
+		w->headers = curl_slist_append(w->headers, line);
+}
+
+void webhook_free(struct webhook *w)
+{
+	if (!w)
+		return;
+	curl_slist_free_all(w->headers);
+	free(w->url);
+	free(w->body);
+	free(w);
+}
+
+/* ------------------------------------------------------------ one call */
+
+bool deliver_is_near(const char *url)
+{
+	CURLU *parts = curl_url();
+	char *scheme = NULL, *host = NULL;
+	struct in_addr in;
+	bool near = false;
+
+	if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		(strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0))
+		near = strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+			(inet_pton(AF_INET, host, &in) == 1 && ntohl(in.s_addr) >> 24 == 127);
+	curl_free(scheme);
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return near;
+}
+
+struct text {
+	char *data;
+	size_t len;
+};
+
+static size_t on_data(char *data, size_t size, size_t count, void *user)
+{
+	struct text *text = user;
+	size_t len = size * count;
+	char *larger;
+
+	if (text->len + len > ANSWER_MAX || !(larger = realloc(text->data, text->len + len + 1)))
+		return 0;
+	memcpy(larger + text->len, data, len);
+	text->data = larger;
+	text->len += len;
+	text->data[text->len] = '\0';
+	return len;
+}
+
+/* body NULL: a GET. The status, 0 where no whole answer came. */
+static int call(CURL *curl, const char *url, const char *body, struct curl_slist *headers, char **answer)
+{
+	struct text text = {NULL, 0};
+	CURLcode code;
+	long status = 0;
+
+	if (!deliver_is_near(url)) {
+		*answer = strdup("this address is not on this machine, and the sandbox calls nobody else");
+		return 0;
+	}
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	/* Loopback has no certificate that anybody signed. */
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	if (body) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+	} else {
+		curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+	}
+	code = curl_easy_perform(curl);
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+		*answer = text.data ? text.data : strdup("");
+	} else {
+		free(text.data);
+		*answer = strdup(curl_easy_strerror(code));
+	}
+	return (int)status;
+}
+
+int deliver_now(struct webhook *w, char **answer)
+{
+	CURL *curl = curl_easy_init();
+	int status = 0;
+
+	if (!curl) {
+		*answer = strdup("memory is short");
+		return 0;
+	}
+	status = call(curl, w->url, w->body, w->headers, answer);
+	curl_easy_cleanup(curl);
+	return status;
+}
+
+bool deliver_handshake(const char *url, const char *verify_token, char *why, size_t why_len)
+{
+	CURL *curl = curl_easy_init();
+	char *token = curl ? curl_easy_escape(curl, verify_token, 0) : NULL;
+	char challenge[17], *full = NULL, *answer = NULL;
+	bool given_back = false;
+	int status = 0, n = 0;
+
+	random_hex(8, challenge);
+	if (token) {
+		size_t room = strlen(url) + strlen(token) + 128;
+
+		full = malloc(room);
+		if (full)
+			n = snprintf(full, room, "%s%chub.mode=subscribe&hub.challenge=%s&hub.verify_token=%s", url,
+				strchr(url, '?') ? '&' : '?', challenge, token);
+	}
+	if (n > 0)
+		status = call(curl, full, NULL, NULL, &answer);
+	given_back = status == 200 && answer && strcmp(answer, challenge) == 0;
+	if (status == 0)
+		(void)snprintf(why, why_len, "%s", answer ? answer : "memory is short");
+	else
+		(void)snprintf(why, why_len, "it answered %d%s", status, status == 200 ? " without the challenge" : "");
+	free(answer);
+	free(full);
+	curl_free(token);
+	curl_easy_cleanup(curl);
+	return given_back;
+}
+
+/* ------------------------------------------------------------ the queue */
+
+static void enqueue(struct deliveries *d, struct webhook *w)
+{
+	struct webhook **at = &d->queue;
+
+	pthread_mutex_lock(&d->mutex);
+	while (*at && (*at)->due <= w->due)
+		at = &(*at)->next;
+	w->next = *at;
+	*at = w;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->mutex);
+}
+
+void deliver_later(struct sandbox *s, struct webhook *w, double delay_s)
+{
+	w->due = now_s() + delay_s;
+	enqueue(s->deliveries, w);
+}
+
+/* The next that is due; NULL: the sandbox closes. */
+static struct webhook *take(struct deliveries *d)
+{
+	struct webhook *w = NULL;
+
+	pthread_mutex_lock(&d->mutex);
+	while (!d->closing && !(d->queue && d->queue->due <= now_s())) {
+		struct timespec until = {.tv_sec = d->queue ? (time_t)d->queue->due : 0};
+
+		if (!d->queue) {
+			pthread_cond_wait(&d->changed, &d->mutex);
+			continue;
+		}
+		until.tv_nsec = (long)((d->queue->due - (double)until.tv_sec) * 1e9);
+		pthread_cond_timedwait(&d->changed, &d->mutex, &until);
+	}
+	if (!d->closing) {
+		w = d->queue;
+		d->queue = w->next;
+		w->next = NULL;
+	}
+	pthread_mutex_unlock(&d->mutex);
+	return w;
+}
+
+static void say_result(struct sandbox *s, const struct webhook *w, const char *result, const char *then)
+{
+	say(s, "webhook (%s%s) to %s: %s%s", w->status[0] != '\0' ? "status " : "message", w->status, w->url, result,
+		then);
+}
+
+/* Says how it went, and queues it again where it must go again. Takes w. */
+static void settle(struct deliveries *d, struct webhook *w, int status, const char *answer, double took_s)
+{
+	double pause_s = w->tries < 7 ? (double)(1u << w->tries) : PAUSE_MAX_S;
+	char result[128], then[32] = "; given up";
+	bool again = status != 200 && ++w->tries < TRIES_MAX;
+
+	if (status == 200)
+		(void)snprintf(result, sizeof(result), "200 in %.0f ms", took_s * 1000);
+	else if (status != 0)
+		(void)snprintf(result, sizeof(result), "it answered %d", status);
+	else
+		(void)snprintf(result, sizeof(result), "not reached (%s)", answer);
+	if (again)
+		(void)snprintf(then, sizeof(then), "; again in %.0f s", pause_s);
+	say_result(d->s, w, result, status == 200 ? "" : then);
+	if (w->wamid[0] != '\0' && w->status[0] == '\0')
+		phone_webhook_went(d->s, w->wamid, status == 200, again, result);
+	if (again)
+		deliver_later(d->s, w, pause_s);
+	else
+		webhook_free(w);
+}
+
+static void *run(void *arg)
+{
+	struct deliveries *d = arg;
+	CURL *curl = curl_easy_init();
+	struct webhook *w;
+
+	while (curl && (w = take(d))) {
+		double began = now_s();
+		char *answer = NULL;
+		int status;
+
+		if (w->status[0] != '\0' && w->tries == 0)
+			phone_state(d->s, w->wamid, w->status, NULL);
+		if (!w->url) {
+			webhook_free(w);
+			continue;
+		}
+		status = call(curl, w->url, w->body, w->headers, &answer);
+		settle(d, w, status, answer ? answer : "", now_s() - began);
+		free(answer);
+	}
+	curl_easy_cleanup(curl);
+	return NULL;
+}
+
+bool deliveries_start(struct sandbox *s)
+{
+	struct deliveries *d = calloc(1, sizeof(*d));
+
+	if (!d || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		free(d);
+		return false;
+	}
+	d->s = s;
+	pthread_mutex_init(&d->mutex, NULL);
+	pthread_cond_init(&d->changed, NULL);
+	s->deliveries = d;
+	while (d->running < THREADS && pthread_create(&d->threads[d->running], NULL, run, d) == 0)
+		d->running++;
+	return d->running == THREADS;
+}
+
+void deliveries_stop(struct sandbox *s)
+{
+	struct deliveries *d = s->deliveries;
+
+	if (!d)
+		return;
+	pthread_mutex_lock(&d->mutex);
+	d->closing = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->mutex);
+	while (d->running > 0)
+		pthread_join(d->threads[--d->running], NULL);
+	while (d->queue) {
+		struct webhook *w = d->queue;
+
+		d->queue = w->next;
+		webhook_free(w);
+	}
+	pthread_cond_destroy(&d->changed);
+	pthread_mutex_destroy(&d->mutex);
+	free(d);
+	s->deliveries = NULL;
+	curl_global_cleanup();
+}

@@ -1,0 +1,281 @@
+/*
+ * keyhouse-sandbox: flags, start, end.
+ */
+#include <arpa/inet.h>
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "examples/sandbox/book.h"
+#include "examples/sandbox/control.h"
+#include "examples/sandbox/deliver.h"
+#include "examples/sandbox/journal.h"
+#include "examples/sandbox/media.h"
+#include "examples/sandbox/providers.h"
+#include "gateway/json.h"
+
+enum {
+	WORKERS = 96,
+	REQUEST_DEADLINE_MS = 30000,
+	KEEP_ALIVE_MS = 60000,
+	REQUESTS_MAX = 100000,
+	FEED_MAX = 20000,
+};
+
+#define JOURNAL_BYTES ((size_t)256 << 20)
+
+struct flags {
+	const char *listen, *book, *state, *statuses, *cert, *key;
+	bool quiet;
+};
+
+static const char usage[] =
+	"usage: keyhouse-sandbox [--listen 127.0.0.1:8900] [--book FILE] [--state FILE]\n"
+	"                        [--statuses none|sent|delivered|read] [--cert FILE --key FILE] [--quiet]\n"
+	"Plays Meta, 360dialog and the customers' phones on this machine; see examples/sandbox/README.md.\n";
+
+/* 0: go on. Else the exit status and one. */
+static int read_flags(struct flags *f, int argc, char **argv)
+{
+	static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+		{"book", required_argument, NULL, 'b'}, {"state", required_argument, NULL, 's'},
+		{"statuses", required_argument, NULL, 't'}, {"cert", required_argument, NULL, 'c'},
+		{"key", required_argument, NULL, 'k'}, {"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		const char **text = c == 'l' ? &f->listen
+			: c == 'b'	     ? &f->book
+			: c == 's'	     ? &f->state
+			: c == 't'	     ? &f->statuses
+			: c == 'c'	     ? &f->cert
+					     : &f->key;
+
+		if (c == 'h') {
+			(void)fputs(usage, stdout);
+			return 1;
+		}
+		if (c == '?') {
+			(void)fputs(usage, stderr);
+			return 3;
+		}
+		if (c == 'q')
+			f->quiet = true;
+		else
+			*text = optarg;
+	}
+	if (optind < argc || (f->cert != NULL) != (f->key != NULL)) {
+		(void)fputs(usage, stderr);
+		return 3;
+	}
+	return 0;
+}
+
+static bool read_statuses(const char *name, enum statuses *out)
+{
+	static const char *const names[] = {"none", "sent", "delivered", "read"};
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(names[i], name) == 0) {
+			*out = (enum statuses)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "127.0.0.1:8900" or "[::1]:8900"; loopback only. */
+static bool read_address(const char *text, struct sockaddr_storage *out, socklen_t *len)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+	const char *colon = strrchr(text, ':');
+	char host[64], *end;
+	unsigned long port;
+
+	if (!colon || (size_t)(colon - text) >= sizeof(host) || colon[1] == '\0')
+		return false;
+	(void)snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+	port = strtoul(colon + 1, &end, 10);
+	if (*end != '\0' || port > 65535)
+		return false;
+	memset(out, 0, sizeof(*out));
+	if (strcmp(host, "[::1]") == 0) {
+		*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+			.sin6_port = htons((uint16_t)port),
+			.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+		*len = sizeof(*in6);
+		return true;
+	}
+	in->sin_family = AF_INET;
+	in->sin_port = htons((uint16_t)port);
+	*len = sizeof(*in);
+	return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &in->sin_addr) == 1 &&
+		ntohl(in->sin_addr.s_addr) >> 24 == 127;
+}
+
+/* -1: *said says what is wrong. */
+static int open_socket(const char *listen_at, bool tls, char *url, size_t room)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int fd, yes = 1;
+
+	if (!read_address(listen_at, &address, &len)) {
+		(void)fprintf(stderr, "sandbox: --listen %s: a loopback address and a port, such as 127.0.0.1:8900\n",
+			listen_at);
+		return -1;
+	}
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 1024) != 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+		(void)fprintf(stderr, "sandbox: cannot listen on %s: %s\n", listen_at,
+			errno == EADDRINUSE ? "another program uses this port" : strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	(void)snprintf(url, room, "http%s://%.*s:%u", tls ? "s" : "", (int)(strrchr(listen_at, ':') - listen_at),
+		listen_at,
+		ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+						   : ((struct sockaddr_in6 *)&address)->sin6_port));
+	return fd;
+}
+
+static void handle(struct http_request *req, void *ctx)
+{
+	if (control_path(http_request_path(req)))
+		control_handle(ctx, req);
+	else
+		provider_handle(ctx, req);
+}
+
+static void on_http_log(const char *line, void *ctx)
+{
+	(void)ctx;
+	(void)fprintf(stderr, "sandbox: %s\n", line);
+}
+
+static bool start_server(struct sandbox *s, const struct flags *f, struct http_server **server)
+{
+	struct http_socket socket = {.tls = f->cert != NULL};
+	struct http_options opt = {.sockets = &socket,
+		.sockets_len = 1,
+		.tls_cert_fd = -1,
+		.tls_key_fd = -1,
+		.threads = WORKERS,
+		.request_deadline_ms = REQUEST_DEADLINE_MS,
+		.keep_alive_ms = KEEP_ALIVE_MS,
+		.handler = handle,
+		.log = on_http_log,
+		.ctx = s};
+
+	socket.fd = open_socket(f->listen, socket.tls, s->url, sizeof(s->url));
+	if (socket.fd < 0)
+		return false;
+	if (socket.tls) {
+		opt.tls_cert_fd = open(f->cert, O_RDONLY | O_CLOEXEC);
+		opt.tls_key_fd = open(f->key, O_RDONLY | O_CLOEXEC);
+	}
+	if (http_server_start(server, &opt) == HTTP_OK)
+		return true;
+	(void)fprintf(stderr, "sandbox: the server does not start\n");
+	return false;
+}
+
+/* The book from --state where that file exists, else from --book. */
+static bool read_book(struct sandbox *s, const struct flags *f)
+{
+	const char *path = f->state && access(f->state, F_OK) == 0 ? f->state : f->book;
+	char why[4200];
+
+	if (!path || book_load(s, path, why, sizeof(why)))
+		return true;
+	(void)fprintf(stderr, "sandbox: %s\n", why);
+	return false;
+}
+
+static bool open_house(struct sandbox *s, const struct flags *f)
+{
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	s->quiet = f->quiet;
+	s->state_path = f->state;
+	s->book = cJSON_CreateObject();
+	s->faults = cJSON_CreateArray();
+	s->entries = cJSON_CreateArray();
+	s->media = media_new();
+	return s->book && s->faults && s->entries && s->media &&
+		journal_init(&s->requests, REQUESTS_MAX, JOURNAL_BYTES) &&
+		journal_init(&s->sent, REQUESTS_MAX, JOURNAL_BYTES) &&
+		journal_init(&s->feed, FEED_MAX, JOURNAL_BYTES) && deliveries_start(s);
+}
+
+static void close_house(struct sandbox *s)
+{
+	deliveries_stop(s);
+	journal_clear(&s->requests);
+	journal_clear(&s->sent);
+	journal_clear(&s->feed);
+	media_free(s->media);
+	cJSON_Delete(s->book);
+	cJSON_Delete(s->faults);
+	cJSON_Delete(s->entries);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->mutex);
+}
+
+static void wait_for_end(struct sandbox *s, const sigset_t *ends)
+{
+	int signal;
+
+	(void)sigwait(ends, &signal);
+	pthread_mutex_lock(&s->mutex);
+	atomic_store(&s->closing, true);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+int main(int argc, char **argv)
+{
+	struct flags f = {.listen = "127.0.0.1:8900", .statuses = "read"};
+	struct http_server *server = NULL;
+	struct sandbox s = {0};
+	sigset_t ends;
+	int wrong = read_flags(&f, argc, argv), status = 1;
+
+	if (wrong != 0)
+		return wrong - 1;
+	if (!read_statuses(f.statuses, &s.statuses)) {
+		(void)fputs(usage, stderr);
+		return 2;
+	}
+	/* Every thread inherits the mask: the signals wait for sigwait. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &ends, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	json_init();
+	if (sodium_init() >= 0 && open_house(&s, &f) && read_book(&s, &f) && start_server(&s, &f, &server)) {
+		(void)printf("sandbox on %s\n", s.url);
+		(void)fflush(stdout);
+		wait_for_end(&s, &ends);
+		http_server_stop(server);
+		status = 0;
+	}
+	close_house(&s);
+	return status;
+}

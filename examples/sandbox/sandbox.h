@@ -1,0 +1,87 @@
+/*
+ * The sandbox: two simulated providers, the customers' phones, and a record of all that happens. Every file works on the
+ * one struct sandbox; what is shared is guarded by its mutex.
+ *
+ * A developer's tool for loopback: it holds no real key, and it is no part of Keyhouse's own program.
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/http/http.h"
+
+struct cJSON;
+struct deliveries;
+struct media_store;
+
+enum statuses { STATUSES_NONE, STATUSES_SENT, STATUSES_DELIVERED, STATUSES_READ };
+
+/* What happened, oldest first, each with a number; the oldest are forgotten. */
+struct journal {
+	struct journal_line {
+		uint64_t seq;
+		size_t len;
+		char *text; /* one JSON object */
+	} * lines;
+	size_t first, count, max;
+	size_t bytes, bytes_max;
+	uint64_t last; /* the newest number; 0: none yet */
+};
+
+struct sandbox {
+	enum statuses statuses;
+	bool quiet;
+	const char *state_path; /* NULL: the book is not kept */
+	char url[80]; /* its own, "http://127.0.0.1:8900" */
+	atomic_bool closing;
+
+	pthread_mutex_t mutex; /* guards all that follows */
+	pthread_cond_t changed; /* a journal grew, faults were taken back, or it is closing */
+	struct cJSON *book;
+	struct cJSON *faults; /* array */
+	uint64_t faults_taken_back; /* how often; ends what hangs */
+	struct journal requests, sent, feed;
+	struct cJSON *entries; /* array of the phones' messages, oldest first */
+	struct media_store *media;
+
+	struct deliveries *deliveries; /* has a mutex of its own */
+};
+
+/* One request of whoever uses a provider. */
+struct ask {
+	const char *method, *path, *query; /* query may be NULL */
+	const char *content_type; /* or NULL */
+	const char *token; /* bearer token or 360dialog key as sent, or NULL */
+	const char *api; /* "meta" or "360dialog" */
+	const char *number; /* the Graph node that the path names, or the number of the key; or NULL */
+	const uint8_t *body;
+	size_t body_len;
+	struct cJSON *json; /* the body, where it is JSON; else NULL */
+};
+
+/* What a provider says: a document, or bytes of some type. */
+struct reply {
+	int status;
+	struct cJSON *json; /* owned */
+	uint8_t *bytes; /* owned */
+	size_t len;
+	const char *type;
+};
+
+double now_s(void); /* of the wall clock */
+
+/* A line of the readable log: its time, the text; further lines of the text are indented. */
+void say(struct sandbox *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The last four characters of a key, for people. */
+const char *last4(const char *key);
+
+/* Hex and NUL of random bytes; out has room for 2 * len + 1. */
+void random_hex(size_t len, char *out);
+
+#endif

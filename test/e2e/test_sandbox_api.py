@@ -1,0 +1,367 @@
+"""Goal of this test: the sandbox's own API does what examples/sandbox/README.md says, its answers and webhooks have the
+shapes of real ones, and a page of somebody else's cannot use it. A customer's message goes through the real gateway and
+comes back with its ticks."""
+import base64
+import hashlib
+import http.client
+import json
+import os
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import SAMPLES, DialogShop, Gateway, Shop, free_port, wait_for
+from provider import BINARY, Provider, Sandbox
+from test_sandbox import Listening
+
+NUMBER, D360 = "106540352242922", "206540352242922"
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+HELLO = {"messaging_product": "whatsapp", "to": "+2348012345678", "type": "text", "text": {"body": "hello"}}
+
+
+@pytest.fixture
+def provider(request):
+    with Provider(statuses=getattr(request, "param", "read")) as p:
+        yield p
+
+
+@pytest.fixture
+def meta(provider):
+    """A token, an app and a number, without any gateway: call(method, path, body, headers) speaks as its owner."""
+    provider.add_token("EAAtoken", [NUMBER], app_id="4242", app_secret="s3cret", waba_ids=["77"])
+    return caller(provider, {"Authorization": "Bearer EAAtoken"})
+
+
+@pytest.fixture
+def dialog(provider):
+    provider.add_d360_key("key-of-shop", D360, waba_id="88")
+    return caller(provider, {"D360-API-KEY": "key-of-shop"})
+
+
+def caller(provider, own):
+    def call(method, path, body=None, headers=(), token=None):
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        sent = {**own, **dict(headers)}
+        if token:
+            sent["Authorization"] = "Bearer " + token
+        connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        kind = answer.getheader("Content-Type") or ""
+        return answer.status, json.loads(data) if kind.startswith("application/json") and data else data
+    return call
+
+
+def feed(provider, after=0, seconds=0.5):
+    """The newest of each entry, as the page would have it."""
+    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=seconds)
+    connection.request("GET", f"/sandbox/feed?after={after}")
+    answer = connection.getresponse()
+    entries = {}
+    try:
+        for line in answer:
+            if line.startswith(b"data: "):
+                entry = json.loads(line[6:])
+                entries[entry["id"]] = entry
+    except TimeoutError:
+        pass
+    connection.close()
+    return list(entries.values())
+
+
+def state_of(provider, id_):
+    return next(e["state"] for e in feed(provider) if e["id"] == id_)
+
+
+# ------------------------------------------------------------ the whole way
+
+@pytest.fixture
+def gateway(directory, provider):
+    g = Gateway(directory, provider.url).start()
+    yield g
+    g.stop()
+
+
+def test_a_customer_asks_and_sees_the_answer(provider, gateway):
+    paul = Shop(gateway, provider, "Paul's Electronics", NUMBER, verify=True)
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", D360)
+    paul.products("name,price,currency,stock\niPhone 13,350000,NGN,2\n")
+    sarah.products("name,price,currency,stock\nAnkara dress,15000,NGN,2\n")
+    asked = [provider.write(NUMBER, {"type": "text", "text": {"body": "price of iphone 13"}}),
+             provider.write(D360, {"type": "text", "text": {"body": "price of ankara dress"}}, phone="+49 151 1234", name="Ben")]
+    assert [e["customer"] for e in asked] == ["2348012345678", "491511234"]
+
+    def answers():
+        found = {e["number"]: e for e in feed(provider) if e["from"] == "shop" and e["state"] == "read"}
+        return found if len(found) == 2 else None
+    found = wait_for(answers)
+    assert found, feed(provider)
+    assert "350,000" in found[NUMBER]["message"]["text"]["body"] and found[NUMBER]["key_last4"] == paul.token[-4:]
+    assert "15,000" in found[D360]["message"]["text"]["body"] and found[D360]["key_last4"] == sarah.key[-4:]
+    assert "biz_opaque_callback_data" not in found[NUMBER]["message"], "that is the gateway's own"
+    assert {state_of(provider, e["id"]) for e in asked} == {"delivered"}
+    for shop in (paul, sarah):
+        assert wait_for(lambda: shop.messages(direction="outbound", state="read")), "statuses came, signed as they must be"
+    shops = {s["number"]: s for s in provider.ask("GET", "/sandbox/shops")["shops"]}
+    assert shops[NUMBER]["connected"] and shops[D360]["api"] == "360dialog"
+    assert shops[NUMBER]["key_last4"] == paul.token[-4:]
+
+
+@pytest.mark.parametrize("message", [
+    {"type": "image", "image": {"id": "MEDIA", "caption": "this one"}},
+    {"type": "location", "location": {"latitude": 6.5, "longitude": 3.4, "name": "Lagos"}},
+    {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes"}},
+     "context": {"id": "wamid.x"}}], ids=lambda m: m["type"])
+def test_other_messages_reach_the_gateway(provider, gateway, message):
+    status, media = provider.call("POST", "/sandbox/media?filename=a.png", body=PIXEL, headers={"Content-Type": "image/png"})
+    assert status == 201
+    message = json.loads(json.dumps(message).replace("MEDIA", media["id"]))
+    shop = Shop(gateway, provider, "Paul", NUMBER, verify=True, responder="none")
+    entry = provider.write(NUMBER, message)
+    (kept,) = wait_for(lambda: shop.messages(direction="inbound"))
+    assert (kept["type"], kept["wamid"]) == (message["type"], entry["id"])
+    assert provider.call("GET", "/sandbox/media/" + media["id"]) == (200, PIXEL)
+
+
+def test_a_webhook_comes_again_until_it_is_taken(provider, meta):
+    """Nobody listens at first; then somebody does. What was given up would say so."""
+    port = free_port()
+    provider.patch(apps={"4242": {"callback": f"http://127.0.0.1:{port}/hook", "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+    entry = provider.write(NUMBER, {"type": "text", "text": {"body": "anybody?"}})
+    waiting = wait_for(lambda: [e for e in feed(provider, seconds=0.2) if "note" in e])
+    assert waiting[0]["state"] == "sent" and "trying again" in waiting[0]["note"]
+    with Listening(port=port) as ours:
+        assert wait_for(lambda: ours.got, timeout=15)
+        assert wait_for(lambda: state_of(provider, entry["id"]) == "delivered")
+
+
+def test_without_a_webhook_it_says_so(provider, meta):
+    entry = provider.write(NUMBER, {"type": "text", "text": {"body": "anybody?"}})
+    assert (entry["state"], entry["note"]) == ("failed", "no webhook is registered for this number")
+
+
+def test_the_shop_reads(provider, meta):
+    entry = provider.write(NUMBER, {"type": "text", "text": {"body": "anybody?"}})
+    read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.unknown"}
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", read)[1]["error"]["code"] == 131009
+    with Listening() as ours:
+        provider.patch(apps={"4242": {"callback": ours.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+        entry = provider.write(NUMBER, {"type": "text", "text": {"body": "and now?"}})
+        assert meta("POST", f"/v26.0/{NUMBER}/messages", {**read, "message_id": entry["id"]}) == (200, {"success": True})
+        assert state_of(provider, entry["id"]) == "read"
+
+
+# ------------------------------------------------------------ shapes
+
+def sample(name):
+    path = SAMPLES / "payloads" / name
+    if not path.exists():
+        pytest.skip("no samples")
+    return json.loads(path.read_text())
+
+
+def shape(value):
+    """Names and kinds without the values."""
+    if isinstance(value, dict):
+        return {k: shape(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def test_answers_are_shaped_as_real_ones(provider, meta, dialog):
+    def same(answer, name, *may_miss):
+        real = shape(sample(name))
+        for key in may_miss:
+            real.pop(key)
+        assert shape(answer) == real, name
+
+    same(meta("POST", f"/v26.0/{NUMBER}/messages", HELLO)[1], "meta/api/send.response.to_phone.json")
+    same(meta("POST", f"/v26.0/{NUMBER}/messages", {**HELLO, "to": None, "recipient": "NG.1"})[1],
+         "meta/api/send.response.to_bsuid.json")
+    same(meta("GET", "/v26.0/454545")[1], "meta/api/error.phone_number_not_found.json")
+    same(meta("GET", f"/v26.0/{NUMBER}")[1], "meta/api/phone_number.get.json")
+    same(meta("GET", f"/v26.0/{NUMBER}?fields=name_status,verified_name")[1], "meta/api/phone_number.get.fields.json")
+    provider.fault("error", code=130429, subcode=2494055, message="(#130429) Rate limit hit", details="x", times=1)
+    same(meta("GET", f"/v26.0/{NUMBER}")[1], "meta/api/error.130429.json")
+    debugged = meta("GET", "/v26.0/debug_token?input_token=EAAtoken", token="4242|s3cret")[1]
+    for granular in debugged["data"]["granular_scopes"]:
+        assert granular.pop("target_ids") == ["77"]
+    same(debugged, "meta/api/debug_token.system_user.json")
+    upload = multipart({"messaging_product": b"whatsapp"}, PIXEL)
+    same(meta("POST", f"/v26.0/{NUMBER}/media", *upload)[1], "meta/api/media.upload.response.json")
+    with Listening() as ours:
+        meta("POST", "/v26.0/77/subscribed_apps", {"override_callback_uri": ours.url, "verify_token": "right"})
+    same(meta("GET", "/v26.0/77/subscribed_apps")[1], "meta/api/subscribed_apps.get.json")
+    same(meta("GET", "/v26.0/77/phone_numbers?fields=verified_name,code_verification_status,display_phone_number,quality_rating")[1],
+         "meta/api/phone_numbers.list.json", "paging")
+    same(dialog("POST", "/v1/configs/webhook", {})[1], "360dialog/error.360dialog.meta.json")
+    same(dialog("POST", "/v1/configs/webhook", {"url": "https://x.example/", "headers": {"header_1": "a", "header_2": "b"}})[1],
+         "360dialog/set_webhook.response200.json")
+    same(dialog("POST", "/media", *upload)[1], "meta/api/media.upload.response.json")
+
+
+def test_statuses_are_shaped_as_real_ones(provider, meta):
+    with Listening() as ours:
+        provider.patch(apps={"4242": {"callback": ours.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+        sent = meta("POST", f"/v26.0/{NUMBER}/messages", {**HELLO, "biz_opaque_callback_data": "mine"})[1]
+        provider.fault("status_failed", code=131026, message="Message undeliverable", times=1)
+        meta("POST", f"/v26.0/{NUMBER}/messages", HELLO)
+        assert wait_for(lambda: len(ours.got) == 4, timeout=10)
+        bodies = [json.loads(body) for body, _ in ours.got]
+    statuses = {b["entry"][0]["changes"][0]["value"]["statuses"][0]["status"]: b for b in bodies}
+    assert set(statuses) == {"sent", "delivered", "read", "failed"}
+    for status in ("sent", "delivered", "read"):
+        one = statuses[status]["entry"][0]["changes"][0]["value"]["statuses"][0]
+        assert (one["id"], one["biz_opaque_callback_data"]) == (sent["messages"][0]["id"], "mine")
+        one.pop("biz_opaque_callback_data")
+    real = sample("meta/messages.status.v24_no_conversation_no_pricing.metadocs.json")
+    ours_now, theirs = statuses["read"]["entry"][0], real["entry"][0]
+    assert set(ours_now["changes"][0]["value"]) >= set(theirs["changes"][0]["value"])
+    failed, theirs = statuses["failed"], sample("meta/messages.status.failed.131049.no_contacts.metadocs.json")
+    assert set(failed["entry"][0]["changes"][0]["value"]) == set(theirs["entry"][0]["changes"][0]["value"])
+    assert shape(failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]).keys() <= \
+        shape(theirs["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"][0]).keys()
+
+
+def test_a_webhook_is_written_as_meta_writes(provider, meta):
+    with Listening() as ours:
+        provider.patch(apps={"4242": {"callback": ours.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+        provider.write(NUMBER, {"type": "text", "text": {"body": "café 1/2 \U0001f600"}})
+        assert wait_for(lambda: ours.got)
+        body, headers = ours.got[0]
+    assert body.isascii() and b"caf\\u00e9 1\\/2 \\ud83d\\ude00" in body
+    message = json.loads(body)["entry"][0]["changes"][0]["value"]["messages"][0]
+    assert message["text"]["body"] == "café 1/2 \U0001f600" and message["from_user_id"].startswith("NG.")
+    assert b"2348012345678" in base64.b64decode(message["id"][6:])
+
+
+# ------------------------------------------------------------ media
+
+def multipart(fields, data, kind="image/png"):
+    lines = b"".join(b'--b0\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (k.encode(), v) for k, v in fields.items())
+    file = b'--b0\r\nContent-Disposition: form-data; name="file"; filename="a b.png"\r\nContent-Type: %s\r\n\r\n' % kind.encode()
+    return lines + file + data + b"\r\n--b0--\r\n", {"Content-Type": "multipart/form-data; boundary=b0"}
+
+
+@pytest.mark.parametrize("api", ["meta", "360dialog"])
+def test_media_come_back_as_they_went(provider, meta, dialog, api):
+    call, start, node = (meta, f"/v26.0/{NUMBER}", "/v26.0") if api == "meta" else (dialog, "", "")
+    data = bytes(range(256)) * 300 + b"\r\n--b0"[:5]
+    status, upload = call("POST", start + "/media", *multipart({"messaging_product": b"whatsapp"}, data))
+    assert status == 200, upload
+    status, about = call("GET", f"{node}/{upload['id']}")
+    assert (about["file_size"], about["mime_type"], about["id"]) == (len(data), "image/png", upload["id"])
+    assert about["sha256"] == hashlib.sha256(data).hexdigest()
+    url = urllib.parse.urlsplit(about["url"])
+    assert url.hostname == ("127.0.0.1" if api == "meta" else "lookaside.fbsbx.com"), "360dialog hands on Meta's own address"
+    assert call("GET", f"{url.path}?{url.query}") == (200, data)
+    assert caller(provider, {})("GET", f"{url.path}?{url.query}")[0] == 401, "it needs the key"
+    assert call("GET", f"{url.path}?{url.query}".replace("hash=", "hash=0"))[0] == 404
+    assert call("DELETE", f"{node}/{upload['id']}") == (200, {"success": True})
+    assert call("GET", f"{node}/{upload['id']}")[0] in (400, 403)
+
+
+def test_bad_uploads_are_refused(provider, meta):
+    good, headers = multipart({"messaging_product": b"whatsapp"}, PIXEL)
+    for body in (b"", b"nonsense", good[:60], good.replace(b"messaging_product", b"product"), good.replace(b'"file"', b'"other"'),
+                 good.replace(b"--b0--", b""), good.replace(b"\r\n\r\n", b"\n\n")):
+        status, answer = meta("POST", f"/v26.0/{NUMBER}/media", body, headers)
+        assert (status, answer["error"]["code"]) == (400, 100), body
+    assert meta("POST", f"/v26.0/{NUMBER}/media", good)[0] == 400, "without its Content-Type"
+
+
+# ------------------------------------------------------------ the API itself
+
+def test_refusals_of_its_own_api(provider, meta):
+    def refused(method, path, document=None, body=None):
+        status, answer = provider.call(method, path, document, body)
+        return status, answer.get("error") if isinstance(answer, dict) else answer
+
+    assert refused("GET", "/sandbox/nothing")[0] == 404 and refused("POST", "/sandbox/book")[0] == 405
+    for patch in ([], {"nonsense": {}}, {"apps": []}, {"apps": {"1": "x"}}, {"keys": 1}):
+        assert refused("PATCH", "/sandbox/book", patch)[0] == 400, patch
+    assert refused("PATCH", "/sandbox/book", body=b"{")[0] == 400
+    for fault in ({}, {"kind": "earthquake"}, {"kind": "drop", "times": 0}, {"kind": "error", "http": 99}):
+        assert refused("POST", "/sandbox/faults", fault)[0] == 400, fault
+    text = {"type": "text", "text": {"body": "x"}}
+    for message, why in (({"number": "1", "customer": {"phone": "2348012345678"}, "message": text}, "number"),
+                         ({"number": NUMBER, "customer": {}, "message": text}, "customer"),
+                         ({"number": NUMBER, "customer": {"phone": "12"}, "message": text}, "customer.phone"),
+                         ({"number": NUMBER, "customer": {"phone": "2348012345678"}, "message": {"type": "text"}}, "message"),
+                         ({"number": NUMBER, "customer": {"phone": "2348012345678"}}, "message"), (7, "number")):
+        status, error = refused("POST", "/sandbox/messages", message)
+        assert status == 400 and error.startswith(why), (message, error)
+    assert refused("POST", "/sandbox/media", body=b"")[0] == 400 and refused("GET", "/sandbox/media/1")[0] == 404
+    assert refused("POST", "/sandbox/deliver", {"number": NUMBER})[0] == 400
+    assert provider.book["tokens"]["EAAtoken"]["numbers"] == [NUMBER], "nothing changed"
+
+
+@pytest.mark.parametrize("headers", [{"Host": "sandbox.attacker.example"}, {"Host": "127.0.0.1.attacker.example"},
+                                     {"Origin": "https://attacker.example"}, {"Origin": "null"},
+                                     {"Sec-Fetch-Site": "cross-site"}], ids=lambda h: " ".join(*h.items()))
+def test_another_page_is_not_let_in(provider, headers):
+    for method, path in (("GET", "/sandbox/book"), ("POST", "/sandbox/faults"), ("GET", "/sandbox/feed")):
+        assert provider.call(method, path, body=b'{"kind":"drop"}', headers=headers)[0] in (403, 421)
+    assert provider.call("GET", "/sandbox/faults")[1] == {"faults": []}
+
+
+def test_it_calls_nobody_else(provider, meta):
+    for url in ("http://192.0.2.1/", "https://graph.facebook.com/", "http://127.0.0.1.example/", "file:///etc/passwd", "x"):
+        status, answer = meta("POST", "/v26.0/77/subscribed_apps", {"override_callback_uri": url, "verify_token": "t"})
+        assert (status, answer["error"]["code"]) == (400, 2200) and "not on this machine" in answer["error"]["message"], url
+
+
+def test_the_book_outlives_it(directory):
+    state, book = f"{directory}/state.json", f"{directory}/book.json"
+    with open(book, "w") as file:
+        json.dump({"customers": {"1": {"name": "from the book"}}}, file)
+    with Sandbox("--book", book, "--state", state) as s:
+        assert s.book["customers"]["1"]["name"] == "from the book"
+        s.patch(customers={"2": {"name": "later"}, "1": None})
+    assert os.stat(state).st_mode & 0o077 == 0, "keys are in it"
+    with Sandbox("--book", book, "--state", state) as s:
+        assert s.book["customers"] == {"2": {"name": "later"}}
+
+
+@pytest.mark.parametrize("flags,status,says", [
+    (["--listen", "0.0.0.0:0"], 1, "loopback"), (["--listen", "192.0.2.1:1"], 1, "loopback"), (["--listen", "x"], 1, "loopback"),
+    (["--book", "/nowhere"], 1, "/nowhere cannot be read"), (["--book", "/etc/hostname"], 1, "is no book"),
+    (["--statuses", "all"], 2, "usage"), (["--nonsense"], 2, "usage"), (["--cert", "x"], 2, "usage"), (["word"], 2, "usage")])
+def test_flags_that_are_wrong(flags, status, says):
+    done = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+    assert done.returncode == status and says in done.stderr, done.stderr
+
+
+def test_a_port_in_use_is_said_in_one_line(provider):
+    done = subprocess.run([BINARY, "--listen", f"127.0.0.1:{provider.port}"], capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"sandbox: cannot listen on 127.0.0.1:{provider.port}: another program uses this port\n"
+
+
+def test_the_log_is_readable_and_tells_no_key():
+    process = subprocess.Popen([BINARY, "--listen", "127.0.0.1:0", "--statuses", "none"], stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(process.stdout.readline().rsplit(":", 1)[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        book = {"tokens": {"EAA-long-secret-token-9f3c": {"numbers": [NUMBER], "app": "1"}}, "apps": {"1": {"secret": "x"}},
+                "numbers": {NUMBER: {"verified_name": "Paul\x1b[2J"}}}
+        connection.request("PATCH", "/sandbox/book", json.dumps(book))
+        connection.getresponse().read()
+        connection.request("POST", f"/v26.0/{NUMBER}/messages", json.dumps({**HELLO, "text": {"body": "one\ntwo"}}),
+                           {"Authorization": "Bearer EAA-long-secret-token-9f3c"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        time.sleep(0.2)
+    finally:
+        process.terminate()
+        log = process.stdout.read()
+        process.wait()
+        process.stdout.close()
+    assert "Paul?[2J answers 2348012345678 with key ...9f3c (Meta):\n            one\n            two\n" in log
+    assert "long-secret" not in log
