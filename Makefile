@@ -12,7 +12,7 @@ PYTHON ?= /usr/bin/python3
 
 PACKAGES = gcc libc6-dev make dpkg-dev xz-utils libsqlite3-dev libsodium-dev libcurl4-openssl-dev libcjson-dev libssl-dev \
 	libseccomp-dev
-TEST_PACKAGES = git libcmocka-dev python3-pytest clang clang-format libclang-rt-14-dev openssl curl
+TEST_PACKAGES = git libcmocka-dev python3-pytest clang clang-format libclang-rt-14-dev openssl curl procps
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wswitch-enum
 ifdef CI
@@ -210,22 +210,27 @@ PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 E2E = $(sort $(wildcard test/e2e/test_*.py))
 E2E_ASKS = $(filter %_360dialog.py %_platform.py %_memory.py %_idempotency.py %_tls.py,$(E2E))
 e2e: e2e-asks e2e-rest
-e2e-asks: $(B)/keyhouse
+e2e-asks: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) $(E2E_ASKS)
-e2e-rest: $(B)/keyhouse
+e2e-rest: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) $(filter-out $(E2E_ASKS),$(E2E))
 
 # Roles and the whole group killed at random under load.
 KH_ROUNDS ?= 25
-crash: $(B)/keyhouse
+crash: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
-SANITIZED ?= way refusals 360dialog platform two_providers idempotency
+SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api
 e2e-sanitized:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
 	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(patsubst %,test/e2e/test_%.py,$(SANITIZED))
+
+# ---------------------------------------------------------------- try it: two demo shops on the sandbox
+run: | deps-run
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)B=$(B) PORT=$(PORT) SANDBOX_PORT=$(SANDBOX_PORT) DEMO_DIR=$(DEMO_DIR) sh examples/demo/run.sh
 
 # ---------------------------------------------------------------- what the machine needs
 # Debian packages: installed as root or through sudo, else the one command to run is said.
@@ -245,6 +250,8 @@ build/.deps:
 	@touch $@
 
 deps: build/.deps
+deps-run: deps
+	$(call install_packages,curl ca-certificates)
 deps-test: deps
 	$(call install_packages,$(TEST_PACKAGES))
 
@@ -255,6 +262,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit replay fuzz check format test test-slow e2e e2e-asks e2e-rest crash e2e-sanitized deps deps-test install clean
+.PHONY: all run unit replay fuzz check format test test-slow e2e e2e-asks e2e-rest crash e2e-sanitized deps deps-run deps-test install clean
 .SECONDARY:
 .DELETE_ON_ERROR:

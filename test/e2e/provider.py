@@ -47,7 +47,7 @@ class Sandbox:
         tls = ["--cert", cert, "--key", key] if cert else []
         self._context = ssl.create_default_context(cafile=cert) if cert else None
         self._process = subprocess.Popen([BINARY, "--listen", "127.0.0.1:0", *flags, *tls], stdout=subprocess.PIPE,
-                                         stdin=subprocess.DEVNULL, text=True)
+                                         stdin=subprocess.DEVNULL, text=True, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1"})
         first = self._process.stdout.readline()
         assert first.startswith(STARTING), f"the sandbox did not start: {first!r}"
         self.url = first[len(STARTING):].strip()
