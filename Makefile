@@ -1,7 +1,7 @@
 # Keyhouse. `make` builds build/keyhouse; `make test` installs what is missing, builds and proves it.
 #
 #   make            make test        make check        make test-slow        make install PREFIX=/usr/local DESTDIR=
-#   make V=1        make deps        make fuzz         make clean
+#   make V=1        make deps        make fuzz         make bench        make clean
 #   make SAN=address,undefined B=build/asan            a build with sanitizers, in a directory of its own
 
 B ?= build
@@ -220,6 +220,16 @@ KH_ROUNDS ?= 25
 crash: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
+# Figures beside those of an empty handler of the same CivetWeb: printed, never a reason to fail.
+$(B)/test/bench/empty: $(B)/test/bench/empty.o $(HTTP)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/test/bench/load: $(B)/test/bench/load.o $(B)/test/bench/requests.o
+	$(call say,LINK,$@)$(LINK) -o $@ $^
+
+bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
+
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
 SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api
@@ -262,6 +272,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all run unit replay fuzz check format test test-slow e2e e2e-asks e2e-rest crash e2e-sanitized deps deps-run deps-test install clean
+.PHONY: all run unit replay fuzz check format test test-slow e2e e2e-asks e2e-rest crash bench e2e-sanitized deps deps-run deps-test install clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -80,16 +80,23 @@ shop()
 	echo "  $2: connected"
 }
 
-# ask NUMBER PHONE NAME TEXT
-ask()
-{
-	curl -sS -f -o /dev/null --json "{\"number\": \"$1\", \"customer\": {\"phone\": \"$2\", \"name\": \"$3\"},
-		\"message\": {\"type\": \"text\", \"text\": {\"body\": \"$4\"}}}" "$sandbox/sandbox/messages"
-}
-
 answers()
 {
 	curl -sS "$sandbox/sandbox/sent" | grep -o '"wamid"' | wc -l
+}
+
+# ask NUMBER PHONE NAME TEXT: a customer asks; waits for the answer.
+ask()
+{
+	before=$(answers)
+	curl -sS -f -o /dev/null --json "{\"number\": \"$1\", \"customer\": {\"phone\": \"$2\", \"name\": \"$3\"},
+		\"message\": {\"type\": \"text\", \"text\": {\"body\": \"$4\"}}}" "$sandbox/sandbox/messages"
+	tries=0
+	until [ "$(answers)" -gt "$before" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || fail "\"$4\" was not answered; see $dir/keyhouse.log"
+		sleep 0.1
+	done
 }
 
 # ---------------------------------------------------------------- start
@@ -107,7 +114,7 @@ END
 
 "$bin/keyhouse-sandbox" --listen "127.0.0.1:$sandbox_port" --book examples/demo/book.json --state "$dir/sandbox.json" &
 pids=$!
-ready sandbox "$!" "$sandbox/phone" /dev/null
+ready sandbox "$!" "$sandbox/sandbox/shops" /dev/null
 "$bin/keyhouse" serve --data-dir "$dir/data" >>"$dir/keyhouse.log" 2>&1 &
 pids="$pids $!"
 ready Keyhouse "$!" "$keyhouse/readyz" "$dir/keyhouse.log"
@@ -126,12 +133,6 @@ END
 
 ask 106540352242922 2348012345678 Ada "How much is iPhone 13 Pro?"
 ask 206540352242933 4915112345678 Ben "Do you have the ankara dress?"
-tries=0
-until [ "$(answers)" -ge 2 ]; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || fail "a question was not answered; see $dir/keyhouse.log"
-	sleep 0.1
-done
 sleep 3 # their statuses
 
 cat <<END
