@@ -1,7 +1,7 @@
-# Keyhouse. `make` builds build/keyhouse; `make test` installs what is missing, builds and proves it.
+# Keyhouse. `make run` shows it; `make` builds build/keyhouse; `make test` installs what is missing, builds and proves it.
 #
-#   make            make test        make check        make test-slow        make install PREFIX=/usr/local DESTDIR=
-#   make V=1        make deps        make fuzz         make bench        make clean
+#   make            make run         make test        make test-slow        make install PREFIX=/usr/local DESTDIR=
+#   make V=1        make deps        make check       make fuzz             make bench       make clean
 #   make SAN=address,undefined B=build/asan            a build with sanitizers, in a directory of its own
 
 B ?= build
@@ -103,144 +103,13 @@ $(HTTP): BASE += $(CIVETWEB_FLAGS)
 $(HTTP): | $(CIVETWEB)
 $(B)/gateway/http/engine.o: $(CIVETWEB)
 
-# ---------------------------------------------------------------- unit tests: a folder links its module
-JSON = $(B)/gateway/json.o
-LOG = $(B)/gateway/log.o
-TENANT = $(B)/gateway/tenant.o $(B)/gateway/keycache.o
-I = $(B)/gateway/inbound
-MESSAGE = $(I)/message.o $(I)/scene.o $(I)/seen.o $(JSON) $(B)/vault/secret.o
-WITH_vault = $(VAULT)
-WITH_store = $(STORE)
-WITH_http = $(HTTP)
-WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
-WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o
-WITH_gateway = $(ALL)
-WITH_gateway/test_config = $(B)/gateway/config.o
-WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
-WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o
-WITH_api = $(API) $(CONNECT) $(JSON) $(LOG) $(TENANT) $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination address) \
-	$(REPLY) $(VAULT) $(STORE)
-WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
-WITH_inbound/test_signature = $(I)/signature.o
-WITH_inbound/test_binding = $(I)/binding.o
-WITH_inbound/test_message = $(MESSAGE)
-WITH_inbound/test_split = $(MESSAGE) $(I)/split.o
-WITH_inbound/test_webhook = $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
-WITH_inbound/test_proofs = $(WITH_inbound/test_webhook) $(B)/vault/verifier.o
-WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer ask asks prepare binding split)
-WITH_inbound/test_asks = $(WITH_inbound/test_intake)
-# helpers beside the tests: all of a folder's, unless a test names its own
-HELP_http/test_mends = none
-HELP_inbound/test_signature = none
-HELP_inbound/test_binding = none
-HELP_inbound/test_message = none
-HELP_inbound/test_split = none
-HELP_inbound/test_webhook = fake_http
-HELP_inbound/test_proofs = fake_http
-HELP_inbound/test_intake = fake_house fake_asks
-HELP_inbound/test_asks = fake_house fake_asks
-FLAGS_api/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
-FLAGS_vault/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc
-
-UNIT = $(patsubst test/unit/%.c,%,$(sort $(wildcard test/unit/*/test_*.c)))
-ONLY ?= %
-helpers = $(if $(HELP_$(1)),$(filter-out none,$(HELP_$(1))),$(filter-out test_%,$(basename $(notdir $(wildcard test/unit/$(patsubst %/,%,$(dir $(1)))/*.c)))))
-define unit_rule
-$(B)/test/unit/$(1): $(B)/test/unit/$(1).o $(patsubst %,$(B)/test/unit/$(dir $(1))%.o,$(call helpers,$(1))) \
-		$(or $(WITH_$(1)),$(WITH_$(patsubst %/,%,$(dir $(1)))))
-	$$(call say,LINK,$$@)$$(LINK) $(FLAGS_$(1)) -o $$@ $$^ -lcmocka $$(LIBS)
-endef
-$(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
-$(B)/test/unit/http/%.o: BASE += $(CIVETWEB_FLAGS)
-$(B)/test/unit/http/test_mends.o: $(CIVETWEB)
-
-unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
-	$(Q)for t in $^; do \
-		KH_TEST_DATA=test/data ASAN_OPTIONS=$$ASAN_OPTIONS:detect_leaks=1 $$t >$$t.log 2>&1 || { cat $$t.log; echo "FAILED $$t"; exit 1; }; \
-		grep -ah 'skipped:' $$t.log; grep -a 'PASSED' $$t.log | sed "s|^|  $$t |"; done
-
-# ---------------------------------------------------------------- fuzzers: corpora replayed by make test; make fuzz T=split
-FUZZERS = split signature
-WITH_fuzz_split = $(MESSAGE) $(I)/split.o
-WITH_fuzz_signature = $(I)/signature.o
-T ?= split
-FUZZ_SECONDS ?= 60
-
-define fuzz_rule
-$(B)/test/fuzz/fuzz_$(1): $(B)/test/fuzz/fuzz_$(1).o $(if $(filter fuzzer%,$(SAN)),,$(B)/test/fuzz/replay.o) $(WITH_fuzz_$(1))
-	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(LIBS)
-endef
-$(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
-
-replay: $(patsubst %,$(B)/test/fuzz/fuzz_%,$(FUZZERS))
-	$(Q)for f in $(FUZZERS); do $(B)/test/fuzz/fuzz_$$f test/fuzz/corpus/$$f/* && echo "  replayed $$f: $$(ls test/fuzz/corpus/$$f | wc -l) inputs" || exit 1; done
-
-fuzz:
-	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz LDFLAGS=-fsanitize=fuzzer build/fuzz/test/fuzz/fuzz_$(T)
-	$(Q)mkdir -p build/fuzz/found && build/fuzz/test/fuzz/fuzz_$(T) -max_total_time=$(FUZZ_SECONDS) build/fuzz/found test/fuzz/corpus/$(T)
-
-# ---------------------------------------------------------------- checks and tests
-check: | $(DEPS)
-	$(Q)$(PYTHON) test/check/check.py
-
-format:
-	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
-
-TSAN = vault/% store/% gateway/test_keycache http/test_http http/test_refusals inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
-# gcc and clang without warnings; units plain and with address and undefined-behaviour sanitizers; then the real program.
-test: deps-test
-	$(Q)$(MAKE) --no-print-directory check
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 unit
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 SAN=address,undefined B=build/asan all unit replay
-	$(Q)$(MAKE) --no-print-directory -j2 e2e
-	$(Q)$(MAKE) --no-print-directory crash
-
-# What takes long: the thread sanitizer where threads meet, the real program under the sanitizers, many more rounds of
-# the crash test.
-test-slow: deps-test
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
-	$(Q)$(MAKE) --no-print-directory e2e-sanitized
-	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=200
-
-PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
-# They wait more than they work: with -j2 the two halves run side by side.
-E2E = $(sort $(wildcard test/e2e/test_*.py))
-E2E_ASKS = $(filter %_360dialog.py %_platform.py %_memory.py %_idempotency.py %_tls.py,$(E2E))
-e2e: e2e-asks e2e-rest
-e2e-asks: $(B)/keyhouse $(B)/keyhouse-sandbox
-	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) $(E2E_ASKS)
-e2e-rest: $(B)/keyhouse $(B)/keyhouse-sandbox
-	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) $(filter-out $(E2E_ASKS),$(E2E))
-
-# Roles and the whole group killed at random under load.
-KH_ROUNDS ?= 25
-crash: $(B)/keyhouse $(B)/keyhouse-sandbox
-	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
-
-# Figures beside those of an empty handler of the same CivetWeb: printed, never a reason to fail.
-$(B)/test/bench/empty: $(B)/test/bench/empty.o $(HTTP)
-	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
-
-$(B)/test/bench/load: $(B)/test/bench/load.o $(B)/test/bench/requests.o
-	$(call say,LINK,$@)$(LINK) -o $@ $^
-
-bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load
-	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
-
-# The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
-# checker needs ptrace, which the roles' filters rightly kill.
-SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api
-e2e-sanitized:
-	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
-	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(patsubst %,test/e2e/test_%.py,$(SANITIZED))
+# ---------------------------------------------------------------- how it is proven
+include test/test.mk
 
 # ---------------------------------------------------------------- try it: two demo shops on the sandbox
 run: | deps-run
 	$(Q)$(MAKE) --no-print-directory -j2 all
-	$(Q)B=$(B) PORT=$(PORT) SANDBOX_PORT=$(SANDBOX_PORT) DEMO_DIR=$(DEMO_DIR) sh examples/demo/run.sh
+	$(Q)B=$(B) PORT=$(PORT) SANDBOX_PORT=$(SANDBOX_PORT) DEMO_DIR="$(DEMO_DIR)" sh examples/demo/run.sh
 
 # ---------------------------------------------------------------- what the machine needs
 # Debian packages: installed as root or through sudo, else the one command to run is said.
@@ -272,6 +141,6 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all run unit replay fuzz check format test test-slow e2e e2e-asks e2e-rest crash bench e2e-sanitized deps deps-run deps-test install clean
+.PHONY: all run deps deps-run deps-test install clean
 .SECONDARY:
 .DELETE_ON_ERROR:

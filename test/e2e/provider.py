@@ -27,7 +27,8 @@ import urllib.parse
 from server import parsed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("KEYHOUSE", ROOT / "build" / "keyhouse")).resolve().with_name("keyhouse-sandbox")
+BESIDE = pathlib.Path(os.environ.get("KEYHOUSE", ROOT / "build" / "keyhouse")).resolve().with_name("keyhouse-sandbox")
+BINARY = pathlib.Path(os.environ.get("KEYHOUSE_SANDBOX", BESIDE)).resolve()
 STARTING = "sandbox on "
 
 Request = collections.namedtuple("Request", "at method path query headers body json number token api")
