@@ -279,7 +279,7 @@ static void *run(void *arg)
 		int status;
 
 		if (w->status[0] != '\0' && w->tries == 0)
-			phone_state(d->s, w->wamid, w->status, NULL);
+			phone_state(d->s, w->wamid, w->status, w->note[0] != '\0' ? w->note : NULL);
 		if (!w->url) {
 			webhook_free(w);
 			continue;

@@ -15,6 +15,7 @@ struct webhook {
 	char *url, *body; /* url NULL: nobody registered, but what it stands for happens all the same */
 	struct curl_slist *headers;
 	char wamid[WAMID_MAX]; /* the message that it is about; "" for none */
+	char note[160]; /* why it failed, where the status is that */
 	char status[16]; /* the state which the shop's message reaches now; "": it carries a customer's message */
 	unsigned tries;
 	double due;

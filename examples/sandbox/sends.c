@@ -180,6 +180,7 @@ static void add_error(struct cJSON *value, const struct cJSON *fault)
 static void queue_status(
 	struct sandbox *s, const struct envelope *e, const char *wamid, const char *status, double delay_s)
 {
+	const struct cJSON *error = json_get_path(e->value, "statuses[0].errors[0]"), *code = json_get(error, "code");
 	struct webhook *list = envelope_webhooks(s, e), *w;
 
 	if (!list)
@@ -189,6 +190,9 @@ static void queue_status(
 		w->next = NULL;
 		(void)snprintf(w->wamid, sizeof(w->wamid), "%s", wamid);
 		(void)snprintf(w->status, sizeof(w->status), "%s", status);
+		if (cJSON_IsNumber(code))
+			(void)snprintf(
+				w->note, sizeof(w->note), "%d: %s", code->valueint, book_text(error, "message", ""));
 		deliver_later(s, w, delay_s);
 	}
 }

@@ -213,6 +213,7 @@ def test_statuses_are_shaped_as_real_ones(provider, meta):
         provider.fault("status_failed", code=131026, message="Message undeliverable", times=1)
         meta("POST", f"/v26.0/{NUMBER}/messages", HELLO)
         assert wait_for(lambda: len(ours.got) == 4, timeout=10)
+        assert [e["note"] for e in feed(provider) if e["state"] == "failed"] == ["131026: Message undeliverable"]
         bodies = [json.loads(body) for body, _ in ours.got]
     statuses = {b["entry"][0]["changes"][0]["value"]["statuses"][0]["status"]: b for b in bodies}
     assert set(statuses) == {"sent", "delivered", "read", "failed"}
