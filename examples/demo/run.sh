@@ -5,6 +5,7 @@
 #
 #   PORT=8080 SANDBOX_PORT=8900   where they listen      DEMO_DIR=keyhouse-demo   where they keep what they know
 set -eu
+export no_proxy='*' NO_PROXY='*'
 cd "$(dirname "$0")/../.."
 bin=${B:-build}
 dir=${DEMO_DIR:-keyhouse-demo}
@@ -30,21 +31,21 @@ free_or_fail()
 pids=
 stop()
 {
-	trap '' INT TERM EXIT
+	trap '' INT TERM HUP EXIT
 	for pid in $pids; do kill "$pid" 2>/dev/null || :; done
 	wait
 }
 trap stop EXIT
-trap 'stop; exit 0' INT TERM
+trap 'stop; exit 0' INT TERM HUP
 
-# ready NAME PID URL LOG: waits until it answers.
+# ready NAME PID URL: waits until it answers.
 ready()
 {
 	tries=0
 	until curl -s -f -o /dev/null --max-time 2 "$3"; do
 		tries=$((tries + 1))
-		kill -0 "$2" 2>/dev/null || fail "$1 has ended: $(tail -n 1 "$4" 2>/dev/null)"
-		[ $tries -lt 150 ] || fail "$1 does not answer; see $4"
+		kill -0 "$2" 2>/dev/null || fail "$1 has ended$(grep ' error ' "$dir/keyhouse.log" 2>/dev/null | tail -n 1 | sed 's/.* error /: /')"
+		[ $tries -lt 150 ] || fail "$1 does not answer"
 		sleep 0.1
 	done
 }
@@ -71,11 +72,13 @@ shop()
 	connection=$(api "$path/connections" | sed -n 's/^{"data":\[{"id":"\([^"]*\)".*/\1/p')
 	if [ -z "$connection" ]; then
 		api -o /dev/null --json @- "$path/connections"
-		api -o /dev/null -H 'Content-Type: text/csv' --data-binary "@examples/demo/$1.csv" "$path/products"
-		api -o /dev/null -X PUT --json '{"kind": "catalogue"}' "$path/responder"
 	else
 		# Its webhook, should the port be another one this time.
 		api -o /dev/null -X PATCH --json '{"take_over": true}' "$path/connections/$connection"
+	fi
+	if api "$path/products?limit=1" | grep -q '"data":\[\]'; then
+		api -o /dev/null -X PUT --json '{"kind": "catalogue"}' "$path/responder"
+		api -o /dev/null -H 'Content-Type: text/csv' --data-binary "@examples/demo/$1.csv" "$path/products"
 	fi
 	echo "  $2: connected"
 }
@@ -114,10 +117,10 @@ END
 
 "$bin/keyhouse-sandbox" --listen "127.0.0.1:$sandbox_port" --book examples/demo/book.json --state "$dir/sandbox.json" &
 pids=$!
-ready sandbox "$!" "$sandbox/sandbox/shops" /dev/null
+ready sandbox "$!" "$sandbox/sandbox/shops"
 "$bin/keyhouse" serve --data-dir "$dir/data" >>"$dir/keyhouse.log" 2>&1 &
 pids="$pids $!"
-ready Keyhouse "$!" "$keyhouse/readyz" "$dir/keyhouse.log"
+ready Keyhouse "$!" "$keyhouse/readyz"
 [ -s "$dir/auth" ] ||
 	"$bin/keyhouse" token new --name demo --data-dir "$dir/data" | sed 's/^/Authorization: Bearer /' >"$dir/auth"
 
@@ -141,7 +144,7 @@ Two shops are open, each with its own key, on a simulated Meta and a simulated 3
 
   phone       $sandbox/phone
   Keyhouse    $keyhouse   (its API: $keyhouse/openapi.yaml)
-  by hand     curl -H @$dir/auth $keyhouse/v1/businesses/pauls-electronics/messages
+  by hand     curl -H "@$dir/auth" $keyhouse/v1/businesses/pauls-electronics/messages
   its log     $dir/keyhouse.log
 
 Ctrl-C ends both; what they know stays in $dir/.

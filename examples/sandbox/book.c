@@ -63,9 +63,19 @@ static void merge(struct cJSON *target, const struct cJSON *patch)
 	}
 }
 
+static size_t text_len(const struct cJSON *value)
+{
+	char *text = json_text(value);
+	size_t len = text ? strlen(text) : BOOK_MAX;
+
+	json_text_free(text);
+	return len;
+}
+
 bool book_patch(struct sandbox *s, const struct cJSON *patch)
 {
-	if (!is_book(patch))
+	/* It is kept indented: twice as long at the most. */
+	if (!is_book(patch) || text_len(s->book) + text_len(patch) > BOOK_MAX / 2)
 		return false;
 	merge(s->book, patch);
 	book_keep(s);
@@ -80,7 +90,9 @@ static char *read_file(const char *path, size_t *len)
 
 	if (!file)
 		return NULL;
-	if (fstat(fileno(file), &st) == 0 && st.st_size <= BOOK_MAX && (text = malloc((size_t)st.st_size + 1)))
+	if (fstat(fileno(file), &st) == 0 && st.st_size > BOOK_MAX)
+		errno = EFBIG;
+	else if ((text = malloc((size_t)st.st_size + 1)))
 		*len = fread(text, 1, (size_t)st.st_size, file);
 	(void)fclose(file);
 	return text;
@@ -120,7 +132,7 @@ void book_keep(struct sandbox *s)
 		file = fd >= 0 ? fdopen(fd, "w") : NULL;
 	}
 	if (file) {
-		fine = fputs(text, file) >= 0 && fflush(file) == 0;
+		fine = fputs(text, file) >= 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
 		fine = fclose(file) == 0 && fine;
 	}
 	if (!fine || rename(path, s->state_path) != 0)

@@ -13,7 +13,8 @@
 bool book_load(struct sandbox *s, const char *path, char *why, size_t why_len);
 
 /* Applies a merge patch (RFC 7396): an object's members are merged, null removes, anything else replaces. False: the
- * patch has a part that no book has, or one that is no object; then nothing changed. */
+ * patch has a part that no book has, or one that is no object, or the book would grow too large to be read again; then
+ * nothing changed. */
 bool book_patch(struct sandbox *s, const struct cJSON *patch);
 
 /* Writes it to the state file, whole or not at all. */

@@ -20,7 +20,7 @@
 enum {
 	BODY_MAX = 4 << 20,
 	WAIT_MAX_MS = 60000,
-	FEED_WAKE_MS = 10000, /* a line now and then shows that the reader is there still */
+	FEED_WAKE_MS = 2000, /* a line now and then shows whether the reader is there still */
 };
 
 #define POLICY                                                                                                         \
@@ -101,11 +101,21 @@ static void post_media(struct call *c)
 	cJSON_AddStringToObject(c->reply.json, "id", id);
 }
 
+/* What a stranger uploaded is looked at or listened to, never run: a script would be one of this origin. */
 static void get_media(struct call *c)
 {
+	static const char *const shown[] = {"image/", "audio/", "video/"};
+	bool is_shown = false;
+
 	media_show(c->s, c->path + strlen("/sandbox/media/"), &c->reply);
-	if (c->reply.status != 200)
+	if (c->reply.status != 200) {
 		problem(c, 404, "no such media; they are forgotten when the sandbox ends");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		is_shown = is_shown || strncmp(c->reply.type, shown[i], strlen(shown[i])) == 0;
+	if (!is_shown)
+		(void)snprintf(c->reply.type, sizeof(c->reply.type), "application/octet-stream");
 }
 
 /* Goes on until the reader is gone or the sandbox closes. */
@@ -155,7 +165,6 @@ static void list(struct call *c, const struct journal *j, const char *name)
 	if (c->reply.bytes)
 		c->reply.len = (size_t)snprintf((char *)c->reply.bytes, room, "{\"%s\":[%s],\"next\":%llu}", name,
 			lines ? lines : "", (unsigned long long)next);
-	c->reply.type = "application/json";
 	c->reply.status = c->reply.bytes ? 200 : 500;
 	free(lines);
 }
@@ -199,8 +208,8 @@ static void post_deliver(struct call *c)
 	struct webhook *list, *w;
 	struct cJSON *deliveries;
 
-	if (!number || !cJSON_IsObject(e.value)) {
-		problem(c, 400, "number and value are needed");
+	if (!number || !cJSON_IsObject(e.value) || (e.headers && !cJSON_IsObject(e.headers))) {
+		problem(c, 400, "number and value are needed; headers, if any, are an object");
 		return;
 	}
 	e.api = book_text(c->json, "api", book_api_of(c->s, number));
@@ -210,7 +219,7 @@ static void post_deliver(struct call *c)
 	pthread_mutex_unlock(&c->s->mutex);
 	while ((w = list)) {
 		char *answer = NULL;
-		int status = deliver_now(w, &answer);
+		int status = deliver_now(c->s, w, &answer);
 
 		list = w->next;
 		add_delivery(deliveries, w->url, status, answer);
@@ -281,20 +290,6 @@ static bool route_is(size_t i, const char *path)
 					      : strcmp(path, routes[i].path) == 0;
 }
 
-/* The host's name without its port. */
-static bool host_is_near(const char *host)
-{
-	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-
-	for (size_t i = 0; host && i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t len = strlen(names[i]);
-
-		if (strncmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
-			return true;
-	}
-	return false;
-}
-
 /* A browser says the origin of whoever asks: ours is the host that it asked. */
 static bool origin_is_ours(const struct http_request *req)
 {
@@ -310,7 +305,10 @@ static bool origin_is_ours(const struct http_request *req)
 static bool send_page(struct http_request *req, const char *path)
 {
 	static const struct http_header home[] = {{"Location", "/phone"}};
+	const char *method = http_request_method(req);
 
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return false;
 	if (strcmp(path, "/") == 0) {
 		http_respond(req, 302, home, 1, NULL, 0);
 		return true;
@@ -330,8 +328,8 @@ static bool send_page(struct http_request *req, const char *path)
 
 static void respond(struct call *c)
 {
-	/* What a stranger uploaded is shown in a page of ours as what it says it is, never run. */
-	const struct http_header headers[] = {{"Content-Type", c->reply.type ? c->reply.type : "application/json"},
+	const struct http_header headers[] = {
+		{"Content-Type", c->reply.type[0] != '\0' ? c->reply.type : "application/json"},
 		{"Content-Security-Policy", "default-src 'none'; sandbox"}, {"X-Content-Type-Options", "nosniff"},
 		{"Cache-Control", "no-store"}};
 	char *text = c->reply.json ? json_text(c->reply.json) : NULL;
@@ -371,9 +369,7 @@ void control_handle(struct sandbox *s, struct http_request *req)
 	size_t max = strcmp(c.path, "/sandbox/media") == 0 ? (size_t)MEDIA_MAX : (size_t)BODY_MAX;
 	enum http_error error;
 
-	if (!host_is_near(http_request_header(req, "Host")))
-		problem(&c, 421, "the sandbox answers to localhost and 127.0.0.1 only");
-	else if (strncmp(c.path, "/sandbox/", 9) != 0 && send_page(req, c.path))
+	if (strncmp(c.path, "/sandbox/", 9) != 0 && send_page(req, c.path))
 		return;
 	else if (!origin_is_ours(req))
 		problem(&c, 403, "the sandbox answers its own page, and programs, but no other page");
@@ -381,7 +377,7 @@ void control_handle(struct sandbox *s, struct http_request *req)
 		problem(&c, error == HTTP_TOO_LARGE ? 413 : 400,
 			error == HTTP_TOO_LARGE ? "too large" : "the body did not come");
 	else
-		c.json = json_parse((const char *)c.body, c.body_len);
+		c.json = read_json(c.body, c.body_len);
 	if (!c.reply.json)
 		run(&c);
 	respond(&c);

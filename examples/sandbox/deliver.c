@@ -14,7 +14,9 @@
 #include "examples/sandbox/phone.h"
 
 enum {
-	THREADS = 4,
+	THREADS = 8,
+	AT_ONE_ADDRESS = 2, /* a silent address holds up no other */
+	WAITING_MAX = 10000,
 	TRIES_MAX = 12, /* about ten minutes in all; Meta goes on for days */
 	TIMEOUT_S = 10,
 	PAUSE_MAX_S = 120,
@@ -26,8 +28,13 @@ struct deliveries {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool closing;
-	struct webhook *queue; /* by due */
-	pthread_t threads[THREADS];
+	struct webhook *first, *last; /* by due */
+	size_t waiting;
+	struct worker {
+		struct deliveries *d;
+		pthread_t thread;
+		const struct webhook *under_way;
+	} workers[THREADS];
 	unsigned running;
 };
 
@@ -107,8 +114,17 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 	return len;
 }
 
+static int on_progress(void *user, curl_off_t in_all, curl_off_t in, curl_off_t out_all, curl_off_t out)
+{
+	struct sandbox *s = user;
+
+	(void)in_all, (void)in, (void)out_all, (void)out;
+	return atomic_load(&s->closing);
+}
+
 /* body NULL: a GET. The status, 0 where no whole answer came. */
-static int call(CURL *curl, const char *url, const char *body, struct curl_slist *headers, char **answer)
+static int call(
+	struct sandbox *s, CURL *curl, const char *url, const char *body, struct curl_slist *headers, char **answer)
 {
 	struct text text = {NULL, 0};
 	CURLcode code;
@@ -122,6 +138,9 @@ static int call(CURL *curl, const char *url, const char *body, struct curl_slist
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, s);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	/* Loopback has no certificate that anybody signed. */
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -146,7 +165,7 @@ static int call(CURL *curl, const char *url, const char *body, struct curl_slist
 	return (int)status;
 }
 
-int deliver_now(struct webhook *w, char **answer)
+int deliver_now(struct sandbox *s, const struct webhook *w, char **answer)
 {
 	CURL *curl = curl_easy_init();
 	int status = 0;
@@ -155,12 +174,12 @@ int deliver_now(struct webhook *w, char **answer)
 		*answer = strdup("memory is short");
 		return 0;
 	}
-	status = call(curl, w->url, w->body, w->headers, answer);
+	status = call(s, curl, w->url, w->body, w->headers, answer);
 	curl_easy_cleanup(curl);
 	return status;
 }
 
-bool deliver_handshake(const char *url, const char *verify_token, char *why, size_t why_len)
+bool deliver_handshake(struct sandbox *s, const char *url, const char *verify_token, char *why, size_t why_len)
 {
 	CURL *curl = curl_easy_init();
 	char *token = curl ? curl_easy_escape(curl, verify_token, 0) : NULL;
@@ -178,7 +197,7 @@ bool deliver_handshake(const char *url, const char *verify_token, char *why, siz
 				strchr(url, '?') ? '&' : '?', challenge, token);
 	}
 	if (n > 0)
-		status = call(curl, full, NULL, NULL, &answer);
+		status = call(s, curl, full, NULL, NULL, &answer);
 	given_back = status == 200 && answer && strcmp(answer, challenge) == 0;
 	if (status == 0)
 		(void)snprintf(why, why_len, "%s", answer ? answer : "memory is short");
@@ -193,48 +212,108 @@ bool deliver_handshake(const char *url, const char *verify_token, char *why, siz
 
 /* ------------------------------------------------------------ the queue */
 
-static void enqueue(struct deliveries *d, struct webhook *w)
+static void unlink_webhook(struct deliveries *d, struct webhook *w)
 {
-	struct webhook **at = &d->queue;
+	*(w->previous ? &w->previous->next : &d->first) = w->next;
+	*(w->next ? &w->next->previous : &d->last) = w->previous;
+	w->next = w->previous = NULL;
+	d->waiting--;
+}
 
-	pthread_mutex_lock(&d->mutex);
-	while (*at && (*at)->due <= w->due)
-		at = &(*at)->next;
-	w->next = *at;
-	*at = w;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->mutex);
+/* What comes new is mostly due after all others: looks for its place from the end. */
+static void link_webhook(struct deliveries *d, struct webhook *w)
+{
+	struct webhook *before = d->last;
+
+	while (before && before->due > w->due)
+		before = before->previous;
+	w->previous = before;
+	w->next = before ? before->next : d->first;
+	*(before ? &before->next : &d->first) = w;
+	*(w->next ? &w->next->previous : &d->last) = w;
+	d->waiting++;
 }
 
 void deliver_later(struct sandbox *s, struct webhook *w, double delay_s)
 {
+	struct deliveries *d = s->deliveries;
+	struct webhook *given_up = NULL;
+
 	w->due = now_s() + delay_s;
-	enqueue(s->deliveries, w);
+	pthread_mutex_lock(&d->mutex);
+	link_webhook(d, w);
+	if (d->waiting > WAITING_MAX) {
+		given_up = d->last;
+		unlink_webhook(d, given_up);
+	}
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->mutex);
+	if (given_up)
+		say(s, "%d webhooks wait; one is given up", WAITING_MAX);
+	webhook_free(given_up);
 }
 
-/* The next that is due; NULL: the sandbox closes. */
-static struct webhook *take(struct deliveries *d)
+static bool is_busy(const struct deliveries *d, const char *url)
 {
+	unsigned n = 0;
+
+	for (size_t i = 0; url && i < THREADS; i++)
+		n += d->workers[i].under_way && d->workers[i].under_way->url &&
+			strcmp(d->workers[i].under_way->url, url) == 0;
+	return n >= AT_ONE_ADDRESS;
+}
+
+/* The first that is due and whose address has room; *until is when the next one will be due, 0: nobody knows. */
+static struct webhook *find_due(const struct deliveries *d, double *until)
+{
+	double now = now_s();
+
+	*until = 0;
+	for (struct webhook *w = d->first; w; w = w->next) {
+		if (w->due > now) {
+			*until = w->due;
+			return NULL;
+		}
+		if (!is_busy(d, w->url))
+			return w;
+	}
+	return NULL;
+}
+
+/* The next for this worker; NULL: the sandbox closes. */
+static struct webhook *take(struct worker *worker)
+{
+	struct deliveries *d = worker->d;
 	struct webhook *w = NULL;
+	double until;
 
 	pthread_mutex_lock(&d->mutex);
-	while (!d->closing && !(d->queue && d->queue->due <= now_s())) {
-		struct timespec until = {.tv_sec = d->queue ? (time_t)d->queue->due : 0};
+	while (!d->closing && !(w = find_due(d, &until))) {
+		struct timespec at = {.tv_sec = (time_t)until};
 
-		if (!d->queue) {
+		at.tv_nsec = (long)((until - (double)at.tv_sec) * 1e9);
+		if (until > 0)
+			pthread_cond_timedwait(&d->changed, &d->mutex, &at);
+		else
 			pthread_cond_wait(&d->changed, &d->mutex);
-			continue;
-		}
-		until.tv_nsec = (long)((d->queue->due - (double)until.tv_sec) * 1e9);
-		pthread_cond_timedwait(&d->changed, &d->mutex, &until);
 	}
-	if (!d->closing) {
-		w = d->queue;
-		d->queue = w->next;
-		w->next = NULL;
+	if (w) {
+		unlink_webhook(d, w);
+		worker->under_way = w;
 	}
 	pthread_mutex_unlock(&d->mutex);
 	return w;
+}
+
+/* It is no longer being called: its address has room again. */
+static void put_down(struct worker *worker)
+{
+	struct deliveries *d = worker->d;
+
+	pthread_mutex_lock(&d->mutex);
+	worker->under_way = NULL;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->mutex);
 }
 
 static void say_result(struct sandbox *s, const struct webhook *w, const char *result, const char *then)
@@ -269,23 +348,25 @@ static void settle(struct deliveries *d, struct webhook *w, int status, const ch
 
 static void *run(void *arg)
 {
-	struct deliveries *d = arg;
+	struct worker *worker = arg;
+	struct deliveries *d = worker->d;
 	CURL *curl = curl_easy_init();
 	struct webhook *w;
 
-	while (curl && (w = take(d))) {
+	while (curl && (w = take(worker))) {
 		double began = now_s();
 		char *answer = NULL;
-		int status;
+		int status = 0;
 
 		if (w->status[0] != '\0' && w->tries == 0)
 			phone_state(d->s, w->wamid, w->status, w->note[0] != '\0' ? w->note : NULL);
-		if (!w->url) {
+		if (w->url)
+			status = call(d->s, curl, w->url, w->body, w->headers, &answer);
+		put_down(worker);
+		if (w->url)
+			settle(d, w, status, answer ? answer : "", now_s() - began);
+		else
 			webhook_free(w);
-			continue;
-		}
-		status = call(curl, w->url, w->body, w->headers, &answer);
-		settle(d, w, status, answer ? answer : "", now_s() - began);
 		free(answer);
 	}
 	curl_easy_cleanup(curl);
@@ -304,8 +385,14 @@ bool deliveries_start(struct sandbox *s)
 	pthread_mutex_init(&d->mutex, NULL);
 	pthread_cond_init(&d->changed, NULL);
 	s->deliveries = d;
-	while (d->running < THREADS && pthread_create(&d->threads[d->running], NULL, run, d) == 0)
+	while (d->running < THREADS) {
+		struct worker *worker = &d->workers[d->running];
+
+		worker->d = d;
+		if (pthread_create(&worker->thread, NULL, run, worker) != 0)
+			break;
 		d->running++;
+	}
 	return d->running == THREADS;
 }
 
@@ -320,11 +407,11 @@ void deliveries_stop(struct sandbox *s)
 	pthread_cond_broadcast(&d->changed);
 	pthread_mutex_unlock(&d->mutex);
 	while (d->running > 0)
-		pthread_join(d->threads[--d->running], NULL);
-	while (d->queue) {
-		struct webhook *w = d->queue;
+		pthread_join(d->workers[--d->running].thread, NULL);
+	while (d->first) {
+		struct webhook *w = d->first;
 
-		d->queue = w->next;
+		unlink_webhook(d, w);
 		webhook_free(w);
 	}
 	pthread_cond_destroy(&d->changed);

@@ -19,7 +19,7 @@ struct webhook {
 	char status[16]; /* the state which the shop's message reaches now; "": it carries a customer's message */
 	unsigned tries;
 	double due;
-	struct webhook *next;
+	struct webhook *next, *previous;
 };
 
 /* Copies both; url may be NULL. NULL: memory is short. */
@@ -30,16 +30,16 @@ void webhook_free(struct webhook *w); /* one, not its next */
 bool deliveries_start(struct sandbox *s);
 void deliveries_stop(struct sandbox *s); /* what was not sent is forgotten */
 
-/* Takes w; it goes out after delay_s. */
+/* Takes w; it goes out after delay_s. Where too many wait, the one that is due last is given up. */
 void deliver_later(struct sandbox *s, struct webhook *w, double delay_s);
 
 /* Sends it once, now, without the mutex: the status of the answer, 0 if none came. The answer's text (or why none came) is
  * the caller's to free. */
-int deliver_now(struct webhook *w, char **answer);
+int deliver_now(struct sandbox *s, const struct webhook *w, char **answer);
 
 /* What a provider asks of an address before it registers it (facts/meta.md 1.1): whether it gave the challenge back.
  * Without the mutex. Otherwise *why says what came instead. */
-bool deliver_handshake(const char *url, const char *verify_token, char *why, size_t why_len);
+bool deliver_handshake(struct sandbox *s, const char *url, const char *verify_token, char *why, size_t why_len);
 
 /* Whether an address is one of this machine: http or https to localhost, 127.0.0.0/8 or [::1]. */
 bool deliver_is_near(const char *url);

@@ -72,23 +72,6 @@ static bool overridable(const char *field)
 
 /* ------------------------------------------------------------ as it goes over the wire */
 
-/* One character of UTF-8: its code point, and how many bytes; a stray byte is U+FFFD. */
-static unsigned long code_point(const unsigned char *at, size_t *len)
-{
-	static const unsigned char first_mask[] = {0x1f, 0x0f, 0x07};
-	size_t more = *at >= 0xf0 && *at < 0xf8 ? 3 : *at >= 0xe0 && *at < 0xf0 ? 2 : *at >= 0xc0 && *at < 0xe0 ? 1 : 0;
-	unsigned long point = more > 0 ? *at & first_mask[more - 1] : 0xfffd;
-
-	*len = 1;
-	for (size_t i = 1; i <= more; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0xfffd;
-		point = point << 6 | (at[i] & 0x3f);
-	}
-	*len = 1 + more;
-	return point;
-}
-
 /* JSON as Meta writes it: pure ASCII, slashes escaped (facts/meta.md 1.2). */
 static char *as_meta_writes(const char *json)
 {
@@ -97,8 +80,8 @@ static char *as_meta_writes(const char *json)
 	if (!text)
 		return NULL;
 	for (const unsigned char *at = (const unsigned char *)json; *at != '\0';) {
-		size_t len = 1;
-		unsigned long point = *at < 0x80 ? *at : code_point(at, &len);
+		size_t len;
+		unsigned long point = utf8_next(at, &len);
 
 		if (point == '/') {
 			*out++ = '\\';
@@ -236,11 +219,11 @@ static struct webhook *d360_webhooks(struct sandbox *s, const struct envelope *e
 	if (!w)
 		return NULL;
 	cJSON_ArrayForEach (header, json_get(json_get(key, "webhook"), "headers")) {
-		if (cJSON_IsString(header) && !json_get(e->headers, header->string))
+		if (header->string && cJSON_IsString(header) && !json_get(e->headers, header->string))
 			webhook_header(w, header->string, header->valuestring);
 	}
 	cJSON_ArrayForEach (header, e->headers) {
-		if (cJSON_IsString(header))
+		if (header->string && cJSON_IsString(header))
 			webhook_header(w, header->string, header->valuestring);
 	}
 	if (secret)

@@ -17,6 +17,8 @@
 enum {
 	HUGE_PARTS = 1600,
 	HUGE_PART = 65536, /* 100 MB in all */
+	HANG_MAX_MS = 3600000,
+	SLOW_MAX_S = 600,
 };
 
 /* One request that a fault has met. */
@@ -102,16 +104,12 @@ static int meet_error(const struct meeting *m)
 	return r.status;
 }
 
+/* Where too many wait already, it hangs up at once. */
 static int meet_hang(const struct meeting *m)
 {
-	struct sandbox *s = m->s;
-	uint64_t taken_back;
-
-	pthread_mutex_lock(&s->mutex);
-	taken_back = s->faults_taken_back;
-	while (!atomic_load(&s->closing) && s->faults_taken_back == taken_back)
-		pthread_cond_wait(&s->changed, &s->mutex);
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_lock(&m->s->mutex);
+	journal_wait(m->s, &(struct journal){0}, 0, HANG_MAX_MS);
+	pthread_mutex_unlock(&m->s->mutex);
 	http_hang_up(m->req);
 	return 0;
 }
@@ -211,10 +209,10 @@ static int meet_status_failed(const struct meeting *m)
 static int meet_slow(const struct meeting *m)
 {
 	const struct cJSON *delay = json_get(m->fault, "delay");
-	double delay_s = cJSON_IsNumber(delay) ? delay->valuedouble : 1;
+	double delay_s = cJSON_IsNumber(delay) ? delay->valuedouble : 1; /* faults_add has seen that it is in bounds */
 
 	pthread_mutex_lock(&m->s->mutex);
-	journal_wait(m->s, &(struct journal){0}, 0, delay_s > 0 && delay_s < 600 ? (unsigned)(delay_s * 1000) : 0);
+	journal_wait(m->s, &(struct journal){0}, 0, (unsigned)(delay_s * 1000));
 	pthread_mutex_unlock(&m->s->mutex);
 	return -1;
 }
@@ -255,7 +253,8 @@ static size_t kind_of(const struct cJSON *fault)
 
 const char *faults_add(struct sandbox *s, const struct cJSON *asked)
 {
-	const struct cJSON *times = json_get(asked, "times");
+	static const char *const texts[] = {"number", "on", "holding"};
+	const struct cJSON *times = json_get(asked, "times"), *delay = json_get(asked, "delay");
 	int http = number_of(asked, "http", 200);
 
 	if (kind_of(asked) == KINDS)
@@ -264,6 +263,14 @@ const char *faults_add(struct sandbox *s, const struct cJSON *asked)
 		return "times: a number of at least 1";
 	if (http < 200 || http > 599)
 		return "http: 200 to 599";
+	if (cJSON_IsNumber(delay) && !(delay->valuedouble >= 0 && delay->valuedouble <= SLOW_MAX_S))
+		return "delay: 0 to 600 seconds";
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct cJSON *text = json_get(asked, texts[i]);
+
+		if (text && !cJSON_IsNull(text) && !cJSON_IsString(text))
+			return "number, on and holding are texts";
+	}
 	cJSON_AddItemToArray(s->faults, cJSON_Duplicate(asked, true));
 	return NULL;
 }

@@ -180,7 +180,7 @@ static bool shake_hands(struct sandbox *s, const char *url, const char *verify_t
 	bool fine;
 
 	pthread_mutex_unlock(&s->mutex);
-	fine = deliver_handshake(url, verify_token, why, sizeof(why));
+	fine = deliver_handshake(s, url, verify_token, why, sizeof(why));
 	pthread_mutex_lock(&s->mutex);
 	say(s, "handshake with %s: %s", url, fine ? "fine" : why);
 	if (fine)

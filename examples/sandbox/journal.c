@@ -13,7 +13,10 @@
 
 #include "gateway/json.h"
 
-enum { BATCH_BYTES = 4 << 20 }; /* one answer's worth of lines */
+enum {
+	BATCH_BYTES = 4 << 20, /* one answer's worth of lines */
+	WAITING_MAX = 64, /* of all workers, see main.c */
+};
 
 bool journal_init(struct journal *j, size_t max, size_t bytes_max)
 {
@@ -56,6 +59,7 @@ void journal_add(struct sandbox *s, struct journal *j, struct cJSON *item)
 	line.text = json_text(item);
 	if (!line.text)
 		return;
+	utf8_clean(line.text);
 	line.len = strlen(line.text);
 	while (j->count == j->max || (j->count > 0 && j->bytes + line.len > j->bytes_max))
 		drop_oldest(j);
@@ -118,6 +122,9 @@ void journal_wait(struct sandbox *s, const struct journal *j, uint64_t after, un
 	uint64_t taken_back = s->faults_taken_back;
 	struct timespec until;
 
+	if (s->waiting >= WAITING_MAX)
+		return;
+	s->waiting++;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += (time_t)(wait_ms / 1000);
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
@@ -127,6 +134,7 @@ void journal_wait(struct sandbox *s, const struct journal *j, uint64_t after, un
 	}
 	while (j->last <= after && !atomic_load(&s->closing) && s->faults_taken_back == taken_back) {
 		if (pthread_cond_timedwait(&s->changed, &s->mutex, &until) == ETIMEDOUT)
-			return;
+			break;
 	}
+	s->waiting--;
 }

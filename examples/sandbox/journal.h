@@ -11,20 +11,21 @@
 bool journal_init(struct journal *j, size_t max, size_t bytes_max);
 void journal_clear(struct journal *j);
 
-/* The number that the next line gets; journal_add sets it as "seq" in item, borrows item. */
+/* Gives item the next number, as "seq", and keeps its text: borrows item. */
 void journal_add(struct sandbox *s, struct journal *j, struct cJSON *item);
 
 /* Forgets the lines; numbers go on. */
 void journal_forget(struct journal *j);
 
-/* Up to most lines after a number, as text that the caller frees, each behind prefix ("," between items of an array is the
- * caller's: separator stands between lines). *next becomes the last number in it, or stays. NULL: there is none. */
+/* Lines after a number, as many as one answer bears, as text that the caller frees, with separator between them. *next
+ * becomes the last number in it, or stays. NULL: there is none. */
 char *journal_after(const struct journal *j, uint64_t after, const char *separator, size_t *len, uint64_t *next);
 
 /* The same as server-sent events, "id: N\ndata: {...}\n\n". */
 char *journal_events(const struct journal *j, uint64_t after, size_t *len, uint64_t *next);
 
-/* Waits until there is something after a number, faults are taken back, the sandbox closes, or the time is over. */
+/* Waits until there is something after a number, faults are taken back, the sandbox closes, or the time is over. Some
+ * workers are kept free for those who do not wait: returns at once while too many wait already. */
 void journal_wait(struct sandbox *s, const struct journal *j, uint64_t after, unsigned wait_ms);
 
 #endif

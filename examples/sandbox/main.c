@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
@@ -27,11 +28,12 @@ enum {
 	WORKERS = 96,
 	REQUEST_DEADLINE_MS = 30000,
 	KEEP_ALIVE_MS = 60000,
+	END_S = 3,
 	REQUESTS_MAX = 100000,
 	FEED_MAX = 20000,
 };
 
-#define JOURNAL_BYTES ((size_t)256 << 20)
+#define JOURNAL_BYTES ((size_t)64 << 20)
 
 struct flags {
 	const char *listen, *book, *state, *statuses, *cert, *key;
@@ -154,9 +156,27 @@ static int open_socket(const char *listen_at, bool tls, char *url, size_t room)
 	return fd;
 }
 
+/* The host's name without its port: a page of the Internet may have had its own name point here. */
+static bool host_is_near(const char *host)
+{
+	char name[64] = "";
+	struct in_addr in;
+
+	if (!host)
+		return false;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(host[0] == '[' ? "" : host, ":"), host);
+	return strcmp(name, "localhost") == 0 || strncmp(host, "[::1]", 5) == 0 ||
+		(inet_pton(AF_INET, name, &in) == 1 && ntohl(in.s_addr) >> 24 == 127);
+}
+
 static void handle(struct http_request *req, void *ctx)
 {
-	if (control_path(http_request_path(req)))
+	static const char elsewhere[] = "{\"error\":\"the sandbox answers to localhost and 127.x only\"}";
+	static const struct http_header json = {"Content-Type", "application/json"};
+
+	if (!host_is_near(http_request_header(req, "Host")))
+		http_respond(req, 421, &json, 1, elsewhere, sizeof(elsewhere) - 1);
+	else if (control_path(http_request_path(req)))
 		control_handle(ctx, req);
 	else
 		provider_handle(ctx, req);
@@ -237,11 +257,20 @@ static void close_house(struct sandbox *s)
 	pthread_mutex_destroy(&s->mutex);
 }
 
+static void on_alarm(int signal)
+{
+	(void)signal;
+	_exit(0);
+}
+
+/* Then it may take its time with what is under way, but not long: all that is kept is on disk. */
 static void wait_for_end(struct sandbox *s, const sigset_t *ends)
 {
-	int signal;
+	int which;
 
-	(void)sigwait(ends, &signal);
+	(void)sigwait(ends, &which);
+	signal(SIGALRM, on_alarm);
+	alarm(END_S);
 	pthread_mutex_lock(&s->mutex);
 	atomic_store(&s->closing, true);
 	pthread_cond_broadcast(&s->changed);
@@ -268,6 +297,7 @@ int main(int argc, char **argv)
 	sigaddset(&ends, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* uploads are given back to the system, whichever thread had them */
 	json_init();
 	if (sodium_init() >= 0 && open_house(&s, &f) && read_book(&s, &f) && start_server(&s, &f, &server)) {
 		(void)printf("sandbox on %s\n", s.url);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "examples/sandbox/book.h"
 #include "examples/sandbox/errors.h"
 #include "examples/sandbox/multipart.h"
 #include "gateway/http/http.h"
@@ -127,13 +128,13 @@ void media_describe(struct sandbox *s, struct cJSON *object, bool with_url)
 	if (!item)
 		return;
 	sodium_bin2base64(sha256, sizeof(sha256), item->sha256, sizeof(item->sha256), sodium_base64_VARIANT_ORIGINAL);
-	cJSON_AddStringToObject(object, "mime_type", item->type);
-	cJSON_AddStringToObject(object, "sha256", sha256);
+	book_set(object, "mime_type", item->type);
+	book_set(object, "sha256", sha256);
 	if (item->name[0] != '\0' && strncmp(item->type, "application/", 12) == 0 && !json_get(object, "filename"))
 		cJSON_AddStringToObject(object, "filename", item->name);
 	address_of(item, s->url, url, sizeof(url));
 	if (with_url)
-		cJSON_AddStringToObject(object, "url", url);
+		book_set(object, "url", url);
 }
 
 static void give(const struct item *item, struct reply *r)
@@ -145,7 +146,7 @@ static void give(const struct item *item, struct reply *r)
 	}
 	memcpy(r->bytes, item->bytes, item->len);
 	r->len = item->len;
-	r->type = item->type;
+	memcpy(r->type, item->type, sizeof(item->type));
 	r->status = 200;
 }
 

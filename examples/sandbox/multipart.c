@@ -32,11 +32,14 @@ static bool parameter(const char *line, size_t len, const char *name, char *out,
 {
 	char pattern[32];
 	int n = snprintf(pattern, sizeof(pattern), "%s=\"", name);
-	const char *at = memmem(line, len, pattern, (size_t)n), *end;
+	const char *at = line, *end;
 
-	if (!at || (at > line && at[-1] != ' ' && at[-1] != ';'))
-		return false;
-	at += n;
+	do {
+		at = memmem(at, len - (size_t)(at - line), pattern, (size_t)n);
+		if (!at)
+			return false;
+		at += n;
+	} while (at - n > line && at[-n - 1] != ' ' && at[-n - 1] != ';');
 	end = memchr(at, '"', len - (size_t)(at - line));
 	if (!end || (size_t)(end - at) >= room)
 		return false;
@@ -79,10 +82,13 @@ bool multipart_find(const struct ask *a, const char *name, struct multipart_part
 	at = memmem(at, (size_t)(end - at), boundary, strlen(boundary));
 	while (at) {
 		struct multipart_part part = {.content_type = "application/octet-stream"};
-		const char *head = at + strlen(boundary) + 2, *blank, *next;
+		const char *head, *blank, *next;
 		char found[100] = "";
 
-		if (head > end || memcmp(head - 2, "\r\n", 2) != 0)
+		if ((size_t)(end - at) < strlen(boundary) + 2)
+			return false;
+		head = at + strlen(boundary) + 2;
+		if (memcmp(head - 2, "\r\n", 2) != 0)
 			return false;
 		blank = memmem(head, (size_t)(end - head), "\r\n\r\n", 4);
 		next = blank ? memmem(blank + 4, (size_t)(end - blank - 4), boundary, strlen(boundary)) : NULL;

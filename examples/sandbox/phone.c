@@ -92,8 +92,10 @@ static struct cJSON *entry_find(const struct sandbox *s, const char *wamid)
 /* Takes entry. */
 static void entry_add(struct sandbox *s, struct cJSON *entry)
 {
-	if (cJSON_GetArraySize(s->entries) >= ENTRIES_MAX)
+	if (s->entries_len == ENTRIES_MAX)
 		cJSON_DeleteItemFromArray(s->entries, 0);
+	else
+		s->entries_len++;
 	cJSON_AddItemToArray(s->entries, entry);
 	journal_add(s, &s->feed, entry);
 }
@@ -111,6 +113,15 @@ static struct cJSON *entry_new(
 	cJSON_AddNumberToObject(entry, "at", now_s());
 	cJSON_AddStringToObject(entry, "state", "sent");
 	return entry;
+}
+
+/* As text: its tree may be a hundred times as large. */
+static void add_message(struct cJSON *entry, const struct cJSON *message)
+{
+	char *text = json_text(message);
+
+	cJSON_AddRawToObject(entry, "message", text ? text : "{}");
+	json_text_free(text);
 }
 
 static size_t rank(const char *state)
@@ -173,7 +184,8 @@ void phone_shop_sent(struct sandbox *s, const struct cJSON *sent, const char *cu
 	cJSON_AddStringToObject(entry, "from", "shop");
 	cJSON_AddStringToObject(entry, "key_last4", book_text(sent, "key_last4", ""));
 	cJSON_DeleteItemFromObjectCaseSensitive(message, "biz_opaque_callback_data");
-	cJSON_AddItemToObject(entry, "message", message);
+	add_message(entry, message);
+	cJSON_Delete(message);
 	entry_add(s, entry);
 }
 
@@ -313,7 +325,7 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 	entry = entry_new(s, wamid, api, number, phone[0] != '\0' ? phone : user_id);
 	book_set(entry, "name", name);
 	cJSON_AddStringToObject(entry, "from", "customer");
-	cJSON_AddItemToObject(entry, "message", cJSON_Duplicate(message, true));
+	add_message(entry, message);
 	send_inbound(s, entry, &(struct envelope){.api = api, .number = number, .value = value});
 	cJSON_Delete(value);
 	r->status = 201;

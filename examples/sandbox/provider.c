@@ -15,7 +15,10 @@
 #include "examples/sandbox/providers.h"
 #include "gateway/json.h"
 
-enum { BODY_MAX = (16 << 20) + (64 << 10) };
+enum {
+	JSON_MAX = 256 << 10,
+	UPLOAD_MAX = (16 << 20) + (64 << 10),
+};
 
 /* The headers that are worth recording. */
 static const char *const recorded[] = {"Host", "Authorization", "D360-API-KEY", "Content-Type", "Content-Length",
@@ -59,7 +62,8 @@ static void record(struct sandbox *s, const struct ask *a, const struct http_req
 
 static void respond(struct http_request *req, const struct reply *r)
 {
-	struct http_header headers[] = {{"Content-Type", r->type ? r->type : "application/json; charset=UTF-8"},
+	struct http_header headers[] = {
+		{"Content-Type", r->type[0] != '\0' ? r->type : "application/json; charset=UTF-8"},
 		{"facebook-api-version", "v26.0"}, {"x-fb-trace-id", "AbCdEf0123"}};
 	char *text = r->json ? json_text(r->json) : NULL;
 
@@ -70,11 +74,17 @@ static void respond(struct http_request *req, const struct reply *r)
 	json_text_free(text);
 }
 
+static bool ends_with(const char *path, const char *end)
+{
+	size_t len = strlen(path), end_len = strlen(end);
+
+	return len >= end_len && strcmp(path + len - end_len, end) == 0;
+}
+
 /* What it was, with which key, and what was answered: sends have their own line. */
 static void say_answer(struct sandbox *s, const struct ask *a, const struct reply *r)
 {
-	size_t len = strlen(a->path);
-	bool accepted = r->status == 200 && len >= 9 && strcmp(a->path + len - 9, "/messages") == 0;
+	bool accepted = r->status == 200 && ends_with(a->path, "/messages");
 	const char *why = book_text(
 		json_get(r->json, "error"), "message", book_text(json_get(r->json, "meta"), "developer_message", ""));
 
@@ -138,16 +148,17 @@ void provider_handle(struct sandbox *s, struct http_request *req)
 		record(s, &a, req);
 	pthread_mutex_unlock(&s->mutex);
 	if (fault) {
+		say(s, "fault \"drop_before\" met %s %s", a.method, a.path);
 		http_hang_up(req);
 		cJSON_Delete(fault);
 		return;
 	}
-	error = http_request_body(req, BODY_MAX, &a.body, &a.body_len);
+	error = http_request_body(req, ends_with(a.path, "/media") ? UPLOAD_MAX : JSON_MAX, &a.body, &a.body_len);
 	if (error != HTTP_OK) {
 		http_respond(req, error == HTTP_TOO_LARGE ? 413 : 400, NULL, 0, NULL, 0);
 		return;
 	}
-	a.json = json_parse((const char *)a.body, a.body_len);
+	a.json = read_json(a.body, a.body_len);
 	pthread_mutex_lock(&s->mutex);
 	record(s, &a, req);
 	pthread_mutex_unlock(&s->mutex);

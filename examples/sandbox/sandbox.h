@@ -47,6 +47,8 @@ struct sandbox {
 	uint64_t faults_taken_back; /* how often; ends what hangs */
 	struct journal requests, sent, feed;
 	struct cJSON *entries; /* array of the phones' messages, oldest first */
+	size_t entries_len;
+	unsigned waiting; /* workers that wait for something to happen */
 	struct media_store *media;
 
 	struct deliveries *deliveries; /* has a mutex of its own */
@@ -70,7 +72,7 @@ struct reply {
 	struct cJSON *json; /* owned */
 	uint8_t *bytes; /* owned */
 	size_t len;
-	const char *type;
+	char type[100]; /* "": JSON */
 };
 
 double now_s(void); /* of the wall clock */
@@ -80,6 +82,15 @@ void say(struct sandbox *s, const char *format, ...) __attribute__((format(print
 
 /* The last four characters of a key, for people. */
 const char *last4(const char *key);
+
+/* The character at at, in text that ends with a NUL, and how many bytes it has. A stray byte is U+FFFD. */
+unsigned long utf8_next(const unsigned char *at, size_t *len);
+
+/* Strangers' bytes that are no UTF-8 become question marks: whoever reads what we say of them may be strict. */
+void utf8_clean(char *text);
+
+/* json_parse of such a text: NULL where it is no JSON. Caller frees with cJSON_Delete. */
+struct cJSON *read_json(const uint8_t *text, size_t len);
 
 /* Hex and NUL of random bytes; out has room for 2 * len + 1. */
 void random_hex(size_t len, char *out);

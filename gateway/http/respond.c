@@ -54,6 +54,7 @@ static const char *reason_of(int status)
 		{414, "URI Too Long"},
 		{415, "Unsupported Media Type"},
 		{417, "Expectation Failed"},
+		{421, "Misdirected Request"},
 		{422, "Unprocessable Content"},
 		{428, "Precondition Required"},
 		{429, "Too Many Requests"},
@@ -170,7 +171,9 @@ static bool send_head(struct http_request *req, int status, const struct http_he
 		put_text(&answer, "\r\n");
 	}
 	put_text(&answer, "\r\n");
-	if (joined && !has_no_body(req, status))
+	if (has_no_body(req, status))
+		body = NULL; /* and nothing is waited for */
+	if (joined && body)
 		put(&answer, body, len);
 	req->worker->gone = !http_engine_write(req->conn, answer.at, answer.used, !joined && body);
 	explicit_bzero(answer.at, answer.used);

@@ -1,6 +1,7 @@
 """Goal of this test: README.md is true. Every command in its sh blocks is run as it stands, in order, in an empty directory,
 by somebody who has nothing but the build; the real providers are the sandbox, and the two ports are free ones. Every file
 that it points to exists."""
+import json
 import os
 import re
 import shlex
@@ -172,6 +173,19 @@ def test_run_on_other_ports_still_answers(newcomer):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
         newcomer.demo["PORT"], newcomer.demo["SANDBOX_PORT"] = str(free_port()), str(free_port())
+
+
+def test_run_ends_what_was_begun(newcomer):
+    """A shop that has its key, but no product yet."""
+    process, said = newcomer.start("make run", ROOT, newcomer.demo, lambda said: "Ctrl-C ends both" in said)
+    path = f"http://127.0.0.1:{newcomer.demo['PORT']}/v1/businesses/pauls-electronics"
+    for product in json.loads(newcomer.run(f"curl -sSf -H @demo/auth {path}/products"))["data"]:
+        newcomer.run(f"curl -sSf -X DELETE -H @demo/auth {path}/products/{product['id']}")
+    newcomer.run(f"curl -sSf -X PUT -H @demo/auth {path}/responder --json '{{\"kind\": \"none\"}}'")
+    os.killpg(process.pid, signal.SIGHUP)
+    process.wait(20)
+    assert wait_for(lambda: not answers(newcomer.demo["PORT"]), timeout=5), "a closed terminal leaves nothing behind"
+    newcomer.start("make run", ROOT, {**newcomer.demo, "http_proxy": "http://127.0.0.1:9"}, lambda said: "Ctrl-C ends both" in said)
 
 
 def test_run_after_a_kill_at_any_time(newcomer):

@@ -6,14 +6,17 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import time
 import urllib.parse
+import urllib.request
 
 import pytest
 
 from conftest import SAMPLES, DialogShop, Gateway, Shop, free_port, wait_for
 from provider import BINARY, Provider, Sandbox
+from server import Handler, Loopback
 from test_sandbox import Listening
 
 NUMBER, D360 = "106540352242922", "206540352242922"
@@ -277,6 +280,23 @@ def test_bad_uploads_are_refused(provider, meta):
     assert meta("POST", f"/v26.0/{NUMBER}/media", good)[0] == 400, "without its Content-Type"
 
 
+def test_a_file_is_looked_at_and_never_run(provider):
+    for kind, shown in (("image/png", "image/png"), ("text/html", "application/octet-stream"),
+                        ("text/javascript", "application/octet-stream")):
+        id_ = provider.call("POST", "/sandbox/media", body=b"alert(1)", headers={"Content-Type": kind})[1]["id"]
+        with urllib.request.urlopen(f"{provider.url}/sandbox/media/{id_}") as answer:
+            assert answer.headers["Content-Type"] == shown and "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_odd_headers_of_a_webhook(provider, dialog):
+    with Listening() as ours:
+        for headers in (["x"], [{"a": 1}], {"X-Number": 1, "X-Cut\r\nX-Evil": "y", "X-Good": "yes"}):
+            provider.patch(keys={"key-of-shop": {"webhook": {"url": ours.url, "headers": headers}}})
+            provider.write(D360, {"type": "text", "text": {"body": "x"}})
+        assert wait_for(lambda: len(ours.got) == 3)
+        assert "X-Good" in ours.got[2][1] and "X-Evil" not in ours.got[2][1]
+
+
 # ------------------------------------------------------------ the API itself
 
 def test_refusals_of_its_own_api(provider, meta):
@@ -288,7 +308,8 @@ def test_refusals_of_its_own_api(provider, meta):
     for patch in ([], {"nonsense": {}}, {"apps": []}, {"apps": {"1": "x"}}, {"keys": 1}):
         assert refused("PATCH", "/sandbox/book", patch)[0] == 400, patch
     assert refused("PATCH", "/sandbox/book", body=b"{")[0] == 400
-    for fault in ({}, {"kind": "earthquake"}, {"kind": "drop", "times": 0}, {"kind": "error", "http": 99}):
+    for fault in ({}, {"kind": "earthquake"}, {"kind": "drop", "times": 0}, {"kind": "error", "http": 99}, {"kind": "drop", "number": 1},
+                  {"kind": "slow", "delay": 601}, {"kind": "slow", "delay": -1}):
         assert refused("POST", "/sandbox/faults", fault)[0] == 400, fault
     text = {"type": "text", "text": {"body": "x"}}
     for message, why in (({"number": "1", "customer": {"phone": "2348012345678"}, "message": text}, "number"),
@@ -300,7 +321,89 @@ def test_refusals_of_its_own_api(provider, meta):
         assert status == 400 and error.startswith(why), (message, error)
     assert refused("POST", "/sandbox/media", body=b"")[0] == 400 and refused("GET", "/sandbox/media/1")[0] == 404
     assert refused("POST", "/sandbox/deliver", {"number": NUMBER})[0] == 400
+    assert refused("POST", "/sandbox/deliver", {"number": NUMBER, "value": {}, "headers": ["x"]})[0] == 400
+    assert refused("POST", "/phone")[0] == 404
     assert provider.book["tokens"]["EAAtoken"]["numbers"] == [NUMBER], "nothing changed"
+
+
+def test_what_is_no_text_stays_harmless(provider, meta):
+    """Bytes that are no UTF-8, or a character written longer than it is, end neither a string nor a line."""
+    with Listening() as ours:
+        provider.patch(apps={"4242": {"callback": ours.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+        body = b'{"number":"%s","customer":{"phone":"2348012345678"},"message":{"type":"text","text":{"body":"a%s"}}}'
+        for odd in (b"\xc0\xa2,\xc0\xa2evil", b"\xc0\x80", b"\xff", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xe2\x82"):
+            assert provider.call("POST", "/sandbox/messages", body=body % (NUMBER.encode(), odd))[0] == 201
+        assert wait_for(lambda: len(ours.got) == 6)
+        for got, _ in ours.got:
+            text = json.loads(got)["entry"][0]["changes"][0]["value"]["messages"][0]["text"]
+            assert list(text) == ["body"] and text["body"].startswith("a?")
+    assert len(feed(provider)) == 6
+
+
+def test_who_waits_holds_up_nobody(provider, meta):
+    """More readers of the feed, and more requests that hang, than there are workers."""
+    connections = []
+    provider.fault("hang")
+    for n in range(70):
+        for path, headers in (("/sandbox/feed", {}), (f"/v26.0/{NUMBER}", {"Authorization": "Bearer EAAtoken"})):
+            connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+            connection.request("GET", path, headers=headers)
+            connections.append(connection)
+    began = time.monotonic()
+    assert provider.write(NUMBER, {"type": "text", "text": {"body": "x"}})["id"]
+    provider.heal()
+    assert meta("GET", f"/v26.0/{NUMBER}")[0] == 200
+    assert time.monotonic() - began < 5
+    for connection in connections:
+        connection.close()
+
+
+class Silent(Loopback):
+    """An address that never answers."""
+
+    def __init__(self):
+        super().__init__(SilentHandler)
+
+
+class SilentHandler(Handler):
+    def serve(self):
+        self.hang()
+
+
+def test_a_silent_address_holds_up_no_other(provider, meta, dialog):
+    with Silent() as silent, Listening() as ours:
+        provider.patch(apps={"4242": {"callback": silent.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}},
+                       keys={"key-of-shop": {"webhook": {"url": ours.url, "headers": {}}}})
+        for _ in range(12):
+            provider.write(NUMBER, {"type": "text", "text": {"body": "nobody hears"}})
+        provider.write(D360, {"type": "text", "text": {"body": "somebody does"}})
+        assert wait_for(lambda: ours.got, timeout=2)
+
+
+def test_it_ends_soon_whatever_is_going_on(meta, provider):
+    """An address that is silent, a reader that does not read, a body that does not come."""
+    with Silent() as silent:
+        provider.patch(apps={"4242": {"callback": silent.url, "fields": ["messages"]}}, subscribed={"77": {"4242": ""}})
+        provider.write(NUMBER, {"type": "text", "text": {"body": "nobody hears"}})
+        provider.fault("huge", on=NUMBER)
+        slow = []
+        for request in (b"GET /v26.0/%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % NUMBER.encode(),
+                        b"POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"):
+            slow.append(socket.create_connection(("127.0.0.1", provider.port)))
+            slow[-1].sendall(request)
+        time.sleep(0.3)
+        began = time.monotonic()
+        provider._process.terminate()
+        assert provider._process.wait(10) == 0 and time.monotonic() - began < 4.5
+        for s in slow:
+            s.close()
+
+
+def test_a_log_that_nobody_reads_stops_nothing():
+    with Sandbox() as s:
+        s.patch(tokens={"EAAtoken": {"numbers": [NUMBER], "app": "1"}}, numbers={NUMBER: {}})
+        for _ in range(1500):
+            s.write(NUMBER, {"type": "text", "text": {"body": "a line of the log" * 10}})
 
 
 @pytest.mark.parametrize("headers", [{"Host": "sandbox.attacker.example"}, {"Host": "127.0.0.1.attacker.example"},
@@ -309,6 +412,8 @@ def test_refusals_of_its_own_api(provider, meta):
 def test_another_page_is_not_let_in(provider, headers):
     for method, path in (("GET", "/sandbox/book"), ("POST", "/sandbox/faults"), ("GET", "/sandbox/feed")):
         assert provider.call(method, path, body=b'{"kind":"drop"}', headers=headers)[0] in (403, 421)
+    if "Host" in headers:
+        assert provider.call("GET", "/v1/configs/webhook", headers=headers)[0] == 421, "nor at the providers"
     assert provider.call("GET", "/sandbox/faults")[1] == {"faults": []}
 
 
@@ -328,6 +433,10 @@ def test_the_book_outlives_it(directory):
     assert os.stat(state).st_mode & 0o077 == 0, "keys are in it"
     with Sandbox("--book", book, "--state", state) as s:
         assert s.book["customers"] == {"2": {"name": "later"}}
+        grown = [s.call("PATCH", "/sandbox/book", {"customers": {str(n): {"name": "x" * 3000000}}})[0] for n in range(4)]
+        assert grown == [200, 200, 400, 400], "what could not be read again is not taken"
+    with Sandbox("--state", state) as s:
+        assert len(s.book["customers"]) == 3
 
 
 @pytest.mark.parametrize("flags,status,says", [

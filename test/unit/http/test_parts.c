@@ -24,6 +24,12 @@ static void handler(struct http_request *req, void *ctx)
 	const char *path = http_request_path(req);
 
 	(void)ctx;
+	if (strcmp(path, "/large") == 0) {
+		static const char large[20000];
+
+		http_respond(req, 200, &plain, 1, large, sizeof(large));
+		return;
+	}
 	if (strcmp(path, "/hangup") == 0) {
 		http_hang_up(req);
 		return;
@@ -147,6 +153,20 @@ static void an_answer_without_a_body_gets_none(void **state)
 	close(fd);
 }
 
+static void a_head_is_not_held_back(void **state)
+{
+	int fd = helper_connect(server.port);
+	int64_t began = helper_now_ms();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		helper_send_text(fd, "HEAD /large HTTP/1.1\r\nHost: h\r\n\r\n");
+		all(fd, "\r\n\r\n");
+	}
+	assert_true(helper_now_ms() - began < 150);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +175,7 @@ int main(void)
 		cmocka_unit_test(what_is_missing_is_seen),
 		cmocka_unit_test(hanging_up_says_nothing),
 		cmocka_unit_test(an_answer_without_a_body_gets_none),
+		cmocka_unit_test(a_head_is_not_held_back),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
