@@ -4,8 +4,9 @@
 # It does what a platform does: shops, keys and products go through the public API. A second run finds its data again.
 #
 #   PORT=8080 SANDBOX_PORT=8900   where they listen      DEMO_DIR=keyhouse-demo   where they keep what they know
+#   KEYHOUSE_...=...              any other setting of Keyhouse
 set -eu
-export no_proxy='*' NO_PROXY='*'
+export no_proxy='*' NO_PROXY='*' # all is on this machine
 cd "$(dirname "$0")/../.."
 bin=${B:-build}
 dir=${DEMO_DIR:-keyhouse-demo}
@@ -20,23 +21,25 @@ fail()
 	exit 1
 }
 
-# curl says 7 where nobody listens.
-free_or_fail()
+# Whether nobody listens at a port: curl says 7.
+is_free()
 {
+	case $1 in '' | *[!0-9]*) fail "\"$1\" is no port" ;; esac
+	[ "$1" -le 65535 ] || fail "\"$1\" is no port"
 	said=0
 	curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$1/" || said=$?
-	[ "$said" = 7 ] || fail "port $1 is in use; another one: make run $2=$(($1 + 1))"
+	[ "$said" = 7 ]
 }
 
-pids=
+sandbox_pid= keyhouse_pid=
 stop()
 {
 	trap '' INT TERM HUP EXIT
-	for pid in $pids; do kill "$pid" 2>/dev/null || :; done
+	kill $sandbox_pid $keyhouse_pid 2>/dev/null || :
 	wait
 }
 trap stop EXIT
-trap 'stop; exit 0' INT TERM HUP
+trap 'stop; echo "Stopped. make run goes on where it was; rm -r $dir forgets it."; exit 0' INT TERM HUP
 
 # ready NAME PID URL: waits until it answers.
 ready()
@@ -88,7 +91,7 @@ answers()
 	curl -sS "$sandbox/sandbox/sent" | grep -o '"wamid"' | wc -l
 }
 
-# ask NUMBER PHONE NAME TEXT: a customer asks; waits for the answer.
+# ask NUMBER PHONE NAME TEXT: a customer asks; waits for the answer, which may be that of a responder somebody set.
 ask()
 {
 	before=$(answers)
@@ -97,32 +100,38 @@ ask()
 	tries=0
 	until [ "$(answers)" -gt "$before" ]; do
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || fail "\"$4\" was not answered; see $dir/keyhouse.log"
+		if [ $tries -eq 100 ]; then
+			echo "  no answer in 10 seconds: does the shop's responder work? See $dir/keyhouse.log"
+			return
+		fi
 		sleep 0.1
 	done
 }
 
 # ---------------------------------------------------------------- start
 command -v curl >/dev/null || fail "curl is missing: apt-get install curl"
-free_or_fail "$port" PORT
-free_or_fail "$sandbox_port" SANDBOX_PORT
 umask 077
 mkdir -p "$dir/data"
-cat >"$dir/data/keyhouse.conf" <<END
-listen = 127.0.0.1:$port
-meta_api_url = $sandbox
-meta_media_url = $sandbox
-d360_api_url = $sandbox
-END
+[ ! -e "$dir/data/lock" ] || flock -n "$dir/data/lock" true ||
+	fail "another make run works in $dir; beside it: make run PORT=8081 SANDBOX_PORT=8901 DEMO_DIR=keyhouse-demo2"
+is_free "$port" || fail "port $port is in use; another one: make run PORT=$((port + 1))"
+is_free "$sandbox_port" || fail "port $sandbox_port is in use; another one: make run SANDBOX_PORT=$((sandbox_port + 1))"
+export KEYHOUSE_LISTEN="127.0.0.1:$port" KEYHOUSE_META_API_URL="$sandbox" KEYHOUSE_META_MEDIA_URL="$sandbox"
+export KEYHOUSE_D360_API_URL="$sandbox" KEYHOUSE_RESPONDER_ALLOW="${KEYHOUSE_RESPONDER_ALLOW:-127.0.0.1:9000}"
 
 "$bin/keyhouse-sandbox" --listen "127.0.0.1:$sandbox_port" --book examples/demo/book.json --state "$dir/sandbox.json" &
-pids=$!
-ready sandbox "$!" "$sandbox/sandbox/shops"
+sandbox_pid=$!
+ready sandbox $sandbox_pid "$sandbox/sandbox/shops"
 "$bin/keyhouse" serve --data-dir "$dir/data" >>"$dir/keyhouse.log" 2>&1 &
-pids="$pids $!"
-ready Keyhouse "$!" "$keyhouse/readyz"
+keyhouse_pid=$!
+ready Keyhouse $keyhouse_pid "$keyhouse/readyz"
 [ -s "$dir/auth" ] ||
 	"$bin/keyhouse" token new --name demo --data-dir "$dir/data" | sed 's/^/Authorization: Bearer /' >"$dir/auth"
+
+# What Keyhouse says of trouble is worth seeing beside what the sandbox says.
+tail -n 0 -F --pid=$keyhouse_pid "$dir/keyhouse.log" 2>/dev/null |
+	grep --line-buffered -E ' (warn|error) | a send was ' |
+	sed -u -E 's/^[^ ]* +[a-z]+ +[a-z]+ /          Keyhouse: /' &
 
 # ---------------------------------------------------------------- two shops
 shop pauls-electronics "Paul's Electronics" <<END
@@ -140,18 +149,20 @@ sleep 3 # their statuses
 
 cat <<END
 
-Two shops are open, each with its own key, on a simulated Meta and a simulated 360dialog.
+Two shops are open, each with its own key: Paul's at Meta, Sarah's at 360dialog.
 
-  phone       $sandbox/phone
-  Keyhouse    $keyhouse   (its API: $keyhouse/openapi.yaml)
-  by hand     curl -H "@$dir/auth" $keyhouse/v1/businesses/pauls-electronics/messages
-  its log     $dir/keyhouse.log
+  phone      $sandbox/phone
+             try "ifone 13", "ear pods" (sold out), "ankra dress" at Sarah's
+  Keyhouse   $keyhouse, its API: /openapi.yaml
+             curl -H "@$dir/auth" $keyhouse/v1/businesses
+  its log    $dir/keyhouse.log
 
 Ctrl-C ends both; what they know stays in $dir/.
 
 END
-while kill -0 ${pids% *} 2>/dev/null && kill -0 ${pids#* } 2>/dev/null; do
+while :; do
 	sleep 1 &
 	wait $!
+	kill -0 $sandbox_pid 2>/dev/null || fail "the sandbox has ended by itself"
+	kill -0 $keyhouse_pid 2>/dev/null || fail "Keyhouse has ended by itself; see $dir/keyhouse.log"
 done
-fail "sandbox or Keyhouse has ended; see $dir/keyhouse.log"

@@ -242,10 +242,12 @@ static void post_fault(struct call *c)
 {
 	const char *fault = faults_add(c->s, c->json);
 
-	if (fault)
+	if (fault) {
 		problem(c, 400, fault);
-	else
-		c->reply.status = 204;
+		return;
+	}
+	c->reply.status = 201;
+	c->reply.json = cJSON_Duplicate(c->json, true);
 }
 
 static void delete_faults(struct call *c)

@@ -316,10 +316,16 @@ static void put_down(struct worker *worker)
 	pthread_mutex_unlock(&d->mutex);
 }
 
+/* The address without its host, which is this machine. Of statuses that are taken only the last is worth a line. */
 static void say_result(struct sandbox *s, const struct webhook *w, const char *result, const char *then)
 {
-	say(s, "webhook (%s%s) to %s: %s%s", w->status[0] != '\0' ? "status " : "message", w->status, w->url, result,
-		then);
+	const char *host = strstr(w->url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
+	bool on_the_way = strcmp(w->status, "sent") == 0 || strcmp(w->status, "delivered") == 0;
+
+	if (on_the_way && then[0] == '\0' && s->statuses == STATUSES_READ)
+		return;
+	say(s, "webhook (%s%s) to %s: %s%s", w->status[0] != '\0' ? "status " : "message", w->status,
+		path ? path : w->url, result, then);
 }
 
 /* Says how it went, and queues it again where it must go again. Takes w. */

@@ -221,20 +221,24 @@ static const struct {
 	const char *kind;
 	int (*meet)(const struct meeting *m); /* -1: go on as usual */
 	bool before; /* the body is not read */
+	const char *words; /* what happens then */
+	const char *members[7]; /* what it takes beside kind, number, on, holding, times */
 } kinds[] = {
-	{"error", meet_error, false},
-	{"slow", meet_slow, false},
-	{"hang", meet_hang, false},
-	{"drop_before", meet_drop, true},
-	{"drop", meet_drop, false},
-	{"accept_drop", meet_accept_drop, false},
-	{"truncated", meet_truncated, false},
-	{"garbled", meet_garbled, false},
-	{"no_id", meet_no_id, false},
-	{"html", meet_html, false},
-	{"redirect", meet_redirect, false},
-	{"huge", meet_huge, false},
-	{"status_failed", meet_status_failed, false},
+	{"error", meet_error, false, "refused",
+		{"http", "code", "subcode", "message", "details", "transient", "retry_after"}},
+	{"slow", meet_slow, false, "answered late", {"delay"}},
+	{"hang", meet_hang, false, "no answer until the fault is taken back", {NULL}},
+	{"drop_before", meet_drop, true, "hung up before the body", {NULL}},
+	{"drop", meet_drop, false, "hung up, nothing accepted", {NULL}},
+	{"accept_drop", meet_accept_drop, false, "accepted, then hung up without an answer", {NULL}},
+	{"truncated", meet_truncated, false, "accepted, the answer cut off", {NULL}},
+	{"garbled", meet_garbled, false, "accepted, the answer is cut JSON", {NULL}},
+	{"no_id", meet_no_id, false, "accepted, the answer names no message", {NULL}},
+	{"html", meet_html, false, "a page instead of an answer", {"http"}},
+	{"redirect", meet_redirect, false, "a redirect", {"http", "location"}},
+	{"huge", meet_huge, false, "an answer of 100 MB", {NULL}},
+	{"status_failed", meet_status_failed, false, "accepted, a failed status will follow",
+		{"code", "message", "details"}},
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -251,10 +255,27 @@ static size_t kind_of(const struct cJSON *fault)
 
 /* ------------------------------------------------------------ the table of those in force */
 
+/* An error has one of three forms, and of "text" and "body" no more to say. */
+static bool takes(size_t kind, const char *member)
+{
+	static const char *const always[] = {"kind", "number", "on", "holding", "times", "text", "body"};
+	const size_t all = kinds[kind].meet == meet_error ? 7 : 5,
+		     own = sizeof(kinds[0].members) / sizeof(kinds[0].members[0]);
+
+	for (size_t i = 0; i < all; i++)
+		if (strcmp(always[i], member) == 0)
+			return true;
+	for (size_t i = 0; i < own && kinds[kind].members[i]; i++)
+		if (strcmp(kinds[kind].members[i], member) == 0)
+			return true;
+	return false;
+}
+
 const char *faults_add(struct sandbox *s, const struct cJSON *asked)
 {
 	static const char *const texts[] = {"number", "on", "holding"};
 	const struct cJSON *times = json_get(asked, "times"), *delay = json_get(asked, "delay");
+	const struct cJSON *member;
 	int http = number_of(asked, "http", 200);
 
 	if (kind_of(asked) == KINDS)
@@ -270,6 +291,10 @@ const char *faults_add(struct sandbox *s, const struct cJSON *asked)
 
 		if (text && !cJSON_IsNull(text) && !cJSON_IsString(text))
 			return "number, on and holding are texts";
+	}
+	cJSON_ArrayForEach (member, asked) {
+		if (!takes(kind_of(asked), member->string))
+			return "a member that this kind of fault does not take; examples/sandbox/README.md lists them";
 	}
 	cJSON_AddItemToArray(s->faults, cJSON_Duplicate(asked, true));
 	return NULL;
@@ -315,9 +340,17 @@ struct cJSON *faults_take(struct sandbox *s, const struct ask *a, bool body_read
 bool faults_meet(
 	struct sandbox *s, const struct cJSON *fault, const struct ask *a, struct http_request *req, int *status)
 {
-	int answered = kinds[kind_of(fault)].meet(&(struct meeting){s, fault, a, req});
+	size_t kind = kind_of(fault);
+	char words[160], numbers[48] = "";
+	int answered;
 
-	say(s, "fault \"%s\" met %s %s", book_text(fault, "kind", ""), a->method, a->path);
+	if (strcmp(kinds[kind].kind, "error") == 0)
+		(void)snprintf(numbers, sizeof(numbers), ": %d, code %d", number_of(fault, "http", 400),
+			number_of(fault, "code", 131000));
+	(void)snprintf(words, sizeof(words), "%s%s (fault \"%s\")", kinds[kind].words, numbers, kinds[kind].kind);
+	say(s, "%s %s with key ...%s: %s", a->method, a->path, last4(a->token), words);
+	sends_tried(s, a, words);
+	answered = kinds[kind].meet(&(struct meeting){s, fault, a, req});
 	if (answered < 0)
 		return true;
 	*status = answered;

@@ -2,10 +2,10 @@
 // them does is the page's: act.choose(part of the open chat), act.pane(name), act.find(id of a message).
 import {
 	chatKey,
-	chatOf,
 	customersHere,
 	isOpen,
 	journeys,
+	messagesOf,
 	nameOf,
 	openShop,
 	shownPhone,
@@ -64,7 +64,7 @@ function shopCard(shop, act) {
 
 function chatCard(customer, act) {
 	const chat = { ...state.open, customer };
-	const last = chatOf(chat).at(-1);
+	const last = messagesOf(chat).at(-1);
 	const name = nameOf(customer);
 	return h(
 		"li",
@@ -158,7 +158,7 @@ export function showTrips(act) {
 							i > 0 && h("span", { class: "to" }, " →\u00a0"),
 							h("span", { class: how }, words),
 						]),
-						entry !== entries[0] && h("span", { class: "what" }, line(entry.message)),
+						entry !== entries[0] && entry.message && h("span", { class: "what" }, line(entry.message)),
 					);
 				}),
 			),

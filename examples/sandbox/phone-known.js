@@ -36,6 +36,9 @@ function place(entry) {
 /** The entries of a chat, oldest first; not to be changed. */
 export const chatOf = (chat) => chats.get(chatKey(chat)) ?? [];
 
+/** Those of them that are messages: tries of the shop that were not answered as usual belong to the trips alone. */
+export const messagesOf = (chat) => chatOf(chat).filter((entry) => entry.from !== "provider");
+
 /** What customers answered to a message. */
 export const answersTo = (id) =>
 	(about.get(id) ?? []).filter((e) => e.from === "customer" && e.message.context?.id === id).map((e) => e.message);
@@ -75,7 +78,7 @@ export function journeys(most) {
 	const begun = new Map();
 	for (const entry of chatOf(state.open)) {
 		const about = entry.message?.context?.message_id;
-		const journey = entry.from === "shop" && (begun.get(about) ?? found.at(-1));
+		const journey = entry.from !== "customer" && (begun.get(about) ?? found.at(-1));
 		if (journey) {
 			journey.push(entry);
 		} else {

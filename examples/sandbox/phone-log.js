@@ -1,5 +1,5 @@
 // The log of the open chat: its bubbles in order, what stands there when it is empty, and where the reader is in it.
-import { answersTo, chatOf, nameOf, openShop, reactedTo, reactionsTo, state } from "/phone-known.js";
+import { answersTo, messagesOf, nameOf, openShop, reactedTo, reactionsTo, state } from "/phone-known.js";
 import { clock, content, dayOf, dayWords, h, icon, line, tick } from "/phone-message.js";
 
 const NEAR_END_PX = 80;
@@ -74,7 +74,7 @@ function foot(entry) {
 		h(
 			"span",
 			{ class: "meta" },
-			entry.from === "shop" && h("span", { class: "key" }, `${words} · key ...${entry.key_last4 ?? ""}`),
+			entry.from === "shop" && h("span", { class: "key" }, `${failed ? "failed" : words} · key ...${entry.key_last4 ?? ""}`),
 			h("time", { datetime: new Date(entry.at * 1000).toISOString() }, clock(entry.at)),
 			h(
 				"span",
@@ -115,13 +115,15 @@ function bubble(entry) {
 		foot(entry),
 		badges.length > 0 && h("div", { class: "reactions" }, badges),
 	);
-	for (const image of element.querySelectorAll("img")) image.addEventListener("load", () => sticky && toEnd());
+	// Either way it grows: what stands in for a picture that cannot be shown comes after the error.
+	for (const image of element.querySelectorAll("img"))
+		for (const end of ["load", "error"]) image.addEventListener(end, () => setTimeout(stayAtEnd));
 	bubbles.set(entry.id, element);
 	return element;
 }
 
 export function showLog() {
-	const chat = chatOf(state.open);
+	const chat = messagesOf(state.open);
 	log.setAttribute("aria-busy", "true");
 	bubbles = new Map();
 	let day = null;
@@ -147,6 +149,7 @@ function makeAnew(id) {
 }
 
 export function showEntry(entry, isNewcomer) {
+	if (entry.from === "provider") return;
 	const about = reactedTo(entry);
 	const old = bubbles.get(entry.id);
 	const end = atEnd();

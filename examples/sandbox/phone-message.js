@@ -410,6 +410,7 @@ export function trip(entry, isAnswer) {
 	const steps = [];
 	const rank = ["sent", "delivered", "read"].indexOf(entry.state);
 	const failed = entry.state === "failed";
+	if (entry.from === "provider") return [[str(entry.note), "trying"]];
 	if (entry.from === "customer") {
 		const chosen = entry.message?.interactive?.type === "list_reply" ? "chose from a list" : null;
 		steps.push([`${str(entry.name)} ${chosen ?? VERBS[entry.message?.type] ?? "wrote"}`, "sent"]);

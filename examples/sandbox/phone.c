@@ -189,6 +189,19 @@ void phone_shop_sent(struct sandbox *s, const struct cJSON *sent, const char *cu
 	entry_add(s, entry);
 }
 
+void phone_tried(struct sandbox *s, const struct ask *a, const char *customer, const char *words)
+{
+	struct cJSON *entry;
+	char id[32] = "try.", note[320];
+
+	random_hex(8, id + 4);
+	(void)snprintf(note, sizeof(note), "a send with key ...%s: %s", last4(a->token), words);
+	entry = entry_new(s, id, a->api, a->number, customer);
+	cJSON_AddStringToObject(entry, "from", "provider");
+	cJSON_AddStringToObject(entry, "note", note);
+	entry_add(s, entry);
+}
+
 /* ------------------------------------------------------------ a customer writes */
 
 static bool is_open(const struct cJSON *key)
@@ -287,14 +300,15 @@ static const char *words_of(const struct cJSON *message)
 
 	if (!text)
 		text = json_get_string(json_get_path(what, book_text(what, "type", "-")), "title");
-	return text ? text : json_get_string(what, "caption");
+	return text ? text : book_text(what, "caption", book_text(what, "name", ""));
 }
 
 void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 {
 	const struct cJSON *customer = json_get(asked, "customer"), *message = json_get(asked, "message");
 	const char *number = json_get_string(asked, "number"), *fault = fault_of(s, asked);
-	const char *api, *name, *words = words_of(message), *type = book_text(message, "type", "");
+	const char *api, *name, *type = book_text(message, "type", "");
+	bool is_text = strcmp(type, "text") == 0;
 	char phone[32] = "", user_id[PHONE_USER_ID_MAX], wamid[WAMID_MAX];
 	struct cJSON *value, *entry;
 
@@ -313,10 +327,10 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 		phone_user_id(s, phone, user_id);
 	name = phone[0] != '\0' ? phone_name(s, phone) : book_text(customer, "name", user_id);
 	envelope_wamid(phone[0] != '\0' ? phone : "0", true, wamid);
-	say(s, "%s%s%s writes to %s: %s", name, phone[0] != '\0' ? " +" : "", phone,
+	say(s, "%s%s%s writes to %s: %s%s%s%s", name, phone[0] != '\0' ? " +" : "", phone,
 		book_text(book_get(s, "numbers", number), "verified_name",
 			book_text(book_key_of(s, number, NULL), "verified_name", number)),
-		words ? words : type);
+		is_text ? "" : "[", is_text ? "" : type, is_text ? "" : "] ", words_of(message));
 
 	value = cJSON_CreateObject();
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), contact(name, phone, user_id));

@@ -14,6 +14,9 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r);
 /* What a shop sent: its entry, from the record of sent messages. Holds the mutex. */
 void phone_shop_sent(struct sandbox *s, const struct cJSON *sent, const char *customer);
 
+/* A try to send that was not answered as usual: an entry for the trip, without a message. Holds the mutex. */
+void phone_tried(struct sandbox *s, const struct ask *a, const char *customer, const char *words);
+
 /* How the webhook of a customer's message went; again: it will be tried again. Takes the mutex. */
 void phone_webhook_went(struct sandbox *s, const char *wamid, bool taken, bool again, const char *result);
 

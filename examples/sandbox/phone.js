@@ -212,6 +212,9 @@ function openDialog(id) {
 function onForm(id, work) {
 	const dialog = $(id);
 	dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+	dialog.addEventListener("close", () => {
+		if (document.activeElement === document.body) $("attach").focus(); // what opened it is hidden by now
+	});
 	dialog.querySelector("form").addEventListener("submit", async (event) => {
 		event.preventDefault();
 		say(dialog.querySelector(".error"), "");
@@ -342,6 +345,10 @@ function wire() {
 	$("close-book").addEventListener("click", () => {
 		pane("chat");
 		$("open-book").focus();
+	});
+	document.addEventListener("keydown", (event) => {
+		if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+		for (const close of ["close-book", "close-trips"]) if ($(close).checkVisibility()) $(close).click();
 	});
 	$("open-trips").addEventListener("click", () => {
 		pane("trips");

@@ -13,6 +13,7 @@
 #include "examples/sandbox/faults.h"
 #include "examples/sandbox/journal.h"
 #include "examples/sandbox/providers.h"
+#include "examples/sandbox/sends.h"
 #include "gateway/json.h"
 
 enum {
@@ -84,13 +85,16 @@ static bool ends_with(const char *path, const char *end)
 /* What it was, with which key, and what was answered: sends have their own line. */
 static void say_answer(struct sandbox *s, const struct ask *a, const struct reply *r)
 {
-	bool accepted = r->status == 200 && ends_with(a->path, "/messages");
 	const char *why = book_text(
 		json_get(r->json, "error"), "message", book_text(json_get(r->json, "meta"), "developer_message", ""));
+	char words[200];
 
-	if (!accepted)
-		say(s, "%s %s with key ...%s: %d%s%s", a->method, a->path, last4(a->token), r->status,
-			why[0] != '\0' ? " " : "", why);
+	if (r->status == 200 && ends_with(a->path, "/messages"))
+		return;
+	(void)snprintf(words, sizeof(words), "%d%s%s", r->status, why[0] != '\0' ? " " : "", why);
+	say(s, "%s %s with %s ...%s: %s", a->method, a->path, a->token && strchr(a->token, '|') ? "app secret" : "key",
+		last4(a->token), words);
+	sends_tried(s, a, words);
 }
 
 /* Whose path it is, answers: Graph paths begin with a version, the rest is 360dialog's. Both have the download. */
@@ -124,7 +128,8 @@ static void answer(struct sandbox *s, const struct ask *a, struct http_request *
 			d360_answer(s, a, &r);
 		pthread_mutex_unlock(&s->mutex);
 		respond(req, &r);
-		say_answer(s, a, &r);
+		if (!fault || r.status != 200)
+			say_answer(s, a, &r);
 	}
 	cJSON_Delete(fault);
 	cJSON_Delete(r.json);

@@ -219,6 +219,19 @@ static void queue_statuses(
 	cJSON_Delete(value);
 }
 
+void sends_tried(struct sandbox *s, const struct ask *a, const char *words)
+{
+	size_t len = strlen(a->path);
+	struct customer c;
+
+	if (!a->number || len < 9 || strcmp(a->path + len - 9, "/messages") != 0 || !json_get_string(a->json, "type"))
+		return;
+	pthread_mutex_lock(&s->mutex);
+	c = customer_of(s, a->json);
+	phone_tried(s, a, c.phone[0] != '\0' ? c.phone : c.user_id, words);
+	pthread_mutex_unlock(&s->mutex);
+}
+
 /* ------------------------------------------------------------ acceptance */
 
 /* facts/meta.md 2: wa_id where it was sent to a phone, user_id where to a user id. */

@@ -13,4 +13,7 @@ void sends_post(struct sandbox *s, const struct ask *a, struct reply *r);
  * or NULL. Holds the mutex. */
 void sends_accept(struct sandbox *s, const struct ask *a, const struct cJSON *fault, struct reply *r);
 
+/* Whether that is a try to send a message, and then how it was met goes into the customer's trip. Takes the mutex. */
+void sends_tried(struct sandbox *s, const struct ask *a, const char *words);
+
 #endif

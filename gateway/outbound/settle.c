@@ -116,6 +116,10 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 	write_down(t, s, &outcome, stop);
 	if (plan.to == STORE_MESSAGE_SENT)
 		prove_connection(t, s);
+	else if (plan.to == STORE_MESSAGE_UNKNOWN)
+		log_warn("a send may have been accepted, so it is not repeated business=%s message=%s attempt=%u "
+			 "http=%d: %s",
+			s->business_id, s->message_id, s->attempt, r->http_status, plan.reason);
 	else
 		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
 			s->business_id, s->message_id, s->attempt, r->http_status, (int)r->code, plan.reason);

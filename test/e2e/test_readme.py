@@ -15,12 +15,19 @@ from conftest import BINARY, ROOT, free_port, wait_for
 from provider import Provider
 
 TEXT = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
-COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
-APP, WABA, NUMBER = "4242", "102290129340398", "106540352242922"
+
+
+def commands_of(text):
+    """The commands of its sh blocks; one that goes on is indented."""
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S))
+    return [command.split("  #")[0].strip() for command in re.split(r"\n(?! )", blocks) if command.strip()]
+
+
+COMMANDS = commands_of(TEXT)
+APP, WABA, NUMBER, ADA, BEN = "1111", "2222", "3333", "206540352242922", "306540352242922"
 TOKEN, SECRET = "EAAGreadmeTokenOfPaulsElectronics", "readme-app-secret-0123456789abcd"
 # What is typed at a prompt.
-TYPED = {"connection add pauls-electronics": f"{SECRET}\n{TOKEN}\n", "connection add sarahs-fashion": "key-of-sarah-0123456789\n"}
+TYPED = {"connection add my-shop": f"{SECRET}\n{TOKEN}\n", "connection add adas-shoes": "key-of-ada-0123456789\n"}
 
 
 class Newcomer:
@@ -32,10 +39,11 @@ class Newcomer:
             os.symlink(ROOT / name, f"{directory}/{name}")
         os.symlink(BINARY.parent, f"{directory}/build")
         self.port, self.sandbox_port = free_port(), free_port()
-        self.env = {**os.environ, "DESTDIR": f"{directory}/root", "KEYHOUSE_LISTEN": f"127.0.0.1:{self.port}",
+        around = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}  # the tests' own make
+        self.env = {**around, "DESTDIR": f"{directory}/root", "KEYHOUSE_LISTEN": f"127.0.0.1:{self.port}",
                     "KEYHOUSE_META_API_URL": provider.url, "KEYHOUSE_D360_API_URL": provider.url}
-        self.demo = {**os.environ, "PORT": str(free_port()), "SANDBOX_PORT": str(self.sandbox_port),
-                     "DEMO_DIR": f"{directory}/demo", "B": str(BINARY.parent)}
+        self.demo = {**around, "PORT": str(self.port), "SANDBOX_PORT": str(self.sandbox_port),
+                     "DEMO_DIR": f"{directory}/keyhouse-demo", "B": str(BINARY.parent)}
 
     def here(self, command):
         return command.replace("localhost:8080", f"127.0.0.1:{self.port}").replace("localhost:8900", f"127.0.0.1:{self.sandbox_port}")
@@ -72,8 +80,8 @@ class Newcomer:
 def provider():
     with Provider(statuses="read") as p:
         p.add_token(TOKEN, [NUMBER], app_id=APP, app_secret=SECRET, waba_ids=[WABA])
-        p.add_d360_key("key-of-sarah-0123456789", "206540352242922")
-        p.add_d360_key("key-of-ada-0123456789", "306540352242922")
+        p.add_d360_key("key-of-ada-0123456789", ADA)
+        p.add_d360_key("key-of-ben-0123456789", BEN)
         yield p
 
 
@@ -93,9 +101,9 @@ def typed_for(command):
 
 
 def test_every_command_works(newcomer, provider):
-    assert len(COMMANDS) > 15 and COMMANDS[:2] == ["make run", "make test"]
+    assert len(COMMANDS) > 18 and COMMANDS[:2] == ["make run", "make test"]
     with open(f"{newcomer.dir}/key.json", "w") as file:
-        file.write('{"provider": "360dialog", "api_key": "..."}'.replace("...", "key-of-ada-0123456789"))
+        file.write('{"provider": "360dialog", "api_key": "..."}'.replace("...", "key-of-ben-0123456789"))
     assert '`{"provider": "360dialog", "api_key": "..."}`' in TEXT
     demo = None
     for command in COMMANDS:
@@ -103,9 +111,8 @@ def test_every_command_works(newcomer, provider):
             demo, _ = newcomer.start(command, ROOT, newcomer.demo, lambda said: "Ctrl-C ends both" in said)
         elif command == "make test":
             newcomer.run("make -n test", where=ROOT)  # running it is what this is part of
-        elif "localhost:8900" in command:
-            newcomer.run(command)
         elif command == "build/keyhouse serve":
+            assert demo.poll() is None
             os.killpg(demo.pid, signal.SIGINT)
             demo.wait(20)
             newcomer.start(command, newcomer.dir, newcomer.env, lambda said: answers(newcomer.port))
@@ -115,14 +122,26 @@ def test_every_command_works(newcomer, provider):
             newcomer.run(command, typed_for(command))
     # What the reader was promised.
     assert os.access(f"{newcomer.dir}/root/usr/local/bin/keyhouse", os.X_OK) and os.path.getsize(f"{newcomer.dir}/copy.db") > 4096
-    shown = newcomer.run("build/keyhouse connection list pauls-electronics") + newcomer.run("build/keyhouse connection list sarahs-fashion")
-    assert shown.count("active") == 2, shown
+    shown = [newcomer.run(f"build/keyhouse connection list {shop}") for shop in ("my-shop", "adas-shoes", "bens-bikes")]
+    assert all("active" in one for one in shown), shown
     assert os.stat(f"{newcomer.dir}/auth").st_mode & 0o077 == 0
-    assert wait_for(lambda: [m for m in provider.sent("306540352242922") if m["body"]["text"]["body"] == "Your shoes are here"])
     provider.write(NUMBER, {"type": "text", "text": {"body": "How much is iPhone 13 Pro?"}})
     (answer,) = provider.wait_sent(1, number=NUMBER)
-    promised = re.search(r"answers Ada with key.*?\n(.*?)  phone", TEXT, re.S).group(1)
-    assert answer["body"]["text"]["body"].splitlines() == [line.strip() for line in promised.splitlines()]
+    promised = [line.strip() for line in re.search(r"answers Ada with key.*?\n(.*?)  phone", TEXT, re.S).group(1).splitlines()]
+    assert answer["body"]["text"]["body"].splitlines() == promised[:3] + ["My Shop"] + promised[4:]
+
+
+def test_a_shop_of_your_own(newcomer):
+    """What examples/sandbox/README.md says, while make run runs."""
+    commands = commands_of((ROOT / "examples" / "sandbox" / "README.md").read_text())
+    assert len(commands) == 6
+    newcomer.start("make run", ROOT, newcomer.demo, lambda said: "Ctrl-C ends both" in said)
+    for command in commands:
+        newcomer.run(command)
+    shown = json.loads(newcomer.run("curl -H @keyhouse-demo/auth localhost:8080/v1/businesses/my-own/connections"))
+    assert [c["status"] for c in shown["data"]] == ["active"]
+    shops = json.loads(newcomer.run("curl localhost:8900/sandbox/shops"))["shops"]
+    assert {s["name"]: s["connected"] for s in shops} == {"Paul's Electronics": True, "Sarah's Fashion": True, "My shop": True}
 
 
 def test_what_it_points_to_is_there():
@@ -151,7 +170,7 @@ def test_run_twice_and_a_port_in_use(newcomer):
                      "Paul's Electronics answers Ada with key ...PAUL (Meta):", "Price: ₦450,000",
                      "Ben +4915112345678 writes to Sarah's Fashion: Do you have the ankara dress?",
                      "Sarah's Fashion answers Ben with key ...SARA (360dialog):", "Price: €49.90",
-                     f"phone       http://127.0.0.1:{newcomer.sandbox_port}/phone"):
+                     f"phone      http://127.0.0.1:{newcomer.sandbox_port}/phone"):
             assert line in shown, (round_, line, shown)
         if round_ == 1:
             second = subprocess.run(["make", "run"], cwd=ROOT, env={**newcomer.demo, "DEMO_DIR": f"{newcomer.dir}/other"},
@@ -159,10 +178,13 @@ def test_run_twice_and_a_port_in_use(newcomer):
             taken = newcomer.demo["PORT"]
             assert second.returncode != 0
             assert second.stderr.splitlines()[0] == f"make run: port {taken} is in use; another one: make run PORT={int(taken) + 1}"
+            same = subprocess.run(["make", "run"], cwd=ROOT, env=newcomer.demo, capture_output=True, text=True, timeout=60)
+            assert same.stderr.startswith(f"make run: another make run works in {newcomer.dir}/keyhouse-demo; beside it: make run PORT=")
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
         assert wait_for(lambda: not answers(newcomer.demo["PORT"]), timeout=5)
-    left = subprocess.run(["pgrep", "-f", f"{newcomer.dir}/demo"], capture_output=True, text=True).stdout
+        assert "Stopped. make run goes on where it was" in said()
+    left = subprocess.run(["pgrep", "-f", f"{newcomer.dir}/keyhouse-demo"], capture_output=True, text=True).stdout
     assert left == "", left
 
 
@@ -179,9 +201,9 @@ def test_run_ends_what_was_begun(newcomer):
     """A shop that has its key, but no product yet."""
     process, said = newcomer.start("make run", ROOT, newcomer.demo, lambda said: "Ctrl-C ends both" in said)
     path = f"http://127.0.0.1:{newcomer.demo['PORT']}/v1/businesses/pauls-electronics"
-    for product in json.loads(newcomer.run(f"curl -sSf -H @demo/auth {path}/products"))["data"]:
-        newcomer.run(f"curl -sSf -X DELETE -H @demo/auth {path}/products/{product['id']}")
-    newcomer.run(f"curl -sSf -X PUT -H @demo/auth {path}/responder --json '{{\"kind\": \"none\"}}'")
+    for product in json.loads(newcomer.run(f"curl -sSf -H @keyhouse-demo/auth {path}/products"))["data"]:
+        newcomer.run(f"curl -sSf -X DELETE -H @keyhouse-demo/auth {path}/products/{product['id']}")
+    newcomer.run(f"curl -sSf -X PUT -H @keyhouse-demo/auth {path}/responder --json '{{\"kind\": \"none\"}}'")
     os.killpg(process.pid, signal.SIGHUP)
     process.wait(20)
     assert wait_for(lambda: not answers(newcomer.demo["PORT"]), timeout=5), "a closed terminal leaves nothing behind"

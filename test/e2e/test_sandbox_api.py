@@ -143,6 +143,18 @@ def test_a_webhook_comes_again_until_it_is_taken(provider, meta):
         assert wait_for(lambda: state_of(provider, entry["id"]) == "delivered")
 
 
+def test_a_try_that_failed_is_told(provider, meta):
+    """Beside the messages, in the same chat: refused by the provider, or met by a fault."""
+    provider.fault("error", http=503, code=131016, times=1)
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", HELLO)[0] == 503
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", {**HELLO, "text": {"body": ""}})[0] == 400
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", HELLO, token="EAAother")[0] == 401
+    told = [e for e in feed(provider) if e["from"] == "provider"]
+    assert [e["customer"] for e in told] == ["2348012345678"] * 3 and not any("message" in e for e in told)
+    assert 'with key ...oken: refused: 503, code 131016 (fault "error")' in told[0]["note"]
+    assert "400 (#100) Invalid parameter" in told[1]["note"] and "...ther: 401 Invalid OAuth" in told[2]["note"]
+
+
 def test_without_a_webhook_it_says_so(provider, meta):
     entry = provider.write(NUMBER, {"type": "text", "text": {"body": "anybody?"}})
     assert (entry["state"], entry["note"]) == ("failed", "no webhook is registered for this number")
@@ -309,6 +321,7 @@ def test_refusals_of_its_own_api(provider, meta):
         assert refused("PATCH", "/sandbox/book", patch)[0] == 400, patch
     assert refused("PATCH", "/sandbox/book", body=b"{")[0] == 400
     for fault in ({}, {"kind": "earthquake"}, {"kind": "drop", "times": 0}, {"kind": "error", "http": 99}, {"kind": "drop", "number": 1},
+                  {"kind": "error", "htp": 503}, {"kind": "drop", "text": "x"},
                   {"kind": "slow", "delay": 601}, {"kind": "slow", "delay": -1}):
         assert refused("POST", "/sandbox/faults", fault)[0] == 400, fault
     text = {"type": "text", "text": {"body": "x"}}
