@@ -410,6 +410,11 @@ def test_what_goes_wrong_is_said(page, provider):
     assert "no webhook is registered" in page.says("Is anybody there?", state="failed")["text"]
     assert "no webhook is registered" in page.text("#trips .failed")
     page.shoot("not-connected")
+    provider.fault("error", http=503, code=131016, times=1)
+    provider.call("POST", f"/v26.0/{PAULS}/messages", {"to": "+" + ADA, "type": "text", "text": {"body": "x"}},
+                  headers={"Authorization": "Bearer EAAG0000"})
+    assert wait_for(lambda: "a send with key ...0000: refused: 503, code 131016" in page.text("#trips"))
+    assert len(page.bubbles()) == 1, "a try is no message"
     assert page.complaints() == []
 
     page.open(provider.url, shop="999", api="meta", customer=ADA)
