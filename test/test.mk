@@ -51,10 +51,11 @@ $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 $(B)/test/unit/http/%.o: BASE += $(CIVETWEB_FLAGS)
 $(B)/test/unit/http/test_mends.o: $(CIVETWEB)
 
+# They wait more than they work: three at a time.
 unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
-	$(Q)for t in $^; do \
-		KH_TEST_DATA=test/data ASAN_OPTIONS=$$ASAN_OPTIONS:detect_leaks=1 $$t >$$t.log 2>&1 || { cat $$t.log; echo "FAILED $$t"; exit 1; }; \
-		grep -ah 'skipped:' $$t.log; grep -a 'PASSED' $$t.log | sed "s|^|  $$t |"; done
+	$(Q)printf '%s\n' $^ | KH_TEST_DATA=test/data ASAN_OPTIONS=$$ASAN_OPTIONS:detect_leaks=1 xargs -P 3 -I T sh -c \
+		'T >T.log 2>&1 || { cat T.log; echo "FAILED T"; exit 1; }; \
+		grep -ah "skipped:" T.log; grep -a PASSED T.log | sed "s|^|  T |"'
 
 # ---------------------------------------------------------------- fuzzers: corpora replayed by make test; make fuzz T=split
 FUZZERS = split signature

@@ -115,8 +115,9 @@ class Trouble(Load):
         super().__init__(rng, end)
 
     def step(self, n):
-        self.provider.fault(self.rng.choice(["drop", "accept_drop", "slow", "truncated"]), on="/messages", times=1,
-                            delay=self.rng.random() / 2)
+        kind = self.rng.choice(["drop", "accept_drop", "slow", "truncated"])
+        more = {"delay": self.rng.random() / 2} if kind == "slow" else {}
+        self.provider.fault(kind, on="/messages", times=1, **more)
         time.sleep(0.2)
 
 
