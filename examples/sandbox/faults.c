@@ -49,15 +49,6 @@ static void respond(const struct meeting *m, int status, const char *type, const
 	http_respond(m->req, status, headers, n, body, len);
 }
 
-static bool ends_with(const char *method, const char *path, const char *end)
-{
-	char what[1024];
-	int n = snprintf(what, sizeof(what), "%s %s", method, path);
-	size_t len = strlen(end);
-
-	return n > 0 && n < (int)sizeof(what) && len <= (size_t)n && strcmp(what + (size_t)n - len, end) == 0;
-}
-
 /* Accepts the message, if it is one; the answer as text, that the caller frees. */
 static char *accepted(const struct meeting *m)
 {
@@ -65,7 +56,7 @@ static char *accepted(const struct meeting *m)
 	struct reply r = {0};
 	char *text;
 
-	if (m->ask->number && ends_with(m->ask->method, m->ask->path, "/messages")) {
+	if (m->ask->number && sends_is(m->ask)) {
 		pthread_mutex_lock(&m->s->mutex);
 		sends_accept(m->s, m->ask, fails ? m->fault : NULL, &r);
 		pthread_mutex_unlock(&m->s->mutex);
@@ -222,10 +213,10 @@ static const struct {
 	int (*meet)(const struct meeting *m); /* -1: go on as usual */
 	bool before; /* the body is not read */
 	const char *words; /* what happens then */
-	const char *members[7]; /* what it takes beside kind, number, on, holding, times */
+	const char *members[9]; /* what it takes beside kind, number, on, holding, times */
 } kinds[] = {
 	{"error", meet_error, false, "refused",
-		{"http", "code", "subcode", "message", "details", "transient", "retry_after"}},
+		{"http", "code", "subcode", "message", "details", "transient", "retry_after", "text", "body"}},
 	{"slow", meet_slow, false, "answered late", {"delay"}},
 	{"hang", meet_hang, false, "no answer until the fault is taken back", {NULL}},
 	{"drop_before", meet_drop, true, "hung up before the body", {NULL}},
@@ -255,14 +246,12 @@ static size_t kind_of(const struct cJSON *fault)
 
 /* ------------------------------------------------------------ the table of those in force */
 
-/* An error has one of three forms, and of "text" and "body" no more to say. */
 static bool takes(size_t kind, const char *member)
 {
-	static const char *const always[] = {"kind", "number", "on", "holding", "times", "text", "body"};
-	const size_t all = kinds[kind].meet == meet_error ? 7 : 5,
-		     own = sizeof(kinds[0].members) / sizeof(kinds[0].members[0]);
+	static const char *const always[] = {"kind", "number", "on", "holding", "times"};
+	const size_t own = sizeof(kinds[0].members) / sizeof(kinds[0].members[0]);
 
-	for (size_t i = 0; i < all; i++)
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		if (strcmp(always[i], member) == 0)
 			return true;
 	for (size_t i = 0; i < own && kinds[kind].members[i]; i++)
@@ -306,6 +295,15 @@ void faults_take_back(struct sandbox *s)
 	s->faults = cJSON_CreateArray();
 	s->faults_taken_back++;
 	pthread_cond_broadcast(&s->changed);
+}
+
+static bool ends_with(const char *method, const char *path, const char *end)
+{
+	char what[1024];
+	int n = snprintf(what, sizeof(what), "%s %s", method, path);
+	size_t len = strlen(end);
+
+	return n > 0 && n < (int)sizeof(what) && len <= (size_t)n && strcmp(what + (size_t)n - len, end) == 0;
 }
 
 static bool meets(const struct cJSON *fault, const struct ask *a, bool body_read)

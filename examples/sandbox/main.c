@@ -45,7 +45,15 @@ static const char usage[] =
 	"                        [--statuses none|sent|delivered|read] [--cert FILE --key FILE] [--quiet]\n"
 	"Plays Meta, 360dialog and the customers' phones on this machine; see examples/sandbox/README.md.\n";
 
-/* 0: go on. Else the exit status and one. */
+enum { GO_ON = -1, EXIT_USAGE = 2 };
+
+static int wrong_usage(void)
+{
+	(void)fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+/* GO_ON, or the exit status. */
 static int read_flags(struct flags *f, int argc, char **argv)
 {
 	static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
@@ -56,31 +64,36 @@ static int read_flags(struct flags *f, int argc, char **argv)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		const char **text = c == 'l' ? &f->listen
-			: c == 'b'	     ? &f->book
-			: c == 's'	     ? &f->state
-			: c == 't'	     ? &f->statuses
-			: c == 'c'	     ? &f->cert
-					     : &f->key;
-
-		if (c == 'h') {
-			(void)fputs(usage, stdout);
-			return 1;
-		}
-		if (c == '?') {
-			(void)fputs(usage, stderr);
-			return 3;
-		}
-		if (c == 'q')
+		switch (c) {
+		case 'l':
+			f->listen = optarg;
+			break;
+		case 'b':
+			f->book = optarg;
+			break;
+		case 's':
+			f->state = optarg;
+			break;
+		case 't':
+			f->statuses = optarg;
+			break;
+		case 'c':
+			f->cert = optarg;
+			break;
+		case 'k':
+			f->key = optarg;
+			break;
+		case 'q':
 			f->quiet = true;
-		else
-			*text = optarg;
+			break;
+		case 'h':
+			(void)fputs(usage, stdout);
+			return 0;
+		default:
+			return wrong_usage();
+		}
 	}
-	if (optind < argc || (f->cert != NULL) != (f->key != NULL)) {
-		(void)fputs(usage, stderr);
-		return 3;
-	}
-	return 0;
+	return optind < argc || (f->cert != NULL) != (f->key != NULL) ? wrong_usage() : GO_ON;
 }
 
 static bool read_statuses(const char *name, enum statuses *out)
@@ -283,14 +296,13 @@ int main(int argc, char **argv)
 	struct http_server *server = NULL;
 	struct sandbox s = {0};
 	sigset_t ends;
-	int wrong = read_flags(&f, argc, argv), status = 1;
+	int status = read_flags(&f, argc, argv);
 
-	if (wrong != 0)
-		return wrong - 1;
-	if (!read_statuses(f.statuses, &s.statuses)) {
-		(void)fputs(usage, stderr);
-		return 2;
-	}
+	if (status != GO_ON)
+		return status;
+	if (!read_statuses(f.statuses, &s.statuses))
+		return wrong_usage();
+	status = 1;
 	/* Every thread inherits the mask: the signals wait for sigwait. */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);

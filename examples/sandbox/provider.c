@@ -75,11 +75,11 @@ static void respond(struct http_request *req, const struct reply *r)
 	json_text_free(text);
 }
 
-static bool ends_with(const char *path, const char *end)
+static bool is_upload(const char *path)
 {
-	size_t len = strlen(path), end_len = strlen(end);
+	const char *last = strrchr(path, '/');
 
-	return len >= end_len && strcmp(path + len - end_len, end) == 0;
+	return last && strcmp(last, "/media") == 0;
 }
 
 /* What it was, with which key, and what was answered: sends have their own line. */
@@ -89,7 +89,7 @@ static void say_answer(struct sandbox *s, const struct ask *a, const struct repl
 		json_get(r->json, "error"), "message", book_text(json_get(r->json, "meta"), "developer_message", ""));
 	char words[200];
 
-	if (r->status == 200 && ends_with(a->path, "/messages"))
+	if (r->status == 200 && sends_is(a))
 		return;
 	(void)snprintf(words, sizeof(words), "%d%s%s", r->status, why[0] != '\0' ? " " : "", why);
 	say(s, "%s %s with %s ...%s: %s", a->method, a->path, a->token && strchr(a->token, '|') ? "app secret" : "key",
@@ -158,7 +158,7 @@ void provider_handle(struct sandbox *s, struct http_request *req)
 		cJSON_Delete(fault);
 		return;
 	}
-	error = http_request_body(req, ends_with(a.path, "/media") ? UPLOAD_MAX : JSON_MAX, &a.body, &a.body_len);
+	error = http_request_body(req, is_upload(a.path) ? UPLOAD_MAX : JSON_MAX, &a.body, &a.body_len);
 	if (error != HTTP_OK) {
 		http_respond(req, error == HTTP_TOO_LARGE ? 413 : 400, NULL, 0, NULL, 0);
 		return;

@@ -219,12 +219,18 @@ static void queue_statuses(
 	cJSON_Delete(value);
 }
 
+bool sends_is(const struct ask *a)
+{
+	const char *last = strrchr(a->path, '/');
+
+	return strcmp(a->method, "POST") == 0 && last && strcmp(last, "/messages") == 0;
+}
+
 void sends_tried(struct sandbox *s, const struct ask *a, const char *words)
 {
-	size_t len = strlen(a->path);
 	struct customer c;
 
-	if (!a->number || len < 9 || strcmp(a->path + len - 9, "/messages") != 0 || !json_get_string(a->json, "type"))
+	if (!sends_is(a) || !a->number || !json_get_string(a->json, "type"))
 		return;
 	pthread_mutex_lock(&s->mutex);
 	c = customer_of(s, a->json);
