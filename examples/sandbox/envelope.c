@@ -100,16 +100,6 @@ static char *as_meta_writes(const char *json)
 	return text;
 }
 
-static void digits_of(const char *display, char *out, size_t room)
-{
-	size_t n = 0;
-
-	for (; *display != '\0' && n + 1 < room; display++)
-		if (*display >= '0' && *display <= '9')
-			out[n++] = *display;
-	out[n] = '\0';
-}
-
 static char *envelope_text(const struct envelope *e, const char *waba, const char *display)
 {
 	struct cJSON *document = cJSON_CreateObject(), *value = cJSON_CreateObject(), *entry, *change, *metadata;

@@ -24,16 +24,6 @@ static const char *const states[] = {"sent", "delivered", "read", "failed"};
 
 /* ------------------------------------------------------------ customers */
 
-void phone_digits(const char *text, char *out, size_t room)
-{
-	size_t n = 0;
-
-	for (; *text != '\0' && n + 1 < room; text++)
-		if (*text >= '0' && *text <= '9')
-			out[n++] = *text;
-	out[n] = '\0';
-}
-
 static const char *country_of(const char *phone)
 {
 	static const char *const countries[][2] = {{"234", "NG"}, {"254", "KE"}, {"233", "GH"}, {"27", "ZA"},
@@ -222,7 +212,7 @@ static const char *fault_of(const struct sandbox *s, const struct cJSON *asked)
 	if (!phone && !(user_id && user_id[0] != '\0' && strlen(user_id) < PHONE_USER_ID_MAX))
 		return "customer: phone or user_id is needed";
 	if (phone) {
-		phone_digits(phone, digits, sizeof(digits));
+		digits_of(phone, digits, sizeof(digits));
 		if (strlen(digits) < 7 || strlen(digits) > 15)
 			return "customer.phone: 7 to 15 digits, the country's first";
 	}
@@ -255,7 +245,7 @@ static struct cJSON *inbound(struct sandbox *s, const struct cJSON *message, con
 	return m;
 }
 
-static struct cJSON *contact(const char *name, const char *phone, const char *user_id)
+struct cJSON *phone_contact(const char *name, const char *phone, const char *user_id)
 {
 	struct cJSON *c = cJSON_CreateObject();
 
@@ -319,7 +309,7 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 		return;
 	}
 	api = book_text(asked, "api", book_api_of(s, number));
-	phone_digits(book_text(customer, "phone", ""), phone, sizeof(phone));
+	digits_of(book_text(customer, "phone", ""), phone, sizeof(phone));
 	remember(s, phone, json_get_string(customer, "name"));
 	if (json_get_string(customer, "user_id"))
 		(void)snprintf(user_id, sizeof(user_id), "%s", json_get_string(customer, "user_id"));
@@ -333,7 +323,7 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 		is_text ? "" : "[", is_text ? "" : type, is_text ? "" : "] ", words_of(message));
 
 	value = cJSON_CreateObject();
-	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), contact(name, phone, user_id));
+	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), phone_contact(name, phone, user_id));
 	cJSON_AddItemToArray(
 		cJSON_AddArrayToObject(value, "messages"), inbound(s, message, phone, user_id, wamid, api));
 	entry = entry_new(s, wamid, api, number, phone[0] != '\0' ? phone : user_id);

@@ -36,7 +36,7 @@ const char *phone_of_user_id(const struct sandbox *s, const char *user_id);
 /* The name in the book, or the number itself. */
 const char *phone_name(const struct sandbox *s, const char *customer);
 
-/* The digits of a telephone number as somebody wrote it. */
-void phone_digits(const char *text, char *out, size_t room);
+/* A customer as the contacts of a webhook have it; phone may be "". Caller owns it. */
+struct cJSON *phone_contact(const char *name, const char *phone, const char *user_id);
 
 #endif

@@ -9,7 +9,6 @@
 #include <strings.h>
 
 #include "examples/sandbox/book.h"
-#include "examples/sandbox/errors.h"
 #include "examples/sandbox/faults.h"
 #include "examples/sandbox/journal.h"
 #include "examples/sandbox/providers.h"

@@ -83,6 +83,9 @@ void say(struct sandbox *s, const char *format, ...) __attribute__((format(print
 /* The last four characters of a key, for people. */
 const char *last4(const char *key);
 
+/* The digits of a telephone number as somebody wrote it. */
+void digits_of(const char *text, char *out, size_t room);
+
 /* The character at at, in text that ends with a NUL, and how many bytes it has. A stray byte is U+FFFD. */
 unsigned long utf8_next(const unsigned char *at, size_t *len);
 

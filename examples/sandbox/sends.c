@@ -115,7 +115,7 @@ static struct customer customer_of(const struct sandbox *s, const struct cJSON *
 	struct customer c = {.by_phone = to != NULL};
 
 	if (to) {
-		phone_digits(to, c.phone, sizeof(c.phone));
+		digits_of(to, c.phone, sizeof(c.phone));
 		phone_user_id(s, c.phone, c.user_id);
 	} else if (recipient) {
 		const char *phone = phone_of_user_id(s, recipient);
@@ -130,7 +130,7 @@ static struct customer customer_of(const struct sandbox *s, const struct cJSON *
 static struct cJSON *status_value(const struct sandbox *s, const struct customer *c, const char *wamid,
 	const char *status, const char *opaque, double at, bool priced)
 {
-	struct cJSON *value = cJSON_CreateObject(), *one = cJSON_CreateObject(), *pricing, *contact;
+	struct cJSON *value = cJSON_CreateObject(), *one = cJSON_CreateObject(), *pricing;
 	char timestamp[32];
 
 	(void)snprintf(timestamp, sizeof(timestamp), "%lld", (long long)at);
@@ -152,13 +152,8 @@ static struct cJSON *status_value(const struct sandbox *s, const struct customer
 		cJSON_AddStringToObject(pricing, "category", "service");
 		cJSON_AddStringToObject(pricing, "type", "regular");
 	}
-	contact = cJSON_CreateObject();
-	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), contact);
-	cJSON_AddStringToObject(cJSON_AddObjectToObject(contact, "profile"), "name",
-		phone_name(s, c->phone[0] != '\0' ? c->phone : c->user_id));
-	if (c->phone[0] != '\0')
-		cJSON_AddStringToObject(contact, "wa_id", c->phone);
-	cJSON_AddStringToObject(contact, "user_id", c->user_id);
+	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"),
+		phone_contact(phone_name(s, c->phone[0] != '\0' ? c->phone : c->user_id), c->phone, c->user_id));
 	return value;
 }
 

@@ -58,6 +58,16 @@ struct cJSON *read_json(const uint8_t *text, size_t len)
 	return json;
 }
 
+void digits_of(const char *text, char *out, size_t room)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 1 < room; text++)
+		if (*text >= '0' && *text <= '9')
+			out[n++] = *text;
+	out[n] = '\0';
+}
+
 double now_s(void)
 {
 	struct timespec now;
