@@ -15,13 +15,11 @@
 #include <cmocka.h>
 
 static uint16_t port;
-static int listening;
-static bool serving;
 static char url[64];
 
 void desk_listen(void)
 {
-	listening = server_listen(&port);
+	port = server_start();
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
 }
 
@@ -46,9 +44,6 @@ void desk_open(struct desk *d, const struct house_world *world)
 
 	house_open_in(&d->h, world != NULL ? world : &plain);
 	house_business(&d->h, BUSINESS);
-	if (!serving)
-		server_start(listening);
-	serving = true;
 	server_reset();
 	atomic_init(&d->gone, 0);
 }

@@ -1,29 +1,55 @@
-/* The test's HTTP server: a thread a connection, keep-alive, one fault a path. */
+/*
+ * The test's HTTP server: a process of its own, a thread a connection, keep-alive, one fault a path. Threads in the
+ * test's process would be running whenever it forks a vault and a sender, whose memory allocator could then be
+ * locked for ever.
+ */
 #include "test/unit/outbound/server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define NUMBERS 64
 
-static struct {
+struct slot {
 	char number[64];
-	struct server_reply reply;
 	struct server_seen seen;
-} slots[NUMBERS];
-static size_t slots_len;
-static unsigned connections;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	enum server_how how;
+	int status;
+	char headers[512], body[1 << 19];
+};
 
-int server_listen(uint16_t *port)
+/* Shared by the test and the servers' processes, by nobody else. */
+static struct shared {
+	pthread_mutex_t lock;
+	unsigned connections;
+	size_t slots_len;
+	struct slot slots[NUMBERS];
+} * shared;
+
+static void shared_open(void)
+{
+	pthread_mutexattr_t attr;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || pthread_mutexattr_init(&attr) != 0 ||
+		pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
+		pthread_mutex_init(&shared->lock, &attr) != 0)
+		abort();
+	(void)pthread_mutexattr_destroy(&attr);
+}
+
+static int listen_anywhere(uint16_t *port)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
@@ -36,45 +62,66 @@ int server_listen(uint16_t *port)
 	return fd;
 }
 
-static size_t slot_of(const char *number)
+static struct slot *slot_of(const char *number)
 {
-	for (size_t i = 0; i < slots_len; i++)
-		if (strcmp(slots[i].number, number) == 0)
-			return i;
-	if (slots_len == NUMBERS)
+	struct slot *s = shared->slots;
+
+	while (s < shared->slots + shared->slots_len && strcmp(s->number, number) != 0)
+		s++;
+	if (s < shared->slots + shared->slots_len)
+		return s;
+	if (shared->slots_len++ == NUMBERS)
 		abort();
-	memset(&slots[slots_len], 0, sizeof(slots[0]));
-	(void)snprintf(slots[slots_len].number, sizeof(slots[0].number), "%s", number);
-	return slots_len++;
+	s->seen = (struct server_seen){0};
+	s->how = SERVER_ANSWER;
+	s->status = 0;
+	s->headers[0] = s->body[0] = '\0';
+	(void)snprintf(s->number, sizeof(s->number), "%s", number);
+	return s;
 }
 
 void server_reset(void)
 {
-	pthread_mutex_lock(&lock);
-	slots_len = 0;
-	connections = 0;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&shared->lock);
+	shared->slots_len = 0;
+	shared->connections = 0;
+	pthread_mutex_unlock(&shared->lock);
+}
+
+static void copy(char *out, size_t room, const char *text)
+{
+	const size_t len = text != NULL ? strlen(text) : 0;
+
+	if (len >= room)
+		abort();
+	memcpy(out, text != NULL ? text : "", len + 1);
 }
 
 void server_set(const char *number, const struct server_reply *reply)
 {
-	pthread_mutex_lock(&lock);
-	slots[slot_of(number)].reply = *reply;
-	pthread_mutex_unlock(&lock);
+	struct slot *s;
+
+	pthread_mutex_lock(&shared->lock);
+	s = slot_of(number);
+	s->how = reply->how;
+	s->status = reply->status;
+	copy(s->headers, sizeof(s->headers), reply->headers);
+	copy(s->body, sizeof(s->body), reply->body);
+	pthread_mutex_unlock(&shared->lock);
 }
 
 void server_seen(const char *number, struct server_seen *out)
 {
-	pthread_mutex_lock(&lock);
-	*out = slots[slot_of(number)].seen;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&shared->lock);
+	*out = slot_of(number)->seen;
+	pthread_mutex_unlock(&shared->lock);
 }
 
 unsigned server_connections(void)
 {
-	pthread_mutex_lock(&lock);
-	const unsigned n = connections;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&shared->lock);
+	const unsigned n = shared->connections;
+	pthread_mutex_unlock(&shared->lock);
 	return n;
 }
 
@@ -150,7 +197,7 @@ static bool reply_to(int fd, const struct server_reply *r, const char *number, u
 {
 	static const char filler[65536];
 	char head[1024], accepted[512];
-	const char *body = r->body != NULL ? r->body : "";
+	const char *body = r->body;
 	size_t len;
 
 	if (r->how == SERVER_LATE)
@@ -171,7 +218,7 @@ static bool reply_to(int fd, const struct server_reply *r, const char *number, u
 	len = r->how == SERVER_HUGE ? 100u << 20 : strlen(body);
 	(void)snprintf(head, sizeof(head),
 		"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
-		r->status == 0 ? 200 : r->status, len, r->headers != NULL ? r->headers : "");
+		r->status == 0 ? 200 : r->status, len, r->headers);
 	if (!send_all(fd, head, strlen(head)))
 		return false;
 	if (r->how == SERVER_HUGE) {
@@ -191,7 +238,6 @@ static void *serve_one(void *arg)
 	size_t head_len = 0;
 
 	while (read_request(fd, text, 300000, &head_len)) {
-		struct server_reply r;
 		char number[64] = "";
 		const char *at = strchr(text, '/');
 
@@ -201,12 +247,15 @@ static void *serve_one(void *arg)
 		} else if (at != NULL) {
 			(void)snprintf(number, sizeof(number), "%.*s", (int)strcspn(at + 1, "? "), at + 1);
 		}
-		pthread_mutex_lock(&lock);
-		const size_t i = slot_of(number);
-		note(&slots[i].seen, text, head_len, fd);
-		r = slots[i].reply;
-		pthread_mutex_unlock(&lock);
-		if (!reply_to(fd, &r, number, ++on_connection))
+		pthread_mutex_lock(&shared->lock);
+		struct slot *s = slot_of(number);
+		note(&s->seen, text, head_len, fd);
+		const struct server_reply r = {s->how, s->status, strdup(s->headers), strdup(s->body)};
+		pthread_mutex_unlock(&shared->lock);
+		const bool more = reply_to(fd, &r, number, ++on_connection);
+		free((void *)r.headers);
+		free((void *)r.body);
+		if (!more)
 			break;
 	}
 	free(text);
@@ -214,30 +263,45 @@ static void *serve_one(void *arg)
 	return NULL;
 }
 
-static void *accept_all(void *arg)
+static void serve_all(int fd)
 {
-	const int fd = (int)(intptr_t)arg;
-
 	for (;;) {
 		const int got = accept(fd, NULL, NULL);
 		pthread_t t;
 
 		if (got < 0)
-			return NULL;
-		pthread_mutex_lock(&lock);
-		connections++;
-		pthread_mutex_unlock(&lock);
+			_exit(1);
+		pthread_mutex_lock(&shared->lock);
+		shared->connections++;
+		pthread_mutex_unlock(&shared->lock);
 		if (pthread_create(&t, NULL, serve_one, (void *)(intptr_t)got) != 0)
 			abort();
 		(void)pthread_detach(t);
 	}
 }
 
-void server_start(int fd)
+uint16_t server_start(void)
 {
-	pthread_t t;
+	uint16_t port;
+	int fd = listen_anywhere(&port);
 
-	if (pthread_create(&t, NULL, accept_all, (void *)(intptr_t)fd) != 0)
+	if (shared == NULL)
+		shared_open();
+	else if (madvise(shared, sizeof(*shared), MADV_DOFORK) != 0)
 		abort();
-	(void)pthread_detach(t);
+	switch (fork()) {
+	case -1:
+		abort();
+	case 0:
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve_all(fd);
+		break;
+	default:
+		break;
+	}
+	close(fd);
+	/* What came with a request holds keys: a sender's memory is searched for them. */
+	if (madvise(shared, sizeof(*shared), MADV_DONTFORK) != 0)
+		abort();
+	return port;
 }

@@ -22,8 +22,9 @@ struct server_reply {
 	const char *body;
 };
 
-int server_listen(uint16_t *port); /* a listening socket, before anybody forks */
-void server_start(int fd); /* its threads; what they answer is one for all sockets of a process */
+/* A process that answers on a port of its own, which is returned; what it answers is one for all of a test's servers.
+ * Called before the test opens anything else: the server inherits it. */
+uint16_t server_start(void);
 void server_reset(void);
 /* number is the path's second part after a version ("/v26.0/"): a phone_number_id, or "debug_token"; else the path
  * without its first slash and its query. */

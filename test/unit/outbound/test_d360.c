@@ -22,17 +22,12 @@
 
 static char d360_url[64];
 static uint16_t d360_port;
-static int d360_listening;
 
 static void open_two_hosts(struct desk *d)
 {
 	const struct house_world world = {.meta_api_url = desk_url(), .d360_api_url = d360_url};
-	static bool serving;
 
 	desk_open(d, &world);
-	if (!serving)
-		server_start(d360_listening);
-	serving = true;
 }
 
 /* ------------------------------------------------------------ sending */
@@ -386,7 +381,7 @@ int main(void)
 	};
 
 	desk_listen();
-	d360_listening = server_listen(&d360_port);
+	d360_port = server_start();
 	(void)snprintf(d360_url, sizeof(d360_url), "http://localhost:%u/", d360_port);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

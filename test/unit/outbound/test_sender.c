@@ -26,8 +26,6 @@
 #define BODY "{\"messaging_product\":\"whatsapp\",\"to\":\"+15551234567\",\"type\":\"text\"}"
 
 static uint16_t port;
-static int listening;
-static bool serving;
 
 struct fixture {
 	struct house h;
@@ -43,9 +41,6 @@ static void open_at(struct fixture *f, const char *base_url)
 	house_credential(&f->h, BUSINESS, CONNECTION, "access_token", TOKEN, &f->token, &f->token_blob);
 	house_credential(&f->h, BUSINESS, CONNECTION, "app_secret", APP_SECRET, &f->secret, &f->secret_blob);
 	assert_int_equal(tenant_credential_key(f->h.tenants, BUSINESS, &f->key), TENANT_OK);
-	if (!serving)
-		server_start(listening);
-	serving = true;
 	server_reset();
 }
 
@@ -524,6 +519,6 @@ int main(void)
 		cmocka_unit_test(nonsense_ends_the_role),
 	};
 
-	listening = server_listen(&port);
+	port = server_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
