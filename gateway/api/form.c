@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "gateway/api/problem.h"
-#include "gateway/api/utf8.h"
+#include "gateway/utf8.h"
 #include "gateway/json.h"
 
 #define FIELD_SHOWN_MAX 24u /* an app secret has 32 characters */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/api/utf8.h"
+#include "gateway/utf8.h"
 #include "gateway/json.h"
 
 void out_begin(struct out *o)

@@ -11,7 +11,7 @@
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
-#include "gateway/api/utf8.h"
+#include "gateway/utf8.h"
 #include "gateway/json.h"
 #include "gateway/reply/reply.h"
 

@@ -1,7 +1,7 @@
 /*
  * UTF-8 by the table of Unicode's well-formed sequences (The Unicode Standard, table 3-7).
  */
-#include "gateway/api/utf8.h"
+#include "gateway/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -30,6 +30,12 @@ static size_t character(const unsigned char *p, size_t left)
 		return forms[i].len;
 	}
 	return 0;
+}
+
+size_t utf8_char(const char *text)
+{
+	/* A NUL continues no character, so nothing behind it is read. */
+	return character((const unsigned char *)text, 4);
 }
 
 bool utf8_ok(const char *text, size_t len)

@@ -1,12 +1,14 @@
 /*
- * UTF-8, checked and mended. Internal to gateway/api.
+ * UTF-8, checked and mended. Called by api and settings.
  */
-#ifndef KEYHOUSE_API_UTF8_H
-#define KEYHOUSE_API_UTF8_H
+#ifndef KEYHOUSE_UTF8_H
+#define KEYHOUSE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How long the character is with which a NUL-terminated text begins; 0 when it is no UTF-8. */
+size_t utf8_char(const char *text);
 /* Whether len bytes are UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF. */
 bool utf8_ok(const char *text, size_t len);
 /* Whether NUL-terminated UTF-8 holds no control character (C0, DEL, C1). */
