@@ -50,10 +50,12 @@ OUTBOUND = $(call folder,gateway/outbound)
 INBOUND = $(call folder,gateway/inbound)
 CONNECT = $(call folder,gateway/connect)
 API = $(call folder,gateway/api) $(B)/gateway/api/openapi.o
+SETTINGS = $(call folder,gateway/settings) $(B)/gateway/settings/assets.o
+ASSETS = $(sort $(wildcard gateway/settings/assets/*))
 ROOT = $(filter-out $(B)/gateway/main.o,$(call folder,gateway))
 SANDBOX = $(call folder,examples/sandbox) $(B)/examples/sandbox/assets.o
 PAGE = $(sort $(wildcard $(addprefix examples/sandbox/phone*.,html css js)))
-ALL = $(ROOT) $(API) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
+ALL = $(ROOT) $(SETTINGS) $(API) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
 
 DEPS = build/.deps
 
@@ -80,6 +82,10 @@ $(B)/store/migrations.c: store/embed.sh $(wildcard migrations/*.sql)
 $(B)/gateway/api/openapi.c: gateway/api/embed.sh gateway/api/openapi.yaml
 	@mkdir -p $(@D)
 	$(call say,EMBED,gateway/api/openapi.yaml)sh gateway/api/embed.sh $@ gateway/api/openapi.yaml
+
+$(B)/gateway/settings/assets.c: gateway/settings/embed.sh $(ASSETS)
+	@mkdir -p $(@D)
+	$(call say,EMBED,gateway/settings/assets)sh gateway/settings/embed.sh $@ $(ASSETS)
 
 $(B)/examples/sandbox/assets.c: examples/sandbox/embed.sh $(PAGE)
 	@mkdir -p $(@D)

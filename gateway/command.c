@@ -53,6 +53,10 @@ static const struct command commands[] = {
 	{"connection", "list", 1, 1, "BUSINESS [--json]", "", command_connection_list},
 	{"product", "import", 2, 2, "BUSINESS FILE", "CSV or JSON; - is standard input", command_product_import},
 	{"product", "list", 1, 1, "BUSINESS [--json]", "", command_product_list},
+	{"link", "list", 1, 1, "BUSINESS [--json]", "settings links and the sessions they opened", command_link_list},
+	{"link", "revoke", 2, 2, "BUSINESS ID", "end a link, and the session that it opened", command_link_revoke},
+	{"link", NULL, 1, 1, "BUSINESS [--expires-in SECONDS]", "make a settings link for the shop owner and print it",
+		command_link},
 	{"backup", NULL, 1, 1, "FILE", "copy the database, while the service runs or not", command_backup},
 	{"config", "check", 0, 0, "", "check the settings and print them", command_config_check},
 	{"version", NULL, 0, 0, "", "", command_version},
@@ -91,8 +95,9 @@ static const char **option_place(struct line *l, const char *name)
 		const char **place;
 	} options[] = {{"--name", &l->name}, {"--app-id", &l->app_id}, {"--waba-id", &l->waba_id},
 		{"--phone-number-id", &l->phone_number_id}, {"--provider", &l->provider},
-		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--api-key-file", &l->api_key_file},
-		{"--app-secret-file", &l->app_secret_file}, {"--access-token-file", &l->access_token_file}};
+		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--expires-in", &l->expires_in},
+		{"--api-key-file", &l->api_key_file}, {"--app-secret-file", &l->app_secret_file},
+		{"--access-token-file", &l->access_token_file}};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (strcmp(options[i].name, name) == 0)

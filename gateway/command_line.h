@@ -26,7 +26,7 @@ struct line {
 	const struct config *config;
 	const char *words[LINE_WORDS_MAX];
 	int words_len;
-	const char *name, *url;
+	const char *name, *url, *expires_in;
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
 	const char *app_secret_file, *access_token_file, *api_key_file;
 	bool json, no_verify, yes, take_over, platform_secret, rotate_secret;
@@ -75,6 +75,10 @@ int command_business_responder(struct line *l);
 int command_business_remove(struct line *l);
 int command_product_import(struct line *l);
 int command_product_list(struct line *l);
+
+int command_link(struct line *l);
+int command_link_list(struct line *l);
+int command_link_revoke(struct line *l);
 
 int command_connection_add(struct line *l);
 int command_connection_test(struct line *l);

@@ -151,6 +151,24 @@ static bool rule_public_url(const char *value)
 	return value[0] == '\0' || url_form(value);
 }
 
+/* "https://host, https://host:port": they go into a header, where a quote, a semicolon or a star would say more. */
+static bool rule_origins(const char *value)
+{
+	char one[CONFIG_VALUE_MAX + 1];
+
+	while (*(value += strspn(value, ", ")) != '\0') {
+		size_t len = strcspn(value, ", ");
+
+		memcpy(one, value, len);
+		one[len] = '\0';
+		if (!rule_provider_url(one) || strchr(strstr(one, "://") + 3, '/') != NULL ||
+			strpbrk(one, "';*") != NULL)
+			return false;
+		value += len;
+	}
+	return true;
+}
+
 static bool rule_version(const char *value)
 {
 	size_t major = strspn(value + (value[0] == 'v'), "0123456789");
@@ -219,6 +237,8 @@ static const struct setting settings[CONFIG_KEYS] = {
 		"responders that may have a private address or plain http (127.0.0.1:9000)"},
 	[CONFIG_RESPONDER_TIMEOUT] = {"responder_timeout", "15", rule_seconds, "a number of seconds, 1 to 60",
 		"seconds that a responder may take to answer"},
+	[CONFIG_FRAME_ANCESTORS] = {"frame_ancestors", "", rule_origins, "https://HOST, separated by commas",
+		"sites that may show the settings pages in a frame"},
 	[CONFIG_RETENTION_DAYS] = {"retention_days", "30", rule_days, "a number of days, 1 to 3650",
 		"message bodies; the log without content stays 400 days"},
 };

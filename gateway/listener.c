@@ -24,6 +24,7 @@
 #include "gateway/log.h"
 #include "gateway/metrics.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/settings/settings.h"
 #include "gateway/tenant.h"
 #include "store/store.h"
 #include "vault/vault.h"
@@ -49,6 +50,7 @@ struct listener {
 	struct outbound *outbound;
 	struct inbound *inbound;
 	struct api *api;
+	struct settings *settings;
 	struct http_server *server, *control;
 	atomic_bool open; /* the second filter is on */
 	int failure; /* eventfd: something that ends the process */
@@ -195,6 +197,8 @@ static void route(struct http_request *req, void *ctx)
 		inbound_webhook(l->inbound, req, path + sizeof(webhooks) - 1);
 	else if (api_owns(path, http_request_is_control(req)))
 		api_request(l, req, path);
+	else if (settings_owns(path))
+		settings_handle(l->settings, req);
 	else if (reads && strcmp(path, "/healthz") == 0)
 		answer(req, 200, "text/plain; charset=utf-8", "ok\n");
 	else if (reads && strcmp(path, "/readyz") == 0)
@@ -309,18 +313,25 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
 		.serving = true};
+	struct settings_options settings = {.public_url = api.public_url,
+		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS),
+		.meta_is_loopback = api.meta_is_loopback,
+		.d360_is_loopback = api.d360_is_loopback};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
-	outbound.tenants = inbound.tenants = api.tenants = l->tenants;
+	outbound.tenants = inbound.tenants = api.tenants = settings.tenants = l->tenants;
 	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
 		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");
-	inbound.outbound = api.outbound = l->outbound;
+	inbound.outbound = api.outbound = settings.outbound = l->outbound;
 	if (inbound_open(&l->inbound, &inbound) != INBOUND_OK)
 		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
 	l->api = api_new(&api);
 	if (l->api == NULL)
 		return sentence(why, why_len, "the API cannot start", "out of memory");
+	l->settings = settings_new(&settings);
+	if (l->settings == NULL)
+		return sentence(why, why_len, "the settings pages cannot start", "out of memory");
 	return open_server(l, why, why_len);
 }
 
@@ -332,6 +343,7 @@ static void close_all(struct listener *l)
 	http_server_stop(l->control);
 	inbound_close(l->inbound);
 	outbound_close(l->outbound);
+	settings_free(l->settings);
 	api_free(l->api);
 	tenants_close(l->tenants);
 	vault_client_free(l->vault);

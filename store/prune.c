@@ -5,6 +5,7 @@
 #include "store/core.h"
 
 #define DAY_MS INT64_C(86400000)
+#define LINK_DAYS 30
 #define ONCE_DAYS 7
 #define SEEN_DAYS 8
 #define ROW_DAYS 400
@@ -44,6 +45,10 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		 "pauses "
 		 "INDEXED BY pauses_until WHERE until < ? LIMIT ?)",
 			now, 0},
+		{"DELETE FROM settings_links WHERE seq IN (SELECT seq FROM settings_links INDEXED BY "
+		 "settings_links_created "
+		 "WHERE created_at < ? LIMIT ?)",
+			now - LINK_DAYS * DAY_MS, 0},
 		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_whole "
 		 "WHERE body IS NOT NULL AND received_at < ? AND state <> 1 LIMIT ?)",
 			bodies, 0},

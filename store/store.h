@@ -554,6 +554,36 @@ enum store_error store_token_revoke(struct store *s, const char *id) __attribute
 enum store_error store_token_list(struct store *s, const struct store_page *page,
 	bool (*each)(const struct store_token *t, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ settings links */
+
+/* A link for a shop owner, and the session that it opened. Each is known by a hash of what the browser holds. */
+struct store_link {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	int64_t created_at;
+	int64_t expires_at; /* it can be opened before that */
+	int64_t opened_at; /* 0: not yet */
+	int64_t ends_at; /* of the session */
+	int64_t seen_at; /* the session's last request, to the minute */
+	int64_t revoked_at; /* 0: not. Ends the session, too */
+};
+/* STORE_NOT_FOUND: no such business. */
+enum store_error store_link_add(struct store *s, const struct store_link *l, const uint8_t hash[static 32])
+	__attribute__((warn_unused_result));
+/* Opens it, once: STORE_NOT_FOUND when no link has this hash, or it was opened, has expired or is revoked. */
+enum store_error store_link_open(struct store *s, const uint8_t hash[static 32], const uint8_t session_hash[static 32],
+	int64_t now, int64_t ends_at, struct store_link *out) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND when no session has this hash, or it has ended. */
+enum store_error store_link_session(struct store *s, const uint8_t session_hash[static 32], int64_t now,
+	struct store_link *out) __attribute__((warn_unused_result));
+enum store_error store_link_seen(struct store *s, const char *business_id, const char *id, int64_t at)
+	__attribute__((warn_unused_result));
+/* STORE_NOT_FOUND when there is none, or it is revoked already. */
+enum store_error store_link_revoke(struct store *s, const char *business_id, const char *id)
+	__attribute__((warn_unused_result));
+enum store_error store_link_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_link *l, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ upkeep */
 
 /* How much waits, for the operator. */
@@ -572,7 +602,7 @@ enum store_error store_backup(const char *from, const char *to, void (*told)(int
 	void *arg) __attribute__((warn_unused_result));
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
- * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, rows older than 400 days. */
+ * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

@@ -40,6 +40,8 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/products/{id}", "DELETE", .del = products_remove},
 	{"/v1/businesses/{b}/responder", "GET, HEAD, PUT", .get = responder_get, .put = responder_put},
 	{"/v1/businesses/{b}/events", "GET, HEAD", .get = events_list},
+	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},
+	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
 	{"/control/tokens", "GET, HEAD, POST", .get = tokens_list, .post = tokens_add},
 	{"/control/tokens/{id}", "DELETE", .del = tokens_revoke},
 };

@@ -10,8 +10,8 @@
 #include <strings.h>
 
 #include "gateway/api/problem.h"
-#include "gateway/utf8.h"
 #include "gateway/json.h"
+#include "gateway/utf8.h"
 
 #define FIELD_SHOWN_MAX 24u /* an app secret has 32 characters */
 
@@ -84,6 +84,7 @@ static void unknown_field(struct call *c, const char *name)
 
 static bool field_ok(struct call *c, const struct form_field *field, const cJSON *item)
 {
+	const char *rule = "must be a text";
 	bool ok = false;
 
 	switch (field->type) {
@@ -92,11 +93,15 @@ static bool field_ok(struct call *c, const struct form_field *field, const cJSON
 		break;
 	case FORM_BOOL:
 		ok = cJSON_IsBool(item);
+		rule = "must be true or false";
+		break;
+	case FORM_NUMBER:
+		ok = cJSON_IsNumber(item);
+		rule = "must be a number";
 		break;
 	}
 	if (!ok)
-		problem(c->res, PROBLEM_INVALID_FIELD, field->name,
-			field->type == FORM_TEXT ? "must be a text" : "must be true or false");
+		problem(c->res, PROBLEM_INVALID_FIELD, field->name, rule);
 	return ok;
 }
 

@@ -11,7 +11,7 @@
 
 struct cJSON;
 
-enum form_type { FORM_TEXT, FORM_BOOL };
+enum form_type { FORM_TEXT, FORM_BOOL, FORM_NUMBER };
 
 struct form_field {
 	const char *name;

@@ -79,6 +79,10 @@ void responder_get(struct call *c);
 
 void events_list(struct call *c);
 
+void links_add(struct call *c);
+void links_list(struct call *c);
+void links_revoke(struct call *c);
+
 void tokens_add(struct call *c);
 void tokens_list(struct call *c);
 void tokens_revoke(struct call *c);

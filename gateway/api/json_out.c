@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/utf8.h"
 #include "gateway/json.h"
+#include "gateway/utf8.h"
 
 void out_begin(struct out *o)
 {

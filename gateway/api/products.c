@@ -11,9 +11,9 @@
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
-#include "gateway/utf8.h"
 #include "gateway/json.h"
 #include "gateway/reply/reply.h"
+#include "gateway/utf8.h"
 
 #define PRODUCTS_MAX 10000u /* in one request */
 #define ERRORS_SHOWN_MAX 20

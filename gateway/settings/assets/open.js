@@ -1,0 +1,31 @@
+// Changes a settings link's token for a session. The token is in the address's fragment, which no server sees; it
+// leaves the address bar before anything else happens.
+const token = location.hash.slice(1);
+history.replaceState(null, "", location.pathname);
+
+const show = id => {
+  for (const other of ["opening", "spent", "failed", "bare"]) {
+    document.getElementById(other).hidden = other !== id;
+  }
+};
+
+async function open() {
+  show("opening");
+  try {
+    const answer = await fetch("open", { method: "POST", body: new URLSearchParams({ token }) });
+    if (answer.ok) {
+      location.replace("./");
+    } else {
+      show(answer.status === 410 ? "spent" : "failed");
+    }
+  } catch {
+    show("failed");
+  }
+}
+
+document.getElementById("again").addEventListener("click", open);
+if (token === "") {
+  show("bare");
+} else {
+  open();
+}

@@ -1,0 +1,137 @@
+/*
+ * What the pages share: one visit on its way, what it brought, and how it is answered.
+ *
+ * Internal to gateway/settings.
+ */
+#ifndef KEYHOUSE_SETTINGS_INTERNAL_H
+#define KEYHOUSE_SETTINGS_INTERNAL_H
+
+#include "gateway/settings/html.h"
+#include "gateway/settings/settings.h"
+#include "store/store.h"
+
+#define FORM_FIELDS_MAX 24u
+#define CSRF_LEN 32u
+
+struct settings {
+	struct tenants *tenants;
+	struct store *store;
+	struct outbound *outbound;
+	struct connect connect;
+	const char *public_url;
+	char csp[2304]; /* Content-Security-Policy of every answer */
+	bool framed; /* some origin may embed the pages */
+};
+
+struct field {
+	char *name, *value; /* decoded, NUL-terminated; wiped when the visit ends */
+};
+
+struct visit {
+	struct settings *s;
+	struct http_request *req;
+	const char *name; /* of the page: the path behind "/settings/" */
+	/* where the page wants a session */
+	struct store_link session;
+	struct store_business business;
+	char csrf[CSRF_LEN + 1];
+	/* what a POST brought */
+	char *form;
+	size_t form_len;
+	struct field fields[FORM_FIELDS_MAX];
+	size_t fields_len;
+	/* the answer */
+	struct html out;
+	bool begun; /* a part of it is sent */
+	bool answered;
+};
+
+/* A page: each answers its visit completely. */
+typedef void page(struct visit *v);
+
+/* ------------------------------------------------------------ asking (visit.c) */
+
+/* A form field's or query parameter's value, "" where it is absent. */
+const char *visit_field(const struct visit *v, const char *name);
+bool visit_query(const struct visit *v, const char *name, char *out, size_t out_len);
+/* A field as a secret, white space around it dropped. NULL: it is empty, or memory was short.
+ * Owns: the caller frees with secret_free. */
+struct secret *visit_secret(const struct visit *v, const char *name);
+/* Reads and decodes an application/x-www-form-urlencoded body of at most max bytes. False after it was answered. */
+bool visit_form(struct visit *v, size_t max);
+
+/* ------------------------------------------------------------ answering (visit.c) */
+
+/* Sends what was written, as a page; what goes wrong with memory is a 503. */
+void visit_send(struct visit *v, int status);
+/* Sends what was written so far and goes on: for pages that grow while work is done. False: the visitor is gone.
+ * visit_send ends such an answer, whatever its status. */
+bool visit_flush(struct visit *v);
+/* 303 to another page of ours, by its name. */
+void visit_redirect(struct visit *v, const char *name);
+/* JSON of our own making. */
+void visit_json(struct visit *v, int status, const char *json);
+/* The same with a cookie. */
+void visit_cookie(struct visit *v, int status, const char *cookie, const char *json);
+/* A page that says in a heading and a sentence what is the matter. title, text: ours. */
+void visit_say(struct visit *v, int status, const char *title, const char *text);
+/* The same about a failed call of a lower floor; logs what the operator must know. */
+void visit_failed(struct visit *v, const char *what);
+
+/* Wipes what the visit held; one that nobody answered is a failure. */
+void visit_end(struct visit *v);
+
+/* ------------------------------------------------------------ sessions (session.c) */
+
+/* Finds the visit's session and its business. False after it was answered. */
+bool session_find(struct visit *v);
+/* Whether a POST comes from a page of ours, of this session. False after it was answered. */
+bool session_form_ok(struct visit *v);
+
+/* ------------------------------------------------------------ the layout of a page (layout.c) */
+
+/* Head, navigation and <main><h1>title</h1>. current names the page in the navigation; title is ours. modules: names
+ * of assets, ends with NULL; may be NULL. */
+void layout_begin(struct visit *v, const char *current, const char *title, const char *const *modules);
+void layout_end(struct visit *v);
+/* <form method="post" action="name"> with the token that session_form_ok wants; the caller closes it. */
+void layout_form(struct visit *v, const char *name);
+/* A box that says how it stands: "ok", "bad", "wait" or "info" (which is written as a word or a sign, too, not by
+ * colour alone). The caller writes its text and ends it. */
+void layout_note(struct visit *v, const char *how);
+void layout_note_end(struct visit *v);
+
+/* ------------------------------------------------------------ the pages */
+
+void open_get(struct visit *v);
+void open_post(struct visit *v);
+void end_post(struct visit *v);
+void status_get(struct visit *v);
+void connect_get(struct visit *v);
+void connect_meta_get(struct visit *v);
+void connect_meta_post(struct visit *v);
+void connect_d360_get(struct visit *v);
+void connect_d360_post(struct visit *v);
+void waiting_get(struct visit *v);
+void access_get(struct visit *v);
+void access_post(struct visit *v);
+void activity_get(struct visit *v);
+void products_get(struct visit *v);
+void products_post(struct visit *v);
+void messages_get(struct visit *v);
+void messages_post(struct visit *v);
+void sign_get(struct visit *v);
+
+/* ------------------------------------------------------------ assets, made by embed.sh */
+
+struct asset {
+	const char *name; /* "settings.css" */
+	const char *type;
+	const unsigned char *bytes;
+	size_t len;
+};
+extern const struct asset settings_assets[];
+extern const size_t settings_assets_len;
+extern const char settings_assets_version[]; /* of all of them: part of their URLs, so that they may be kept for ever */
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * Sessions: a link's token is changed for a cookie, once; and forms come from pages of
+ * the same session. Tokens are 32 random bytes: nobody guesses one, however often he
+ * may try, and so nobody is locked out either. Only hashes are kept.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/log.h"
+#include "gateway/settings/internal.h"
+#include "vault/vault.h"
+
+/* The prefix makes a browser take it from this host alone, over TLS or loopback. */
+#define COOKIE "__Host-keyhouse"
+#define SESSION_MS (INT64_C(12) * 3600 * 1000)
+#define IDLE_MS (INT64_C(2) * 3600 * 1000)
+#define SEEN_EVERY_MS 60000
+#define TOKEN_MAX 64u
+
+static void no_session(struct visit *v)
+{
+	visit_say(v, 401, "Please open your settings again",
+		"This page is shown to whoever came by a settings link, for a few hours. Yours has ended, or was "
+		"opened "
+		"in another browser. Ask for a new link where you got the last one.");
+}
+
+/* ------------------------------------------------------------ opening */
+
+void open_get(struct visit *v)
+{
+	static const char *const modules[] = {"open.js", NULL};
+
+	layout_begin(v, NULL, "Your WhatsApp settings", modules);
+	html_raw(&v->out,
+		"<p id=\"opening\" role=\"status\" hidden>Opening ...</p>"
+		"<p id=\"spent\" role=\"alert\" hidden>This link was used already, has expired or was withdrawn. It "
+		"works "
+		"once, and for a short time. Ask for a new one where you got it.</p>"
+		"<p id=\"failed\" role=\"alert\" hidden>That did not work just now. <button type=\"button\" "
+		"id=\"again\">Try again</button></p>"
+		"<p id=\"bare\" hidden>This address is not complete. Open the whole link that you were given.</p>"
+		"<noscript><p>Your browser has JavaScript switched off. Opening a settings link needs "
+		"it.</p></noscript>");
+	layout_end(v);
+	visit_send(v, 200);
+}
+
+static bool from_elsewhere(const struct visit *v)
+{
+	const char *site = http_request_header(v->req, "Sec-Fetch-Site");
+	const char *origin = http_request_header(v->req, "Origin"), *host = http_request_header(v->req, "Host");
+
+	if (http_request_header_repeats(v->req, "Sec-Fetch-Site") || http_request_header_repeats(v->req, "Origin"))
+		return true;
+	if (site != NULL && strcmp(site, "same-origin") != 0)
+		return true;
+	if (origin == NULL)
+		return false;
+	origin = strstr(origin, "://");
+	return origin == NULL || host == NULL || strcasecmp(origin + 3, host) != 0;
+}
+
+void open_post(struct visit *v)
+{
+	char token[VAULT_RANDOM_TEXT_LEN + 1], cookie[256];
+	uint8_t hash[VAULT_HASH_LEN], session_hash[VAULT_HASH_LEN];
+	const char *given = visit_field(v, "token");
+	const int64_t now = store_now_ms();
+	enum store_error err;
+
+	if (from_elsewhere(v)) {
+		visit_json(v, 403, "{\"code\":\"from_elsewhere\"}");
+		return;
+	}
+	vault_random_text("", true, token);
+	vault_hash(given, strlen(given), hash);
+	vault_hash(token, strlen(token), session_hash);
+	err = store_link_open(v->s->store, hash, session_hash, now, now + SESSION_MS, &v->session);
+	if (err == STORE_OK) {
+		(void)snprintf(cookie, sizeof(cookie), COOKIE "=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=%s",
+			token, (int)(SESSION_MS / 1000), v->s->framed ? "None; Partitioned" : "Lax");
+		log_info("settings link opened business=%s link=%s", v->session.business_id, v->session.id);
+		visit_cookie(v, 200, cookie, "{\"opened\":true}");
+	} else if (err == STORE_NOT_FOUND) {
+		visit_json(v, 410, "{\"code\":\"link_spent\"}");
+	} else {
+		log_warn("a settings link could not be opened: %s", store_error_text(err));
+		visit_json(v, 503, "{\"code\":\"unavailable\"}");
+	}
+	vault_wipe(token, sizeof(token));
+	vault_wipe(cookie, sizeof(cookie));
+	vault_wipe(hash, sizeof(hash));
+	vault_wipe(session_hash, sizeof(session_hash));
+}
+
+/* ------------------------------------------------------------ finding */
+
+/* The cookie's value; false where it is not there, or there twice. */
+static bool cookie_take(const struct visit *v, char out[static TOKEN_MAX + 1])
+{
+	static const char name[] = COOKIE "=";
+	const char *p = http_request_header(v->req, "Cookie");
+	bool found = false;
+
+	while (p != NULL && *p != '\0') {
+		size_t len;
+
+		p += strspn(p, "; ");
+		len = strcspn(p, ";");
+		if (strncmp(p, name, sizeof(name) - 1) == 0) {
+			const size_t value = len - (sizeof(name) - 1);
+
+			if (found || value == 0 || value > TOKEN_MAX)
+				return false;
+			memcpy(out, p + sizeof(name) - 1, value);
+			out[value] = '\0';
+			found = true;
+		}
+		p += len;
+	}
+	return found;
+}
+
+/* What a session's forms carry: known to its pages, of no use as a cookie. */
+static void csrf_of(const char *token, char out[static CSRF_LEN + 1])
+{
+	char text[TOKEN_MAX + 8];
+	uint8_t hash[VAULT_HASH_LEN];
+
+	(void)snprintf(text, sizeof(text), "form:%s", token);
+	vault_hash(text, strlen(text), hash);
+	vault_hex(hash, CSRF_LEN / 2, out);
+	vault_wipe(text, sizeof(text));
+	vault_wipe(hash, sizeof(hash));
+}
+
+static enum store_error find(struct visit *v, const char *token)
+{
+	const int64_t now = store_now_ms();
+	uint8_t hash[VAULT_HASH_LEN];
+	enum store_error err;
+
+	vault_hash(token, strlen(token), hash);
+	err = store_link_session(v->s->store, hash, now, &v->session);
+	vault_wipe(hash, sizeof(hash));
+	if (err == STORE_OK && now - v->session.seen_at > IDLE_MS)
+		err = STORE_NOT_FOUND;
+	if (err == STORE_OK)
+		err = store_business_get(v->s->store, v->session.business_id, &v->business);
+	/* To the minute: a page view need not cost a write. */
+	if (err == STORE_OK && now - v->session.seen_at >= SEEN_EVERY_MS)
+		err = store_link_seen(v->s->store, v->session.business_id, v->session.id, now);
+	return err;
+}
+
+bool session_find(struct visit *v)
+{
+	char token[TOKEN_MAX + 1];
+	enum store_error err = STORE_NOT_FOUND;
+
+	if (cookie_take(v, token))
+		err = find(v, token);
+	if (err == STORE_OK)
+		csrf_of(token, v->csrf);
+	vault_wipe(token, sizeof(token));
+	if (err == STORE_OK)
+		return true;
+	v->business = (struct store_business){0};
+	if (err == STORE_NOT_FOUND)
+		no_session(v);
+	else
+		visit_failed(v, store_error_text(err));
+	return false;
+}
+
+bool session_form_ok(struct visit *v)
+{
+	const char *given = visit_field(v, "csrf");
+
+	if (!from_elsewhere(v) && strlen(given) == CSRF_LEN && vault_equal(given, v->csrf, CSRF_LEN))
+		return true;
+	visit_say(v, 403, "This form is out of date",
+		"Nothing was changed. Go back, load the page again, and try once more.");
+	return false;
+}
+
+/* ------------------------------------------------------------ ending */
+
+void end_post(struct visit *v)
+{
+	enum store_error err = store_link_revoke(v->s->store, v->business.id, v->session.id);
+
+	if (err != STORE_OK && err != STORE_NOT_FOUND) {
+		visit_failed(v, store_error_text(err));
+		return;
+	}
+	log_info("settings session ended business=%s link=%s", v->business.id, v->session.id);
+	v->business = (struct store_business){0};
+	visit_say(v, 200, "You are signed out", "Ask for a new link to come back.");
+}

@@ -1,0 +1,143 @@
+/*
+ * The pages' way in: which page, for whom, and the headers that every answer has.
+ * Called by gateway/listener.c.
+ */
+#include "gateway/settings/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/settings/internal.h"
+
+#define FORM_MAX (64u * 1024u)
+#define CSV_MAX (4u * 1024u * 1024u) /* a 1 MiB file, percent-encoded at its worst, and more */
+
+/* A row is a page with its methods. A POST brings a form of at most form_max bytes. */
+struct route {
+	const char *name;
+	bool open; /* to anybody; else a session is needed */
+	page *get, *post;
+	size_t form_max;
+};
+
+static const struct route routes[] = {
+	{.name = "open", .open = true, .get = open_get, .post = open_post, .form_max = 1024},
+	{.name = "", .get = status_get},
+	{.name = "end", .post = end_post, .form_max = FORM_MAX},
+};
+
+/* ------------------------------------------------------------ life */
+
+struct settings *settings_new(const struct settings_options *opt)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->tenants = opt->tenants;
+	s->store = tenants_store(opt->tenants);
+	s->outbound = opt->outbound;
+	s->public_url = opt->public_url;
+	s->framed = opt->frame_ancestors[0] != '\0';
+	s->connect = (struct connect){.tenants = opt->tenants,
+		.outbound = opt->outbound,
+		.public_url = opt->public_url,
+		.meta_is_loopback = opt->meta_is_loopback,
+		.d360_is_loopback = opt->d360_is_loopback,
+		.serving = true};
+	(void)snprintf(s->csp, sizeof(s->csp),
+		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+		"form-action 'self'; base-uri 'none'; frame-ancestors %s",
+		s->framed ? opt->frame_ancestors : "'none'");
+	/* The setting separates by commas, the header by spaces. */
+	for (char *p = strstr(s->csp, "frame-ancestors"); *p != '\0'; p++)
+		if (*p == ',')
+			*p = ' ';
+	return s;
+}
+
+void settings_free(struct settings *s)
+{
+	free(s);
+}
+
+bool settings_owns(const char *path)
+{
+	static const char prefix[] = "/settings";
+
+	return strncmp(path, prefix, sizeof(prefix) - 1) == 0 &&
+		(path[sizeof(prefix) - 1] == '\0' || path[sizeof(prefix) - 1] == '/');
+}
+
+/* ------------------------------------------------------------ assets */
+
+static void asset_send(struct visit *v, const struct asset *a)
+{
+	const struct http_header headers[] = {{"Content-Type", a->type},
+		{"Cache-Control", "public, max-age=31536000, immutable"}, {"X-Content-Type-Options", "nosniff"},
+		{"Cross-Origin-Resource-Policy", "same-origin"}};
+
+	http_respond(v->req, 200, headers, sizeof(headers) / sizeof(headers[0]), a->bytes, a->len);
+	v->answered = true;
+}
+
+/* "{version}.{name}": another version's URL is not ours any more. */
+static bool asset_try(struct visit *v)
+{
+	const size_t version = strlen(settings_assets_version);
+
+	if (strncmp(v->name, settings_assets_version, version) != 0 || v->name[version] != '.')
+		return false;
+	for (size_t i = 0; i < settings_assets_len; i++) {
+		if (strcmp(v->name + version + 1, settings_assets[i].name) != 0)
+			continue;
+		asset_send(v, &settings_assets[i]);
+		return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------ dispatch */
+
+static void get(struct visit *v, const struct route *r)
+{
+	if (asset_try(v))
+		return;
+	if (r == NULL)
+		visit_say(v, 404, "There is no such page", "Go back to the page you came from.");
+	else if (r->get == NULL)
+		visit_redirect(v, "");
+	else if (r->open || session_find(v))
+		r->get(v);
+}
+
+static void post(struct visit *v, const struct route *r)
+{
+	if (r == NULL || r->post == NULL)
+		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
+	/* Who has no session is told so before his form is read. */
+	else if ((r->open || session_find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)))
+		r->post(v);
+}
+
+void settings_handle(struct settings *s, struct http_request *req)
+{
+	struct visit v = {.s = s, .req = req};
+	const char *method = http_request_method(req), *path = http_request_path(req);
+	const struct route *r = NULL;
+
+	v.name = path + strlen("/settings") + (strncmp(path, "/settings/", 10) == 0);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(routes[i].name, v.name) == 0)
+			r = &routes[i];
+	if (strcmp(path, "/settings") == 0)
+		visit_redirect(&v, "settings/");
+	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		get(&v, r);
+	else if (strcmp(method, "POST") == 0)
+		post(&v, r);
+	else
+		visit_say(&v, 405, "This page takes no such request", "Go back to the page you came from.");
+	visit_end(&v);
+}

@@ -1,0 +1,38 @@
+/*
+ * Settings: the pages on which a shop owner connects a number and sees what becomes
+ * of its messages (design section 7, /settings/...).
+ *
+ * A visitor comes with a settings link, whose token his browser changes for a session
+ * of one business. Pages are HTML that works without scripts where it can, with small
+ * modules of our own beside it; nothing is fetched from anywhere else. What he types
+ * is from a stranger; what is shown (names, messages, a provider's words) is, too.
+ *
+ * Called by gateway/listener.c.
+ */
+#ifndef KEYHOUSE_SETTINGS_H
+#define KEYHOUSE_SETTINGS_H
+
+#include <stdbool.h>
+
+#include "gateway/connect/connect.h"
+#include "gateway/http/http.h"
+#include "gateway/tenant.h"
+
+struct settings;
+
+struct settings_options {
+	struct tenants *tenants; /* borrowed */
+	struct outbound *outbound; /* borrowed */
+	const char *public_url; /* borrowed; what links and webhook URLs begin with */
+	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
+	bool meta_is_loopback, d360_is_loopback; /* the providers' URLs */
+};
+struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */
+void settings_free(struct settings *s); /* NULL is fine */
+
+/* Whether a path is of these pages: "/settings" and below. */
+bool settings_owns(const char *path);
+/* Answers one request. Threads: any. May take as long as the live checks of connecting do. */
+void settings_handle(struct settings *s, struct http_request *req);
+
+#endif
