@@ -9,34 +9,16 @@ import zlib
 
 import pytest
 
-import conftest
+import browser
+from browser import NARROW, WIDE, Browser, Keys, wait_for
 from conftest import PAUL, ROOT, DialogShop, Shop, free_port
 from provider import BINARY, Provider
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-try:
-    from selenium import webdriver
-    from selenium.common.exceptions import StaleElementReferenceException
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError:
-    webdriver = None
-pytestmark = pytest.mark.skipif(not (webdriver and os.path.exists(CHROMIUM) and os.path.exists(DRIVER)),
-                                reason="skipped: apt-get install python3-selenium chromium chromium-driver")
+pytestmark = browser.needed
 
-SHOTS = ROOT / "build" / "screenshots"
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-           --disable-component-update --disable-sync --disable-dev-shm-usage""".split()
-WIDE, NARROW = (1280, 800), (360, 740)
 PAULS, SARAHS = "106540352242922", "206540352242933"
 ADA, BEN = "2348012345678", "4915112345678"
 MARKUP = "<img src=x onerror=\"window.pwned=1\">"
-
-
-def wait_for(what, timeout=10):
-    """Less often than elsewhere: a browser is asked, and has work of its own."""
-    return conftest.wait_for(what, timeout, every=0.1)
 
 
 def png(width, height):
@@ -49,62 +31,11 @@ def png(width, height):
         chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-class Page:
+class Page(Browser):
     """The phone page in a browser of its own."""
-
-    def __init__(self, directory):
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in [*FLAGS, f"--user-data-dir={directory}"]:
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.browser = webdriver.Chrome(service=Service(DRIVER), options=options)
-        self.look(*WIDE)
-
-    def look(self, width, height, scheme="light"):
-        """The size of what is seen, which is not the window's: headless windows have a least width."""
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                     {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                                     {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def open(self, url, **chat):
         self.browser.get(url + "/phone" + ("?" + "&".join(f"{k}={v}" for k, v in chat.items()) if chat else ""))
-
-    def all(self, selector):
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def seen(self, selector):
-        try:
-            return [e for e in self.all(selector) if e.is_displayed()]
-        except StaleElementReferenceException:
-            return []
-
-    def one(self, selector, timeout=10):
-        found = wait_for(lambda: self.seen(selector), timeout)
-        assert found, f"{selector} is not to be seen; the page says: {self.js('return document.body.innerText')}"
-        return found[0]
-
-    def once_more(self, selector, do, timeout=10):
-        """do(element), again where the page replaced the element meanwhile."""
-        for _ in range(5):
-            try:
-                return do(self.one(selector, timeout))
-            except StaleElementReferenceException:
-                continue
-        raise AssertionError(f"{selector} never stays")
-
-    def click(self, selector, **more):
-        self.once_more(selector, lambda e: e.click(), **more)
-
-    def enter(self, selector):
-        self.once_more(selector, lambda e: e.send_keys(Keys.ENTER))
-
-    def text(self, selector, **more):
-        return self.once_more(selector, lambda e: e.text, **more)
-
-    def js(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
 
     def bubbles(self, selector=".bubble"):
         """What each says and how far it is; read at once, for the page replaces them."""
@@ -126,14 +57,6 @@ class Page:
     def attach(self, what):
         self.click("#attach")
         self.click(f"#attach-{what}")
-
-    def shoot(self, name):
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        assert self.browser.save_screenshot(str(SHOTS / f"phone-{name}.png"))
-
-    def complaints(self):
-        """What the console got: errors, and whatever the content policy stopped."""
-        return [e["message"] for e in self.browser.get_log("browser")]
 
 
 @pytest.fixture
@@ -254,9 +177,9 @@ def test_a_conversation(page, provider, paul, tmp_path):
     assert page.text(f".bubble[data-id='{asked['id']}'] .reaction") == "👍"
 
     page.js("document.getElementById('log').scrollTop = 0")
-    page.shoot("wide")
+    page.shoot("phone-wide")
     page.look(*WIDE, scheme="dark")
-    page.shoot("wide-dark")
+    page.shoot("phone-wide-dark")
     assert page.complaints() == []
 
 
@@ -328,7 +251,7 @@ def test_what_others_wrote_is_text(page, provider, gateway, paul):
     assert wait_for(lambda: len(page.bubbles(".bubble.shop")) >= len(odd) + 1), page.bubbles()
     assert MARKUP in page.text("#shop-name") and MARKUP in page.text("#chats [aria-current]")
     page.click("#log summary")
-    page.shoot("markup")
+    page.shoot("phone-markup")
     assert page.js("return window.pwned") is None
     assert page.js("return document.querySelectorAll('[onerror], #log script, #log img, .book img, .trips img').length") == 0
     links = page.js("return [...document.querySelectorAll('#log a[target]')].map((a) => [a.protocol, a.rel])")
@@ -358,9 +281,9 @@ def test_narrow(page, provider, gateway, paul):
     assert page.js("return document.activeElement.innerText.trim()") == "Order now"
     page.click("#text")
     assert nothing_sticks_out()
-    page.shoot("narrow")
+    page.shoot("phone-narrow")
     page.look(*NARROW, scheme="dark")
-    page.shoot("narrow-dark")
+    page.shoot("phone-narrow-dark")
     page.look(*NARROW)
 
     # who has scrolled up is not pulled down, but told
@@ -377,7 +300,7 @@ def test_narrow(page, provider, gateway, paul):
     page.enter("#open-book")
     page.one("#shops [aria-current]")
     assert nothing_sticks_out() and not page.seen(".phone")
-    page.shoot("narrow-book")
+    page.shoot("phone-narrow-book")
     page.enter(f"#chats [data-customer='{BEN}']")
     assert "Ben" in page.text("#writing-as")
     page.enter("#open-trips")
@@ -399,7 +322,7 @@ def test_what_goes_wrong_is_said(page, provider):
     page.open(provider.url)
     assert "make run" in page.text("#no-shop") and "/sandbox/book" in page.text("#no-shop")
     assert not page.one("#text").is_enabled()
-    page.shoot("no-shop")
+    page.shoot("phone-no-shop")
 
     provider.add_token("EAAG0000", [PAULS], waba_ids=["77"])
     page.one("#shops .choice", timeout=15)  # without a reload
@@ -409,7 +332,7 @@ def test_what_goes_wrong_is_said(page, provider):
     page.write("Is anybody there?")
     assert "no webhook is registered" in page.says("Is anybody there?", state="failed")["text"]
     assert "no webhook is registered" in page.text("#trips .failed")
-    page.shoot("not-connected")
+    page.shoot("phone-not-connected")
     provider.fault("error", http=503, code=131016, times=1)
     provider.call("POST", f"/v26.0/{PAULS}/messages", {"to": "+" + ADA, "type": "text", "text": {"body": "x"}},
                   headers={"Authorization": "Bearer EAAG0000"})
@@ -454,7 +377,7 @@ def test_the_sandbox_starts_again(page, tmp_path):
     assert "Connection lost, trying again" in page.text("#offline")
     page.one("#text").send_keys("Meanwhile", Keys.ENTER)
     assert "does not answer" in page.text("#error") and page.one("#text").get_attribute("value") == "Meanwhile"
-    page.shoot("lost")
+    page.shoot("phone-lost")
     second = start()
     try:
         assert wait_for(lambda: not page.seen("#offline"))

@@ -1,0 +1,53 @@
+"""A shop owner in front of the settings pages: comes by a link, looks, types, and is shown nothing he must not see."""
+import pytest
+
+import browser
+from browser import NARROW, WIDE, Browser, wait_for
+
+
+class Owner(Browser):
+    """One shop owner's browser."""
+
+    def come(self, business):
+        """Opens a fresh settings link of the business."""
+        answer = business.gateway.api("POST", business.path("settings-links"))
+        assert answer.status == 201, answer.body
+        self.base = answer.json["url"].split("/settings/")[0]
+        self.browser.get(answer.json["url"])
+        self.one("nav")
+        assert self.browser.current_url == self.base + "/settings/"
+        return answer.json
+
+    def go(self, name):
+        self.browser.get(f"{self.base}/settings/{name}")
+        return self.one("h1")
+
+    def words(self):
+        """All that the page says, as it is seen."""
+        return self.js("return document.querySelector('main').innerText")
+
+    def says(self, part, timeout=10):
+        assert wait_for(lambda: part in self.words(), timeout), self.words()
+
+    def shoot_both(self, name):
+        """At 360 and at 1280 pixels, light and dark; nothing is wider than the screen."""
+        for width, size in (("narrow", NARROW), ("wide", WIDE)):
+            for scheme in ("light", "dark"):
+                self.look(*size, scheme=scheme)
+                wide = self.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert wide <= 0, f"{name} is {wide} pixels too wide at {size[0]}"
+                self.shoot(f"settings-{name}-{width}-{scheme}")
+        self.look(*WIDE)
+
+
+@pytest.fixture
+def owner(tmp_path):
+    o = Owner(tmp_path / "profile")
+    yield o
+    try:
+        assert not o.complaints()
+    finally:
+        o.browser.quit()
+
+
+needed = browser.needed
