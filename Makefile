@@ -11,9 +11,9 @@ SAN ?=
 PYTHON ?= /usr/bin/python3
 
 PACKAGES = gcc libc6-dev make dpkg-dev xz-utils libsqlite3-dev libsodium-dev libcurl4-openssl-dev libcjson-dev libssl-dev \
-	libseccomp-dev
+	libseccomp-dev libqrencode-dev
 TEST_PACKAGES = git libcmocka-dev python3-pytest python3-pytest-xdist clang clang-format libclang-rt-14-dev openssl curl procps \
-	python3-selenium chromium chromium-driver
+	python3-selenium chromium chromium-driver python3-pil python3-pyzbar
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wswitch-enum
 ifdef CI
@@ -30,7 +30,7 @@ endif
 CFLAGS ?= $(OPTIMIZE)
 BASE = -std=c17 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(HARDEN) $(CFLAGS)
 LINK = $(CC) $(HARDEN) $(CFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now
-LIBS = -lcurl -lssl -lcrypto -lsqlite3 -lsodium -lcjson -lseccomp -lpthread -ldl
+LIBS = -lcurl -lssl -lcrypto -lsqlite3 -lsodium -lcjson -lseccomp -lqrencode -lpthread -ldl
 
 ifeq ($(V),1)
 Q =

@@ -24,6 +24,12 @@ struct route {
 static const struct route routes[] = {
 	{.name = "open", .open = true, .get = open_get, .post = open_post, .form_max = 1024},
 	{.name = "", .get = status_get},
+	{.name = "sign", .get = sign_get},
+	{.name = "access", .get = access_get},
+	{.name = "replace", .post = replace_post, .form_max = FORM_MAX},
+	{.name = "disconnect", .post = disconnect_post, .form_max = FORM_MAX},
+	{.name = "revoke", .post = revoke_post, .form_max = FORM_MAX},
+	{.name = "delete", .post = delete_post, .form_max = FORM_MAX},
 	{.name = "end", .post = end_post, .form_max = FORM_MAX},
 };
 

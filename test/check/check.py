@@ -40,11 +40,12 @@ LIBRARIES = {
     "civetweb": ("gateway/http/",),
     "curl/": ("gateway/outbound/",),
     "seccomp": ("gateway/harden.c",),
+    "qrencode": ("gateway/settings/",),
     "openssl/": ("gateway/http/", "gateway/outbound/"),
 }
 BANNED = ("strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll atof sscanf gets system popen alloca "
           "rand srand random").split()
-THIRD_PARTY = re.compile(r'#\s*include\s*[<"](sodium|sqlite3|civetweb|curl/|cjson/|openssl/|seccomp)')
+THIRD_PARTY = re.compile(r'#\s*include\s*[<"](sodium|sqlite3|civetweb|curl/|cjson/|openssl/|seccomp|qrencode)')
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]', re.M)
 SQL = re.compile(r'"\s*(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA\s)', re.I)
 

@@ -2,7 +2,7 @@
 import pytest
 
 import browser
-from browser import NARROW, WIDE, Browser, wait_for
+from browser import NARROW, SHOTS, WIDE, Browser, wait_for  # noqa: F401
 
 
 class Owner(Browser):

@@ -1,0 +1,376 @@
+/*
+ * Keys and access: what is kept of each key (never the key), replacing one, leaving;
+ * and who else has these pages open.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/log.h"
+#include "gateway/settings/internal.h"
+
+#define SESSIONS_SHOWN 20u
+
+/* What a shop owner calls the credentials, and whether he has one to give. */
+static const struct {
+	const char *field, *name, *help;
+} secrets[] = {
+	{"access_token", "Access token", "Meta: Business settings, System users, Generate token."},
+	{"app_secret", "App secret", "Meta: your app's dashboard, App settings, Basic."},
+	{"api_key", "API key",
+		"360dialog: your number's page in the Hub. A new key there ends the old one at once, so paste it here "
+		"right "
+		"away."},
+	{"platform_secret", "Platform secret", "360dialog partners: Partner Hub, Integration."},
+	{"webhook_secret", "Webhook secret", NULL}, /* made here */
+};
+#define SECRETS (sizeof(secrets) / sizeof(secrets[0]))
+
+static size_t secret_named(const char *field)
+{
+	size_t i = 0;
+
+	while (i < SECRETS && strcmp(secrets[i].field, field) != 0)
+		i++;
+	return i;
+}
+
+/* ------------------------------------------------------------ keys */
+
+struct rows {
+	struct visit *v;
+	const struct store_connection *connection;
+	unsigned count;
+};
+
+static bool secret_row(const struct store_credential *s, void *arg)
+{
+	struct rows *r = arg;
+	struct html *h = &r->v->out;
+	size_t i = secret_named(s->field);
+
+	if (s->slot != STORE_SLOT_CURRENT || strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS)
+		return true;
+	html_put(h,
+		"<tr><th scope=\"row\">%s</th><td>ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, "
+		"since ",
+		secrets[i].name, s->last4, s->fingerprint);
+	html_time(h, s->created_at);
+	html_raw(h, "</span></td></tr>");
+	return true;
+}
+
+static bool secret_form(const struct store_credential *s, void *arg)
+{
+	struct rows *r = arg;
+	struct html *h = &r->v->out;
+	size_t i = secret_named(s->field);
+
+	if (s->slot != STORE_SLOT_CURRENT || strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS ||
+		secrets[i].help == NULL)
+		return true;
+	html_put(h, "<details><summary>Replace the %s</summary>", secrets[i].name);
+	layout_form(r->v, "replace");
+	html_put(h,
+		"<input type=\"hidden\" name=\"connection\" value=\"%s\"><input type=\"hidden\" name=\"field\" "
+		"value=\"%s\">"
+		"<label for=\"%s-%s\">New %s</label>",
+		s->connection_id, s->field, s->field, s->connection_id, secrets[i].name);
+	html_put(h,
+		"<input type=\"password\" id=\"%s-%s\" name=\"value\" autocomplete=\"off\" required "
+		"aria-describedby=\"%s-%s-help\">"
+		"<p class=\"help\" id=\"%s-%s-help\">%s It is tried before it takes the old one's place.</p>",
+		s->field, s->connection_id, s->field, s->connection_id, s->field, s->connection_id, secrets[i].help);
+	html_raw(h, "<p class=\"row\"><button data-busy=\"Trying it ...\">Replace</button></p></form></details>");
+	return true;
+}
+
+static void disconnect_form(struct visit *v, const struct store_connection *c)
+{
+	html_raw(&v->out, "<details><summary>Disconnect this number</summary>");
+	layout_form(v, "disconnect");
+	html_put(&v->out,
+		"<input type=\"hidden\" name=\"connection\" value=\"%s\"><p>Its keys are destroyed here, waiting "
+		"messages are "
+		"not sent, and customers who write get no answer from here any more. The webhook stays registered at "
+		"%s until "
+		"you remove it there.</p><label class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" "
+		"required> "
+		"Yes, disconnect it</label><p class=\"row\"><button "
+		"class=\"danger\">Disconnect</button></p></form></details>",
+		c->id, c->provider == STORE_META ? "Meta" : "360dialog");
+}
+
+static bool connection_card(const struct store_connection *c, void *arg)
+{
+	struct rows *r = arg;
+	struct visit *v = r->v;
+	struct rows inner = {v, c, 0};
+
+	r->count++;
+	html_put(&v->out,
+		"<section class=\"card\"><h2>%s <span class=\"soft small\">%s</span></h2><table><caption>Keys that are "
+		"kept, sealed</caption>",
+		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet",
+		c->provider == STORE_META ? "Meta" : "360dialog");
+	if (store_credential_list(v->s->store, v->business.id, "", secret_row, &inner) != STORE_OK)
+		v->out.failed = true;
+	html_raw(&v->out, "</table>");
+	if (store_credential_list(v->s->store, v->business.id, "", secret_form, &inner) != STORE_OK)
+		v->out.failed = true;
+	disconnect_form(v, c);
+	html_raw(&v->out, "</section>");
+	return true;
+}
+
+/* ------------------------------------------------------------ sessions */
+
+static bool session_row(const struct store_link *l, void *arg)
+{
+	struct rows *r = arg;
+	struct visit *v = r->v;
+	const bool mine = strcmp(l->id, v->session.id) == 0;
+	const int64_t now = store_now_ms();
+	const bool open = l->opened_at > 0;
+
+	if (l->revoked_at > 0 || (open ? l->ends_at : l->expires_at) <= now)
+		return true;
+	html_raw(&v->out, open ? "<tr><td>Opened " : "<tr><td>Link that nobody opened yet, made ");
+	html_time(&v->out, open ? l->opened_at : l->created_at);
+	if (open) {
+		html_raw(&v->out, "<br><span class=\"small soft\">last used ");
+		html_time(&v->out, l->seen_at);
+		html_raw(&v->out, "</span>");
+	}
+	html_raw(&v->out, "</td><td>");
+	if (mine) {
+		html_raw(&v->out, "this browser");
+	} else {
+		layout_form(v, "revoke");
+		html_put(&v->out,
+			"<input type=\"hidden\" name=\"link\" value=\"%s\"><button class=\"quiet\">End "
+			"it</button></form>",
+			l->id);
+	}
+	html_raw(&v->out, "</td></tr>");
+	return true;
+}
+
+static void sessions(struct visit *v)
+{
+	const struct store_page newest = {.limit = SESSIONS_SHOWN};
+	struct rows r = {.v = v};
+
+	html_raw(&v->out,
+		"<h2>Who has these pages open</h2><table><caption>Settings links and the browsers that opened "
+		"them</caption>");
+	if (store_link_list(v->s->store, v->business.id, &newest, session_row, &r) != STORE_OK)
+		v->out.failed = true;
+	html_raw(&v->out, "</table>");
+	layout_form(v, "end");
+	html_raw(&v->out, "<p class=\"row\"><button class=\"quiet\">Sign out of this browser</button></p></form>");
+}
+
+/* ------------------------------------------------------------ the page */
+
+static const struct {
+	const char *name, *how, *text;
+} results[] = {
+	{"replaced", "ok", "The new key works and has taken the old one's place."},
+	{"disconnected", "ok", "The number is disconnected, and its keys are destroyed."},
+	{"ended", "ok", "That browser or link cannot come in any more."},
+	{"gone", "info", "That was gone already."},
+};
+
+static void result_note(struct visit *v)
+{
+	char done[32];
+
+	if (!visit_query(v, "done", done, sizeof(done)))
+		return;
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+		if (strcmp(results[i].name, done) != 0)
+			continue;
+		layout_note(v, results[i].how);
+		html_put(&v->out, "%s", results[i].text);
+		layout_note_end(v);
+	}
+}
+
+static void delete_all(struct visit *v)
+{
+	html_raw(&v->out, "<h2>Delete everything</h2><details><summary>Delete this shop with all it holds</summary>");
+	layout_form(v, "delete");
+	html_put(&v->out,
+		"<p>The shop's own keys are destroyed first: from then on nothing of it can be read here, and in "
+		"backups until "
+		"they expire it stays sealed under keys that are only in those backups. Then connections, messages and "
+		"products "
+		"are removed. Nobody can undo it. You get a receipt.</p>"
+		"<label for=\"name\">Type the shop's name, <bdi>%s</bdi>, to confirm</label>"
+		"<input type=\"text\" id=\"name\" name=\"name\" autocomplete=\"off\" required>"
+		"<p class=\"row\"><button class=\"danger\" data-busy=\"Deleting ...\">Delete "
+		"everything</button></p></form></details>",
+		v->business.name);
+}
+
+void access_get(struct visit *v)
+{
+	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
+	struct rows r = {.v = v};
+
+	layout_begin(v, "access", "Keys and access", NULL);
+	result_note(v);
+	html_raw(&v->out,
+		"<p>Keys go in and never come out: you see the last four characters and a fingerprint, and nobody "
+		"here sees more.</p>");
+	if (store_connection_list(v->s->store, v->business.id, &all, connection_card, &r) != STORE_OK)
+		v->out.failed = true;
+	if (r.count == 0)
+		html_raw(&v->out, "<div class=\"card\"><p>No number is connected, so no key is kept.</p></div>");
+	html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
+	sessions(v);
+	delete_all(v);
+	layout_end(v);
+	visit_send(v, 200);
+}
+
+/* ------------------------------------------------------------ replacing a key */
+
+static void refused(struct visit *v, const char *name, const char *detail)
+{
+	html_clear(&v->out);
+	layout_begin(v, "access", "The key was not replaced", NULL);
+	layout_note(v, "bad");
+	html_put(&v->out, "%s: %s. The old key is still in its place.", name, detail);
+	layout_note_end(v);
+	html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Back to the keys</a></p>");
+	layout_end(v);
+	visit_send(v, 422);
+}
+
+void replace_post(struct visit *v)
+{
+	const char *connection = visit_field(v, "connection"), *field = visit_field(v, "field");
+	size_t i = secret_named(field);
+	struct secret *value = visit_secret(v, "value");
+	struct connect_report report = {0};
+	struct store_connection s;
+
+	if (i == SECRETS || secrets[i].help == NULL) {
+		visit_say(v, 404, "There is no such key", "Go back to the keys and load the page again.");
+	} else if (value == NULL) {
+		refused(v, secrets[i].name, "nothing was pasted");
+	} else {
+		switch (connect_rotate(&v->s->connect, v->business.id, connection, field, value, false, &s, &report)) {
+		case CONNECT_OK:
+			log_info("credential replaced business=%s connection=%s field=%s", v->business.id, s.id, field);
+			outbound_wake(v->s->outbound);
+			visit_redirect(v, "access?done=replaced");
+			break;
+		case CONNECT_NOT_FOUND:
+			visit_redirect(v, "access?done=gone");
+			break;
+		case CONNECT_STALE:
+			refused(v, secrets[i].name, "somebody else replaced it at the same moment");
+			break;
+		case CONNECT_UNAVAILABLE:
+			visit_failed(v, "replacing a key");
+			break;
+		case CONNECT_INVALID:
+		case CONNECT_NUMBER_TAKEN:
+		case CONNECT_WEBHOOK_TAKEN:
+		case CONNECT_CREDENTIAL_REFUSED:
+			refused(v, secrets[i].name, report.detail);
+			break;
+		}
+	}
+	secret_free(value);
+}
+
+/* ------------------------------------------------------------ leaving */
+
+void disconnect_post(struct visit *v)
+{
+	const char *id = visit_field(v, "connection");
+	enum store_error err = STORE_INVALID;
+
+	if (strcmp(visit_field(v, "sure"), "yes") != 0) {
+		visit_say(v, 422, "Nothing was disconnected", "Tick the box that says so, if you are sure.");
+		return;
+	}
+	err = store_connection_remove(v->s->store, v->business.id, id);
+	tenants_forget(v->s->tenants, v->business.id);
+	if (err == STORE_OK)
+		log_info("connection removed business=%s connection=%s", v->business.id, id);
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		visit_redirect(v, err == STORE_OK ? "access?done=disconnected" : "access?done=gone");
+	else
+		visit_failed(v, store_error_text(err));
+}
+
+void revoke_post(struct visit *v)
+{
+	enum store_error err = store_link_revoke(v->s->store, v->business.id, visit_field(v, "link"));
+
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		visit_redirect(v, err == STORE_OK ? "access?done=ended" : "access?done=gone");
+	else
+		visit_failed(v, store_error_text(err));
+}
+
+static bool receipt_row(const struct store_connection *c, void *arg)
+{
+	struct rows *r = arg;
+
+	r->count++;
+	html_put(&r->v->out, "<li>%s (%s)</li>",
+		c->display_phone[0] != '\0' ? c->display_phone : "a number not known yet",
+		c->provider == STORE_META ? "Meta" : "360dialog");
+	return true;
+}
+
+/* The page is written before, while there is something to write about, and sent after. */
+void delete_post(struct visit *v)
+{
+	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
+	const struct store_business gone = v->business;
+	struct rows r = {.v = v};
+	char receipt[STORE_ID_LEN + 1];
+	enum store_error err;
+
+	if (strcmp(visit_field(v, "name"), gone.name) != 0) {
+		visit_say(v, 422, "Nothing was deleted", "The name was not the shop's. Go back and type it exactly.");
+		return;
+	}
+	store_id_new(receipt);
+	v->business = (struct store_business){0};
+	layout_begin(v, NULL, "Everything is deleted", NULL);
+	html_put(&v->out, "<dl><dt>Receipt</dt><dd>%s</dd><dt>Shop</dt><dd><bdi>%s</bdi> (%s)</dd><dt>Deleted</dt><dd>",
+		receipt, gone.name, gone.id);
+	html_time(&v->out, store_now_ms());
+	html_raw(&v->out, "</dd></dl><h2>Numbers whose keys are destroyed</h2><ul>");
+	err = store_connection_list(v->s->store, gone.id, &all, receipt_row, &r);
+	if (r.count == 0)
+		html_raw(&v->out, "<li>none was connected</li>");
+	html_raw(&v->out,
+		"</ul><p>The shop's own keys were destroyed, so that nothing of it can be read here any more; its "
+		"connections, "
+		"messages, products and settings links were removed. Backups made before keep it sealed, with keys "
+		"that are only "
+		"in them, until they expire.</p><p>What you should still do: revoke the keys at Meta or 360dialog, and "
+		"remove the "
+		"webhook there.</p><p class=\"unprinted soft\">Print this page or save it; it cannot be shown "
+		"again.</p>");
+	layout_end(v);
+	if (err == STORE_OK)
+		err = store_business_remove(v->s->store, gone.id);
+	tenants_forget(v->s->tenants, gone.id);
+	if (err != STORE_OK) {
+		v->business = gone;
+		visit_say(v, 503, "Not everything is deleted yet",
+			"It began, and stopped in between. Do it again: what is left goes then.");
+		return;
+	}
+	log_info("business removed by its owner, its keys are destroyed business=%s receipt=%s", gone.id, receipt);
+	visit_send(v, 200);
+}
