@@ -34,9 +34,9 @@ static void text_copy(char *out, size_t room, const char *text)
 	out[len] = '\0';
 }
 
-void connect_check(
-	struct connect_report *report, const char *name, enum connect_check_result result, const char *format, ...)
+void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
 {
+	struct connect_report *report = w->report;
 	struct connect_check *check;
 	va_list args;
 
@@ -48,6 +48,8 @@ void connect_check(
 	va_start(args, format);
 	(void)vsnprintf(check->detail, sizeof(check->detail), format, args);
 	va_end(args);
+	if (w->c->told != NULL)
+		w->c->told(check, w->c->told_arg);
 }
 
 static const char *or_null(const char *text)
@@ -110,7 +112,7 @@ static const char *provider_name(const struct connecting *w)
 
 void connect_check_silent(struct connecting *w, const char *name, const char *why)
 {
-	connect_check(w->report, name, CONNECT_CHECK_WAITING, "%s%s; test the connection again later",
+	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; test the connection again later",
 		why[0] != '\0' ? why : provider_name(w), why[0] != '\0' ? "" : " did not answer");
 }
 
@@ -200,9 +202,9 @@ void connect_webhook_check(struct connecting *w)
 		came = webhook_came(w);
 	}
 	if (came)
-		connect_check(w->report, "webhook", CONNECT_CHECK_OK, "%s reaches us and proves who it is", name);
+		connect_check(w, "webhook", CONNECT_CHECK_OK, "%s reaches us and proves who it is", name);
 	else
-		connect_check(w->report, "webhook", CONNECT_CHECK_WAITING, "waiting for %s's first webhook", name);
+		connect_check(w, "webhook", CONNECT_CHECK_WAITING, "waiting for %s's first webhook", name);
 }
 
 void connect_number_described(struct connecting *w, const struct cJSON *fields)

@@ -50,6 +50,10 @@ struct connect {
 	const char *public_url; /* what our webhook URLs begin with */
 	bool meta_is_loopback, d360_is_loopback; /* the provider's URL: only then may public_url be http */
 	bool serving; /* our webhook URL is answered now; else Meta's handshake would fail, and nothing is registered there */
+	/* NULL, or hears of each line of report.checks once, in order, as soon as it is known. On the thread of the call
+	 * that asks; check is borrowed. */
+	void (*told)(const struct connect_check *check, void *told_arg);
+	void *told_arg;
 };
 
 /* Where a business's webhooks go: public_url/webhooks/{business_id}. Cut to fit. */

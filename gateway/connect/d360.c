@@ -16,7 +16,7 @@
 
 static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
 {
-	connect_check(w->report, name, result, "%s", detail);
+	connect_check(w, name, result, "%s", detail);
 }
 
 static void skip(struct connecting *w, const char *why)
@@ -107,7 +107,7 @@ static void health(struct connecting *w)
 	case OUTBOUND_ACCOUNT:
 		w->blocked = true;
 		check(w, "key", CONNECT_CHECK_OK, "360dialog knows the key");
-		connect_check(w->report, "number", CONNECT_CHECK_FAILED, "the account needs attention at 360dialog: %s",
+		connect_check(w, "number", CONNECT_CHECK_FAILED, "the account needs attention at 360dialog: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 		break;
 	case OUTBOUND_NOT_SENT:
@@ -121,7 +121,7 @@ static void health(struct connecting *w)
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
-		connect_check(w->report, "key", CONNECT_CHECK_WAITING, "360dialog does not answer this question: %s",
+		connect_check(w, "key", CONNECT_CHECK_WAITING, "360dialog does not answer this question: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 		check(w, "number", CONNECT_CHECK_WAITING, "known once 360dialog answers");
 		break;
@@ -178,7 +178,7 @@ static void judge(struct connecting *w, bool was_set)
 		break;
 	case OWNER_FOREIGN:
 		w->taken = true;
-		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+		connect_check(w, "callback", CONNECT_CHECK_FAILED,
 			"another system gets this number's webhooks: %.100s; take them with " CONNECT_TAKE_OVER,
 			w->seen.host);
 		break;
@@ -199,7 +199,7 @@ static bool set_ours(struct connecting *w)
 	} else if (connect_is_silent(&result)) {
 		connect_check_silent(w, "callback", connect_why(&result));
 	} else if (!done) {
-		connect_check(w->report, "callback", CONNECT_CHECK_FAILED, "360dialog refuses our webhook URL: %s",
+		connect_check(w, "callback", CONNECT_CHECK_FAILED, "360dialog refuses our webhook URL: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 	}
 	outbound_result_clear(&result);

@@ -108,9 +108,9 @@ enum connect_error connect_room(const struct connect *c, const char *business_id
 /* Stores a new connection with the credentials that are held. */
 enum connect_error connect_store(struct connecting *w, const struct provider *p);
 
-/* One check's line; printf's rules, cut to fit. */
-void connect_check(struct connect_report *report, const char *name, enum connect_check_result result,
-	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* One check's line, and tells whoever listens; printf's rules, cut to fit. */
+void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Asks with the credentials from first on. A question that cannot be asked has the class OUTCOME_UNKNOWN.
  * Owns: the caller clears result. */

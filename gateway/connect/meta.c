@@ -26,7 +26,7 @@ static void skip(struct connecting *w, const char *why)
 		"token", "app_secret", "permissions", "number", "waba", "callback", "subscription"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		connect_check(w->report, names[i], CONNECT_CHECK_SKIPPED, "%s", why);
+		connect_check(w, names[i], CONNECT_CHECK_SKIPPED, "%s", why);
 }
 
 /* ------------------------------------------------------------ debug_token */
@@ -50,13 +50,13 @@ static void check_permissions(struct connecting *w, const cJSON *fields)
 	bool management = holds_text(scopes, "whatsapp_business_management");
 
 	if (!cJSON_IsArray(scopes))
-		connect_check(w->report, "permissions", CONNECT_CHECK_WAITING,
-			"Meta's answer did not list the token's permissions");
+		connect_check(
+			w, "permissions", CONNECT_CHECK_WAITING, "Meta's answer did not list the token's permissions");
 	else if (messaging && management)
-		connect_check(w->report, "permissions", CONNECT_CHECK_OK,
+		connect_check(w, "permissions", CONNECT_CHECK_OK,
 			"whatsapp_business_messaging, whatsapp_business_management");
 	else
-		connect_check(w->report, "permissions", CONNECT_CHECK_FAILED, "%s",
+		connect_check(w, "permissions", CONNECT_CHECK_FAILED, "%s",
 			messaging ? "the token lacks whatsapp_business_management"
 				: management
 				? "the token lacks whatsapp_business_messaging"
@@ -79,12 +79,12 @@ static void check_waba(struct connecting *w, const cJSON *fields)
 		found = found || holds_text(targets, w->connection->waba_id);
 	}
 	if (!listed)
-		connect_check(w->report, "waba", CONNECT_CHECK_SKIPPED, "Meta does not list accounts for this token");
+		connect_check(w, "waba", CONNECT_CHECK_SKIPPED, "Meta does not list accounts for this token");
 	else if (found)
-		connect_check(w->report, "waba", CONNECT_CHECK_OK, "the token covers this WhatsApp Business Account");
+		connect_check(w, "waba", CONNECT_CHECK_OK, "the token covers this WhatsApp Business Account");
 	else
-		connect_check(w->report, "waba", CONNECT_CHECK_FAILED,
-			"the token does not cover this WhatsApp Business Account");
+		connect_check(
+			w, "waba", CONNECT_CHECK_FAILED, "the token does not cover this WhatsApp Business Account");
 }
 
 static void check_token(struct connecting *w, const cJSON *fields)
@@ -95,22 +95,20 @@ static void check_token(struct connecting *w, const cJSON *fields)
 	double now = (double)(store_now_ms() / 1000);
 
 	if (!cJSON_IsBool(valid)) {
-		connect_check(w->report, "token", CONNECT_CHECK_WAITING,
+		connect_check(w, "token", CONNECT_CHECK_WAITING,
 			"Meta's answer was not understood; test the connection again later");
 	} else if (cJSON_IsFalse(valid)) {
 		w->refused[CREDENTIAL_TOKEN] = true;
-		connect_check(
-			w->report, "token", CONNECT_CHECK_FAILED, "Meta says that this access token is not valid");
+		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta says that this access token is not valid");
 	} else if (owner != NULL && strcmp(owner, w->connection->app_id) != 0) {
-		connect_check(w->report, "token", CONNECT_CHECK_FAILED,
-			"the access token belongs to another app than app_id");
+		connect_check(w, "token", CONNECT_CHECK_FAILED, "the access token belongs to another app than app_id");
 	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble <= now) {
-		connect_check(w->report, "token", CONNECT_CHECK_FAILED, "the access token has expired");
+		connect_check(w, "token", CONNECT_CHECK_FAILED, "the access token has expired");
 	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble < now + 86400) {
-		connect_check(w->report, "token", CONNECT_CHECK_OK,
+		connect_check(w, "token", CONNECT_CHECK_OK,
 			"valid, but it expires within a day; a system user's token does not");
 	} else {
-		connect_check(w->report, "token", CONNECT_CHECK_OK, "valid");
+		connect_check(w, "token", CONNECT_CHECK_OK, "valid");
 	}
 }
 
@@ -126,20 +124,19 @@ static void debug_refused(struct connecting *w, const struct outbound_result *r)
 {
 	if (is_secret_refusal(r)) {
 		w->refused[CREDENTIAL_APP_SECRET] = true;
-		connect_check(
-			w->report, "token", CONNECT_CHECK_WAITING, "cannot be looked at without the right app_secret");
-		connect_check(w->report, "app_secret", CONNECT_CHECK_FAILED,
+		connect_check(w, "token", CONNECT_CHECK_WAITING, "cannot be looked at without the right app_secret");
+		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
 			"Meta refuses app_id and app_secret together: one of them is wrong");
 	} else if (r->class == OUTBOUND_MESSAGE && r->code == CODE_PARAMETER) {
-		connect_check(w->report, "token", CONNECT_CHECK_FAILED,
+		connect_check(w, "token", CONNECT_CHECK_FAILED,
 			"Meta does not show this token to this app: is it another app's?");
-		connect_check(w->report, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
+		connect_check(w, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
 	} else {
 		connect_check_silent(w, "token", connect_why(r));
 		connect_check_silent(w, "app_secret", connect_why(r));
 	}
-	connect_check(w->report, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
-	connect_check(w->report, "waba", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	connect_check(w, "waba", CONNECT_CHECK_WAITING, "known once the token can be looked at");
 }
 
 static void debug_token(struct connecting *w)
@@ -151,7 +148,7 @@ static void debug_token(struct connecting *w)
 	if (result.class == OUTBOUND_ACCEPTED) {
 		fields = result.fields != NULL ? json_parse(result.fields, strlen(result.fields)) : NULL;
 		check_token(w, fields);
-		connect_check(w->report, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
+		connect_check(w, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
 		check_permissions(w, fields);
 		check_waba(w, fields);
 	} else {
@@ -170,13 +167,13 @@ static void number_answered(struct connecting *w, const struct outbound_result *
 	const char *id = json_get_string(fields, "id");
 
 	if (id == NULL) {
-		connect_check(w->report, "number", CONNECT_CHECK_WAITING,
+		connect_check(w, "number", CONNECT_CHECK_WAITING,
 			"Meta's answer was not understood; test the connection again later");
 	} else if (strcmp(id, connection->phone_number_id) != 0) {
-		connect_check(w->report, "number", CONNECT_CHECK_FAILED, "Meta answered with another number");
+		connect_check(w, "number", CONNECT_CHECK_FAILED, "Meta answered with another number");
 	} else {
 		connect_number_described(w, fields);
-		connect_check(w->report, "number", CONNECT_CHECK_OK, "the token may use this number");
+		connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
 	cJSON_Delete(fields);
 }
@@ -193,18 +190,18 @@ static void number(struct connecting *w)
 	case OUTBOUND_AUTH:
 		if (result.code == CODE_TOKEN_INVALID)
 			w->refused[CREDENTIAL_TOKEN] = true;
-		connect_check(w->report, "number", CONNECT_CHECK_FAILED, "%s",
+		connect_check(w, "number", CONNECT_CHECK_FAILED, "%s",
 			result.code == CODE_TOKEN_INVALID ? "Meta refuses the access token"
 							  : "the token may not use this number");
 		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
-		connect_check(w->report, "number", CONNECT_CHECK_FAILED,
-			"Meta knows no such number, or the token may not see it");
+		connect_check(
+			w, "number", CONNECT_CHECK_FAILED, "Meta knows no such number, or the token may not see it");
 		break;
 	case OUTBOUND_ACCOUNT:
-		connect_check(w->report, "number", CONNECT_CHECK_FAILED,
+		connect_check(w, "number", CONNECT_CHECK_FAILED,
 			"Meta says that the account or number needs attention there");
 		break;
 	case OUTBOUND_NOT_SENT:

@@ -63,7 +63,7 @@ static bool is_theirs(const struct place *p)
 
 static void check(struct connecting *w, const char *name, enum connect_check_result result, const char *detail)
 {
-	connect_check(w->report, name, result, "%s", detail);
+	connect_check(w, name, result, "%s", detail);
 }
 
 /* What a refused or unanswered change means. */
@@ -72,7 +72,7 @@ static void check_undone(struct connecting *w, const char *name, const struct ou
 	if (connect_is_silent(r))
 		connect_check_silent(w, name, connect_why(r));
 	else
-		connect_check(w->report, name, CONNECT_CHECK_FAILED, "Meta refuses %s (%s); %s", what,
+		connect_check(w, name, CONNECT_CHECK_FAILED, "Meta refuses %s (%s); %s", what,
 			r->reason[0] != '\0' ? r->reason : "it does not say why", by_hand);
 }
 
@@ -152,7 +152,7 @@ static void by_override(struct connecting *w)
 	struct outbound_result result;
 
 	if (strlen(w->url) > OVERRIDE_URL_MAX) {
-		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+		connect_check(w, "callback", CONNECT_CHECK_FAILED,
 			"our webhook URL has more than %u characters, and Meta takes no longer one for an account; "
 			"shorten public_url or the business's id",
 			OVERRIDE_URL_MAX);
@@ -193,7 +193,7 @@ static void check_taken(struct connecting *w, const struct place *p)
 			"this account's webhooks go to another business here; Meta keeps one address per account, so "
 			"one business has to hold all its numbers");
 	else
-		connect_check(w->report, "callback", CONNECT_CHECK_FAILED,
+		connect_check(w, "callback", CONNECT_CHECK_FAILED,
 			"this account's webhooks go to %.100s; take them with " CONNECT_TAKE_OVER, p->now->host);
 }
 
