@@ -226,6 +226,26 @@ enum store_error store_connection_status_set(struct store *s, const char *busine
 /* Writes display_phone and verified_name. */
 enum store_error store_connection_describe(struct store *s, const struct store_connection *c)
 	__attribute__((warn_unused_result));
+
+/* What the provider said of a connection's token and number when it was looked at last: its own words, "" where it did
+ * not say. */
+struct store_connection_facts {
+	int64_t looked_at; /* 0: never */
+	int64_t token_expires_at; /* 0: not known; -1: never */
+	char number_status[33];
+	char name_status[33];
+	char quality[17];
+	char messaging_limit[33];
+	char throughput[17];
+	char can_send[17];
+};
+/* Replaces all of it. STORE_NOT_FOUND: no such connection, or another business's. */
+enum store_error store_connection_facts_put(struct store *s, const char *business_id, const char *connection_id,
+	const struct store_connection_facts *facts) __attribute__((warn_unused_result));
+/* Zeroed where the connection was never looked at. STORE_NOT_FOUND as above. */
+enum store_error store_connection_facts_get(struct store *s, const char *business_id, const char *connection_id,
+	struct store_connection_facts *out) __attribute__((warn_unused_result));
+
 /* What is queued on it becomes DEAD, what awaits an answer waits no more. */
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));

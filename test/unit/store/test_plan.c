@@ -122,6 +122,7 @@ static void use_everything(struct store *s)
 	unsigned n, m;
 	int64_t at;
 	struct store_sharing sharing;
+	struct store_connection_facts facts = {.looked_at = 1};
 	bool yes;
 
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
@@ -131,6 +132,8 @@ static void use_everything(struct store *s)
 	use_asks(s);
 	use_once(s);
 	assert_int_equal(store_counts(s, &counts), STORE_OK);
+	assert_int_equal(store_connection_facts_put(s, "one", CONNECTION_ONE, &facts), STORE_OK);
+	assert_int_equal(store_connection_facts_get(s, "one", CONNECTION_ONE, &facts), STORE_OK);
 	assert_int_equal(store_conversation_paused(s, "one", received.conversation, 1, &yes), STORE_OK);
 	assert_int_equal(store_conversation_last(s, "one", received.conversation, &place), STORE_OK);
 	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
