@@ -61,8 +61,8 @@ void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential 
 	struct outbound_result *result)
 {
 	const struct store_connection *s = w->connection;
-	bool two =
-		kind == OUTBOUND_META_DEBUG_TOKEN || kind == OUTBOUND_D360_WEBHOOK || kind == OUTBOUND_D360_WEBHOOK_SET;
+	bool one = kind == OUTBOUND_META_APP_CALLBACK || kind == OUTBOUND_META_APP_SUBSCRIBE ||
+		kind == OUTBOUND_D360_HEALTH;
 	const struct outbound_check check = {.kind = kind,
 		.business_id = s->business_id,
 		.connection_id = s->id,
@@ -72,7 +72,7 @@ void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential 
 		.url = w->url,
 		.body = body,
 		.credentials = &w->held.credentials[first],
-		.credentials_len = two ? 2 : 1};
+		.credentials_len = one ? 1 : 2};
 
 	*result = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN};
 	if (store_now_ms() < w->ask_until &&

@@ -18,6 +18,8 @@
 #define CODE_TOKEN_INVALID 190
 #define CODE_PARAMETER 100
 #define CODE_APP_UNKNOWN 101
+#define CODE_PERMISSION 10
+#define SUBCODE_MISSING 33 /* of CODE_PARAMETER: the node itself */
 #define CODE_UNKNOWN 1
 
 static void skip(struct connecting *w, const char *why)
@@ -178,11 +180,22 @@ static void number_answered(struct connecting *w, const struct outbound_result *
 	cJSON_Delete(fields);
 }
 
+/* One field that this token may not read, or that this version of the Graph API does not know, refuses all of them. */
+static bool is_field_refusal(const struct outbound_result *r)
+{
+	return !connect_is_silent(r) && r->class != OUTBOUND_ACCEPTED &&
+		(r->code == CODE_PERMISSION || (r->code == CODE_PARAMETER && r->subcode != SUBCODE_MISSING));
+}
+
 static void number(struct connecting *w)
 {
 	struct outbound_result result;
 
 	connect_ask(w, OUTBOUND_META_NUMBER, CREDENTIAL_TOKEN, NULL, &result);
+	if (is_field_refusal(&result)) {
+		outbound_result_clear(&result);
+		connect_ask(w, OUTBOUND_META_NUMBER_SHORT, CREDENTIAL_TOKEN, NULL, &result);
+	}
 	switch (result.class) {
 	case OUTBOUND_ACCEPTED:
 		number_answered(w, &result);

@@ -100,17 +100,43 @@ static char *text_out(const struct answer_to *to, cJSON *value)
 	return text;
 }
 
-static char *pick_fields(const struct answer_to *to, const cJSON *answer)
+/* NULL: memory is short. */
+static cJSON *picked_of(const struct kind *k, const cJSON *from)
 {
 	cJSON *picked = cJSON_CreateObject();
 	bool ok = picked != NULL;
 
-	for (size_t i = 0; ok && to->kind->fields[i] != NULL; i++)
-		ok = copy_path(picked, answer, to->kind->fields[i]);
+	for (size_t i = 0; ok && k->fields[i] != NULL; i++)
+		ok = copy_path(picked, from, k->fields[i]);
 	if (ok)
-		return text_out(to, picked);
+		return picked;
 	cJSON_Delete(picked);
 	return NULL;
+}
+
+static char *pick_fields(const struct answer_to *to, const cJSON *answer)
+{
+	return text_out(to, picked_of(to->kind, answer));
+}
+
+static char *pick_list(const struct answer_to *to, const cJSON *answer)
+{
+	const cJSON *data = json_get(answer, "data"), *item;
+	cJSON *out, *list;
+
+	if (!cJSON_IsArray(data))
+		return NULL;
+	out = cJSON_CreateObject();
+	list = cJSON_AddArrayToObject(out, "data");
+	cJSON_ArrayForEach (item, data) {
+		cJSON *picked = list != NULL ? picked_of(to->kind, item) : NULL;
+
+		if (picked == NULL || !cJSON_AddItemToArray(list, picked)) {
+			cJSON_Delete(out);
+			return NULL;
+		}
+	}
+	return text_out(to, out);
 }
 
 /* What tells a good answer from one that only looks like it. */
@@ -146,6 +172,8 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 		return is_expected(to->kind, answer) ? pick_fields(to, answer) : NULL;
 	case KIND_SUCCESS:
 		return is_success(answer) ? pick_fields(to, answer) : NULL;
+	case KIND_LIST:
+		return pick_list(to, answer);
 	case KIND_APP_CALLBACK:
 		return text_out(to, callback_of_app(answer, &ours));
 	case KIND_WABA_CALLBACK:

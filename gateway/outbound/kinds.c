@@ -12,9 +12,12 @@
 static const char *const send_fields[] = {
 	"messages[0].id", "messages[0].message_status", "contacts[0].wa_id", "contacts[0].user_id", NULL};
 
-/* Only fields that every token with the permission may read: one forbidden field refuses all. */
+/* Of what was asked for, all that came. */
 static const char *const number_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating",
-	"code_verification_status", "platform_type", "throughput.level", NULL};
+	"code_verification_status", "platform_type", "throughput.level", "status", "name_status",
+	"whatsapp_business_manager_messaging_limit", "health_status.can_send_message", NULL};
+
+static const char *const numbers_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating", NULL};
 
 static const char *const token_fields[] = {
 	"data.app_id", "data.type", "data.is_valid", "data.expires_at", "data.scopes", "data.granular_scopes", NULL};
@@ -23,6 +26,10 @@ static const char *const health_fields[] = {
 	"id", "display_phone_number", "verified_name", "quality_rating", "health_status", NULL};
 
 static const char *const success_fields[] = {"success", NULL};
+
+/* Those that every token with the permission may read. */
+#define SHORT_FIELDS                                                                                                   \
+	"id,display_phone_number,verified_name,quality_rating,code_verification_status,platform_type,throughput"
 
 static const struct kind kinds[] = {
 	{.kind = OUTBOUND_META_SEND,
@@ -36,14 +43,16 @@ static const struct kind kinds[] = {
 		.answer = KIND_FIELDS,
 		.expects = {"messages[0].id"},
 		.fields = send_fields},
+	/* One field that the token may not read refuses all of them (facts/meta.md 6): then OUTBOUND_META_NUMBER_SHORT. */
 	{.kind = OUTBOUND_META_NUMBER,
 		.use = KIND_CHECK,
 		.host = KIND_META,
-		.path = "/{version}/{number}?fields=id,display_phone_number,verified_name,quality_rating,"
-			"code_verification_status,platform_type,throughput",
+		.path = "/{version}/{number}?fields=" SHORT_FIELDS
+			",status,name_status,whatsapp_business_manager_messaging_limit,health_status"
+			"&appsecret_proof={proof}",
 		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,
-		.credentials = {"access_token"},
+		.credentials = {"access_token", "app_secret"},
 		.answer = KIND_FIELDS,
 		.expects = {"id"},
 		.fields = number_fields},
@@ -79,19 +88,19 @@ static const struct kind kinds[] = {
 	{.kind = OUTBOUND_META_WABA_CALLBACK,
 		.use = KIND_CHECK,
 		.host = KIND_META,
-		.path = "/{version}/{waba}/subscribed_apps",
+		.path = "/{version}/{waba}/subscribed_apps?appsecret_proof={proof}",
 		.wants = KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_URL,
 		.auth = KIND_BEARER_TOKEN,
-		.credentials = {"access_token"},
+		.credentials = {"access_token", "app_secret"},
 		.answer = KIND_WABA_CALLBACK},
 	{.kind = OUTBOUND_META_WABA_SUBSCRIBE,
 		.use = KIND_CHECK,
 		.host = KIND_META,
 		.post = true,
-		.path = "/{version}/{waba}/subscribed_apps",
+		.path = "/{version}/{waba}/subscribed_apps?appsecret_proof={proof}",
 		.wants = KIND_WANTS_WABA | KIND_WANTS_BODY,
 		.auth = KIND_BEARER_TOKEN,
-		.credentials = {"access_token"},
+		.credentials = {"access_token", "app_secret"},
 		.answer = KIND_SUCCESS,
 		.fields = success_fields},
 	/* A key is bound to one number: no path names it (facts/360dialog.md 1). */
@@ -140,6 +149,26 @@ static const struct kind kinds[] = {
 		.auth = KIND_SIGNED,
 		.credentials = {"signing_secret"},
 		.answer = KIND_JSON},
+	{.kind = OUTBOUND_META_WABA_NUMBERS,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.path = "/{version}/{waba}/phone_numbers?fields=id,display_phone_number,verified_name,quality_rating"
+			"&limit=50&appsecret_proof={proof}",
+		.wants = KIND_WANTS_WABA,
+		.auth = KIND_BEARER_TOKEN,
+		.credentials = {"access_token", "app_secret"},
+		.answer = KIND_LIST,
+		.fields = numbers_fields},
+	{.kind = OUTBOUND_META_NUMBER_SHORT,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.path = "/{version}/{number}?fields=" SHORT_FIELDS "&appsecret_proof={proof}",
+		.wants = KIND_WANTS_NUMBER,
+		.auth = KIND_BEARER_TOKEN,
+		.credentials = {"access_token", "app_secret"},
+		.answer = KIND_FIELDS,
+		.expects = {"id"},
+		.fields = number_fields},
 };
 
 const struct kind *kind_find(uint32_t number)
@@ -162,6 +191,11 @@ size_t kind_credentials(const struct kind *k)
 bool kind_wants(const struct kind *k, unsigned what)
 {
 	return (k->wants & what) != 0;
+}
+
+bool kind_is_proven(const struct kind *k)
+{
+	return k->auth == KIND_BEARER_TOKEN && kind_credentials(k) > 1;
 }
 
 /* ------------------------------------------------------------ rules */
@@ -244,7 +278,7 @@ static size_t hole_fill(struct text *t, const char *p, const struct kind_target 
 	const struct {
 		const char *name, *value;
 	} holes[] = {{"{version}", target->version}, {"{number}", target->number}, {"{app}", target->app_id},
-		{"{waba}", target->waba_id}};
+		{"{waba}", target->waba_id}, {"{proof}", target->proof}};
 	static const char token[] = "{token}";
 
 	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {

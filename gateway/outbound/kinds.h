@@ -21,7 +21,8 @@ enum kind_use { KIND_SEND = 1, KIND_CHECK, KIND_ASK };
 enum kind_host { KIND_META = 1, KIND_D360, KIND_JOB_URL };
 
 enum kind_auth {
-	KIND_BEARER_TOKEN = 1, /* Authorization: Bearer {first credential} */
+	/* Authorization: Bearer {first credential}. Where there is a second, the app secret, the call is proven by it. */
+	KIND_BEARER_TOKEN = 1,
 	KIND_BEARER_APP, /* Authorization: Bearer {app_id}|{last credential} */
 	KIND_D360_KEY, /* D360-API-KEY: {first credential} */
 	KIND_SIGNED, /* no key: the body is signed with the first credential */
@@ -38,6 +39,7 @@ enum kind_auth {
 enum kind_answer {
 	KIND_FIELDS = 1, /* the fields named by the row, if one of expects is there */
 	KIND_SUCCESS, /* the fields named by the row, if success is true or "true" */
+	KIND_LIST, /* {"data": [...]}: the fields named by the row, of each */
 	KIND_APP_CALLBACK, /* callback.h: what of it leaves the sender */
 	KIND_WABA_CALLBACK,
 	KIND_D360_CALLBACK,
@@ -50,7 +52,7 @@ struct kind {
 	enum kind_use use;
 	enum kind_host host;
 	bool post; /* else GET */
-	const char *path; /* after the host's base URL: {version} {number} {app} {waba} {token} are put in */
+	const char *path; /* after the host's base URL: {version} {number} {app} {waba} {token} {proof} are put in */
 	unsigned wants; /* KIND_WANTS_* */
 	enum kind_auth auth;
 	const char *credentials[KIND_CREDENTIALS_MAX]; /* their fields, in order; NULL: none */
@@ -63,6 +65,8 @@ struct kind {
 const struct kind *kind_find(uint32_t number);
 size_t kind_credentials(const struct kind *k);
 bool kind_wants(const struct kind *k, unsigned what);
+/* Whether its calls carry appsecret_proof, which some apps demand (facts/meta.md 5). */
+bool kind_is_proven(const struct kind *k);
 
 /* What may go into a path: 1 to STORE_PROVIDER_ID_LEN digits, "v" digits "." digits. */
 bool kind_digits_ok(const char *text);
@@ -74,6 +78,7 @@ struct kind_target {
 	const char *version;
 	const char *number, *app_id, *waba_id;
 	const struct secret *token;
+	const char *proof; /* only where the kind is proven */
 };
 /* Not for KIND_JOB_URL. Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */
 char *kind_url(const struct kind *k, const struct kind_target *target);

@@ -40,7 +40,7 @@ enum outbound_error {
  * header comes with our secret. */
 enum outbound_kind {
 	OUTBOUND_META_SEND = 1, /* POST /{version}/{phone_number_id}/messages */
-	OUTBOUND_META_NUMBER = 2, /* GET  /{version}/{phone_number_id}?fields=... */
+	OUTBOUND_META_NUMBER = 2, /* GET  /{version}/{phone_number_id}?fields=..., all that we would know of it */
 	OUTBOUND_META_DEBUG_TOKEN = 3, /* GET  /{version}/debug_token?input_token=..., bearer {app_id}|{app_secret} */
 	OUTBOUND_META_APP_CALLBACK = 4, /* C GET  /{version}/{app_id}/subscriptions, bearer {app_id}|{app_secret} */
 	OUTBOUND_META_APP_SUBSCRIBE = 5, /* POST the same; the body is the caller's */
@@ -53,6 +53,9 @@ enum outbound_kind {
 	OUTBOUND_D360_WEBHOOK_SET =
 		11, /* POST the same: our url, and our header with our secret, put in by the sender */
 	OUTBOUND_RESPONDER_ASK = 12, /* POST to a platform's own address, signed; no credential travels */
+	OUTBOUND_META_WABA_NUMBERS = 13, /* GET  /{version}/{waba_id}/phone_numbers; fields {"data": [{"id",
+						"display_phone_number", "verified_name", "quality_rating"}]}, at most 50 */
+	OUTBOUND_META_NUMBER_SHORT = 14, /* as META_NUMBER, for tokens that may not read all of that (code 10 or 100) */
 };
 
 /* The header that 360dialog sends with every webhook, because we ask it to (facts/360dialog.md 2.3: letters, digits,
@@ -115,7 +118,7 @@ enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused
 
 /* A check made while somebody waits: connecting, testing. Credentials are given
  * sealed, as store_credential_list shows them, in the order the kind wants them:
- *   META_NUMBER, META_WABA_*          access_token
+ *   META_NUMBER*, META_WABA_*         access_token, app_secret: the sender proves the call by it (appsecret_proof)
  *   META_DEBUG_TOKEN                  access_token (the one asked about), app_secret
  *   META_APP_*                        app_secret
  *   D360_HEALTH                       api_key
@@ -126,7 +129,7 @@ struct outbound_check {
 	const char *connection_id;
 	const char *app_id; /* META_DEBUG_TOKEN, META_APP_*, META_WABA_CALLBACK (whose override is asked about) */
 	const char *waba_id; /* META_WABA_* */
-	const char *phone_number_id; /* META_NUMBER */
+	const char *phone_number_id; /* META_NUMBER* */
 	const char *url; /* our webhook URL: kinds marked C and D360_WEBHOOK_SET */
 	const char *body; /* JSON: META_APP_SUBSCRIBE, META_WABA_SUBSCRIBE */
 	const struct store_credential *credentials;

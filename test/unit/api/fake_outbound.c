@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define KINDS (OUTBOUND_RESPONDER_ASK + 1)
+#define KINDS (OUTBOUND_META_NUMBER_SHORT + 1)
 
 enum { WANTS_APP = 1, WANTS_WABA = 2, WANTS_NUMBER = 4, WANTS_URL = 8, WANTS_BODY = 16 };
 
@@ -21,12 +21,14 @@ static const struct {
 	unsigned wants;
 	const char *credentials[2];
 } rules[KINDS] = {
-	[OUTBOUND_META_NUMBER] = {WANTS_NUMBER, {"access_token"}},
+	[OUTBOUND_META_NUMBER] = {WANTS_NUMBER, {"access_token", "app_secret"}},
+	[OUTBOUND_META_NUMBER_SHORT] = {WANTS_NUMBER, {"access_token", "app_secret"}},
+	[OUTBOUND_META_WABA_NUMBERS] = {WANTS_WABA, {"access_token", "app_secret"}},
 	[OUTBOUND_META_DEBUG_TOKEN] = {WANTS_APP, {"access_token", "app_secret"}},
 	[OUTBOUND_META_APP_CALLBACK] = {WANTS_APP | WANTS_URL, {"app_secret"}},
 	[OUTBOUND_META_APP_SUBSCRIBE] = {WANTS_APP | WANTS_BODY, {"app_secret"}},
-	[OUTBOUND_META_WABA_CALLBACK] = {WANTS_APP | WANTS_WABA | WANTS_URL, {"access_token"}},
-	[OUTBOUND_META_WABA_SUBSCRIBE] = {WANTS_WABA | WANTS_BODY, {"access_token"}},
+	[OUTBOUND_META_WABA_CALLBACK] = {WANTS_APP | WANTS_WABA | WANTS_URL, {"access_token", "app_secret"}},
+	[OUTBOUND_META_WABA_SUBSCRIBE] = {WANTS_WABA | WANTS_BODY, {"access_token", "app_secret"}},
 	[OUTBOUND_D360_HEALTH] = {0, {"api_key"}},
 	[OUTBOUND_D360_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
 	[OUTBOUND_D360_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},
@@ -70,6 +72,7 @@ void fake_debug_token(const struct fake_says *says)
 void fake_number(const struct fake_says *says)
 {
 	fake_answer(OUTBOUND_META_NUMBER, says);
+	fake_answer(OUTBOUND_META_NUMBER_SHORT, says);
 }
 
 void fake_owner(enum outbound_kind kind, const char *state)
@@ -157,7 +160,11 @@ static void do_well(const struct outbound_check *check, char *out, size_t room)
 		(void)snprintf(out, room, "%s", FAKE_TOKEN_FIELDS);
 		break;
 	case OUTBOUND_META_NUMBER:
+	case OUTBOUND_META_NUMBER_SHORT:
 		(void)snprintf(out, room, "%s", FAKE_NUMBER_FIELDS);
+		break;
+	case OUTBOUND_META_WABA_NUMBERS:
+		(void)snprintf(out, room, "%s", FAKE_WABA_NUMBERS);
 		break;
 	case OUTBOUND_D360_HEALTH:
 		(void)snprintf(out, room, "%s", FAKE_HEALTH("3003", "AVAILABLE"));
@@ -208,7 +215,7 @@ enum outbound_error outbound_check(
 		do_well(check, well, sizeof(well));
 		now = (struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = well};
 	}
-	*result = (struct outbound_result){.class = now.class, .code = now.code};
+	*result = (struct outbound_result){.class = now.class, .code = now.code, .subcode = now.subcode};
 	(void)snprintf(result->reason, sizeof(result->reason), "%s", now.reason != NULL ? now.reason : "");
 	if (now.fields != NULL && now.err == OUTBOUND_OK)
 		result->fields = strdup(now.fields);

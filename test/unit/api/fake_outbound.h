@@ -13,7 +13,7 @@
 struct fake_says {
 	enum outbound_error err;
 	enum outbound_class class; /* 0: as after fake_reset */
-	int32_t code;
+	int32_t code, subcode;
 	const char *reason; /* NULL: "" */
 	const char *fields; /* copied; NULL: none */
 	unsigned times; /* then as after fake_reset again; 0: always */
@@ -26,7 +26,7 @@ void fake_reset(void);
 /* What the next questions of a kind are answered with. */
 void fake_answer(enum outbound_kind kind, const struct fake_says *says);
 void fake_debug_token(const struct fake_says *says);
-void fake_number(const struct fake_says *says);
+void fake_number(const struct fake_says *says); /* asked for all of its fields, or for the safe ones */
 
 /* Who gets the webhooks: "none", "ours", "house" or "foreign" (then https://elsewhere.example). The kind is one of
  * those marked C. */
@@ -46,6 +46,7 @@ unsigned fake_wakes(void);
 	"{\"scope\":\"whatsapp_business_messaging\",\"target_ids\":[\"1\",\"2002\"]}]}}"
 #define FAKE_NUMBER_FIELDS                                                                                             \
 	"{\"id\":\"3003\",\"display_phone_number\":\"+234 801 234 5678\",\"verified_name\":\"Paul's Electronics\"}"
+#define FAKE_WABA_NUMBERS "{\"data\":[" FAKE_NUMBER_FIELDS "]}"
 /* 360dialog's, of a number. can: AVAILABLE, LIMITED or BLOCKED. */
 #define FAKE_HEALTH(number, can)                                                                                       \
 	"{\"id\":\"" number "\",\"display_phone_number\":\"+234 801 234 5678\",\"verified_name\":\"Paul's "            \

@@ -164,8 +164,8 @@ static const struct outcome outcomes[] = {
 		CONNECT_CHECK_WAITING},
 	{"number throttled", {0}, {.class = OUTBOUND_RATE_LIMITED, .code = 4}, CONNECT_OK, STORE_CONNECTION_PENDING,
 		"number", CONNECT_CHECK_WAITING},
-	{"number not this token's", {0}, {.class = OUTBOUND_AUTH, .code = 100}, CONNECT_OK, STORE_CONNECTION_PENDING,
-		"number", CONNECT_CHECK_FAILED},
+	{"number not this token's", {0}, {.class = OUTBOUND_AUTH, .code = 100, .subcode = 33}, CONNECT_OK,
+		STORE_CONNECTION_PENDING, "number", CONNECT_CHECK_FAILED},
 	{"no such number", {0}, {.class = OUTBOUND_MESSAGE, .code = 100}, CONNECT_OK, STORE_CONNECTION_PENDING,
 		"number", CONNECT_CHECK_FAILED},
 	{"another number answers", {0}, {.class = OUTBOUND_ACCEPTED, .fields = "{\"id\":\"3004\"}"}, CONNECT_OK,
@@ -198,7 +198,8 @@ static void the_providers_answers(void **state)
 		err = add(&with_sender, &good, true, &out, &report);
 		if (err != o->err)
 			fail_msg("%s: error %d", o->name, (int)err);
-		assert_int_equal(fake_checks(), 2);
+		assert_int_equal(fake_asked(OUTBOUND_META_DEBUG_TOKEN), 1);
+		assert_int_equal(fake_asked(OUTBOUND_META_NUMBER), 1);
 		if (err != CONNECT_OK) {
 			assert_string_equal(report.field, o->at);
 			assert_int_equal(stored(), 0);
@@ -215,6 +216,34 @@ static void the_providers_answers(void **state)
 		assert_int_equal(read.status, o->status);
 		removed(out.id);
 	}
+}
+
+/* A field that the token may not read must not cost the others. */
+static void a_refused_field_costs_no_connection(void **state)
+{
+	static const struct fake_says refusals[] = {
+		{.class = OUTBOUND_AUTH, .code = 10}, {.class = OUTBOUND_MESSAGE, .code = 100}};
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		fake_reset();
+		fake_answer(OUTBOUND_META_NUMBER, &refusals[i]);
+		assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+		assert_int_equal(result_of(&report, "number"), CONNECT_CHECK_OK);
+		assert_int_equal(fake_asked(OUTBOUND_META_NUMBER_SHORT), 1);
+		removed(out.id);
+	}
+	/* no such number at all, or no answer: the short list would say the same */
+	fake_reset();
+	fake_answer(OUTBOUND_META_NUMBER, &(struct fake_says){.class = OUTBOUND_AUTH, .code = 100, .subcode = 33});
+	assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+	removed(out.id);
+	fake_answer(OUTBOUND_META_NUMBER, &(struct fake_says){.class = OUTBOUND_NOT_SENT, .code = 100});
+	assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+	removed(out.id);
+	assert_int_equal(fake_asked(OUTBOUND_META_NUMBER_SHORT), 0);
 }
 
 static void what_the_provider_shows_is_kept(void **state)
@@ -354,6 +383,7 @@ int main(void)
 		cmocka_unit_test(values_have_a_form),
 		cmocka_unit_test(without_a_sender_or_verify_it_is_pending),
 		cmocka_unit_test(the_providers_answers),
+		cmocka_unit_test(a_refused_field_costs_no_connection),
 		cmocka_unit_test(what_the_provider_shows_is_kept),
 		cmocka_unit_test(a_test_moves_the_status),
 		cmocka_unit_test(a_new_key_replaces_the_old),

@@ -56,6 +56,7 @@ struct row {
 #define APP OUTBOUND_META_APP_CALLBACK
 #define WABA OUTBOUND_META_WABA_CALLBACK
 #define D360 OUTBOUND_D360_WEBHOOK
+#define NUMBERS OUTBOUND_META_WABA_NUMBERS
 #define ENTRY(url)                                                                                                     \
 	"{\"data\":[{\"object\":\"user\",\"callback_url\":\"https://"                                                  \
 	"x.example\"},{\"object\":\"whatsapp_business_account\",\"callback_url\":" url "}]}"
@@ -121,6 +122,16 @@ static const struct row rows[] = {
 	{OUTBOUND_META_WABA_SUBSCRIBE, 200, "{\"success\":false}", NULL},
 	{OUTBOUND_META_WABA_SUBSCRIBE, 200, "{\"success\":\"no\"}", NULL},
 	{OUTBOUND_META_WABA_SUBSCRIBE, 200, "{}", NULL},
+	{NUMBERS, 200,
+		"{\"data\":[{\"id\":\"106\",\"verified_name\":\"Paul\",\"certificate\":\"s3cr3t\"},7,{}],"
+		"\"paging\":{\"next\":\"https://x.example/s3cr3t\"}}",
+		"{\"data\":[{\"id\":\"106\",\"verified_name\":\"Paul\"},{},{}]}"},
+	{NUMBERS, 200, "{\"data\":[]}", "{\"data\":[]}"},
+	{NUMBERS, 200, "{\"data\":[{\"verified_name\":\"" SECRET "\"}]}", "{\"data\":[{\"verified_name\":\"***\"}]}"},
+	{NUMBERS, 200, "{\"data\":{\"id\":\"106\"}}", NULL},
+	{NUMBERS, 200, "{}", NULL},
+	{NUMBERS, 200, "[]", NULL},
+	{NUMBERS, 400, "{\"data\":[]}", NULL},
 	{OUTBOUND_D360_WEBHOOK_SET, 200, "{\"url\":\"x\",\"headers\":{\"X-Keyhouse-Secret\":\"" SECRET "\"}}", "{}"},
 	{OUTBOUND_D360_WEBHOOK_SET, 201, "", "{}"},
 	{OUTBOUND_D360_WEBHOOK_SET, 204, "", "{}"},

@@ -18,6 +18,7 @@
 #define KEY "d360KeyOfShopOne0123456789"
 #define TOKEN "EAAtokenOfShopOne"
 #define SECRET "webhookSecretOfShopOne012345"
+#define PROOF "0a488f0c5fdec677da6287417e7df81d4c18c84d297e31a9691dfd6a8d5664bc" /* HMAC-SHA-256 of TOKEN with SECRET */
 #define OURS HOUSE_URL "/webhooks/" BUSINESS
 
 static char d360_url[64];
@@ -312,7 +313,7 @@ static void metas_registration_is_asked_and_set(void **state)
 	run_check(&d, &check, OUTBOUND_MESSAGE, NULL);
 	let_go(&h);
 
-	hold(&d, &h, "access_token", TOKEN, NULL);
+	hold(&d, &h, "access_token", TOKEN, "app_secret");
 	server_set("555",
 		&(struct server_reply){.status = 200,
 			.body = "{\"data\":[{\"whatsapp_business_api_data\":{\"id\":\"4242\"},"
@@ -323,7 +324,7 @@ static void metas_registration_is_asked_and_set(void **state)
 	check = check_of(OUTBOUND_META_WABA_SUBSCRIBE, &h);
 	run_check(&d, &check, OUTBOUND_ACCEPTED, "{\"success\":\"true\"}");
 	server_seen("555", &seen);
-	assert_string_equal(seen.path, "POST /v26.0/555/subscribed_apps HTTP/1.1");
+	assert_string_equal(seen.path, "POST /v26.0/555/subscribed_apps?appsecret_proof=" PROOF " HTTP/1.1");
 	assert_string_equal(seen.authorization, "Bearer " TOKEN);
 	let_go(&h);
 	desk_close(&d);
@@ -355,13 +356,13 @@ static void checks_that_break_their_kind_are_refused(void **state)
 	REFUSED(OUTBOUND_D360_SEND, check.credentials_len = 1);
 	REFUSED(OUTBOUND_RESPONDER_ASK, check.credentials_len = 1);
 	let_go(&h);
-	hold(&d, &h, "access_token", TOKEN, NULL);
+	hold(&d, &h, "access_token", TOKEN, "app_secret");
 	REFUSED(OUTBOUND_META_WABA_SUBSCRIBE, check.body = NULL);
 	REFUSED(OUTBOUND_META_WABA_SUBSCRIBE, check.waba_id = "5/5");
 	REFUSED(OUTBOUND_META_WABA_CALLBACK, check.app_id = NULL);
 	/* Cut to 32 digits it would be another number. */
 	REFUSED(OUTBOUND_META_NUMBER, check.phone_number_id = "123456789012345678901234567890123");
-	REFUSED(OUTBOUND_META_APP_CALLBACK, (void)0); /* another credential than it wants */
+	REFUSED(OUTBOUND_META_APP_CALLBACK, check.credentials_len = 1); /* another credential than it wants */
 #undef REFUSED
 	let_go(&h);
 	desk_close(&d);

@@ -392,7 +392,7 @@ static void checks_are_answered(void **state)
 		.connection_id = "c9",
 		.phone_number_id = "106",
 		.credentials = held,
-		.credentials_len = 1};
+		.credentials_len = 2};
 
 	(void)state;
 	desk_open(&f, NULL);
@@ -413,6 +413,7 @@ static void checks_are_answered(void **state)
 	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID);
 	check.kind = OUTBOUND_META_DEBUG_TOKEN;
 	check.app_id = "4242";
+	check.credentials_len = 1;
 	assert_int_equal(outbound_check(f.o, &check, 1000, &r), OUTBOUND_INVALID); /* one credential is missing */
 	check.credentials_len = 2;
 	server_set("debug_token", &(struct server_reply){.status = 200, .body = "{\"data\":{\"is_valid\":true}}"});

@@ -23,6 +23,8 @@
 #define CONNECTION "01connection"
 #define TOKEN "EAAGm0PX4ZCpsBAtokenABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789secret"
 #define APP_SECRET "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+#define PROOF                                                                                                          \
+	"ef2323e2e1fcd05d2b11ff87f0596bc2631ec2f40603af91d236e20c1e559114" /* HMAC-SHA-256 of TOKEN with APP_SECRET */
 #define BODY "{\"messaging_product\":\"whatsapp\",\"to\":\"+15551234567\",\"type\":\"text\"}"
 
 static uint16_t port;
@@ -78,11 +80,11 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		j.body = BODY;
 		j.body_len = strlen(BODY);
 	}
-	if (kind_wants(j.kind, KIND_WANTS_APP)) {
+	if (kind_wants(j.kind, KIND_WANTS_APP))
 		j.app_id = "4242";
+	if (kind_credentials(j.kind) > 1)
 		j.credentials[1] =
 			(struct job_credential){CONNECTION, "app_secret", 1, f->secret.blob, f->secret.blob_len};
-	}
 	return j;
 }
 
@@ -181,7 +183,7 @@ static void connections_are_shared_and_headers_are_not(void **state)
 	assert_int_equal(close_all(&f), 0);
 }
 
-static void a_number_is_asked_for_safe_fields(void **state)
+static void a_number_is_asked_for_named_fields(void **state)
 {
 	struct fixture f;
 	struct outbound_result r;
@@ -193,17 +195,29 @@ static void a_number_is_asked_for_safe_fields(void **state)
 	server_set("106",
 		&(struct server_reply){.status = 200,
 			.body = "{\"id\":\"106\",\"display_phone_number\":\"+1 "
-				"555\",\"certificate\":\"no\",\"throughput\":{\"level\":\"HIGH\"}}"});
+				"555\",\"certificate\":\"no\",\"throughput\":{\"level\":\"HIGH\"},\"status\":"
+				"\"CONNECTED\","
+				"\"health_status\":{\"can_send_message\":\"LIMITED\",\"entities\":[]}}"});
 	j = job_of(&f, OUTBOUND_META_NUMBER, 1, "106");
 	put_job(&f, &j);
 	(void)get_result(&f, &r);
-	assert_string_equal(
-		r.fields, "{\"id\":\"106\",\"display_phone_number\":\"+1 555\",\"throughput\":{\"level\":\"HIGH\"}}");
+	assert_string_equal(r.fields,
+		"{\"id\":\"106\",\"display_phone_number\":\"+1 555\",\"throughput\":{\"level\":\"HIGH\"},"
+		"\"status\":\"CONNECTED\",\"health_status\":{\"can_send_message\":\"LIMITED\"}}");
 	outbound_result_clear(&r);
 	server_seen("106", &seen);
 	assert_string_equal(seen.path,
 		"GET /v26.0/106?fields=id,display_phone_number,verified_name,quality_rating,"
-		"code_verification_status,platform_type,throughput HTTP/1.1");
+		"code_verification_status,platform_type,throughput,status,name_status,"
+		"whatsapp_business_manager_messaging_limit,health_status&appsecret_proof=" PROOF " HTTP/1.1");
+	assert_string_equal(seen.authorization, "Bearer " TOKEN);
+	assert_null(strstr(seen.head, APP_SECRET));
+	j = job_of(&f, OUTBOUND_META_SEND, 2, "106");
+	put_job(&f, &j);
+	(void)get_result(&f, &r);
+	outbound_result_clear(&r);
+	server_seen("106", &seen);
+	assert_string_equal(seen.path, "POST /v26.0/106/messages HTTP/1.1");
 	assert_int_equal(close_all(&f), 0);
 }
 
@@ -507,7 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_key_arrives_in_the_header),
 		cmocka_unit_test(connections_are_shared_and_headers_are_not),
-		cmocka_unit_test(a_number_is_asked_for_safe_fields),
+		cmocka_unit_test(a_number_is_asked_for_named_fields),
 		cmocka_unit_test(faults_are_classified),
 		cmocka_unit_test(a_dropped_reused_connection_is_unknown_and_not_repeated),
 		cmocka_unit_test(what_never_left_is_not_sent),

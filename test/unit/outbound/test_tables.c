@@ -291,7 +291,7 @@ static void statuses_move_forward_only(void **state)
 static char *url(uint32_t kind, const char *version, const char *number, const char *token)
 {
 	struct secret *s = secret_new(token, strlen(token));
-	const struct kind_target target = {"https://graph.example", version, number, number, number, s};
+	const struct kind_target target = {"https://graph.example", version, number, number, number, s, "0p"};
 	char *u = kind_url(kind_find(kind), &target);
 
 	secret_free(s);
@@ -314,7 +314,7 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(OUTBOUND_RESPONDER_ASK + 1));
+	assert_null(kind_find(OUTBOUND_META_NUMBER_SHORT + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)
@@ -336,8 +336,18 @@ static void every_kind_has_its_place(void **state)
 		{OUTBOUND_META_SEND, "https://graph.example/v26.0/77/messages", true},
 		{OUTBOUND_META_APP_CALLBACK, "https://graph.example/v26.0/77/subscriptions", false},
 		{OUTBOUND_META_APP_SUBSCRIBE, "https://graph.example/v26.0/77/subscriptions", true},
-		{OUTBOUND_META_WABA_CALLBACK, "https://graph.example/v26.0/77/subscribed_apps", false},
-		{OUTBOUND_META_WABA_SUBSCRIBE, "https://graph.example/v26.0/77/subscribed_apps", true},
+		{OUTBOUND_META_WABA_CALLBACK, "https://graph.example/v26.0/77/subscribed_apps?appsecret_proof=0p",
+			false},
+		{OUTBOUND_META_WABA_SUBSCRIBE, "https://graph.example/v26.0/77/subscribed_apps?appsecret_proof=0p",
+			true},
+		{OUTBOUND_META_WABA_NUMBERS,
+			"https://graph.example/v26.0/77/phone_numbers?fields=id,display_phone_number,verified_name,"
+			"quality_rating&limit=50&appsecret_proof=0p",
+			false},
+		{OUTBOUND_META_NUMBER_SHORT,
+			"https://graph.example/v26.0/77?fields=id,display_phone_number,verified_name,quality_rating,"
+			"code_verification_status,platform_type,throughput&appsecret_proof=0p",
+			false},
 		{OUTBOUND_D360_SEND, "https://graph.example/messages", true},
 		{OUTBOUND_D360_WEBHOOK, "https://graph.example/v1/configs/webhook", false},
 		{OUTBOUND_D360_WEBHOOK_SET, "https://graph.example/v1/configs/webhook", true},
@@ -354,7 +364,7 @@ static void every_kind_has_its_place(void **state)
 		if (kind_wants(k, KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_NUMBER))
 			assert_null(url(rows[i].kind, "v26.0", "7/7", "T"));
 	}
-	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_RESPONDER_ASK; n++) {
+	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_META_NUMBER_SHORT; n++) {
 		const struct kind *k = kind_find(n);
 
 		assert_int_equal(k->kind, n);
@@ -363,6 +373,10 @@ static void every_kind_has_its_place(void **state)
 		assert_int_equal(k->auth == KIND_D360_KEY, k->host == KIND_D360);
 		assert_int_equal(k->auth == KIND_SIGNED, k->host == KIND_JOB_URL);
 		assert_int_equal(strcmp(k->credentials[0], "api_key") == 0, k->host == KIND_D360);
+		/* A proof is made of token and app secret, and put where the path has its hole. A send has none. */
+		assert_int_equal(kind_is_proven(k), k->path != NULL && strstr(k->path, "{proof}") != NULL);
+		assert_true(
+			!kind_is_proven(k) || (k->use == KIND_CHECK && strcmp(k->credentials[1], "app_secret") == 0));
 	}
 }
 
