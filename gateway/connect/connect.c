@@ -273,6 +273,8 @@ enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
 		err = STORE_OK;
 	if (err == STORE_OK && w->described)
 		err = store_connection_describe(store, s);
+	if (err == STORE_OK)
+		err = facts_keep(w, key_is_new);
 	if (err == STORE_OK && to != s->status)
 		err = store_connection_status_set(store, s->business_id, s->id, s->status, to);
 	/* Whoever moved the status meanwhile knew something newer. */

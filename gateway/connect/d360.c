@@ -61,6 +61,7 @@ static void learn(struct connecting *w, const cJSON *fields, const char *id)
 			(void)snprintf(s->waba_id, sizeof(s->waba_id), "%s", waba);
 	}
 	connect_number_described(w, fields);
+	facts_of_number(w, fields);
 }
 
 static void health_answered(struct connecting *w, const struct outbound_result *r)

@@ -72,6 +72,8 @@ struct connecting {
 	bool taken; /* somebody else gets the webhooks, and may keep them */
 	bool challenged; /* the provider was made to call our URL, so a handshake may be on its way */
 	struct seen seen; /* 360dialog, by its probe */
+	struct store_connection_facts facts; /* what was said, as far as: */
+	bool token_told, number_told;
 };
 
 struct provider {
@@ -133,5 +135,12 @@ void connect_webhook_check(struct connecting *w);
 /* Takes over how the provider shows the number: display_phone_number and verified_name of its answer. */
 struct cJSON;
 void connect_number_described(struct connecting *w, const struct cJSON *fields);
+
+/* In facts.c: what is worth keeping of debug_token's answer, and of an answer about the number. */
+void facts_of_token(struct connecting *w, const struct cJSON *fields);
+void facts_of_number(struct connecting *w, const struct cJSON *fields);
+/* Keeps it beside what was said before of the part that was not asked or did not answer. key_is_new: what was said of
+ * the old key's token is said no more. */
+enum store_error facts_keep(const struct connecting *w, bool key_is_new);
 
 #endif

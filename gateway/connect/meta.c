@@ -149,6 +149,7 @@ static void debug_token(struct connecting *w)
 	connect_ask(w, OUTBOUND_META_DEBUG_TOKEN, CREDENTIAL_TOKEN, NULL, &result);
 	if (result.class == OUTBOUND_ACCEPTED) {
 		fields = result.fields != NULL ? json_parse(result.fields, strlen(result.fields)) : NULL;
+		facts_of_token(w, fields);
 		check_token(w, fields);
 		connect_check(w, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
 		check_permissions(w, fields);
@@ -175,6 +176,7 @@ static void number_answered(struct connecting *w, const struct outbound_result *
 		connect_check(w, "number", CONNECT_CHECK_FAILED, "Meta answered with another number");
 	} else {
 		connect_number_described(w, fields);
+		facts_of_number(w, fields);
 		connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
 	cJSON_Delete(fields);

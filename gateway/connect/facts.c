@@ -1,0 +1,73 @@
+/*
+ * What a provider says of a token and a number, kept for the settings page. The words are from outside: one that is too
+ * long, or that is more than printable ASCII, counts as not said.
+ *
+ * Called by meta.c and d360.c when they probe, and by connect.c.
+ */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "gateway/connect/internal.h"
+#include "gateway/json.h"
+
+#define EXPIRES_MAX 253402300799.0 /* the last second of the year 9999 */
+
+static void word(char *out, size_t room, const cJSON *fields, const char *path)
+{
+	const char *text = cJSON_GetStringValue(json_get_path(fields, path));
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	out[0] = '\0';
+	if (len >= room)
+		return;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return;
+	memcpy(out, text != NULL ? text : "", len);
+	out[len] = '\0';
+}
+
+void facts_of_token(struct connecting *w, const cJSON *fields)
+{
+	const cJSON *expires = json_get_path(fields, "data.expires_at");
+	double at = cJSON_IsNumber(expires) ? expires->valuedouble : -1;
+
+	w->token_told = true;
+	w->facts.token_expires_at = 0;
+	if (at == 0)
+		w->facts.token_expires_at = -1;
+	else if (at > 0 && at <= EXPIRES_MAX)
+		w->facts.token_expires_at = (int64_t)at * 1000;
+}
+
+void facts_of_number(struct connecting *w, const cJSON *fields)
+{
+	struct store_connection_facts *f = &w->facts;
+
+	w->number_told = true;
+	word(f->number_status, sizeof(f->number_status), fields, "status");
+	word(f->name_status, sizeof(f->name_status), fields, "name_status");
+	word(f->quality, sizeof(f->quality), fields, "quality_rating");
+	word(f->messaging_limit, sizeof(f->messaging_limit), fields, "whatsapp_business_manager_messaging_limit");
+	word(f->throughput, sizeof(f->throughput), fields, "throughput.level");
+	word(f->can_send, sizeof(f->can_send), fields, "health_status.can_send_message");
+}
+
+enum store_error facts_keep(const struct connecting *w, bool key_is_new)
+{
+	struct store *store = tenants_store(w->c->tenants);
+	const struct store_connection *s = w->connection;
+	struct store_connection_facts before, now = w->facts;
+	enum store_error err = store_connection_facts_get(store, s->business_id, s->id, &before);
+
+	if (err != STORE_OK || (!w->token_told && !w->number_told && !(key_is_new && before.token_expires_at != 0)))
+		return err;
+	if (!w->number_told) {
+		now = before;
+		now.token_expires_at = w->facts.token_expires_at;
+	}
+	if (!w->token_told)
+		now.token_expires_at = key_is_new ? 0 : before.token_expires_at;
+	now.looked_at = w->token_told || w->number_told ? store_now_ms() : before.looked_at;
+	return store_connection_facts_put(store, s->business_id, s->id, &now);
+}
