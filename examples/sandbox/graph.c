@@ -1,5 +1,5 @@
 /*
- * Meta's Graph API: tokens, apps and numbers, the registration of webhooks, messages and media. Facts: meta.md 2, 3, 5, 6.
+ * Meta's Graph API: apps and numbers, the registration of webhooks, messages and media. Facts: meta.md 2, 3, 6.
  */
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -13,12 +13,12 @@
 #include "examples/sandbox/media.h"
 #include "examples/sandbox/providers.h"
 #include "examples/sandbox/sends.h"
+#include "examples/sandbox/tokens.h"
 #include "gateway/json.h"
 
 enum {
 	NODE_MAX = 40,
 	OVERRIDE_MAX = 200,
-	ISSUED_AT = 1750000000,
 };
 
 static const char defaults[] = "{\"verified_name\":\"Test Shop\",\"quality_rating\":\"GREEN\",\"status\":\"CONNECTED\","
@@ -44,7 +44,8 @@ bool graph_path(const char *path, char *node, size_t room)
 {
 	const char *rest = skip_version(path);
 	size_t digits = rest ? strspn(rest, "0123456789") : 0;
-	size_t len = rest && strcmp(rest, "debug_token") == 0 ? strlen(rest) : digits;
+	bool named = rest && (strcmp(rest, "debug_token") == 0 || strcmp(rest, "oauth/access_token") == 0);
+	size_t len = named ? strcspn(rest, "/") : digits;
 
 	node[0] = '\0';
 	if (rest && len > 0 && len < room && (rest[len] == '\0' || rest[len] == '/'))
@@ -74,101 +75,6 @@ static void missing(const struct ask *a, struct reply *r)
 			.message = message,
 			.transient = -1,
 			.type = "GraphMethodException"});
-}
-
-/* ------------------------------------------------------------ tokens */
-
-/* The token's entry, or NULL and the refusal. */
-static const struct cJSON *holder_of(const struct sandbox *s, const struct ask *a, struct reply *r)
-{
-	const struct cJSON *holder = book_get(s, "tokens", a->token);
-	const struct cJSON *expires = json_get(holder, "expires_at");
-
-	if (!holder) {
-		refuse(r, 401, 190, 0,
-			a->token ? "Invalid OAuth access token - Cannot parse access token"
-				 : "An access token is required to request this resource.");
-	} else if (!book_true(holder, "valid", true) ||
-		(cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble < now_s())) {
-		refuse(r, 401, 190, 463, "Error validating access token: Session has expired");
-		holder = NULL;
-	}
-	return holder;
-}
-
-/* The app whose id and secret make the token ("4242|secret"), or NULL and the refusal. */
-static struct cJSON *app_of(const struct sandbox *s, const struct ask *a, struct reply *r)
-{
-	const char *bar = a->token ? strchr(a->token, '|') : NULL;
-	struct cJSON *app = NULL;
-	char id[NODE_MAX];
-
-	if (bar && (size_t)(bar - a->token) < sizeof(id)) {
-		(void)snprintf(id, sizeof(id), "%.*s", (int)(bar - a->token), a->token);
-		app = book_get(s, "apps", id);
-	}
-	if (app && bar[1] != '\0' && strcmp(book_text(app, "secret", ""), bar + 1) == 0)
-		return app;
-	refuse(r, 400, 190, 0, "Invalid OAuth access token signature.");
-	return NULL;
-}
-
-static struct cJSON *scopes_of(const struct cJSON *token)
-{
-	static const char *const usual[] = {"whatsapp_business_management", "whatsapp_business_messaging"};
-	const struct cJSON *scopes = json_get(token, "scopes");
-
-	return scopes ? cJSON_Duplicate(scopes, true) : cJSON_CreateStringArray(usual, 2);
-}
-
-static void describe_token(const struct sandbox *s, const struct cJSON *token, struct cJSON *data)
-{
-	const struct cJSON *wabas = json_get(token, "wabas"), *expires = json_get(token, "expires_at"), *scope;
-	struct cJSON *scopes = scopes_of(token), *granular;
-	const char *app = book_text(token, "app", "");
-
-	cJSON_AddStringToObject(data, "app_id", app);
-	cJSON_AddStringToObject(data, "type", "SYSTEM_USER");
-	cJSON_AddStringToObject(data, "application", book_text(book_get(s, "apps", app), "name", "Test App"));
-	cJSON_AddNumberToObject(data, "data_access_expires_at", 0);
-	cJSON_AddNumberToObject(data, "expires_at", cJSON_IsNumber(expires) ? expires->valuedouble : 0);
-	cJSON_AddBoolToObject(data, "is_valid", book_true(token, "valid", true));
-	cJSON_AddNumberToObject(data, "issued_at", ISSUED_AT);
-	cJSON_AddStringToObject(data, "user_id", "122100000000000001");
-	cJSON_AddItemToObject(data, "scopes", scopes);
-	granular = cJSON_AddArrayToObject(data, "granular_scopes");
-	cJSON_ArrayForEach (scope, scopes) {
-		struct cJSON *one = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(one, "scope", cJSON_IsString(scope) ? scope->valuestring : "");
-		if (cJSON_GetArraySize(wabas) > 0)
-			cJSON_AddItemToObject(one, "target_ids", cJSON_Duplicate(wabas, true));
-		cJSON_AddItemToArray(granular, one);
-	}
-}
-
-static void debug_token(const struct sandbox *s, const struct ask *a, struct reply *r)
-{
-	char input[4096] = "";
-	const struct cJSON *token;
-	struct cJSON *data, *error;
-
-	if (!app_of(s, a, r))
-		return;
-	(void)!http_query_get(a->query, "input_token", input, sizeof(input));
-	token = book_get(s, "tokens", input);
-	r->status = 200;
-	data = cJSON_AddObjectToObject(r->json = cJSON_CreateObject(), "data");
-	if (token) {
-		describe_token(s, token, data);
-		return;
-	}
-	error = cJSON_AddObjectToObject(data, "error");
-	cJSON_AddNumberToObject(error, "code", 190);
-	cJSON_AddStringToObject(error, "message", "Malformed access token");
-	cJSON_AddNumberToObject(error, "subcode", 467);
-	cJSON_AddBoolToObject(data, "is_valid", false);
-	cJSON_AddItemToObject(data, "scopes", cJSON_CreateArray());
 }
 
 /* ------------------------------------------------------------ registration */
@@ -267,7 +173,7 @@ static void subscribe_app(struct sandbox *s, const struct ask *a, struct reply *
 /* An app's one callback. */
 static void subscriptions(struct sandbox *s, const struct ask *a, struct reply *r)
 {
-	struct cJSON *app = app_of(s, a, r);
+	struct cJSON *app = tokens_app(s, a, r);
 
 	if (!app)
 		return;
@@ -282,6 +188,12 @@ static void subscriptions(struct sandbox *s, const struct ask *a, struct reply *
 	} else {
 		subscribe_app(s, a, r);
 	}
+}
+
+/* Whether a token is for an account; one that lists none is for all. */
+static bool covers(const struct cJSON *holder, const char *waba)
+{
+	return cJSON_GetArraySize(json_get(holder, "wabas")) == 0 || book_holds(holder, "wabas", waba);
 }
 
 static void list_subscribed(const struct sandbox *s, const struct ask *a, struct reply *r)
@@ -313,7 +225,7 @@ static void subscribed_apps(struct sandbox *s, const struct ask *a, const struct
 	const char *verify_token = book_text(a->json, "verify_token", "");
 	char app_id[NODE_MAX];
 
-	if (cJSON_GetArraySize(json_get(holder, "wabas")) > 0 && !book_holds(holder, "wabas", a->number)) {
+	if (!covers(holder, a->number)) {
 		missing(a, r);
 		return;
 	}
@@ -338,6 +250,24 @@ static void subscribed_apps(struct sandbox *s, const struct ask *a, const struct
 
 /* ------------------------------------------------------------ numbers */
 
+/* What a number that has no trouble says of itself. */
+static void add_health(struct cJSON *all, const char *number, const char *waba)
+{
+	const char *const entities[][2] = {{"PHONE_NUMBER", number}, {"WABA", waba}};
+	struct cJSON *status = cJSON_AddObjectToObject(all, "health_status"), *list;
+
+	cJSON_AddStringToObject(status, "can_send_message", "AVAILABLE");
+	list = cJSON_AddArrayToObject(status, "entities");
+	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++) {
+		struct cJSON *entity = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(entity, "entity_type", entities[i][0]);
+		cJSON_AddStringToObject(entity, "id", entities[i][1]);
+		cJSON_AddStringToObject(entity, "can_send_message", "AVAILABLE");
+		cJSON_AddItemToArray(list, entity);
+	}
+}
+
 /* The fields that were asked for, of those that the number has. */
 static struct cJSON *number_fields(const struct sandbox *s, const char *number, const char *wanted)
 {
@@ -348,6 +278,7 @@ static struct cJSON *number_fields(const struct sandbox *s, const char *number, 
 	(void)snprintf(
 		display, sizeof(display), "+1 555-%s", strlen(number) > 7 ? number + strlen(number) - 7 : number);
 	cJSON_AddStringToObject(all, "display_phone_number", display);
+	add_health(all, number, book_text(book_get(s, "numbers", number), "waba", ""));
 	cJSON_ArrayForEach (item, book_get(s, "numbers", number)) {
 		cJSON_DeleteItemFromObjectCaseSensitive(all, item->string);
 		cJSON_AddItemToObject(all, item->string, cJSON_Duplicate(item, true));
@@ -376,10 +307,15 @@ static void wanted_fields(const struct ask *a, char *out, size_t room)
 
 static void list_numbers(const struct sandbox *s, const struct ask *a, const struct cJSON *holder, struct reply *r)
 {
-	struct cJSON *data = cJSON_AddArrayToObject(r->json = cJSON_CreateObject(), "data");
 	const struct cJSON *number;
+	struct cJSON *data;
 	char wanted[1024];
 
+	if (!covers(holder, a->number)) {
+		missing(a, r);
+		return;
+	}
+	data = cJSON_AddArrayToObject(r->json = cJSON_CreateObject(), "data");
 	wanted_fields(a, wanted, sizeof(wanted));
 	cJSON_ArrayForEach (number, json_get(s->book, "numbers")) {
 		if (strcmp(book_text(number, "waba", ""), a->number) == 0 &&
@@ -433,15 +369,17 @@ void graph_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 	const struct cJSON *holder;
 
 	if (strncmp(a->path, "/whatsapp_business/attachments/", 31) == 0) {
-		if (holder_of(s, a, r))
+		if (tokens_holder(s, a, r))
 			media_download(s, a, r);
 	} else if (!a->number) {
 		refuse(r, 404, 2500, 0, "Unknown path components");
 	} else if (strcmp(a->number, "debug_token") == 0) {
-		debug_token(s, a, r);
+		tokens_debug(s, a, r);
+	} else if (strcmp(a->number, "oauth") == 0) {
+		tokens_exchange(s, a, r);
 	} else if (strcmp(edge, "subscriptions") == 0) {
 		subscriptions(s, a, r);
-	} else if (!(holder = holder_of(s, a, r))) {
+	} else if (!(holder = tokens_holder(s, a, r))) {
 		return;
 	} else if (strcmp(edge, "subscribed_apps") == 0) {
 		subscribed_apps(s, a, holder, r);

@@ -3,6 +3,7 @@ shapes of real ones, and a page of somebody else's cannot use it. A customer's m
 comes back with its ticks."""
 import base64
 import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -219,6 +220,105 @@ def test_answers_are_shaped_as_real_ones(provider, meta, dialog):
     same(dialog("POST", "/v1/configs/webhook", {"url": "https://x.example/", "headers": {"header_1": "a", "header_2": "b"}})[1],
          "360dialog/set_webhook.response200.json")
     same(dialog("POST", "/media", *upload)[1], "meta/api/media.upload.response.json")
+
+
+# ------------------------------------------------------------ Meta's tokens, and what it says of a number
+
+def proof(token="EAAtoken", secret="s3cret"):
+    return "appsecret_proof=" + hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+
+
+def error(answer):
+    return answer[0], answer[1]["error"]["code"], answer[1]["error"]["message"]
+
+
+WRONG = (400, 100, "Invalid appsecret_proof provided in the API argument")
+
+
+def test_a_proof_must_be_the_tokens(provider, meta):
+    for edge in (f"/v26.0/{NUMBER}", "/v26.0/77/phone_numbers", "/v26.0/77/subscribed_apps"):
+        assert meta("GET", f"{edge}?{proof()}")[0] == 200, edge
+        for bad in (proof(token="EAAother"), proof(secret="other"), proof().upper().replace("APPSECRET_PROOF", "appsecret_proof"),
+                    proof()[:-1], proof() + "0", "appsecret_proof=", "appsecret_proof=%"):
+            assert error(meta("GET", f"{edge}?{bad}")) == WRONG, (edge, bad)
+    assert error(meta("POST", f"/v26.0/{NUMBER}/messages?{proof(secret='other')}", HELLO)) == WRONG
+    assert not provider.ask("GET", "/sandbox/sent")["sent"]
+
+
+def test_an_app_may_demand_the_proof(provider, meta):
+    provider.patch(apps={"4242": {"require_app_secret_proof": True}})
+    status, code, message = error(meta("GET", f"/v26.0/{NUMBER}"))
+    assert (status, code) == (400, 100) and "require an appsecret_proof" in message
+    assert error(meta("POST", f"/v26.0/{NUMBER}/messages", HELLO))[1] == 100
+    assert meta("GET", f"/v26.0/{NUMBER}?{proof()}")[0] == 200
+    assert meta("POST", f"/v26.0/{NUMBER}/messages?{proof()}", HELLO)[0] == 200
+    assert meta("GET", "/v26.0/debug_token?input_token=EAAtoken", token="4242|s3cret")[0] == 200, "that is the secret itself"
+
+
+def renewal(token="EAAtoken", **more):
+    return "/v26.0/oauth/access_token?" + urllib.parse.urlencode({
+        "grant_type": "fb_exchange_token", "client_id": "4242", "client_secret": "s3cret", "fb_exchange_token": token,
+        "set_token_expires_in_60_days": "true", **more})
+
+
+def test_a_token_is_renewed(provider, meta):
+    status, fresh = meta("GET", renewal())
+    token = fresh.pop("access_token")
+    assert (status, fresh) == (200, {"token_type": "bearer", "expires_in": 5184000}) and token.startswith("EAAG")
+    for each in (token, "EAAtoken"):
+        assert meta("GET", f"/v26.0/{NUMBER}?{proof(token=each)}", token=each)[0] == 200, "the old one works on"
+    data = meta("GET", f"/v26.0/debug_token?input_token={token}", token="4242|s3cret")[1]["data"]
+    assert (data["app_id"], data["is_valid"]) == ("4242", True)
+    assert abs(data["expires_at"] - time.time() - 5184000) < 60
+    assert meta("GET", renewal())[1]["access_token"] != token
+    assert error(meta("GET", renewal(client_secret="other")))[1:] == (1, "Error validating client secret.")
+    assert error(meta("GET", renewal(client_id="4243")))[1] == 101
+    assert error(meta("GET", renewal(token="EAAnone")))[1] == 190
+    assert error(meta("GET", renewal(grant_type="client_credentials")))[1] == 100
+    assert error(meta("POST", renewal()))[1] == 100
+    provider.patch(apps={"4343": {"secret": "of-another"}})
+    assert error(meta("GET", renewal(client_id="4343", client_secret="of-another")))[1] == 190, "another app's token"
+
+
+def test_a_token_ends(provider, meta):
+    def seen():
+        data = meta("GET", "/v26.0/debug_token?input_token=EAAtoken", token="4242|s3cret")[1]["data"]
+        return data["expires_at"], data["is_valid"]
+
+    later, earlier = int(time.time()) + 3600, int(time.time()) - 10
+    assert seen() == (0, True)
+    provider.patch(tokens={"EAAtoken": {"expires_at": later}})
+    assert seen() == (later, True) and meta("GET", f"/v26.0/{NUMBER}")[0] == 200
+    provider.patch(tokens={"EAAtoken": {"expires_at": earlier}})
+    assert seen() == (earlier, False)
+    assert error(meta("GET", f"/v26.0/{NUMBER}"))[:2] == (401, 190)
+    assert error(meta("GET", renewal()))[1] == 190
+
+
+def test_a_number_says_how_it_is(provider, meta):
+    fields = ("status", "name_status", "quality_rating", "code_verification_status", "platform_type", "throughput",
+              "whatsapp_business_manager_messaging_limit")
+    path = f"/v26.0/{NUMBER}?fields=" + ",".join(fields) + ",health_status"
+    said = meta("GET", path)[1]
+    health = said.pop("health_status")
+    assert said == {"id": NUMBER, "status": "CONNECTED", "name_status": "APPROVED", "quality_rating": "GREEN",
+                    "code_verification_status": "VERIFIED", "platform_type": "CLOUD_API", "throughput": {"level": "STANDARD"},
+                    "whatsapp_business_manager_messaging_limit": "TIER_2K"}
+    assert health["can_send_message"] == "AVAILABLE"
+    assert [(e["entity_type"], e["id"]) for e in health["entities"]] == [("PHONE_NUMBER", NUMBER), ("WABA", "77")]
+    other = {"status": "RESTRICTED", "name_status": "DECLINED", "quality_rating": "RED", "code_verification_status": "EXPIRED",
+             "platform_type": "NOT_APPLICABLE", "throughput": {"level": "HIGH"},
+             "whatsapp_business_manager_messaging_limit": "TIER_250", "health_status": {"can_send_message": "BLOCKED"}}
+    provider.patch(numbers={NUMBER: other})
+    assert meta("GET", path)[1] == {"id": NUMBER, **other}
+
+
+def test_an_account_lists_its_numbers(provider, meta):
+    provider.add_token("EAAtoken", [NUMBER, "106"], app_id="4242", app_secret="s3cret", waba_ids=["77"])
+    provider.patch(numbers={"106": {"waba": "77", "verified_name": "Second"}, "107": {"waba": "77"}, "108": {"waba": "78"}})
+    said = meta("GET", "/v26.0/77/phone_numbers?fields=id,verified_name")[1]["data"]
+    assert said == [{"id": NUMBER, "verified_name": "Test Shop"}, {"id": "106", "verified_name": "Second"}]
+    assert meta("GET", "/v26.0/78/phone_numbers")[1]["error"]["error_subcode"] == 33, "not this token's account"
 
 
 def test_statuses_are_shaped_as_real_ones(provider, meta):

@@ -118,7 +118,7 @@ static void what_is_no_word_is_not_said(void **state)
 	assert_string_equal(f.messaging_limit, "");
 	assert_string_equal(f.throughput, "");
 	assert_string_equal(f.can_send, "1234567890123456");
-	assert_int_equal(tested(out.id, TOKEN(",\"expires_at\":1e300"), NULL).token_expires_at, 0);
+	assert_int_equal(tested(out.id, TOKEN(",\"expires_at\":300000000000"), NULL).token_expires_at, 0);
 	assert_int_equal(tested(out.id, TOKEN(",\"expires_at\":-5"), NULL).token_expires_at, 0);
 	removed(out.id);
 }
