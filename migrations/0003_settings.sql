@@ -1,4 +1,5 @@
--- Settings links and the sessions they open, and what a provider says of a connection's number and token.
+-- Settings links and the sessions they open; what a provider says of a connection's number and token; when it is
+-- asked again, and what state of it was told to the platform.
 
 -- A link opens one session, once. Both are found by a hash of what the browser holds; session_hash is NULL until
 -- the link was opened, and after the session's end was asked for.
@@ -30,3 +31,19 @@ CREATE TABLE connection_facts (
 	throughput TEXT NOT NULL,
 	can_send TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- check_at: when the provider is asked again. told: the state that the platform knows; tell_at: not to be told before,
+-- 0 unless telling failed. What was there before is asked within six hours, not all at once.
+ALTER TABLE connections ADD COLUMN check_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE connections ADD COLUMN state_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE connections ADD COLUMN told INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE connections ADD COLUMN tell_at INTEGER NOT NULL DEFAULT 0;
+UPDATE connections SET told = status, state_at = updated_at,
+	check_at = unixepoch() * 1000 + abs(random() % 21600000);
+CREATE INDEX connections_check ON connections (check_at) WHERE status <> 6;
+CREATE INDEX connections_untold ON connections (tell_at) WHERE told <> status;
+CREATE TRIGGER connections_state AFTER UPDATE OF status ON connections
+WHEN NEW.status <> OLD.status
+BEGIN
+	UPDATE connections SET state_at = NEW.updated_at, tell_at = 0 WHERE seq = NEW.seq;
+END;

@@ -5,6 +5,7 @@
 
 #include "store/core.h"
 
+#define FIRST_CHECK_MS (INT64_C(6) * 3600 * 1000) /* after it was added; more, by chance, so that many do not meet */
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
 	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at"
@@ -40,8 +41,9 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 {
 	struct query q = query_start(db,
 		"INSERT INTO connections (id, business_id, provider, status, app_id, waba_id, phone_number_id, "
-		"display_phone, verified_name, verify_token, created_at, updated_at, client_id) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"display_phone, verified_name, verify_token, created_at, updated_at, client_id, told, state_at, "
+		"check_at) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + abs(random() % 3600000))");
 
 	query_text(&q, c->id);
 	query_text(&q, c->business_id);
@@ -56,6 +58,9 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	query_int(&q, now);
 	query_int(&q, now);
 	query_text(&q, c->client_id);
+	query_int(&q, c->status);
+	query_int(&q, now);
+	query_int(&q, now + FIRST_CHECK_MS);
 	return query_finish(&q);
 }
 

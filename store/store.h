@@ -250,6 +250,35 @@ enum store_error store_connection_facts_get(struct store *s, const char *busines
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ health of connections */
+
+/* Connections whose provider is due to be asked again, the longest due first; none that is suspended, or whose business
+ * is. at most limit of them. */
+enum store_error store_health_due(struct store *s, int64_t now, unsigned limit,
+	bool (*each)(const char *business_id, const char *connection_id, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+/* When it is due next. STORE_NOT_FOUND. */
+enum store_error store_health_next(struct store *s, const char *business_id, const char *connection_id, int64_t at)
+	__attribute__((warn_unused_result));
+/* The same, unless it is due before that already. */
+enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t at)
+	__attribute__((warn_unused_result));
+
+/* A change of a connection's state that its platform does not know of yet. */
+struct store_untold {
+	struct store_connection connection; /* as it is now */
+	enum store_connection_status told; /* what was told last */
+	int64_t state_at; /* when the state became what it is */
+};
+enum store_error store_health_untold(struct store *s, int64_t now, unsigned limit,
+	bool (*each)(const struct store_untold *u, void *arg), void *arg) __attribute__((warn_unused_result));
+/* status was told. */
+enum store_error store_health_told(struct store *s, const char *business_id, const char *connection_id,
+	enum store_connection_status status) __attribute__((warn_unused_result));
+/* Telling failed: not again before that, unless the state changes. */
+enum store_error store_health_tell_at(struct store *s, const char *business_id, const char *connection_id, int64_t at)
+	__attribute__((warn_unused_result));
+
 /* Every credential of the business with this field ("" for all), of every connection
  * that is not suspended ("" field lists those of suspended ones too), current and previous. */
 enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
