@@ -35,8 +35,9 @@ static bool copy(char **out, const char *text)
 	return text == NULL || *out != NULL;
 }
 
-static struct pending *pending_new(
-	const struct reply_question *question, void (*done)(void *arg, const struct reply_answer *a), void *arg)
+/* customer NULL: nobody is to be answered. */
+static struct pending *pending_new(enum store_ask_kind kind, const struct reply_customer *customer,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
@@ -44,8 +45,8 @@ static struct pending *pending_new(
 		return NULL;
 	p->done = done;
 	p->arg = arg;
-	p->kind = question->kind;
-	if (copy(&p->phone, question->customer.phone) && copy(&p->user_id, question->customer.user_id))
+	p->kind = kind;
+	if (customer == NULL || (copy(&p->phone, customer->phone) && copy(&p->user_id, customer->user_id)))
 		return p;
 	pending_free(p);
 	return NULL;
@@ -76,12 +77,12 @@ static void answered(void *arg, const struct outbound_result *r)
 	pending_free(p);
 }
 
-/* ------------------------------------------------------------ the question */
+/* ------------------------------------------------------------ sending */
 
 /* From the callback that sees the responder's row. */
 struct sending {
 	const struct reply_context *c;
-	const struct reply_question *question;
+	const char *business_id, *id;
 	const char *body;
 	const char *message_id; /* the message of ours that it is about, "" for none */
 	struct pending *pending; /* outbound's when err is OUTBOUND_OK */
@@ -92,8 +93,7 @@ struct sending {
 static bool send_with(const struct store_responder *r, void *arg)
 {
 	struct sending *s = arg;
-	const char *business_id = s->question->business_id;
-	const struct tenant_place place = {business_id, "responders", business_id, "url", 1};
+	const struct tenant_place place = {s->business_id, "responders", s->business_id, "url", 1};
 	const struct store_credential secret = {.connection_id = "responder",
 		.field = "signing_secret",
 		.slot = STORE_SLOT_CURRENT,
@@ -105,8 +105,8 @@ static bool send_with(const struct store_responder *r, void *arg)
 
 	if (tenant_open(s->c->tenants, &place, r->url, r->url_len, &url, &len) != TENANT_OK)
 		return false;
-	const struct outbound_ask ask = {.business_id = business_id,
-		.id = s->question->id,
+	const struct outbound_ask ask = {.business_id = s->business_id,
+		.id = s->id,
 		.message_id = s->message_id,
 		.url = (const char *)url,
 		.secret = &secret,
@@ -142,34 +142,68 @@ static struct reply_answer not_asked(enum store_error found, const struct sendin
 }
 
 /* True: answered() is called, or was already. Else a says what came of it. */
-static bool send_out(const struct reply_context *c, const struct reply_question *question, struct pending *pending,
+static bool send_out(struct sending *s, struct reply_answer *a)
+{
+	enum store_error found = store_responder_get(s->c->store, s->business_id, send_with, s);
+
+	if (found == STORE_OK && s->opened && s->err == OUTBOUND_OK)
+		return true;
+	*a = not_asked(found, s);
+	return false;
+}
+
+/* ------------------------------------------------------------ an update */
+
+static bool update_out(const struct reply_context *c, const struct reply_question *question, struct pending *pending,
 	struct reply_answer *a)
 {
-	struct sending s = {.c = c, .question = question, .pending = pending, .err = OUTBOUND_GONE};
 	char message_id[STORE_ID_LEN + 1] = "";
+	struct sending s = {.c = c,
+		.business_id = question->business_id,
+		.id = question->id,
+		.message_id = message_id,
+		.pending = pending,
+		.err = OUTBOUND_GONE};
 	char *body = NULL;
-	enum store_error found;
+	bool out;
 
 	if (reply_envelope(c, question, &body, message_id) != REPLY_ENVELOPE_OK)
 		return false;
 	s.body = body;
-	s.message_id = message_id;
-	found = store_responder_get(c->store, question->business_id, send_with, &s);
+	out = send_out(&s, a);
 	json_text_free(body);
-	if (found == STORE_OK && s.opened && s.err == OUTBOUND_OK)
-		return true;
-	*a = not_asked(found, &s);
-	return false;
+	return out;
 }
 
 void reply_platform_ask(const struct reply_context *c, const struct reply_question *question,
 	void (*done)(void *arg, const struct reply_answer *a), void *arg)
 {
 	struct reply_answer a = {.outcome = REPLY_LATER, .why = "the question cannot be written for now"};
-	struct pending *p = pending_new(question, done, arg);
+	struct pending *p = pending_new(question->kind, &question->customer, done, arg);
 
-	if (p != NULL && c->outbound != NULL && send_out(c, question, p, &a))
+	if (p != NULL && c->outbound != NULL && update_out(c, question, p, &a))
 		return;
 	pending_free(p);
+	done(arg, &a);
+}
+
+/* ------------------------------------------------------------ an event of ours */
+
+void reply_tell(const struct reply_context *c, const char *business_id, const char *id, const char *body,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg)
+{
+	struct reply_answer a = {.outcome = REPLY_LATER, .why = "memory is short"};
+	struct sending s = {.c = c,
+		.business_id = business_id,
+		.id = id,
+		.body = body,
+		.message_id = "",
+		/* As to a status, nothing is to be answered. */
+		.pending = pending_new(STORE_ASK_STATUS, NULL, done, arg),
+		.err = OUTBOUND_GONE};
+
+	if (s.pending != NULL && c->outbound != NULL && send_out(&s, &a))
+		return;
+	pending_free(s.pending);
 	done(arg, &a);
 }

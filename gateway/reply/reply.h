@@ -10,7 +10,7 @@
  * product that came in as JSON or CSV.
  *
  * Trusts nothing about a customer's text or a platform's answer. Called by
- * gateway/inbound and gateway/api.
+ * gateway/inbound, gateway/api, gateway/settings and gateway/health.c.
  */
 #ifndef KEYHOUSE_REPLY_H
 #define KEYHOUSE_REPLY_H
@@ -79,6 +79,11 @@ bool reply_hears_statuses(const char *responder);
 /* Asks it. done is called exactly once with what came of it, borrowed: before this returns, or later on another
  * thread. A responder that is not known, or not told of statuses, has nothing to say. Threads: any. */
 void reply_ask(const struct reply_context *c, const char *responder, const struct reply_question *question,
+	void (*done)(void *arg, const struct reply_answer *a), void *arg);
+
+/* Posts an event of ours, JSON, to the address of the business's platform, signed like an update; id is its webhook-id,
+ * at most STORE_ID_LEN characters. ANSWERED: a 2xx came, or there is no address to tell it to. done as with reply_ask. */
+void reply_tell(const struct reply_context *c, const char *business_id, const char *id, const char *body,
 	void (*done)(void *arg, const struct reply_answer *a), void *arg);
 
 /* ------------------------------------------------------------ products from outside */

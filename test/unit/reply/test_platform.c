@@ -431,6 +431,41 @@ static void only_platforms_hear_statuses(void **state)
 	}
 }
 
+static struct got tell(void)
+{
+	static int sender;
+	struct reply_context c = {.outbound = (struct outbound *)(void *)&sender};
+	struct got g = {.times = 0};
+	unsigned before = fake_platform.asks;
+
+	reply_tell(&c, "paul", "01EVENT", "{\"event\":\"x\"}", done, &g);
+	if (fake_platform.asks > before && fake_platform.ask == OUTBOUND_OK)
+		assert_int_equal(pthread_join(fake_platform.thread, NULL), 0);
+	assert_int_equal(g.times, 1);
+	assert_int_equal(g.len, 0);
+	return g;
+}
+
+static void an_event_of_ours_goes_as_it_is(void **state)
+{
+	(void)state;
+	fake_platform.result = (struct outbound_result){
+		.class = OUTBOUND_ACCEPTED, .fields = strdup("{\"messages\":[{\"type\":\"text\"}]}")};
+	assert_int_equal(tell().outcome, REPLY_ANSWERED);
+	assert_string_equal(fake_platform.body, "{\"event\":\"x\"}");
+	assert_string_equal(fake_platform.id, "01EVENT");
+	assert_string_equal(fake_platform.business_id, "paul");
+	assert_string_equal(fake_platform.message_id, "");
+	/* It is told again where the platform did not take it, and not where there is nobody to tell. */
+	fake_platform.result = (struct outbound_result){.class = OUTBOUND_RETRYABLE, .retry_after_ms = 7000};
+	assert_int_equal(tell().outcome, REPLY_LATER);
+	assert_int_equal(tell().after_ms, 7000);
+	fake_platform.ask = OUTBOUND_BUSY;
+	assert_int_equal(tell().outcome, REPLY_BUSY);
+	fake_platform.responder = STORE_NOT_FOUND;
+	assert_int_equal(tell().outcome, REPLY_ANSWERED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +480,7 @@ int main(void)
 		cmocka_unit_test_setup(what_keeps_us_from_asking, setup),
 		cmocka_unit_test_setup(without_a_sender, setup),
 		cmocka_unit_test_setup(only_platforms_hear_statuses, setup),
+		cmocka_unit_test_setup(an_event_of_ours_goes_as_it_is, setup),
 	};
 
 	json_init();
