@@ -14,11 +14,6 @@
 #include "gateway/json.h"
 #include "gateway/log.h"
 
-static const struct listing_name statuses[] = {{"pending", STORE_CONNECTION_PENDING},
-	{"active", STORE_CONNECTION_ACTIVE}, {"key_refused", STORE_CONNECTION_KEY_REFUSED},
-	{"blocked", STORE_CONNECTION_BLOCKED}, {"webhook_taken", STORE_CONNECTION_WEBHOOK_TAKEN},
-	{"suspended", STORE_CONNECTION_SUSPENDED}, {NULL, 0}};
-
 static const struct listing_name providers[] = {{"meta", STORE_META}, {"360dialog", STORE_360DIALOG}, {NULL, 0}};
 
 static const struct listing_name results[] = {{"ok", CONNECT_CHECK_OK}, {"failed", CONNECT_CHECK_FAILED},
@@ -60,7 +55,7 @@ static cJSON *connection_json(
 	out_begin(&o);
 	out_text(&o, "id", s->id);
 	out_text(&o, "provider", listing_name(providers, (int)s->provider));
-	out_text(&o, "status", listing_name(statuses, (int)s->status));
+	out_text(&o, "status", connect_state_of(s->status)->name);
 	out_text(&o, "phone_number_id", s->phone_number_id);
 	out_text(&o, "waba_id", s->waba_id);
 	out_text(&o, "app_id", s->app_id);
@@ -259,7 +254,7 @@ static bool fields_there(struct call *c, const cJSON *body, const struct provide
 static void log_added(const struct call *c, const struct store_connection *s)
 {
 	log_info("connection added business=%s connection=%s provider=%s status=%s", c->business.id, s->id,
-		listing_name(providers, (int)s->provider), listing_name(statuses, (int)s->status));
+		listing_name(providers, (int)s->provider), connect_state_of(s->status)->name);
 }
 
 static void add_meta(struct call *c, cJSON *body)

@@ -56,6 +56,15 @@ struct connect {
 	void *told_arg;
 };
 
+/* What a connection's status means, and what to do about it, in plain words for a shop owner. */
+struct connect_state {
+	enum store_connection_status status;
+	const char *name; /* the API's */
+	const char *title, *meaning, *remedy;
+	bool needs_shop; /* nothing gets better until the shop owner does something */
+};
+const struct connect_state *connect_state_of(enum store_connection_status status);
+
 /* Where a business's webhooks go: public_url/webhooks/{business_id}. Cut to fit. */
 void connect_webhook_url(const struct connect *c, const char *business_id, char *out, size_t out_len);
 
