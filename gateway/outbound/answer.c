@@ -88,7 +88,7 @@ static bool copy_path(cJSON *to, const cJSON *from, const char *path)
 /* Text for the listener, without secrets. NULL: memory is short or it is too much. Takes value. */
 static char *text_out(const struct answer_to *to, cJSON *value)
 {
-	char *text = json_text(value);
+	char *text = value != NULL ? json_text(value) : NULL;
 
 	cJSON_Delete(value);
 	if (text != NULL)
@@ -182,6 +182,8 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 		return text_out(to, callback_of_d360(answer, &ours));
 	case KIND_NOTHING:
 		return empty || cJSON_IsObject(answer) ? text_out(to, cJSON_CreateObject()) : NULL;
+	case KIND_TOKEN:
+		return text_out(to, exchange_seal(to->exchange, answer));
 	case KIND_JSON:
 		break;
 	}

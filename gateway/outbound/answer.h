@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gateway/outbound/exchange.h"
 #include "gateway/outbound/kinds.h"
 #include "gateway/outbound/outbound.h"
 #include "gateway/outbound/transfer.h"
@@ -21,6 +22,7 @@ struct answer_to {
 	const char *app_id; /* "" where the kind wants none */
 	const char *url; /* the job's; likewise */
 	const char *public_url; /* without a final slash; "": no address is of this house */
+	const struct exchange *exchange; /* of a kind that brings a token; else NULL */
 };
 
 /* Owns: caller clears r. */

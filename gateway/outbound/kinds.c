@@ -149,6 +149,16 @@ static const struct kind kinds[] = {
 		.auth = KIND_SIGNED,
 		.credentials = {"signing_secret"},
 		.answer = KIND_JSON},
+	{.kind = OUTBOUND_META_TOKEN_EXCHANGE,
+		.use = KIND_CHECK,
+		.host = KIND_META,
+		.path = "/{version}/oauth/"
+			"access_token?grant_type=fb_exchange_token&client_id={app}&client_secret={secret}"
+			"&fb_exchange_token={token}&set_token_expires_in_60_days=true",
+		.wants = KIND_WANTS_APP,
+		.auth = KIND_IN_URL,
+		.credentials = {"access_token", "app_secret"},
+		.answer = KIND_TOKEN},
 	{.kind = OUTBOUND_META_WABA_NUMBERS,
 		.use = KIND_CHECK,
 		.host = KIND_META,
@@ -279,7 +289,10 @@ static size_t hole_fill(struct text *t, const char *p, const struct kind_target 
 		const char *name, *value;
 	} holes[] = {{"{version}", target->version}, {"{number}", target->number}, {"{app}", target->app_id},
 		{"{waba}", target->waba_id}, {"{proof}", target->proof}};
-	static const char token[] = "{token}";
+	const struct {
+		const char *name;
+		const struct secret *value;
+	} secret_holes[] = {{"{token}", target->token}, {"{secret}", target->secret}};
 
 	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
 		const size_t len = strlen(holes[i].name);
@@ -289,10 +302,15 @@ static size_t hole_fill(struct text *t, const char *p, const struct kind_target 
 		text_add(t, holes[i].value, strlen(holes[i].value));
 		return len;
 	}
-	if (strncmp(p, token, sizeof(token) - 1) != 0)
-		return 0;
-	text_add_encoded(t, target->token);
-	return sizeof(token) - 1;
+	for (size_t i = 0; i < sizeof(secret_holes) / sizeof(secret_holes[0]); i++) {
+		const size_t len = strlen(secret_holes[i].name);
+
+		if (strncmp(p, secret_holes[i].name, len) != 0)
+			continue;
+		text_add_encoded(t, secret_holes[i].value);
+		return len;
+	}
+	return 0;
 }
 
 static void url_write(struct text *t, const struct kind *k, const struct kind_target *target)

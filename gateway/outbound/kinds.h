@@ -25,6 +25,7 @@ enum kind_auth {
 	KIND_BEARER_TOKEN = 1,
 	KIND_BEARER_APP, /* Authorization: Bearer {app_id}|{last credential} */
 	KIND_D360_KEY, /* D360-API-KEY: {first credential} */
+	KIND_IN_URL, /* no header: the path has holes for both credentials, since the provider documents no other way */
 	KIND_SIGNED, /* no key: the body is signed with the first credential */
 };
 
@@ -44,6 +45,7 @@ enum kind_answer {
 	KIND_WABA_CALLBACK,
 	KIND_D360_CALLBACK,
 	KIND_NOTHING, /* any object or nothing; {} goes back */
+	KIND_TOKEN, /* exchange.h: a token, sealed before it leaves the sender */
 	KIND_JSON, /* any JSON, as it came, or nothing */
 };
 
@@ -72,12 +74,13 @@ bool kind_is_proven(const struct kind *k);
 bool kind_digits_ok(const char *text);
 bool kind_version_ok(const char *text);
 
-/* What fills a path's holes. token is for {token} only and is percent-encoded. */
+/* What fills a path's holes. */
 struct kind_target {
 	const char *base_url; /* without a final slash */
 	const char *version;
 	const char *number, *app_id, *waba_id;
-	const struct secret *token;
+	const struct secret *token; /* and secret: for the holes of that name alone; percent-encoded */
+	const struct secret *secret;
 	const char *proof; /* only where the kind is proven */
 };
 /* Not for KIND_JOB_URL. Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */

@@ -55,6 +55,9 @@ enum outbound_kind {
 	OUTBOUND_RESPONDER_ASK = 12, /* POST to a platform's own address, signed; no credential travels */
 	OUTBOUND_META_WABA_NUMBERS = 13, /* GET  /{version}/{waba_id}/phone_numbers; fields {"data": [{"id",
 						"display_phone_number", "verified_name", "quality_rating"}]}, at most 50 */
+	OUTBOUND_META_TOKEN_EXCHANGE =
+		15, /* GET  /{version}/oauth/access_token: a fresh token for one that still works; fields
+						{"sealed" (base64, of the next version), "fingerprint", "last4", "expires_in"} */
 	OUTBOUND_META_NUMBER_SHORT = 14, /* as META_NUMBER, for tokens that may not read all of that (code 10 or 100) */
 };
 
@@ -120,6 +123,7 @@ enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused
  * sealed, as store_credential_list shows them, in the order the kind wants them:
  *   META_NUMBER*, META_WABA_*         access_token, app_secret: the sender proves the call by it (appsecret_proof)
  *   META_DEBUG_TOKEN                  access_token (the one asked about), app_secret
+ *   META_TOKEN_EXCHANGE               access_token (the one to be changed), app_secret
  *   META_APP_*                        app_secret
  *   D360_HEALTH                       api_key
  *   D360_WEBHOOK, D360_WEBHOOK_SET    api_key, webhook_secret */

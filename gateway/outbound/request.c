@@ -101,8 +101,14 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	const struct secret *const *secrets, const char **why)
 {
 	const struct request_host *host = j->kind->host == KIND_D360 ? &world->d360 : &world->meta;
-	const struct kind_target target = {
-		host->base_url, world->version, j->number, j->app_id, j->waba_id, secrets[0], r->proof};
+	const struct kind_target target = {.base_url = host->base_url,
+		.version = world->version,
+		.number = j->number,
+		.app_id = j->app_id,
+		.waba_id = j->waba_id,
+		.token = secrets[0],
+		.secret = kind_credentials(j->kind) > 1 ? secrets[1] : NULL,
+		.proof = r->proof};
 
 	if (!keys_are_safe(j->kind, secrets)) {
 		*why = "the key holds characters that no key has; it needs to be entered again";
@@ -111,12 +117,15 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	if (kind_is_proven(j->kind))
 		proof_make(secrets, r->proof);
 	r->url = kind_url(j->kind, &target);
-	r->key = kind_key_value(j->kind, j->app_id, secrets);
+	if (j->kind->auth != KIND_IN_URL)
+		r->key = kind_key_value(j->kind, j->app_id, secrets);
 	if (j->kind->kind == OUTBOUND_D360_WEBHOOK_SET)
 		r->body = d360_webhook_body(j->url, secrets[1]);
-	if (r->url == NULL || r->key == NULL || (j->kind->post && j->body_len == 0 && r->body == NULL))
+	if (r->url == NULL || (r->key == NULL && j->kind->auth != KIND_IN_URL) ||
+		(j->kind->post && j->body_len == 0 && r->body == NULL))
 		return OUTBOUND_NOT_SENT;
-	header_add(r, kind_key_header(j->kind), r->key);
+	if (r->key != NULL)
+		header_add(r, kind_key_header(j->kind), r->key);
 	r->transfer.url = r->url;
 	r->transfer.plain_http = !host->https;
 	return OUTBOUND_ACCEPTED;

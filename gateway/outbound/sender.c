@@ -30,6 +30,7 @@ struct run {
 	struct secret *secrets[KIND_CREDENTIALS_MAX]; /* kept to blank them in the answer */
 	char app_id[STORE_PROVIDER_ID_LEN + 1]; /* kept, as the URL, to read the answer */
 	char url[DESTINATION_URL_MAX + 1];
+	struct exchange exchange; /* where a token goes that the answer brings */
 };
 
 /* A frame on its way to the listener. */
@@ -203,6 +204,8 @@ static void job_run(struct sender *s, const struct job *j)
 	r->kind = j->kind;
 	(void)snprintf(r->app_id, sizeof(r->app_id), "%s", j->app_id);
 	(void)snprintf(r->url, sizeof(r->url), "%s", j->url);
+	if (j->kind->answer == KIND_TOKEN)
+		exchange_begin(&r->exchange, s->vault, j);
 	err = secrets_open(s, j, r);
 	if (err != VAULT_OK)
 		answer_unopened(s, j, err);
@@ -217,8 +220,12 @@ static void run_ended(void *owner, const struct transfer_end *how, void *arg)
 {
 	struct sender *s = arg;
 	struct run *r = owner;
-	const struct answer_to to = {
-		r->kind, (const struct secret *const *)r->secrets, r->app_id, r->url, s->public_url};
+	const struct answer_to to = {.kind = r->kind,
+		.secrets = (const struct secret *const *)r->secrets,
+		.app_id = r->app_id,
+		.url = r->url,
+		.public_url = s->public_url,
+		.exchange = &r->exchange};
 	struct outbound_result result;
 
 	answer_read(&to, how, &result);

@@ -28,7 +28,11 @@ static struct secret *key, *secret;
 static void read_with(enum outbound_kind kind, const struct transfer_end *end, struct outbound_result *r)
 {
 	const struct secret *const secrets[] = {key, secret};
-	const struct answer_to to = {kind_find((uint32_t)kind), secrets, "4242", OURS, HOUSE};
+	const struct answer_to to = {.kind = kind_find((uint32_t)kind),
+		.secrets = secrets,
+		.app_id = "4242",
+		.url = OURS,
+		.public_url = HOUSE};
 
 	answer_read(&to, end, r);
 }

@@ -13,8 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
+#include "gateway/json.h"
 #include "test/unit/outbound/house.h"
 #include "test/unit/outbound/memory.h"
 #include "test/unit/outbound/server.h"
@@ -180,6 +182,71 @@ static void connections_are_shared_and_headers_are_not(void **state)
 	assert_int_equal(seen.authorizations, 1);
 	assert_string_equal(seen.path, "GET /v26.0/debug_token?input_token=" TOKEN " HTTP/1.1");
 	assert_int_equal(server_connections(), 1);
+	assert_int_equal(close_all(&f), 0);
+}
+
+#define NEW_TOKEN "EAAGnewTokenThatTheProviderGaveForTheOldOne0123456789"
+
+/* What comes back of it is sealed, for the next version's place, and opens to the new token there. */
+static void a_new_token_leaves_sealed(void **state)
+{
+	struct fixture f;
+	struct outbound_result r;
+	struct server_seen seen;
+	struct job j;
+	uint8_t blob[512];
+	size_t blob_len;
+	cJSON *fields;
+
+	(void)state;
+	open_local(&f);
+	server_set("oauth",
+		&(struct server_reply){.status = 200,
+			.body = "{\"access_token\":\"" NEW_TOKEN
+				"\",\"token_type\":\"bearer\",\"expires_in\":5184000}"});
+	j = job_of(&f, OUTBOUND_META_TOKEN_EXCHANGE, 1, "");
+	put_job(&f, &j);
+	assert_int_equal(get_result(&f, &r), 1);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	assert_null(strstr(r.fields, NEW_TOKEN));
+	server_seen("oauth", &seen);
+	assert_string_equal(seen.path,
+		"GET /v26.0/oauth/access_token?grant_type=fb_exchange_token&client_id=4242&client_secret=" APP_SECRET
+		"&fb_exchange_token=" TOKEN "&set_token_expires_in_60_days=true HTTP/1.1");
+	assert_int_equal(seen.authorizations, 0);
+
+	fields = json_parse(r.fields, strlen(r.fields));
+	assert_string_equal(json_get_string(fields, "last4"), "6789");
+	assert_true(cJSON_GetNumberValue(json_get(fields, "expires_in")) == 5184000);
+	assert_int_equal(strlen(json_get_string(fields, "fingerprint")), VAULT_FINGERPRINT_LEN);
+	assert_true(vault_base64_read(json_get_string(fields, "sealed"), strlen(json_get_string(fields, "sealed")),
+		blob, sizeof(blob), &blob_len));
+	j = job_of(&f, OUTBOUND_META_SEND, 2, "111");
+	j.credentials[0].blob = blob;
+	j.credentials[0].blob_len = blob_len;
+	j.credentials[0].version = 2;
+	put_job(&f, &j);
+	outbound_result_clear(&r);
+	assert_int_equal(get_result(&f, &r), 2);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	server_seen("111", &seen);
+	assert_string_equal(seen.authorization, "Bearer " NEW_TOKEN);
+	outbound_result_clear(&r);
+	cJSON_Delete(fields);
+
+	/* No token, or none that a header can carry, is an odd answer; and no answer's words are handed on. */
+	static const char *const odd[] = {"{}", "{\"access_token\":\"short\"}", "{\"access_token\":7}",
+		"{\"access_token\":\"EAAG with spaces in the middle of it\"}", "[]",
+		"{\"access_token\":\"EAAG\\u0000hiddenBehindSomethingElse\"}"};
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		server_set("oauth", &(struct server_reply){.status = 200, .body = odd[i]});
+		j = job_of(&f, OUTBOUND_META_TOKEN_EXCHANGE, 3, "");
+		put_job(&f, &j);
+		assert_int_equal(get_result(&f, &r), 3);
+		assert_int_equal(r.class, OUTBOUND_OUTCOME_UNKNOWN);
+		assert_null(r.fields);
+		outbound_result_clear(&r);
+	}
 	assert_int_equal(close_all(&f), 0);
 }
 
@@ -521,6 +588,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_key_arrives_in_the_header),
 		cmocka_unit_test(connections_are_shared_and_headers_are_not),
+		cmocka_unit_test(a_new_token_leaves_sealed),
 		cmocka_unit_test(a_number_is_asked_for_named_fields),
 		cmocka_unit_test(faults_are_classified),
 		cmocka_unit_test(a_dropped_reused_connection_is_unknown_and_not_repeated),

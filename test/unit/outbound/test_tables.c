@@ -291,7 +291,7 @@ static void statuses_move_forward_only(void **state)
 static char *url(uint32_t kind, const char *version, const char *number, const char *token)
 {
 	struct secret *s = secret_new(token, strlen(token));
-	const struct kind_target target = {"https://graph.example", version, number, number, number, s, "0p"};
+	const struct kind_target target = {"https://graph.example", version, number, number, number, s, s, "0p"};
 	char *u = kind_url(kind_find(kind), &target);
 
 	secret_free(s);
@@ -314,7 +314,7 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(OUTBOUND_META_NUMBER_SHORT + 1));
+	assert_null(kind_find(OUTBOUND_META_TOKEN_EXCHANGE + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)
