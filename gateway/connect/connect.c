@@ -27,7 +27,7 @@ static const struct provider *provider_of(enum store_provider p)
 	return p == STORE_360DIALOG ? &d360_provider : &meta_provider;
 }
 
-static enum connect_error from_store(enum store_error err)
+enum connect_error connect_from_store(enum store_error err)
 {
 	switch (err) {
 	case STORE_OK:
@@ -121,8 +121,7 @@ static bool held_take(const struct store_credential *row, void *arg)
 	return true;
 }
 
-/* Begins a call about a stored connection, with its current credentials; the required ones must be there. */
-static enum connect_error load(struct connecting *w, const struct connect *c, const char *business_id,
+enum connect_error connecting_load(struct connecting *w, const struct connect *c, const char *business_id,
 	const char *connection_id, struct store_connection *connection, struct connect_report *report)
 {
 	struct store *store = tenants_store(c->tenants);
@@ -131,12 +130,12 @@ static enum connect_error load(struct connecting *w, const struct connect *c, co
 
 	*report = (struct connect_report){0};
 	*w = (struct connecting){0};
-	err = from_store(store_connection_get(store, business_id, connection_id, connection));
+	err = connect_from_store(store_connection_get(store, business_id, connection_id, connection));
 	if (err != CONNECT_OK)
 		return err;
 	connecting_begin(w, c, connection, report);
 	p = provider_of(connection->provider);
-	err = from_store(store_credential_list(store, business_id, "", held_take, &w->held));
+	err = connect_from_store(store_credential_list(store, business_id, "", held_take, &w->held));
 	if (err == CONNECT_OK && w->held.no_memory)
 		err = CONNECT_UNAVAILABLE;
 	for (size_t i = 0; i < p->required && err == CONNECT_OK; i++)
@@ -183,7 +182,7 @@ enum connect_error connect_room(const struct connect *c, const char *business_id
 {
 	const struct store_page page = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
 	unsigned have = 0;
-	enum connect_error err = from_store(
+	enum connect_error err = connect_from_store(
 		store_connection_list(tenants_store(c->tenants), business_id, &page, count_connection, &have));
 
 	if (err != CONNECT_OK || have < TENANT_CONNECTIONS_MAX)
@@ -202,7 +201,7 @@ static enum connect_error conclusion(struct connecting *w, enum store_error err)
 			"number %s is connected already, in this business or another; to change its key, PATCH that "
 			"connection (`keyhouse connection rotate`)",
 			w->connection->phone_number_id);
-	return from_store(err);
+	return connect_from_store(err);
 }
 
 enum connect_error connect_store(struct connecting *w, const struct provider *p)
@@ -292,7 +291,7 @@ static enum connect_error run(const struct connect *c, const char *business_id, 
 {
 	struct store_connection connection;
 	struct connecting w;
-	enum connect_error err = load(&w, c, business_id, connection_id, &connection, report);
+	enum connect_error err = connecting_load(&w, c, business_id, connection_id, &connection, report);
 
 	if (err == CONNECT_OK) {
 		const struct provider *p = provider_of(connection.provider);
@@ -372,7 +371,7 @@ static enum connect_error rotate(struct connecting *w, const char *field, const 
 		if (err != CONNECT_OK)
 			return err;
 	}
-	err = from_store(store_credential_put(
+	err = connect_from_store(store_credential_put(
 		tenants_store(w->c->tenants), w->connection->business_id, &w->held.credentials[which]));
 	if (err != CONNECT_OK)
 		return err;
@@ -390,7 +389,7 @@ enum connect_error connect_rotate(const struct connect *c, const char *business_
 {
 	struct store_connection connection;
 	struct connecting w;
-	enum connect_error err = load(&w, c, business_id, connection_id, &connection, report);
+	enum connect_error err = connecting_load(&w, c, business_id, connection_id, &connection, report);
 
 	if (err == CONNECT_OK)
 		err = rotate(&w, field, value, take_over);

@@ -131,6 +131,13 @@ enum connect_error connect_register(const struct connect *c, const char *busines
 	bool take_over, struct store_connection *out, struct connect_report *report)
 	__attribute__((warn_unused_result));
 
+/* Changes a Meta connection's access token for a fresh one of 60 days (fb_exchange_token, facts/meta.md 5), which takes
+ * its place once Meta has answered with it; the old one stays the previous. Where anything is amiss the old one stays
+ * in its place and detail says why: CONNECT_CREDENTIAL_REFUSED (Meta gives none, or the new one does not work),
+ * CONNECT_STALE, CONNECT_UNAVAILABLE. CONNECT_INVALID: it is no connection of Meta. */
+enum connect_error connect_token_renew(const struct connect *c, const char *business_id, const char *connection_id,
+	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
+
 /* Replaces one secret (Meta: "access_token", "app_secret"; 360dialog: "api_key", "webhook_secret", "platform_secret",
  * which may be the first) after the live checks of the new one: refused, it is not stored. A refusal of the other secret
  * does not stand in the way. key_refused becomes active when all passed, else pending. CONNECT_STALE: replaced by

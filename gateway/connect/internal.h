@@ -96,10 +96,15 @@ void register_look(struct connecting *w); /* the same without changing anything 
 /* Begins it: w is zeroed and knows where webhooks go. */
 void connecting_begin(struct connecting *w, const struct connect *c, struct store_connection *connection,
 	struct connect_report *report);
+/* The same for a stored connection, whose connection is read, with its current credentials; the required ones must be
+ * there. The caller ends w->held with connect_held_clear, also after an error. */
+enum connect_error connecting_load(struct connecting *w, const struct connect *c, const char *business_id,
+	const char *connection_id, struct store_connection *connection, struct connect_report *report);
 /* Writes what was found, appends the webhook check, and reads the connection back. key_is_new: a key that was
  * refused has been replaced. */
 enum connect_error connecting_conclude(struct connecting *w, bool key_is_new);
 
+enum connect_error connect_from_store(enum store_error err);
 enum connect_error connect_seal(
 	struct connecting *w, enum credential which, uint64_t version, const struct secret *value);
 /* Fills what every new connection has. Texts may be NULL. */
