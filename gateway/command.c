@@ -33,7 +33,7 @@ static const struct command commands[] = {
 		"who answers its customers; platform's signing secret is shown once", command_business_responder},
 	{"business", "remove", 1, 1, "ID --yes", "destroy its keys and all it owns", command_business_remove},
 	{"connection", "add", 1, 1,
-		"BUSINESS --app-id N --waba-id N --phone-number-id N\n"
+		"BUSINESS --app-id N [--waba-id N] [--phone-number-id N]\n"
 		"      [--app-secret-file F] [--access-token-file F] [--take-over] [--no-verify] [--json]",
 		"secrets: prompt, or two lines on standard input", command_connection_add},
 	{"connection", "add", 1, 1,

@@ -80,17 +80,19 @@ static int show_connection(const struct line *l, cJSON *connection)
 
 /* ------------------------------------------------------------ adding */
 
-/* Said before a person is asked for two keys. */
+/* Said before a person is asked for two keys. Meta tells the other ids, where it is asked at all. */
 static bool ids_there(const struct line *l)
 {
 	const char *ids[][2] = {
 		{"app_id", l->app_id}, {"waba_id", l->waba_id}, {"phone_number_id", l->phone_number_id}};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < (l->no_verify ? 3u : 1u); i++) {
 		if (ids[i][1] != NULL)
 			continue;
 		(void)fprintf(stderr,
-			"keyhouse: connection add needs --app-id, --waba-id and --phone-number-id; %s is missing\n",
+			l->no_verify ? "keyhouse: connection add --no-verify needs --app-id, --waba-id and "
+				       "--phone-number-id; %s is missing\n"
+				     : "keyhouse: connection add needs --app-id; %s is missing\n",
 			ids[i][0]);
 		return false;
 	}

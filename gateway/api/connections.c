@@ -174,6 +174,24 @@ static void answer_secret(struct call *c, const struct store_connection *s, cons
 
 /* ------------------------------------------------------------ adding, testing, rotating */
 
+#define CHOICE_LEN (sizeof(struct connect_choice) + sizeof(", : , ()"))
+
+/* Lists the numbers, so that one of them can be named. */
+static void choice_problem(struct call *c, const struct connect_report *report)
+{
+	char detail[128 + CONNECT_CHOICES_MAX * CHOICE_LEN];
+	size_t len = (size_t)snprintf(
+		detail, sizeof(detail), "the account has several numbers: name one in phone_number_id:");
+
+	for (size_t i = 0; i < report->choices_len; i++) {
+		const struct connect_choice *choice = &report->choices[i];
+
+		len += (size_t)snprintf(detail + len, sizeof(detail) - len, "%s %s (%s, %s)", i > 0 ? "," : "",
+			choice->id, choice->display_phone, choice->verified_name);
+	}
+	problem(c->res, PROBLEM_NUMBER_REQUIRED, report->field, detail);
+}
+
 static void connect_problem(struct call *c, enum connect_error err, const struct connect_report *report)
 {
 	const char *field = report->field[0] != '\0' ? report->field : NULL;
@@ -196,12 +214,16 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 	case CONNECT_CREDENTIAL_REFUSED:
 		problem(c->res, PROBLEM_CREDENTIAL_REFUSED, field, report->detail);
 		return;
+	case CONNECT_CHOICE:
+		choice_problem(c, report);
+		return;
 	case CONNECT_STALE:
 		problem(c->res, PROBLEM_CONFLICT, NULL, NULL);
 		return;
 	case CONNECT_UNAVAILABLE:
-		problem(c->res, PROBLEM_UNAVAILABLE, NULL, NULL);
-		log_error("api: a connection cannot be made or changed business=%s", c->business.id);
+		problem(c->res, PROBLEM_UNAVAILABLE, field, report->detail[0] != '\0' ? report->detail : NULL);
+		if (report->detail[0] == '\0')
+			log_error("api: a connection cannot be made or changed business=%s", c->business.id);
 		return;
 	}
 }
@@ -226,8 +248,7 @@ struct provider_fields {
 	const char *detail;
 };
 
-static const struct provider_fields meta_fields = {"meta",
-	{"app_id", "app_secret", "access_token", "waba_id", "phone_number_id", NULL},
+static const struct provider_fields meta_fields = {"meta", {"app_id", "app_secret", "access_token", NULL},
 	{"api_key", "client_id", "platform_secret", NULL},
 	"api_key, client_id and platform_secret are not provider meta's"};
 static const struct provider_fields d360_fields = {"360dialog", {"api_key", NULL},

@@ -17,8 +17,14 @@
 #define HANDSHAKE_WAIT_MS 5000
 #define HANDSHAKE_LOOK_MS 50
 
-/* Copies a provider's text: whole characters only, none of them a control character. */
-static void text_copy(char *out, size_t room, const char *text)
+bool connect_is_id(const char *text)
+{
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	return len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(text, "0123456789") == len;
+}
+
+void connect_text(char *out, size_t room, const char *text)
 {
 	size_t len = 0;
 
@@ -126,7 +132,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	const char *state, *host;
 
 	*seen = (struct seen){.owner = OWNER_UNKNOWN};
-	text_copy(seen->why, sizeof(seen->why), connect_why(result));
+	connect_text(seen->why, sizeof(seen->why), connect_why(result));
 	if (result->class != OUTBOUND_ACCEPTED || result->fields == NULL)
 		return;
 	fields = json_parse(result->fields, strlen(result->fields));
@@ -135,7 +141,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	for (size_t i = 0; state != NULL && i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(states[i].state, state) == 0)
 			seen->owner = states[i].owner;
-	text_copy(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
+	connect_text(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
 	seen->secret = cJSON_IsTrue(json_get_path(fields, "callback.secret"));
 	seen->subscribed = cJSON_IsTrue(json_get(fields, "subscribed"));
 	cJSON_Delete(fields);
@@ -213,7 +219,7 @@ void connect_number_described(struct connecting *w, const struct cJSON *fields)
 	const char *phone = json_get_string(fields, "display_phone_number");
 	const char *name = json_get_string(fields, "verified_name");
 
-	text_copy(s->display_phone, sizeof(s->display_phone), phone != NULL ? phone : "");
-	text_copy(s->verified_name, sizeof(s->verified_name), name != NULL ? name : "");
+	connect_text(s->display_phone, sizeof(s->display_phone), phone != NULL ? phone : "");
+	connect_text(s->verified_name, sizeof(s->verified_name), name != NULL ? name : "");
 	w->described = true;
 }

@@ -22,6 +22,7 @@ enum connect_error {
 	CONNECT_NUMBER_TAKEN, /* detail says which, not whose. What the provider confirms goes before a mere claim */
 	CONNECT_WEBHOOK_TAKEN, /* another system gets this number's webhooks: nothing was stored; detail says which host */
 	CONNECT_CREDENTIAL_REFUSED, /* the provider refuses the key: nothing was stored */
+	CONNECT_CHOICE, /* the account has several numbers and none was named: nothing was stored; choices says which */
 	CONNECT_STALE, /* somebody changed the credential first */
 	CONNECT_UNAVAILABLE, /* vault, sender or store do not answer */
 };
@@ -37,11 +38,19 @@ struct connect_check {
 	char detail[240]; /* plain words, no value of a secret */
 };
 
+#define CONNECT_CHOICES_MAX 20u
+struct connect_choice {
+	char id[STORE_PROVIDER_ID_LEN + 1]; /* the phone_number_id to name */
+	char display_phone[33], verified_name[STORE_NAME_LEN + 1]; /* as the provider shows it, or "" */
+};
+
 struct connect_report {
 	struct connect_check checks[CONNECT_CHECKS_MAX];
 	size_t checks_len;
-	char field[33]; /* the value at fault, with CONNECT_INVALID and CONNECT_CREDENTIAL_REFUSED */
+	char field[33]; /* the value at fault, with CONNECT_INVALID, CONNECT_CREDENTIAL_REFUSED and CONNECT_CHOICE */
 	char detail[240]; /* which rule, in plain words */
+	struct connect_choice choices[CONNECT_CHOICES_MAX]; /* with CONNECT_CHOICE; of more, the first */
+	size_t choices_len;
 };
 
 struct connect {
@@ -71,7 +80,8 @@ void connect_webhook_url(const struct connect *c, const char *business_id, char 
 /* A Meta connection. Texts may be NULL where missing (then CONNECT_INVALID names them). */
 struct connect_meta {
 	const char *business_id;
-	const char *app_id, *waba_id, *phone_number_id; /* digits */
+	const char *app_id; /* this and the next: digits */
+	const char *waba_id, *phone_number_id; /* with verify and a sender each may be NULL: Meta is asked for it */
 	const struct secret *app_secret; /* 32 lower-case hex digits usually; 8..256 printable ASCII accepted */
 	const struct secret *access_token; /* 20..4096 printable ASCII, no space */
 	bool verify;
@@ -81,7 +91,12 @@ struct connect_meta {
 /* Checks and stores, then registers. With verify: debug_token (is_valid, app id, expiry, scopes, WABA among its
  * targets) and the number's fields; ends active only if all of these passed, else pending. A refusal about a credential
  * itself stores nothing, field says which: access_token (is_valid false, or 190 from the number), app_secret
- * (debug_token refuses app_id|app_secret). Without verify or without a sender: pending, nothing is registered.
+ * (debug_token refuses app_id|app_secret, or Meta a proof made with it). Without verify or without a sender: pending,
+ * nothing is registered.
+ *
+ * A waba_id that is missing is the one account that the token covers; a phone_number_id, the one number of the account.
+ * None, or several accounts: CONNECT_INVALID; several numbers: CONNECT_CHOICE; Meta does not answer:
+ * CONNECT_UNAVAILABLE, with a detail. Nothing is stored then.
  *
  * Registering (facts/meta.md 6); what fails can be done by hand:
  *   callback      an app has one callback. Nobody's, or stale and ours: it is set to our URL. Used by a connection of

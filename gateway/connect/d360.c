@@ -28,13 +28,6 @@ static void skip(struct connecting *w, const char *why)
 
 /* ------------------------------------------------------------ the probe */
 
-static bool is_id(const char *text)
-{
-	size_t len = text != NULL ? strlen(text) : 0;
-
-	return len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(text, "0123456789") == len;
-}
-
 static const char *entity_id(const cJSON *fields, const char *type)
 {
 	const cJSON *entity;
@@ -42,7 +35,7 @@ static const char *entity_id(const cJSON *fields, const char *type)
 	cJSON_ArrayForEach (entity, json_get_path(fields, "health_status.entities")) {
 		const char *is = json_get_string(entity, "entity_type"), *id = json_get_string(entity, "id");
 
-		if (is != NULL && strcmp(is, type) == 0 && is_id(id))
+		if (is != NULL && strcmp(is, type) == 0 && connect_is_id(id))
 			return id;
 	}
 	return NULL;
@@ -70,7 +63,7 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 	const char *can_send = cJSON_GetStringValue(json_get_path(fields, "health_status.can_send_message"));
 	const char *id = json_get_string(fields, "id");
 
-	if (!is_id(id))
+	if (!connect_is_id(id))
 		id = entity_id(fields, "PHONE_NUMBER");
 	check(w, "key", CONNECT_CHECK_OK, "360dialog accepts the key");
 	if (id == NULL) {

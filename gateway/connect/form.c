@@ -90,10 +90,21 @@ static bool ids_differ(const char *waba_id, const char *phone_number_id, struct 
 	return false;
 }
 
-bool form_meta_ok(const struct connect_meta *in, struct connect_report *report)
+/* An id that Meta may be asked for. */
+static bool id_or_asked(const char *field, const char *value, bool live, struct connect_report *report)
 {
-	if (!id_ok("app_id", in->app_id, report) || !id_ok("waba_id", in->waba_id, report) ||
-		!id_ok("phone_number_id", in->phone_number_id, report))
+	if (value != NULL)
+		return id_ok(field, value, report);
+	if (!live)
+		form_fault(
+			report, field, "is missing: it can be left out only while the service runs, and with verify");
+	return live;
+}
+
+bool form_meta_ok(const struct connect_meta *in, bool live, struct connect_report *report)
+{
+	if (!id_ok("app_id", in->app_id, report) || !id_or_asked("waba_id", in->waba_id, live, report) ||
+		!id_or_asked("phone_number_id", in->phone_number_id, live, report))
 		return false;
 	/* Asked before the lengths: a swapped token breaks the secret's rule and would get the lesser hint. */
 	if (in->access_token != NULL && in->app_secret != NULL && is_hex_secret(in->access_token) &&

@@ -11,8 +11,9 @@
 
 #include "gateway/connect/connect.h"
 
-/* Each writes field and detail of the report and returns false when a rule is broken. */
-bool form_meta_ok(const struct connect_meta *in, struct connect_report *report);
+/* Each writes field and detail of the report and returns false when a rule is broken. live: Meta is asked for what is
+ * missing. */
+bool form_meta_ok(const struct connect_meta *in, bool live, struct connect_report *report);
 bool form_d360_ok(const struct connect_d360 *in, struct connect_report *report);
 /* field names a credential of that provider; anything else breaks the first rule. */
 bool form_secret_ok(

@@ -70,6 +70,8 @@ struct connecting {
 	bool other_number; /* the key belongs to another number */
 	bool blocked; /* a live key on a number that may not send */
 	bool taken; /* somebody else gets the webhooks, and may keep them */
+	enum connect_error
+		unfound; /* Meta does not tell what was left out: why nothing may be stored; else CONNECT_OK */
 	bool challenged; /* the provider was made to call our URL, so a handshake may be on its way */
 	struct seen seen; /* 360dialog, by its probe */
 	struct store_connection_facts facts; /* what was said, as far as: */
@@ -131,6 +133,10 @@ bool connect_is_silent(const struct outbound_result *result);
 void connect_check_silent(struct connecting *w, const char *name, const char *why);
 /* Why the provider was not even asked, in the sender's words; "" where it was. */
 const char *connect_why(const struct outbound_result *result);
+/* Whether text is a provider's id; NULL is none. */
+bool connect_is_id(const char *text);
+/* Copies a provider's text: whole characters only, none of them a control character. */
+void connect_text(char *out, size_t room, const char *text);
 /* NULL, or why the provider could not deliver to our URL (facts/360dialog.md 2.2). */
 const char *connect_url_fault(const struct connecting *w);
 
@@ -140,6 +146,18 @@ void connect_webhook_check(struct connecting *w);
 /* Takes over how the provider shows the number: display_phone_number and verified_name of its answer. */
 struct cJSON;
 void connect_number_described(struct connecting *w, const struct cJSON *fields);
+
+/* In find.c: what Meta tells of accounts and numbers that the shop left out or mixed up. debug and list are the answers
+ * of debug_token and of the account's numbers, token and numbers their fields (NULL: none). */
+#define FIND_IDS "in Meta's App dashboard, under WhatsApp > API setup"
+/* Give the connection the id, or write unfound, field and detail. */
+void find_waba(struct connecting *w, const struct outbound_result *debug, const struct cJSON *token);
+void find_number(struct connecting *w, const struct outbound_result *list, const struct cJSON *numbers);
+/* Whether the token is for this account; *listed: whether it is for certain ones at all. */
+bool find_is_target(const struct cJSON *token, const char *waba_id, bool *listed);
+/* Whether the connection's number is not among its account's; why in plain words, with what was probably mixed up. */
+bool find_is_elsewhere(
+	const struct connecting *w, const struct cJSON *token, const struct cJSON *numbers, char *why, size_t room);
 
 /* In facts.c: what is worth keeping of debug_token's answer, and of an answer about the number. */
 void facts_of_token(struct connecting *w, const struct cJSON *fields);

@@ -1,11 +1,12 @@
 /*
- * Meta: two questions, debug_token and the number's own node, become five checks
- * (facts/meta.md section 5), and a connection is added by them. The answers are from
- * outside: any shape is survived.
+ * Meta: debug_token, the number's own node and the account's list of numbers become
+ * five checks (facts/meta.md section 5), and a connection is added by them. The answers
+ * are from outside: any shape is survived.
  *
  * Only an answer about the credential itself marks it refused: is_valid false or
  * code 190 to the token; to the app secret 190, 101 or "client secret" from
- * debug_token, which authenticates as app_id|app_secret. Silence never does.
+ * debug_token, which authenticates as app_id|app_secret, or a refused appsecret_proof.
+ * Silence never does.
  */
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -22,6 +23,17 @@
 #define SUBCODE_MISSING 33 /* of CODE_PARAMETER: the node itself */
 #define CODE_UNKNOWN 1
 
+#define SAME_APP "take app id, app secret and access token from the same app"
+#define OTHER_APP "belongs to app_id, but not to the app that the access token is of: " SAME_APP
+#define NEW_TOKEN "generate a new one in Meta's Business settings, under System users"
+#define ASSIGN "give the system user the account in Meta's Business settings, under System users"
+
+/* What Meta was asked, and its answers. class 0: not asked. */
+struct asked {
+	struct outbound_result debug, number, list;
+	cJSON *token, *numbers; /* the fields of debug and list; NULL: none that can be read */
+};
+
 static void skip(struct connecting *w, const char *why)
 {
 	static const char *const names[] = {
@@ -32,6 +44,12 @@ static void skip(struct connecting *w, const char *why)
 }
 
 /* ------------------------------------------------------------ debug_token */
+
+/* Owns: caller frees. */
+static cJSON *fields_of(const struct outbound_result *r)
+{
+	return r->class == OUTBOUND_ACCEPTED && r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
+}
 
 static bool holds_text(const cJSON *array, const char *text)
 {
@@ -45,51 +63,69 @@ static bool holds_text(const cJSON *array, const char *text)
 	return false;
 }
 
-static void check_permissions(struct connecting *w, const cJSON *fields)
+static void tell_permissions(struct connecting *w, const struct asked *a)
 {
-	const cJSON *scopes = json_get_path(fields, "data.scopes");
+	const cJSON *scopes = json_get_path(a->token, "data.scopes");
 	bool messaging = holds_text(scopes, "whatsapp_business_messaging");
 	bool management = holds_text(scopes, "whatsapp_business_management");
 
-	if (!cJSON_IsArray(scopes))
+	if (a->debug.class != OUTBOUND_ACCEPTED)
+		connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	else if (!cJSON_IsArray(scopes))
 		connect_check(
 			w, "permissions", CONNECT_CHECK_WAITING, "Meta's answer did not list the token's permissions");
 	else if (messaging && management)
 		connect_check(w, "permissions", CONNECT_CHECK_OK,
 			"whatsapp_business_messaging, whatsapp_business_management");
 	else
-		connect_check(w, "permissions", CONNECT_CHECK_FAILED, "%s",
-			messaging ? "the token lacks whatsapp_business_management"
-				: management
-				? "the token lacks whatsapp_business_messaging"
-				: "the token lacks whatsapp_business_messaging and whatsapp_business_management");
+		connect_check(w, "permissions", CONNECT_CHECK_FAILED, "the token lacks %s: %s with both permissions",
+			messaging	     ? "whatsapp_business_management"
+				: management ? "whatsapp_business_messaging"
+					     : "whatsapp_business_messaging and whatsapp_business_management",
+			NEW_TOKEN);
 }
 
-/* target_ids of the WhatsApp scopes name the accounts that the token covers; a token for all of them lists none. */
-static void check_waba(struct connecting *w, const cJSON *fields)
+/* Of an id that was left out and not found. */
+static void tell_unfound(struct connecting *w, const char *name, const char *field)
 {
-	const cJSON *granular;
-	bool listed = false, found = false;
+	const char *detail = w->report->detail;
 
-	cJSON_ArrayForEach (granular, json_get_path(fields, "data.granular_scopes")) {
-		const char *scope = json_get_string(granular, "scope");
-		const cJSON *targets = json_get(granular, "target_ids");
+	if (strcmp(w->report->field, field) != 0)
+		connect_check(w, name, CONNECT_CHECK_WAITING, "known once the rest is right");
+	else if (w->unfound == CONNECT_UNAVAILABLE)
+		connect_check(w, name, CONNECT_CHECK_WAITING, "%s", detail);
+	else
+		connect_check(w, name, w->unfound == CONNECT_CHOICE ? CONNECT_CHECK_WAITING : CONNECT_CHECK_FAILED,
+			"%s %s", field, detail);
+}
 
-		if (scope == NULL || strncmp(scope, "whatsapp_business_", 18) != 0 || cJSON_GetArraySize(targets) == 0)
-			continue;
-		listed = true;
-		found = found || holds_text(targets, w->connection->waba_id);
-	}
-	if (!listed)
+/* The provider's ids name the accounts that the token covers; a token for all of them lists none. */
+static void tell_waba(struct connecting *w, const struct asked *a)
+{
+	bool listed, found = find_is_target(a->token, w->connection->waba_id, &listed), some;
+
+	if (w->connection->waba_id[0] == '\0')
+		tell_unfound(w, "waba", "waba_id");
+	else if (a->list.code == CODE_PARAMETER && a->list.subcode == SUBCODE_MISSING && !found)
+		connect_check(w, "waba", CONNECT_CHECK_FAILED,
+			find_is_target(a->token, w->connection->phone_number_id, &some)
+				? "waba_id and phone_number_id seem to be swapped"
+				: "Meta knows no such WhatsApp Business Account, or does not show it to the token: "
+				  "compare "
+				  "waba_id with the one " FIND_IDS);
+	else if (a->debug.class != OUTBOUND_ACCEPTED)
+		connect_check(w, "waba", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	else if (!listed)
 		connect_check(w, "waba", CONNECT_CHECK_SKIPPED, "Meta does not list accounts for this token");
 	else if (found)
 		connect_check(w, "waba", CONNECT_CHECK_OK, "the token covers this WhatsApp Business Account");
 	else
-		connect_check(
-			w, "waba", CONNECT_CHECK_FAILED, "the token does not cover this WhatsApp Business Account");
+		connect_check(w, "waba", CONNECT_CHECK_FAILED,
+			"the token does not cover this WhatsApp Business Account: %s, or correct waba_id", ASSIGN);
 }
 
-static void check_token(struct connecting *w, const cJSON *fields)
+/* What debug_token says of the token itself. */
+static void judge_token(struct connecting *w, const cJSON *fields)
 {
 	const cJSON *valid = json_get_path(fields, "data.is_valid");
 	const cJSON *expires = json_get_path(fields, "data.expires_at");
@@ -101,11 +137,14 @@ static void check_token(struct connecting *w, const cJSON *fields)
 			"Meta's answer was not understood; test the connection again later");
 	} else if (cJSON_IsFalse(valid)) {
 		w->refused[CREDENTIAL_TOKEN] = true;
-		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta says that this access token is not valid");
+		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta says that this access token is not valid: %s",
+			NEW_TOKEN);
 	} else if (owner != NULL && strcmp(owner, w->connection->app_id) != 0) {
-		connect_check(w, "token", CONNECT_CHECK_FAILED, "the access token belongs to another app than app_id");
+		connect_check(w, "token", CONNECT_CHECK_FAILED,
+			"the access token belongs to another app than app_id: %s", SAME_APP);
 	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble <= now) {
-		connect_check(w, "token", CONNECT_CHECK_FAILED, "the access token has expired");
+		connect_check(
+			w, "token", CONNECT_CHECK_FAILED, "the access token has expired: %s that does not", NEW_TOKEN);
 	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble < now + 86400) {
 		connect_check(w, "token", CONNECT_CHECK_OK,
 			"valid, but it expires within a day; a system user's token does not");
@@ -122,123 +161,208 @@ static bool is_secret_refusal(const struct outbound_result *r)
 		(r->code == CODE_UNKNOWN && strstr(r->reason, "client secret") != NULL);
 }
 
-static void debug_refused(struct connecting *w, const struct outbound_result *r)
+/* Meta knows what token the call brings, and that the proof was not made with the secret of its app. */
+static bool is_proof_refusal(const struct outbound_result *r)
 {
-	if (is_secret_refusal(r)) {
-		w->refused[CREDENTIAL_APP_SECRET] = true;
-		connect_check(w, "token", CONNECT_CHECK_WAITING, "cannot be looked at without the right app_secret");
-		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
-			"Meta refuses app_id and app_secret together: one of them is wrong");
-	} else if (r->class == OUTBOUND_MESSAGE && r->code == CODE_PARAMETER) {
-		connect_check(w, "token", CONNECT_CHECK_FAILED,
-			"Meta does not show this token to this app: is it another app's?");
-		connect_check(w, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
-	} else {
-		connect_check_silent(w, "token", connect_why(r));
-		connect_check_silent(w, "app_secret", connect_why(r));
-	}
-	connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
-	connect_check(w, "waba", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	return r->class == OUTBOUND_MESSAGE && r->code == CODE_PARAMETER &&
+		strstr(r->reason, "appsecret_proof") != NULL;
 }
 
-static void debug_token(struct connecting *w)
+static bool is_proof_refused(const struct asked *a)
 {
-	struct outbound_result result;
-	cJSON *fields = NULL;
+	return is_proof_refusal(&a->number) || is_proof_refusal(&a->list);
+}
 
-	connect_ask(w, OUTBOUND_META_DEBUG_TOKEN, CREDENTIAL_TOKEN, NULL, &result);
-	if (result.class == OUTBOUND_ACCEPTED) {
-		fields = result.fields != NULL ? json_parse(result.fields, strlen(result.fields)) : NULL;
-		facts_of_token(w, fields);
-		check_token(w, fields);
-		connect_check(w, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
-		check_permissions(w, fields);
-		check_waba(w, fields);
+static void tell_token(struct connecting *w, const struct asked *a)
+{
+	if (a->debug.class == OUTBOUND_ACCEPTED) {
+		facts_of_token(w, a->token);
+		judge_token(w, a->token);
+	} else if (is_secret_refusal(&a->debug)) {
+		connect_check(w, "token", CONNECT_CHECK_WAITING, "cannot be looked at without the right app_secret");
+	} else if (a->debug.class == OUTBOUND_MESSAGE && a->debug.code == CODE_PARAMETER) {
+		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta does not show this token to this app: " SAME_APP);
 	} else {
-		debug_refused(w, &result);
+		connect_check_silent(w, "token", connect_why(&a->debug));
 	}
-	cJSON_Delete(fields);
-	outbound_result_clear(&result);
+}
+
+/* debug_token proves that the secret is app_id's; a proof, that it is the secret of the token's app. */
+static void tell_app_secret(struct connecting *w, const struct asked *a)
+{
+	if (a->debug.class == OUTBOUND_ACCEPTED && is_proof_refused(a)) {
+		connect_check(w, "app_secret", CONNECT_CHECK_FAILED, OTHER_APP);
+	} else if (a->debug.class == OUTBOUND_ACCEPTED) {
+		connect_check(w, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
+	} else if (is_secret_refusal(&a->debug)) {
+		w->refused[CREDENTIAL_APP_SECRET] = true;
+		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
+			"Meta refuses app_id and app_secret together: one of them is wrong");
+	} else if (is_proof_refused(a)) {
+		w->refused[CREDENTIAL_APP_SECRET] = true;
+		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
+			"Meta refuses the app secret: copy it again from the App dashboard, App settings > Basic");
+	} else if (a->debug.class == OUTBOUND_MESSAGE && a->debug.code == CODE_PARAMETER) {
+		connect_check(w, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
+	} else {
+		connect_check_silent(w, "app_secret", connect_why(&a->debug));
+	}
 }
 
 /* ------------------------------------------------------------ the number */
 
-static void number_answered(struct connecting *w, const struct outbound_result *r)
+static void number_answered(struct connecting *w, const struct asked *a)
 {
 	struct store_connection *connection = w->connection;
-	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
+	cJSON *fields = fields_of(&a->number);
 	const char *id = json_get_string(fields, "id");
+	char why[200];
 
 	if (id == NULL) {
 		connect_check(w, "number", CONNECT_CHECK_WAITING,
 			"Meta's answer was not understood; test the connection again later");
 	} else if (strcmp(id, connection->phone_number_id) != 0) {
-		connect_check(w, "number", CONNECT_CHECK_FAILED, "Meta answered with another number");
+		connect_check(w, "number", CONNECT_CHECK_FAILED,
+			"Meta answered with another number; test the connection again");
 	} else {
 		connect_number_described(w, fields);
 		facts_of_number(w, fields);
-		connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
+		if (find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)))
+			connect_check(w, "number", CONNECT_CHECK_FAILED, "%s", why);
+		else
+			connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
 	cJSON_Delete(fields);
 }
 
-/* One field that this token may not read, or that this version of the Graph API does not know, refuses all of them. */
-static bool is_field_refusal(const struct outbound_result *r)
+/* otherwise: what it means where the number is not mixed up with something else. */
+static void number_refused(struct connecting *w, const struct asked *a, const char *otherwise)
 {
-	return !connect_is_silent(r) && r->class != OUTBOUND_ACCEPTED &&
-		(r->code == CODE_PERMISSION || (r->code == CODE_PARAMETER && r->subcode != SUBCODE_MISSING));
+	char why[200];
+
+	connect_check(w, "number", CONNECT_CHECK_FAILED, "%s",
+		find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)) ? why : otherwise);
 }
 
-static void number(struct connecting *w)
+static void tell_number(struct connecting *w, const struct asked *a)
 {
-	struct outbound_result result;
+	const struct outbound_result *r = &a->number;
 
-	connect_ask(w, OUTBOUND_META_NUMBER, CREDENTIAL_TOKEN, NULL, &result);
-	if (is_field_refusal(&result)) {
-		outbound_result_clear(&result);
-		connect_ask(w, OUTBOUND_META_NUMBER_SHORT, CREDENTIAL_TOKEN, NULL, &result);
+	if (is_proof_refused(a)) {
+		connect_check(w, "number", CONNECT_CHECK_WAITING, "known once the app secret is right");
+		return;
 	}
-	switch (result.class) {
+	if (w->unfound != CONNECT_OK) {
+		tell_unfound(w, "number", "phone_number_id");
+		return;
+	}
+	switch (r->class) {
 	case OUTBOUND_ACCEPTED:
-		number_answered(w, &result);
+		number_answered(w, a);
 		break;
 	case OUTBOUND_AUTH:
-		if (result.code == CODE_TOKEN_INVALID)
-			w->refused[CREDENTIAL_TOKEN] = true;
-		connect_check(w, "number", CONNECT_CHECK_FAILED, "%s",
-			result.code == CODE_TOKEN_INVALID ? "Meta refuses the access token"
-							  : "the token may not use this number");
+		if (r->code == CODE_TOKEN_INVALID)
+			connect_check(
+				w, "number", CONNECT_CHECK_FAILED, "Meta refuses the access token: %s", NEW_TOKEN);
+		else
+			number_refused(
+				w, a, "the token may not use this number: " ASSIGN ", or correct phone_number_id");
 		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
-		connect_check(
-			w, "number", CONNECT_CHECK_FAILED, "Meta knows no such number, or the token may not see it");
+		number_refused(w, a,
+			"Meta knows no such number, or the token may not see it: compare phone_number_id with the "
+			"one " FIND_IDS);
 		break;
 	case OUTBOUND_ACCOUNT:
 		connect_check(w, "number", CONNECT_CHECK_FAILED,
-			"Meta says that the account or number needs attention there");
+			"Meta says that the account or number needs attention: see Meta's WhatsApp Manager");
 		break;
 	case OUTBOUND_NOT_SENT:
 	case OUTBOUND_OUTCOME_UNKNOWN:
 	case OUTBOUND_RETRYABLE:
 	case OUTBOUND_RATE_LIMITED:
 	case OUTBOUND_NO_CREDENTIAL:
-		connect_check_silent(w, "number", connect_why(&result));
+		connect_check_silent(w, "number", connect_why(r));
 		break;
 	}
-	outbound_result_clear(&result);
+}
+
+/* ------------------------------------------------------------ the probe */
+
+/* One field that this token may not read, or that this version of the Graph API does not know, refuses all of them. */
+static bool is_field_refusal(const struct outbound_result *r)
+{
+	return !connect_is_silent(r) && r->class != OUTBOUND_ACCEPTED && !is_proof_refusal(r) &&
+		(r->code == CODE_PERMISSION || (r->code == CODE_PARAMETER && r->subcode != SUBCODE_MISSING));
+}
+
+static void ask_number(struct connecting *w, struct asked *a)
+{
+	connect_ask(w, OUTBOUND_META_NUMBER, CREDENTIAL_TOKEN, NULL, &a->number);
+	if (is_field_refusal(&a->number)) {
+		outbound_result_clear(&a->number);
+		connect_ask(w, OUTBOUND_META_NUMBER_SHORT, CREDENTIAL_TOKEN, NULL, &a->number);
+	}
+}
+
+static void ask_list(struct connecting *w, struct asked *a)
+{
+	connect_ask(w, OUTBOUND_META_WABA_NUMBERS, CREDENTIAL_TOKEN, NULL, &a->list);
+	a->numbers = fields_of(&a->list);
+}
+
+/* The order is what each question needs to know from the one before. */
+static void ask(struct connecting *w, struct asked *a)
+{
+	connect_ask(w, OUTBOUND_META_DEBUG_TOKEN, CREDENTIAL_TOKEN, NULL, &a->debug);
+	a->token = fields_of(&a->debug);
+	tell_token(w, a);
+	if (w->connection->waba_id[0] == '\0')
+		find_waba(w, &a->debug, a->token);
+	if (w->unfound == CONNECT_OK && w->connection->phone_number_id[0] == '\0') {
+		ask_list(w, a);
+		if (is_proof_refusal(&a->list)) {
+			w->unfound = CONNECT_INVALID;
+			form_fault(w->report, "app_secret", OTHER_APP);
+		} else {
+			find_number(w, &a->list, a->numbers);
+		}
+	}
+	if (w->unfound != CONNECT_OK)
+		return;
+	ask_number(w, a);
+	if (a->list.class == 0 && !connect_is_silent(&a->number))
+		ask_list(w, a);
+}
+
+static bool is_token_refusal(const struct outbound_result *r)
+{
+	return r->class == OUTBOUND_AUTH && r->code == CODE_TOKEN_INVALID;
 }
 
 static void probe(struct connecting *w)
 {
-	debug_token(w);
-	number(w);
+	struct asked a = {0};
+
+	ask(w, &a);
+	if (is_token_refusal(&a.number) || is_token_refusal(&a.list))
+		w->refused[CREDENTIAL_TOKEN] = true;
+	tell_app_secret(w, &a);
+	tell_permissions(w, &a);
+	tell_waba(w, &a);
+	tell_number(w, &a);
 	w->all_ok = true;
 	for (size_t i = 0; i < w->report->checks_len; i++)
 		if (w->report->checks[i].result == CONNECT_CHECK_FAILED ||
 			w->report->checks[i].result == CONNECT_CHECK_WAITING)
 			w->all_ok = false;
+	cJSON_Delete(a.token);
+	cJSON_Delete(a.numbers);
+	outbound_result_clear(&a.debug);
+	outbound_result_clear(&a.number);
+	outbound_result_clear(&a.list);
 }
 
 static void callback(struct connecting *w, bool set, bool take_over)
@@ -263,9 +387,11 @@ const struct provider meta_provider = {.first = CREDENTIAL_TOKEN,
 static bool refused(const struct connecting *w)
 {
 	if (w->refused[CREDENTIAL_TOKEN])
-		form_fault(w->report, "access_token", "Meta refuses this access token; nothing was stored");
+		form_fault(w->report, "access_token", "Meta refuses this access token; nothing was stored; " NEW_TOKEN);
 	else if (w->refused[CREDENTIAL_APP_SECRET])
-		form_fault(w->report, "app_secret", "Meta refuses app_id and app_secret together; nothing was stored");
+		form_fault(w->report, "app_secret",
+			"Meta refuses app_id and app_secret together; nothing was stored; copy both again from the App "
+			"dashboard, App settings > Basic");
 	else
 		return false;
 	return true;
@@ -286,6 +412,8 @@ static enum connect_error add(struct connecting *w, const struct connect_meta *i
 		skip(w, in->verify ? CONNECT_NO_SENDER : "verify was false");
 	if (refused(w))
 		return CONNECT_CREDENTIAL_REFUSED;
+	if (w->unfound != CONNECT_OK)
+		return w->unfound;
 	/* Stored first: Meta asks for the verify token while it registers our URL. */
 	err = connect_store(w, &meta_provider);
 	if (err != CONNECT_OK)
@@ -303,7 +431,7 @@ enum connect_error connect_meta_add(const struct connect *c, const struct connec
 	enum connect_error err;
 
 	*report = (struct connect_report){0};
-	if (!form_meta_ok(in, report))
+	if (!form_meta_ok(in, in->verify && c->outbound != NULL, report))
 		return CONNECT_INVALID;
 	err = connect_room(c, in->business_id, report);
 	if (err != CONNECT_OK)

@@ -103,16 +103,20 @@ class Shop(Business):
     """With a Meta connection. app: another shop whose Meta app it uses."""
 
     def __init__(self, gateway, provider, name, number, responder="catalogue", verify=False, waba="102290129340398", app=None):
+        self.prepare(gateway, provider, name, number, waba, app, responder)
+        answer = self.connect(verify=verify)
+        assert answer.status == 201, answer.body
+        self.connected = answer.json
+        self.connection = self.connected["id"]
+
+    def prepare(self, gateway, provider, name, number, waba, app=None, responder="none"):
+        """All but the connection."""
         self.number, self.waba = number, waba
         self.app_id = app.app_id if app else "9" + number
         self.app_secret = app.app_secret if app else hashlib.md5(b"app secret of " + name.encode() + os.urandom(8)).hexdigest()
         self.token = "EAAG" + hashlib.sha256(b"token of " + name.encode() + os.urandom(8)).hexdigest() + "ZD"
         provider.add_token(self.token, [number], app_id=self.app_id, app_secret=self.app_secret, waba_ids=[waba])
         super().__init__(gateway, name, responder)
-        answer = self.connect(verify=verify)
-        assert answer.status == 201, answer.body
-        self.connected = answer.json
-        self.connection = self.connected["id"]
 
     def connect(self, **more):
         return self.gateway.api("POST", self.path("connections"), {

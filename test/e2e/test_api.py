@@ -18,8 +18,10 @@ def test_from_nothing_by_commands(directory, provider):
                   "--no-verify", stdin="0123456789abcdef0123456789abcdef\nEAAGthetokenofpaulwhichislongenough\n")
     assert "webhook_url" in added.stdout and "verify_token" in added.stdout
     assert "EAAGtheto" not in added.stdout + added.stderr and "0123456789abcdef" not in added.stdout + added.stderr
-    missing = g.run("connection", "add", "pauls-electronics", "--app-id", "123", check=False)
-    assert missing.returncode == 2 and "waba_id is missing" in missing.stderr, "said before keys are asked for"
+    missing = g.run("connection", "add", "pauls-electronics", "--waba-id", "456", check=False)
+    assert missing.returncode == 2 and "app_id is missing" in missing.stderr, "said before keys are asked for"
+    missing = g.run("connection", "add", "pauls-electronics", "--app-id", "123", "--no-verify", check=False)
+    assert missing.returncode == 2 and "waba_id is missing" in missing.stderr, "Meta is not asked for it"
     assert "catalogue" in g.run("business", "responder", "pauls-electronics", "catalogue").stdout
     (g.dir / "p.csv").write_text(PAUL)
     assert "3 added" in g.run("product", "import", "pauls-electronics", str(g.dir / "p.csv")).stdout
