@@ -203,6 +203,13 @@ static bool rule_seconds(const char *value)
 	return digits_to(value, strlen(value), 60, &n) && n > 0;
 }
 
+static bool rule_interval(const char *value)
+{
+	unsigned n;
+
+	return digits_to(value, strlen(value), 604800, &n) && n > 0;
+}
+
 static bool rule_days(const char *value)
 {
 	unsigned n;
@@ -239,6 +246,8 @@ static const struct setting settings[CONFIG_KEYS] = {
 		"seconds that a responder may take to answer"},
 	[CONFIG_FRAME_ANCESTORS] = {"frame_ancestors", "", rule_origins, "https://HOST, separated by commas",
 		"sites that may show the settings pages in a frame"},
+	[CONFIG_CHECK_INTERVAL] = {"check_interval", "21600", rule_interval, "a number of seconds, 1 to 604800",
+		"between two looks at whether a connection's key, number and webhook are well"},
 	[CONFIG_RETENTION_DAYS] = {"retention_days", "30", rule_days, "a number of days, 1 to 3650",
 		"message bodies; the log without content stays 400 days"},
 };

@@ -18,6 +18,7 @@
 #include "gateway/api/api.h"
 #include "gateway/datadir.h"
 #include "gateway/harden.h"
+#include "gateway/health.h"
 #include "gateway/http/http.h"
 #include "gateway/inbound/inbound.h"
 #include "gateway/json.h"
@@ -51,6 +52,7 @@ struct listener {
 	struct inbound *inbound;
 	struct api *api;
 	struct settings *settings;
+	struct health *health;
 	struct http_server *server, *control;
 	atomic_bool open; /* the second filter is on */
 	int failure; /* eventfd: something that ends the process */
@@ -313,6 +315,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
 		.serving = true};
+	struct health_options health = {.interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
 	struct settings_options settings = {.public_url = api.public_url,
 		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS),
 		.meta_is_loopback = api.meta_is_loopback,
@@ -332,6 +335,15 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	l->settings = settings_new(&settings);
 	if (l->settings == NULL)
 		return sentence(why, why_len, "the settings pages cannot start", "out of memory");
+	health.connect = (struct connect){.tenants = l->tenants,
+		.outbound = l->outbound,
+		.public_url = api.public_url,
+		.meta_is_loopback = api.meta_is_loopback,
+		.d360_is_loopback = api.d360_is_loopback,
+		.serving = true};
+	l->health = health_start(&health);
+	if (l->health == NULL)
+		return sentence(why, why_len, "the checks of connections cannot start", "out of memory or threads");
 	return open_server(l, why, why_len);
 }
 
@@ -342,6 +354,7 @@ static void close_all(struct listener *l)
 	http_server_stop(l->server);
 	http_server_stop(l->control);
 	inbound_close(l->inbound);
+	health_stop(l->health);
 	outbound_close(l->outbound);
 	settings_free(l->settings);
 	api_free(l->api);

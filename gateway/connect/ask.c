@@ -81,7 +81,7 @@ void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential 
 		.credentials_len = one ? 1 : 2};
 
 	*result = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN};
-	if (store_now_ms() < w->ask_until &&
+	if (store_now_ms() < w->ask_until && !(w->c->stop != NULL && atomic_load(w->c->stop)) &&
 		outbound_check(w->c->outbound, &check, ASK_TIMEOUT_MS, result) != OUTBOUND_OK)
 		result->class = OUTBOUND_OUTCOME_UNKNOWN;
 }

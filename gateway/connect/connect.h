@@ -9,6 +9,7 @@
 #ifndef KEYHOUSE_CONNECT_H
 #define KEYHOUSE_CONNECT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -59,6 +60,8 @@ struct connect {
 	const char *public_url; /* what our webhook URLs begin with */
 	bool meta_is_loopback, d360_is_loopback; /* the provider's URL: only then may public_url be http */
 	bool serving; /* our webhook URL is answered now; else Meta's handshake would fail, and nothing is registered there */
+	const atomic_bool
+		*stop; /* NULL, or: once it is true, no further question is begun; the rest is said to be waiting */
 	/* NULL, or hears of each line of report.checks once, in order, as soon as it is known. On the thread of the call
 	 * that asks; check is borrowed. */
 	void (*told)(const struct connect_check *check, void *told_arg);

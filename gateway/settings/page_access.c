@@ -279,6 +279,7 @@ void replace_post(struct visit *v)
 		case CONNECT_INVALID:
 		case CONNECT_NUMBER_TAKEN:
 		case CONNECT_WEBHOOK_TAKEN:
+		case CONNECT_CHOICE:
 		case CONNECT_CREDENTIAL_REFUSED:
 			refused(v, secrets[i].name, report.detail);
 			break;

@@ -21,7 +21,7 @@ FLOORS = [
     {"gateway/command_line"},
     {"gateway/session"},
     {"gateway/listener"},
-    {"gateway/metrics"},
+    {"gateway/metrics", "gateway/health"},
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/outbound", "gateway/http"},
