@@ -146,6 +146,7 @@ END
 ask 106540352242922 2348012345678 Ada "How much is iPhone 13 Pro?"
 ask 206540352242933 4915112345678 Ben "Do you have the ankara dress?"
 sleep 3 # their statuses
+settings=$("$bin/keyhouse" link pauls-electronics --expires-in 86400 --data-dir "$dir/data" 2>/dev/null)
 
 cat <<END
 
@@ -153,6 +154,8 @@ Two shops are open, each with its own key: Paul's at Meta, Sarah's at 360dialog.
 
   phone      $sandbox/phone
              try "ifone 13", "ear pods" (sold out), "ankra dress" at Sarah's
+  settings   $settings
+             Paul's own pages; the link opens them once, another: $bin/keyhouse link pauls-electronics --data-dir $dir/data
   Keyhouse   $keyhouse, its API: /openapi.yaml
              curl -H "@$dir/auth" $keyhouse/v1/businesses
   its log    $dir/keyhouse.log

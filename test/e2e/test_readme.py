@@ -66,7 +66,7 @@ class Newcomer:
             log.seek(0)
             return log.read()
         assert wait_for(lambda: process.poll() is not None or until(said()), timeout=60), (command, said())
-        assert process.poll() is None, (command, said())
+        assert process.poll() is None, (command, said(), open(f"{self.dir}/keyhouse-demo/keyhouse.log").read()[-1500:])
         return process, said
 
     def close(self):
@@ -170,6 +170,7 @@ def test_run_twice_and_a_port_in_use(newcomer):
                      "Paul's Electronics answers Ada with key ...PAUL (Meta):", "Price: ₦450,000",
                      "Ben +4915112345678 writes to Sarah's Fashion: Do you have the ankara dress?",
                      "Sarah's Fashion answers Ben with key ...SARA (360dialog):", "Price: €49.90",
+                     f"settings   http://127.0.0.1:{newcomer.demo['PORT']}/settings/open#",
                      f"phone      http://127.0.0.1:{newcomer.sandbox_port}/phone"):
             assert line in shown, (round_, line, shown)
         if round_ == 1:
