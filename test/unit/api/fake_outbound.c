@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define KINDS (OUTBOUND_META_NUMBER_SHORT + 1)
+#define KINDS (OUTBOUND_META_TOKEN_EXCHANGE + 1)
 
 enum { WANTS_APP = 1, WANTS_WABA = 2, WANTS_NUMBER = 4, WANTS_URL = 8, WANTS_BODY = 16 };
 
@@ -23,6 +23,7 @@ static const struct {
 } rules[KINDS] = {
 	[OUTBOUND_META_NUMBER] = {WANTS_NUMBER, {"access_token", "app_secret"}},
 	[OUTBOUND_META_NUMBER_SHORT] = {WANTS_NUMBER, {"access_token", "app_secret"}},
+	[OUTBOUND_META_TOKEN_EXCHANGE] = {WANTS_APP, {"access_token", "app_secret"}},
 	[OUTBOUND_META_WABA_NUMBERS] = {WANTS_WABA, {"access_token", "app_secret"}},
 	[OUTBOUND_META_DEBUG_TOKEN] = {WANTS_APP, {"access_token", "app_secret"}},
 	[OUTBOUND_META_APP_CALLBACK] = {WANTS_APP | WANTS_URL, {"app_secret"}},
@@ -185,6 +186,7 @@ static void do_well(const struct outbound_check *check, char *out, size_t room)
 		kinds[OUTBOUND_D360_WEBHOOK].owner = "ours";
 		has_secret = true;
 		break;
+	case OUTBOUND_META_TOKEN_EXCHANGE: /* only as a test says */
 	case OUTBOUND_META_SEND:
 	case OUTBOUND_D360_SEND:
 	case OUTBOUND_RESPONDER_ASK:
