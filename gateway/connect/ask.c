@@ -40,6 +40,16 @@ void connect_text(char *out, size_t room, const char *text)
 	out[len] = '\0';
 }
 
+const char *connect_register_by(const struct connecting *w)
+{
+	return w->c->register_by != NULL ? w->c->register_by : CONNECT_REGISTER;
+}
+
+const char *connect_take_over_by(const struct connecting *w)
+{
+	return w->c->take_over_by != NULL ? w->c->take_over_by : CONNECT_TAKE_OVER;
+}
+
 void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
 {
 	struct connect_report *report = w->report;

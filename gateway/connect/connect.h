@@ -60,8 +60,11 @@ struct connect {
 	const char *public_url; /* what our webhook URLs begin with */
 	bool meta_is_loopback, d360_is_loopback; /* the provider's URL: only then may public_url be http */
 	bool serving; /* our webhook URL is answered now; else Meta's handshake would fail, and nothing is registered there */
-	const atomic_bool
-		*stop; /* NULL, or: once it is true, no further question is begun; the rest is said to be waiting */
+	/* NULL, or: once it is true no further question is begun, and the rest is said to be waiting. */
+	const atomic_bool *stop;
+	/* How whoever reads the details has our webhook registered again, and takes it over: "press Register again". NULL:
+	 * as users of the commands and the API do. */
+	const char *register_by, *take_over_by;
 	/* NULL, or hears of each line of report.checks once, in order, as soon as it is known. On the thread of the call
 	 * that asks; check is borrowed. */
 	void (*told)(const struct connect_check *check, void *told_arg);

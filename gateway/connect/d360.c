@@ -70,7 +70,8 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 		check(w, "number", CONNECT_CHECK_WAITING, "360dialog did not say whose key it is; test again later");
 	} else if (w->connection->phone_number_id[0] != '\0' && strcmp(id, w->connection->phone_number_id) != 0) {
 		w->other_number = true;
-		check(w, "number", CONNECT_CHECK_FAILED, "the key belongs to another number than this connection's");
+		check(w, "number", CONNECT_CHECK_FAILED,
+			"the key belongs to another number than this connection's: enter this number's key");
 	} else {
 		learn(w, fields, id);
 		w->blocked = can_send != NULL && strcmp(can_send, "BLOCKED") == 0;
@@ -95,13 +96,16 @@ static void health(struct connecting *w)
 	case OUTBOUND_AUTH:
 		w->refused[CREDENTIAL_API_KEY] = true;
 		check(w, "key", CONNECT_CHECK_FAILED,
-			"360dialog refuses the key: a newer one replaced it, or it was copied wrongly");
+			"360dialog refuses the key: a newer one replaced it, or it was copied wrongly; generate a new "
+			"one in "
+			"the 360dialog Hub");
 		check(w, "number", CONNECT_CHECK_WAITING, "known once the key works");
 		break;
 	case OUTBOUND_ACCOUNT:
 		w->blocked = true;
 		check(w, "key", CONNECT_CHECK_OK, "360dialog knows the key");
-		connect_check(w, "number", CONNECT_CHECK_FAILED, "the account needs attention at 360dialog: %s",
+		connect_check(w, "number", CONNECT_CHECK_FAILED,
+			"the account needs attention, see the 360dialog Hub: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 		break;
 	case OUTBOUND_NOT_SENT:
@@ -155,26 +159,32 @@ static void judge(struct connecting *w, bool was_set)
 			connect_check_silent(w, "callback", w->seen.why);
 		break;
 	case OWNER_NONE:
-		check(w, "callback", CONNECT_CHECK_FAILED,
-			was_set ? "360dialog took our webhook and does not keep it; try again"
-				: "360dialog does not know our webhook URL; set it: " CONNECT_REGISTER);
+		if (was_set)
+			check(w, "callback", CONNECT_CHECK_FAILED,
+				"360dialog took our webhook and does not keep it; try again");
+		else
+			connect_check(w, "callback", CONNECT_CHECK_FAILED,
+				"360dialog does not know our webhook URL; set it: %s", connect_register_by(w));
 		break;
 	case OWNER_OURS:
-		check(w, "callback", w->seen.secret ? CONNECT_CHECK_OK : CONNECT_CHECK_FAILED,
-			w->seen.secret ? "360dialog sends this number's webhooks to us"
-				       : "the webhook comes without this connection's secret and is refused; set it "
-					 "again: " CONNECT_REGISTER);
+		if (w->seen.secret)
+			check(w, "callback", CONNECT_CHECK_OK, "360dialog sends this number's webhooks to us");
+		else
+			connect_check(w, "callback", CONNECT_CHECK_FAILED,
+				"the webhook comes without this connection's secret and is refused; set it again: %s",
+				connect_register_by(w));
 		break;
 	case OWNER_HOUSE:
-		check(w, "callback", CONNECT_CHECK_FAILED,
-			"the webhooks go to another business here, or to an old address of ours; have them sent "
-			"here: " CONNECT_REGISTER);
+		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+			"the webhooks go to another business here, or to an old address of ours; have them sent here: "
+			"%s",
+			connect_register_by(w));
 		break;
 	case OWNER_FOREIGN:
 		w->taken = true;
 		connect_check(w, "callback", CONNECT_CHECK_FAILED,
-			"another system gets this number's webhooks: %.100s; take them with " CONNECT_TAKE_OVER,
-			w->seen.host);
+			"another system gets this number's webhooks: %.100s; to have them sent here: %s", w->seen.host,
+			connect_take_over_by(w));
 		break;
 	}
 }
@@ -189,7 +199,8 @@ static bool set_ours(struct connecting *w)
 	done = result.class == OUTBOUND_ACCEPTED;
 	if (result.class == OUTBOUND_AUTH) {
 		w->refused[CREDENTIAL_API_KEY] = true;
-		check(w, "callback", CONNECT_CHECK_FAILED, "360dialog refuses the key");
+		check(w, "callback", CONNECT_CHECK_FAILED,
+			"360dialog refuses the key: generate a new one in the 360dialog Hub");
 	} else if (connect_is_silent(&result)) {
 		connect_check_silent(w, "callback", connect_why(&result));
 	} else if (!done) {
@@ -255,7 +266,8 @@ static struct secret *webhook_secret_new(void)
 static enum connect_error judge_new(const struct connecting *w, bool take_over)
 {
 	if (w->refused[CREDENTIAL_API_KEY]) {
-		form_fault(w->report, "api_key", "360dialog refuses this key; nothing was stored");
+		form_fault(w->report, "api_key",
+			"360dialog refuses this key; nothing was stored; generate a new one in the 360dialog Hub");
 		return CONNECT_CREDENTIAL_REFUSED;
 	}
 	if (w->other_number) {
@@ -264,9 +276,10 @@ static enum connect_error judge_new(const struct connecting *w, bool take_over)
 	}
 	if (w->seen.owner == OWNER_FOREIGN && !take_over) {
 		(void)snprintf(w->report->detail, sizeof(w->report->detail),
-			"another system gets this number's webhooks: %.100s; nothing was stored; add it with take_over "
-			"(--take-over) to have them sent here",
-			w->seen.host);
+			"another system gets this number's webhooks: %.100s; nothing was stored; to have them sent "
+			"here: %s",
+			w->seen.host,
+			w->c->take_over_by != NULL ? w->c->take_over_by : "add it with take_over (--take-over)");
 		return CONNECT_WEBHOOK_TAKEN;
 	}
 	return CONNECT_OK;

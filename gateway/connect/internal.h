@@ -14,7 +14,7 @@
 
 #include "gateway/connect/connect.h"
 
-/* Details are read by users of the API and of the commands: both ways are said. */
+/* Where nobody else says how: details are read by users of the API and of the commands. */
 #define CONNECT_REGISTER "`keyhouse connection register`, or PATCH with take_over false"
 #define CONNECT_TAKE_OVER "`keyhouse connection register --take-over`, or PATCH with take_over"
 #define CONNECT_NO_SENDER "no sender runs: start the service, then " CONNECT_REGISTER
@@ -116,6 +116,10 @@ void connect_describe(struct store_connection *connection, enum store_provider p
 enum connect_error connect_room(const struct connect *c, const char *business_id, struct connect_report *report);
 /* Stores a new connection with the credentials that are held. */
 enum connect_error connect_store(struct connecting *w, const struct provider *p);
+
+/* How to register again, and how to take over, for whoever reads the details. */
+const char *connect_register_by(const struct connecting *w);
+const char *connect_take_over_by(const struct connecting *w);
 
 /* One check's line, and tells whoever listens; printf's rules, cut to fit. */
 void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)

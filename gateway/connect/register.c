@@ -172,16 +172,20 @@ static void by_override(struct connecting *w)
 
 /* ------------------------------------------------------------ what is not changed */
 
-/* no, why: what it means that the app is not. */
-static void check_subscribed(struct connecting *w, const struct place *p, enum connect_check_result no, const char *why)
+/* no: what it means that the app is not. */
+static void check_subscribed(struct connecting *w, const struct place *p, enum connect_check_result no)
 {
 	if (p->waba.why[0] != '\0')
 		connect_check_silent(w, "subscription", p->waba.why);
 	else if (p->waba.owner == OWNER_UNKNOWN)
 		check(w, "subscription", CONNECT_CHECK_WAITING, "Meta did not say whether the app is subscribed");
+	else if (p->waba.subscribed)
+		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
+	else if (no == CONNECT_CHECK_FAILED)
+		connect_check(w, "subscription", no, "the app is not subscribed to the account; subscribe it: %s",
+			connect_register_by(w));
 	else
-		check(w, "subscription", p->waba.subscribed ? CONNECT_CHECK_OK : no,
-			p->waba.subscribed ? "the app is subscribed to the account" : why);
+		check(w, "subscription", no, "comes with the callback");
 }
 
 /* Says whose the webhooks are that may not be taken. */
@@ -194,7 +198,8 @@ static void check_taken(struct connecting *w, const struct place *p)
 			"one business has to hold all its numbers");
 	else
 		connect_check(w, "callback", CONNECT_CHECK_FAILED,
-			"this account's webhooks go to %.100s; take them with " CONNECT_TAKE_OVER, p->now->host);
+			"this account's webhooks go to %.100s; to have them sent here: %s", p->now->host,
+			connect_take_over_by(w));
 }
 
 /* Meta did not say all that is needed to know whose the webhooks are. */
@@ -206,7 +211,7 @@ static void check_unknown(struct connecting *w, const struct place *p, const cha
 		connect_check_silent(w, "callback", why);
 	else
 		check(w, "callback", CONNECT_CHECK_WAITING, what);
-	check_subscribed(w, p, CONNECT_CHECK_WAITING, "comes with the callback");
+	check_subscribed(w, p, CONNECT_CHECK_WAITING);
 }
 
 /* ------------------------------------------------------------ registering, looking */
@@ -233,7 +238,7 @@ static void register_alone(struct connecting *w, bool take_over)
 			"Meta did not say who gets the app's webhooks now, so nothing was changed; try again later");
 	} else if (is_theirs(&p) || (p.now->owner == OWNER_FOREIGN && !take_over)) {
 		check_taken(w, &p);
-		check_subscribed(w, &p, CONNECT_CHECK_WAITING, "comes with the callback");
+		check_subscribed(w, &p, CONNECT_CHECK_WAITING);
 	} else if (p.app.owner == OWNER_FOREIGN || p.waba.owner == OWNER_FOREIGN ||
 		(p.app.owner == OWNER_HOUSE && p.sharing.app)) {
 		by_override(w);
@@ -268,9 +273,9 @@ static void look_at_callback(struct connecting *w, const struct place *p)
 	switch (p->now->owner) {
 	case OWNER_UNKNOWN:
 	case OWNER_NONE:
-		check(w, "callback", CONNECT_CHECK_FAILED,
-			"Meta does not know our webhook URL; enter it there by hand, or register "
-			"it: " CONNECT_REGISTER);
+		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+			"Meta does not know our webhook URL; enter it there by hand, or register it: %s",
+			connect_register_by(w));
 		break;
 	case OWNER_OURS:
 		check(w, "callback", CONNECT_CHECK_OK, "Meta sends this account's webhooks to us");
@@ -279,9 +284,10 @@ static void look_at_callback(struct connecting *w, const struct place *p)
 		if (is_theirs(p))
 			check_taken(w, p);
 		else
-			check(w, "callback", CONNECT_CHECK_FAILED,
+			connect_check(w, "callback", CONNECT_CHECK_FAILED,
 				"these webhooks go to another business here, or to an old address of ours; have this "
-				"account's sent here: " CONNECT_REGISTER);
+				"account's sent here: %s",
+				connect_register_by(w));
 		break;
 	case OWNER_FOREIGN:
 		check_taken(w, p);
@@ -306,6 +312,5 @@ void register_look(struct connecting *w)
 	} else {
 		look_at_callback(w, &p);
 	}
-	check_subscribed(w, &p, CONNECT_CHECK_FAILED,
-		"the app is not subscribed to the account; subscribe it: " CONNECT_REGISTER);
+	check_subscribed(w, &p, CONNECT_CHECK_FAILED);
 }

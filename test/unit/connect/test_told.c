@@ -108,12 +108,39 @@ static void dialog360s_lines_are_told(void **state)
 	removed(out.id);
 }
 
+/* A page has buttons, where commands and the API have words. */
+static void the_remedy_is_the_readers(void **state)
+{
+	struct store_connection out;
+	struct connect_report report;
+	struct connect c = listening(&serving);
+
+	(void)state;
+	c.told = NULL;
+	assert_int_equal(add(&with_sender, &good, false, &out, &report), CONNECT_OK);
+	assert_int_equal(connect_test(&c, "shop", out.id, &out, &report), CONNECT_OK);
+	assert_non_null(strstr(detail_of(&report, "callback"), "register it: `keyhouse connection register`"));
+	c.register_by = "press the button";
+	c.take_over_by = "press the other one";
+	assert_int_equal(connect_test(&c, "shop", out.id, &out, &report), CONNECT_OK);
+	assert_non_null(strstr(detail_of(&report, "callback"), "register it: press the button"));
+	assert_non_null(strstr(detail_of(&report, "subscription"), "subscribe it: press the button"));
+	fake_owner(OUTBOUND_META_APP_CALLBACK, "foreign");
+	assert_int_equal(connect_test(&c, "shop", out.id, &out, &report), CONNECT_OK);
+	assert_non_null(strstr(detail_of(&report, "callback"), "sent here: press the other one"));
+	removed(out.id);
+	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
+	assert_int_equal(connect_key(&c, "shop", &key_plain, &out, &report), CONNECT_WEBHOOK_TAKEN);
+	assert_non_null(strstr(report.detail, "sent here: press the other one"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metas_lines_are_told),
 		cmocka_unit_test(a_refusals_lines_are_told),
 		cmocka_unit_test(dialog360s_lines_are_told),
+		cmocka_unit_test(the_remedy_is_the_readers),
 	};
 
 	return cmocka_run_group_tests(tests, shop_setup, shop_teardown);
