@@ -1,8 +1,13 @@
 """A shop owner in front of the settings pages: comes by a link, looks, types, and is shown nothing he must not see."""
+import pathlib
+
 import pytest
 
 import browser
 from browser import NARROW, SHOTS, WIDE, Browser, wait_for  # noqa: F401
+
+
+ACCESSIBLE = pathlib.Path(__file__).with_name("accessible.js").read_text()
 
 
 class Owner(Browser):
@@ -30,12 +35,14 @@ class Owner(Browser):
         assert wait_for(lambda: part in self.words(), timeout), self.words()
 
     def shoot_both(self, name):
-        """At 360 and at 1280 pixels, light and dark; nothing is wider than the screen."""
+        """At 360 and at 1280 pixels, light and dark; nothing is wider than the screen, and nothing keeps anybody out."""
         for width, size in (("narrow", NARROW), ("wide", WIDE)):
             for scheme in ("light", "dark"):
                 self.look(*size, scheme=scheme)
                 wide = self.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, f"{name} is {wide} pixels too wide at {size[0]}"
+                faults = self.js(ACCESSIBLE)
+                assert not faults, (name, size, scheme, faults)
                 self.shoot(f"settings-{name}-{width}-{scheme}")
         self.look(*WIDE)
 
