@@ -113,6 +113,8 @@ void connect_meta_post(struct visit *v);
 void connect_d360_get(struct visit *v);
 void connect_d360_post(struct visit *v);
 void waiting_get(struct visit *v);
+void check_post(struct visit *v);
+void register_post(struct visit *v);
 void access_get(struct visit *v);
 void replace_post(struct visit *v);
 void disconnect_post(struct visit *v);

@@ -1,11 +1,223 @@
 /*
- * Status: whether the shop's number works, and what to do where it does not.
+ * Status: whether the shop's numbers work, and what to do where one does not. Names and
+ * words of a provider are from outside.
  */
-#include "gateway/settings/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/settings/checks.h"
+
+#define DAY_MS 86400000LL
+#define EXPIRY_SOON_DAYS 14
+
+/* ------------------------------------------------------------ a provider's words */
+
+struct word {
+	const char *theirs, *ours;
+};
+
+/* facts/meta.md 4 and 6 */
+static const struct word qualities[] = {{"GREEN", "High"}, {"YELLOW", "Medium: customers complain at times"},
+	{"RED", "Low: customers block or report this number"}, {"UNKNOWN", "Not rated yet"}, {"NA", "Not rated yet"},
+	{NULL, NULL}};
+static const struct word limits[] = {{"TIER_250", "250 new conversations in 24 hours"},
+	{"TIER_2K", "2,000 new conversations in 24 hours"}, {"TIER_10K", "10,000 new conversations in 24 hours"},
+	{"TIER_100K", "100,000 new conversations in 24 hours"}, {"TIER_UNLIMITED", "No limit"}, {NULL, NULL}};
+static const struct word speeds[] = {{"STANDARD", "Up to 80 messages in a second"},
+	{"HIGH", "Up to 1,000 messages in a second"}, {"NOT_APPLICABLE", "Not known yet"}, {NULL, NULL}};
+static const struct word sendings[] = {{"AVAILABLE", "Yes"}, {"LIMITED", "With limits: look at Meta for the reason"},
+	{"BLOCKED", "No: look at Meta for the reason"}, {NULL, NULL}};
+
+static void fact_write(struct visit *v, const char *what, const struct word *words, const char *value)
+{
+	const char *text = value;
+
+	if (value[0] == '\0')
+		return;
+	for (; words->theirs != NULL; words++)
+		if (strcmp(words->theirs, value) == 0)
+			text = words->ours;
+	html_put(&v->out, "<dt>%s</dt><dd>%s</dd>", what, text);
+}
+
+static void expiry_write(struct visit *v, int64_t at)
+{
+	const long long days = (at - store_now_ms()) / DAY_MS;
+
+	if (at == 0)
+		return;
+	html_raw(&v->out, "<dt>Access token</dt><dd>");
+	if (at < 0) {
+		html_raw(&v->out, "Does not expire");
+	} else if (at <= store_now_ms()) {
+		html_raw(&v->out, "<b>Expired</b> on ");
+		html_time(&v->out, at);
+	} else {
+		html_put(&v->out, days < EXPIRY_SOON_DAYS ? "<b>Expires %s%lld %s</b>, on " : "Expires %s%lld %s, on ",
+			days == 0 ? "in less than " : "in ", days == 0 ? 1LL : days, days <= 1 ? "day" : "days");
+		html_time(&v->out, at);
+	}
+	html_raw(&v->out, "</dd>");
+}
+
+static void facts_write(struct visit *v, const struct store_connection *s)
+{
+	struct store_connection_facts f;
+
+	if (store_connection_facts_get(v->s->store, s->business_id, s->id, &f) != STORE_OK)
+		return;
+	fact_write(v, "May send", sendings, f.can_send);
+	fact_write(v, "Quality", qualities, f.quality);
+	fact_write(v, "Messaging limit", limits, f.messaging_limit);
+	fact_write(v, "Speed", speeds, f.throughput);
+	expiry_write(v, f.token_expires_at);
+	if (f.looked_at == 0)
+		return;
+	html_raw(&v->out, "<dt>Last checked</dt><dd>");
+	html_time(&v->out, f.looked_at);
+	html_raw(&v->out, "</dd>");
+}
+
+/* ------------------------------------------------------------ one number */
+
+static void title_write(struct visit *v, const struct store_connection *s)
+{
+	const char *number = s->display_phone[0] != '\0' ? s->display_phone : s->phone_number_id;
+
+	html_put(&v->out, "<section class=\"card\" aria-labelledby=\"number-%s\"><h2 id=\"number-%s\"><bdi>%s</bdi>",
+		s->id, s->id, number[0] != '\0' ? number : "A number not known yet");
+	if (s->verified_name[0] != '\0')
+		html_put(&v->out, " <bdi class=\"soft\">%s</bdi>", s->verified_name);
+	html_raw(&v->out, "</h2>");
+}
+
+static void state_write(struct visit *v, const struct store_connection *s)
+{
+	const struct connect_state *state = connect_state_of(s->status);
+
+	layout_note(v, s->status == STORE_CONNECTION_ACTIVE ? "ok" : state->needs_shop ? "bad" : "wait");
+	html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
+	layout_note_end(v);
+}
+
+static bool connection_write(const struct store_connection *s, void *arg)
+{
+	struct visit *v = arg;
+	int64_t last = 0;
+	const bool known = hand_last(v, s, &last);
+
+	title_write(v, s);
+	state_write(v, s);
+	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", provider_name(s->provider));
+	facts_write(v, s);
+	html_raw(&v->out, "<dt>Last call received</dt><dd>");
+	if (known)
+		html_time(&v->out, last);
+	else
+		html_raw(&v->out, "not known just now");
+	html_raw(&v->out, "</dd></dl>");
+	if (known && last == 0 && s->status != STORE_CONNECTION_SUSPENDED) {
+		hand_wait(v, s, 0);
+		if (s->provider == STORE_META)
+			hand_write(v, s, NULL);
+	}
+	connection_buttons(v, s);
+	html_raw(&v->out, "</section>");
+	return true;
+}
+
+/* ------------------------------------------------------------ the shop */
+
+struct queue {
+	unsigned waiting, unknown;
+};
+
+static bool count_message(const struct store_message *m, void *arg)
+{
+	struct queue *q = arg;
+
+	q->waiting += m->state == STORE_MESSAGE_QUEUED || m->state == STORE_MESSAGE_SENDING ||
+		m->state == STORE_MESSAGE_RETRY;
+	q->unknown += m->state == STORE_MESSAGE_UNKNOWN;
+	return true;
+}
+
+/* Of the newest messages, which are all that anybody waits for. */
+static void queue_write(struct visit *v)
+{
+	const struct store_page newest = {.limit = STORE_LIST_MAX};
+	const struct store_message_filter filter = {.direction = STORE_OUTBOUND};
+	struct queue q = {0, 0};
+
+	if (store_message_list(v->s->store, v->business.id, &filter, &newest, count_message, &q) != STORE_OK)
+		return;
+	html_put(&v->out, "<dt>Waiting to be sent</dt><dd>%u</dd>", q.waiting);
+	if (q.unknown > 0)
+		html_put(&v->out,
+			"<dt>Not known whether sent</dt><dd>%u. They are not sent a second time; WhatsApp may still "
+			"tell "
+			"what became of them.</dd>",
+			q.unknown);
+}
+
+static void shop_write(struct visit *v)
+{
+	static const struct word responders[] = {
+		{"none", "Nobody by itself: messages are kept, and you find them under Activity"},
+		{"catalogue", "This service, from your list of products and prices"},
+		{"platform", "The service of whoever gave you the link to these pages"}, {NULL, NULL}};
+
+	html_raw(&v->out, "<h2>Answers</h2><dl>");
+	fact_write(v, "Who answers customers", responders, v->business.responder);
+	queue_write(v);
+	html_raw(&v->out, "</dl>");
+}
+
+static void welcome(struct visit *v)
+{
+	html_raw(&v->out,
+		"<section class=\"card\"><h2>Welcome</h2>"
+		"<p>Connect your shop\xe2\x80\x99s WhatsApp number, and what customers write to it arrives here and "
+		"can "
+		"be answered by itself.</p>"
+		"<p>You need ten minutes, and the password of the account where you manage the number. The next page "
+		"says step by step what to press.</p>"
+		"<p><a class=\"button\" href=\"connect\">Connect your number</a></p></section>");
+}
+
+static bool count_connection(const struct store_connection *s, void *arg)
+{
+	(void)s;
+	++*(unsigned *)arg;
+	return true;
+}
 
 void status_get(struct visit *v)
 {
-	layout_begin(v, "", "Status", NULL);
+	static const char *const modules[] = {"waiting.js", NULL};
+	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	unsigned connections = 0;
+	enum store_error err = store_connection_list(v->s->store, v->business.id, &all, count_connection, &connections);
+
+	layout_begin(v, "", "Status", modules);
+	if (v->business.status == STORE_BUSINESS_SUSPENDED) {
+		layout_note(v, "bad");
+		html_raw(&v->out,
+			"Your shop is paused: nothing is received or sent. Ask whoever gave you the link to "
+			"these pages.");
+		layout_note_end(v);
+	}
+	if (err == STORE_OK && connections == 0) {
+		welcome(v);
+	} else if (err == STORE_OK) {
+		err = store_connection_list(v->s->store, v->business.id, &all, connection_write, v);
+		shop_write(v);
+		html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
+	}
+	if (err != STORE_OK) {
+		visit_failed(v, store_error_text(err));
+		return;
+	}
 	layout_end(v);
 	visit_send(v, 200);
 }

@@ -24,6 +24,12 @@ struct route {
 static const struct route routes[] = {
 	{.name = "open", .open = true, .get = open_get, .post = open_post, .form_max = 1024},
 	{.name = "", .get = status_get},
+	{.name = "connect", .get = connect_get},
+	{.name = "connect-meta", .get = connect_meta_get, .post = connect_meta_post, .form_max = FORM_MAX},
+	{.name = "connect-360dialog", .get = connect_d360_get, .post = connect_d360_post, .form_max = FORM_MAX},
+	{.name = "waiting", .get = waiting_get},
+	{.name = "check", .post = check_post, .form_max = FORM_MAX},
+	{.name = "register", .post = register_post, .form_max = FORM_MAX},
 	{.name = "sign", .get = sign_get},
 	{.name = "access", .get = access_get},
 	{.name = "replace", .post = replace_post, .form_max = FORM_MAX},

@@ -1,0 +1,227 @@
+/*
+ * Checks as a growing page, and what came of them. Details of checks carry a provider's
+ * words. Called by page_connect.c and page_check.c.
+ */
+#include "gateway/settings/checks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *label, *remedy;
+} checks[] = {
+	{"token", "Access token", "Generate a new one at Meta, as in step 2."},
+	{"app_secret", "App secret", "Copy App ID and App secret again, as in step 1."},
+	{"permissions", "What the token may do",
+		"Generate a new token and tick whatsapp_business_messaging and whatsapp_business_management."},
+	{"number", "Number", NULL},
+	{"waba", "WhatsApp account", "At Meta give the system user this WhatsApp account, then generate a new token."},
+	{"key", "API key", "Generate a new one in the 360dialog Hub."},
+	{"callback", "Where messages go", NULL},
+	{"subscription", "App and account", NULL},
+	{"webhook", "First call", NULL},
+};
+
+const struct connect_check *checks_find(const struct connect_report *report, const char *name)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (strcmp(report->checks[i].name, name) == 0)
+			return &report->checks[i];
+	return NULL;
+}
+
+const char *provider_name(enum store_provider provider)
+{
+	return provider == STORE_360DIALOG ? "360dialog" : "Meta";
+}
+
+/* ------------------------------------------------------------ details in plain words */
+
+static const struct {
+	const char *word, *plain;
+} words[] = {{"app_id", "App ID"}, {"app_secret", "App secret"}, {"access_token", "Access token"},
+	{"phone_number_id", "Phone number ID"}, {"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
+	{"public_url", "this service\xe2\x80\x99s address"}, {"our webhook URL", "our address"},
+	{"webhooks", "messages"}, {"webhook", "call"}};
+
+static const char *word_at(const char *p, size_t *len)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		*len = strlen(words[i].word);
+		if (strncmp(p, words[i].word, *len) == 0)
+			return words[i].plain;
+	}
+	return NULL;
+}
+
+/* Up to where a shop owner understands it: what follows "; " or ": " and names a command is not for him. */
+static size_t plain_len(const char *detail)
+{
+	const char *command = strchr(detail, '`');
+	size_t end = command != NULL ? (size_t)(command - detail) : strlen(detail);
+
+	if (command == NULL)
+		return end;
+	for (size_t i = end; i > 1; i--)
+		if (detail[i - 1] == ';' && detail[i] == ' ')
+			return i - 1;
+	return end;
+}
+
+void plain_write(struct visit *v, const char *detail)
+{
+	char text[sizeof(((struct connect_check *)0)->detail)];
+	char *p = text;
+
+	(void)snprintf(text, sizeof(text), "%.*s", (int)plain_len(detail), detail);
+	if (text[0] >= 'a' && text[0] <= 'z' && strncmp(text, "http", 4) != 0)
+		text[0] = (char)(text[0] - 'a' + 'A');
+	while (*p != '\0') {
+		size_t len = 0;
+		char *q = p;
+		const char *plain = NULL;
+
+		while (*q != '\0' && (plain = word_at(q, &len)) == NULL)
+			q++;
+		if (plain == NULL)
+			break;
+		*q = '\0';
+		html_put(&v->out, "%s%s", p, plain);
+		p = q + len;
+	}
+	html_put(&v->out, "%s", p);
+}
+
+/* ------------------------------------------------------------ the list */
+
+static void check_write(struct visit *v, const struct connect_check *check)
+{
+	static const struct {
+		const char *class, *word;
+	} results[] = {[CONNECT_CHECK_OK] = {"ok", "Good"},
+		[CONNECT_CHECK_FAILED] = {"bad", "Not good"},
+		[CONNECT_CHECK_WAITING] = {"wait", "Waiting"},
+		[CONNECT_CHECK_SKIPPED] = {"", "Left out"}};
+	const char *label = check->name, *remedy = NULL;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (strcmp(checks[i].name, check->name) == 0) {
+			label = checks[i].label;
+			remedy = checks[i].remedy;
+		}
+	}
+	html_put(&v->out,
+		"<li class=\"%s\"><span class=\"how\">%s</span> <span><b>%s</b>: ", results[check->result].class,
+		results[check->result].word, label);
+	plain_write(v, check->detail);
+	html_raw(&v->out, ".");
+	if (check->result == CONNECT_CHECK_FAILED && remedy != NULL)
+		html_put(&v->out, " %s", remedy);
+	html_raw(&v->out, "</span></li>");
+}
+
+/* Whether the visitor is still there does not matter: what was begun is done. */
+static void told(const struct connect_check *check, void *arg)
+{
+	struct visit *v = arg;
+
+	check_write(v, check);
+	(void)visit_flush(v);
+}
+
+struct connect checks_begin(struct visit *v, const char *title, const char *provider)
+{
+	static const char *const modules[] = {"connect.js", "waiting.js", NULL};
+	struct connect connect = v->s->connect;
+
+	layout_begin(v, NULL, title, modules);
+	html_put(&v->out,
+		"<p>Asking %s \xe2\x80\xa6 This may take a minute.</p><ul class=\"checks\" aria-live=\"polite\">",
+		provider);
+	(void)visit_flush(v);
+	connect.told = told;
+	connect.told_arg = v;
+	return connect;
+}
+
+void checks_end(struct visit *v)
+{
+	html_raw(&v->out, "</ul>");
+}
+
+/* ------------------------------------------------------------ what came of it */
+
+void outcome_heading(struct visit *v, const char *title)
+{
+	html_put(&v->out, "<h2 id=\"outcome\" tabindex=\"-1\">%s</h2>", title);
+}
+
+static bool any_failed(const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (report->checks[i].result == CONNECT_CHECK_FAILED)
+			return true;
+	return false;
+}
+
+static bool is_ok(const struct connect_report *report, const char *name)
+{
+	const struct connect_check *check = checks_find(report, name);
+
+	return check != NULL && check->result == CONNECT_CHECK_OK;
+}
+
+static void heading_write(struct visit *v, const struct store_connection *s, const struct connect_state *state)
+{
+	html_put(&v->out, "<h2 id=\"outcome\" tabindex=\"-1\">%s", state->title);
+	if (s->display_phone[0] != '\0')
+		html_put(&v->out, ": <bdi>%s</bdi>", s->display_phone);
+	html_raw(&v->out, "</h2>");
+}
+
+void outcome_write(struct visit *v, const struct store_connection *s, const struct connect_report *report,
+	const struct secret *webhook_secret)
+{
+	const struct connect_state *state = connect_state_of(s->status);
+	const bool failed = any_failed(report), here = is_ok(report, "callback");
+	const bool active = s->status == STORE_CONNECTION_ACTIVE && !failed;
+
+	heading_write(v, s, state);
+	layout_note(v, active ? "ok" : state->needs_shop || failed ? "bad" : "wait");
+	if (s->verified_name[0] != '\0')
+		html_put(&v->out, "<p><bdi>%s</bdi></p>", s->verified_name);
+	html_put(&v->out, "<p>%s %s</p>", state->meaning,
+		failed && !state->needs_shop ? "First mend what is not good above." : state->remedy);
+	layout_note_end(v);
+	if (!is_ok(report, "webhook") || !here) {
+		if (!here && s->status != STORE_CONNECTION_KEY_REFUSED)
+			hand_write(v, s, webhook_secret);
+		hand_wait(v, s, is_ok(report, "webhook") ? store_now_ms() : 0);
+	}
+	html_raw(&v->out, "<div class=\"row\"><a class=\"button\" href=\"./\">To Status</a></div>");
+	connection_buttons(v, s);
+}
+
+/* ------------------------------------------------------------ buttons */
+
+static void button(struct visit *v, const struct store_connection *s, const char *action, bool take_over,
+	const char *class, const char *text)
+{
+	layout_form(v, action);
+	html_put(&v->out, "<input type=\"hidden\" name=\"connection\" value=\"%s\">", s->id);
+	if (take_over)
+		html_raw(&v->out, "<input type=\"hidden\" name=\"take_over\" value=\"yes\">");
+	html_put(&v->out, "<button class=\"%s\" data-busy=\"Asking %s \xe2\x80\xa6\">%s</button></form>", class,
+		provider_name(s->provider), text);
+}
+
+void connection_buttons(struct visit *v, const struct store_connection *s)
+{
+	html_raw(&v->out, "<div class=\"row\">");
+	if (s->status == STORE_CONNECTION_WEBHOOK_TAKEN)
+		button(v, s, "register", true, "", "Take over");
+	button(v, s, "check", false, "quiet", "Check now");
+	if (s->status != STORE_CONNECTION_WEBHOOK_TAKEN && s->status != STORE_CONNECTION_SUSPENDED)
+		button(v, s, "register", false, "quiet", "Set our address again");
+	html_raw(&v->out, "</div>");
+}

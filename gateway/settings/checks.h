@@ -1,0 +1,39 @@
+/*
+ * Answers that grow while a provider is asked: a line for each check as it becomes
+ * known, then what came of it; and what can be done by hand.
+ *
+ * Internal to gateway/settings.
+ */
+#ifndef KEYHOUSE_SETTINGS_CHECKS_H
+#define KEYHOUSE_SETTINGS_CHECKS_H
+
+#include "gateway/settings/internal.h"
+
+/* Begins a page that says whom we ask, and sends that. Returns how to connect so that it hears of each check. */
+struct connect checks_begin(struct visit *v, const char *title, const char *provider);
+void checks_end(struct visit *v);
+const struct connect_check *checks_find(const struct connect_report *report, const char *name);
+
+/* "Meta" or "360dialog". */
+const char *provider_name(enum store_provider provider);
+/* A detail of a check or report, without what only users of the API and of the commands understand. */
+void plain_write(struct visit *v, const char *detail);
+
+/* What came of it: the heading that connect.js goes to, the state, what to do, and the way on. webhook_secret: NULL, or
+ * what 360dialog sends along, to be shown where it has to be entered by hand. */
+void outcome_write(struct visit *v, const struct store_connection *s, const struct connect_report *report,
+	const struct secret *webhook_secret);
+/* The same in words of ours, where there is no connection. */
+void outcome_heading(struct visit *v, const char *title);
+
+/* Buttons of a stored connection: Check now, and how its webhooks come here. */
+void connection_buttons(struct visit *v, const struct store_connection *s);
+
+/* How a connection's webhooks are brought here by hand. */
+void hand_write(struct visit *v, const struct store_connection *s, const struct secret *webhook_secret);
+/* The line that waits for the first call after since, a time in milliseconds. */
+void hand_wait(struct visit *v, const struct store_connection *s, int64_t since);
+/* When the newest webhook came for a connection, a handshake counted; 0: never. False: the store does not say. */
+bool hand_last(struct visit *v, const struct store_connection *s, int64_t *at);
+
+#endif
