@@ -7,19 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *name, *label, *remedy;
+/* good: what to say in place of a detail that is not for a shop owner. */
+static const struct check_words {
+	const char *name, *label, *good, *remedy;
 } checks[] = {
-	{"token", "Access token", "Generate a new one at Meta, as in step 2."},
-	{"app_secret", "App secret", "Copy App ID and App secret again, as in step 1."},
-	{"permissions", "What the token may do",
+	{"token", "Access token", NULL, "Generate a new one at Meta, as in step 2."},
+	{"app_secret", "App secret", "It is this app\xe2\x80\x99s", "Copy App ID and App secret again, as in step 1."},
+	{"permissions", "What the token may do", "Messages, and the settings of the account",
 		"Generate a new token and tick whatsapp_business_messaging and whatsapp_business_management."},
-	{"number", "Number", NULL},
-	{"waba", "WhatsApp account", "At Meta give the system user this WhatsApp account, then generate a new token."},
-	{"key", "API key", "Generate a new one in the 360dialog Hub."},
-	{"callback", "Where messages go", NULL},
-	{"subscription", "App and account", NULL},
-	{"webhook", "First call", NULL},
+	{"number", "Number", NULL, NULL},
+	{"waba", "WhatsApp account", NULL,
+		"At Meta give the system user this WhatsApp account, then generate a new token."},
+	{"key", "API key", NULL, "Generate a new one in the 360dialog Hub."},
+	{"callback", "Where messages go", NULL, NULL},
+	{"subscription", "App and account", NULL, NULL},
+	{"webhook", "First call", NULL, NULL},
 };
 
 const struct connect_check *checks_find(const struct connect_report *report, const char *name)
@@ -39,17 +41,17 @@ const char *provider_name(enum store_provider provider)
 
 static const struct {
 	const char *word, *plain;
-} words[] = {{"app_id", "App ID"}, {"app_secret", "App secret"}, {"access_token", "Access token"},
+} plain_words[] = {{"app_id", "App ID"}, {"app_secret", "App secret"}, {"access_token", "Access token"},
 	{"phone_number_id", "Phone number ID"}, {"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
 	{"public_url", "this service\xe2\x80\x99s address"}, {"our webhook URL", "our address"},
 	{"webhooks", "messages"}, {"webhook", "call"}};
 
 static const char *word_at(const char *p, size_t *len)
 {
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		*len = strlen(words[i].word);
-		if (strncmp(p, words[i].word, *len) == 0)
-			return words[i].plain;
+	for (size_t i = 0; i < sizeof(plain_words) / sizeof(plain_words[0]); i++) {
+		*len = strlen(plain_words[i].word);
+		if (strncmp(p, plain_words[i].word, *len) == 0)
+			return plain_words[i].plain;
 	}
 	return NULL;
 }
@@ -102,21 +104,18 @@ static void check_write(struct visit *v, const struct connect_check *check)
 		[CONNECT_CHECK_FAILED] = {"bad", "Not good"},
 		[CONNECT_CHECK_WAITING] = {"wait", "Waiting"},
 		[CONNECT_CHECK_SKIPPED] = {"", "Left out"}};
-	const char *label = check->name, *remedy = NULL;
+	struct check_words words = {.label = check->name};
 
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		if (strcmp(checks[i].name, check->name) == 0) {
-			label = checks[i].label;
-			remedy = checks[i].remedy;
-		}
-	}
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (strcmp(checks[i].name, check->name) == 0)
+			words = checks[i];
 	html_put(&v->out,
 		"<li class=\"%s\"><span class=\"how\">%s</span> <span><b>%s</b>: ", results[check->result].class,
-		results[check->result].word, label);
-	plain_write(v, check->detail);
+		results[check->result].word, words.label);
+	plain_write(v, check->result == CONNECT_CHECK_OK && words.good != NULL ? words.good : check->detail);
 	html_raw(&v->out, ".");
-	if (check->result == CONNECT_CHECK_FAILED && remedy != NULL)
-		html_put(&v->out, " %s", remedy);
+	if (check->result == CONNECT_CHECK_FAILED && words.remedy != NULL)
+		html_put(&v->out, " %s", words.remedy);
 	html_raw(&v->out, "</span></li>");
 }
 
@@ -193,13 +192,13 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 	html_put(&v->out, "<p>%s %s</p>", state->meaning,
 		failed && !state->needs_shop ? "First mend what is not good above." : state->remedy);
 	layout_note_end(v);
+	connection_buttons(v, s);
 	if (!is_ok(report, "webhook") || !here) {
 		if (!here && s->status != STORE_CONNECTION_KEY_REFUSED)
 			hand_write(v, s, webhook_secret);
 		hand_wait(v, s, is_ok(report, "webhook") ? store_now_ms() : 0);
 	}
-	html_raw(&v->out, "<div class=\"row\"><a class=\"button\" href=\"./\">To Status</a></div>");
-	connection_buttons(v, s);
+	html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
 }
 
 /* ------------------------------------------------------------ buttons */

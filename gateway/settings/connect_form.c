@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "gateway/settings/checks.h"
 #include "vault/vault.h"
 
 static const char *const wanted[PASTES] = {
@@ -100,7 +101,7 @@ static void fault_write(struct visit *v, const struct connect_form *form, const 
 	const struct connect_field *home = fault->text == NULL ? home_of(form, fault->kind) : NULL;
 
 	if (fault->text != NULL)
-		html_put(&v->out, "%s", fault->text);
+		plain_write(v, fault->text);
 	else if (home != NULL)
 		html_put(&v->out, "%s It belongs into the field \xe2\x80\x9c%s\xe2\x80\x9d.", paste_looks(fault->kind),
 			home->label);

@@ -62,14 +62,14 @@ void hand_write(struct visit *v, const struct store_connection *s, const struct 
 /* waiting.js makes it live; without scripts, loading Status again tells the same. */
 void hand_wait(struct visit *v, const struct store_connection *s, int64_t since)
 {
-	const char *whom = provider_name(s->provider);
+	const bool meta = s->provider == STORE_META;
+	const char *what = meta ? "Meta\xe2\x80\x99s call" : "the first message";
 
 	html_put(&v->out,
 		"<p class=\"waiting\" role=\"status\" data-connection=\"%s\" data-since=\"%lld\" "
-		"data-waiting=\"Waiting for %s\xe2\x80\x99s call \xe2\x80\xa6\" "
-		"data-ok=\"%s\xe2\x80\x99s call came: messages reach us.\">",
-		s->id, (long long)since, whom, whom);
-	html_put(&v->out, "%s\xe2\x80\x99s call has not come yet.</p>", whom);
+		"data-waiting=\"Waiting for %s \xe2\x80\xa6\" data-ok=\"%s came: messages reach us.\">",
+		s->id, (long long)since, what, meta ? what : "The first message");
+	html_put(&v->out, "%s has not come yet.</p>", meta ? what : "The first message");
 	html_raw(&v->out, "<p class=\"help\">To be sure, write a WhatsApp message to this number from any phone.</p>");
 }
 
