@@ -9,19 +9,17 @@
 
 /* good: what to say in place of a detail that is not for a shop owner. */
 static const struct check_words {
-	const char *name, *label, *good, *remedy;
+	const char *name, *label, *good;
 } checks[] = {
-	{"token", "Access token", NULL, "Generate a new one at Meta, as in step 2."},
-	{"app_secret", "App secret", "It is this app\xe2\x80\x99s", "Copy App ID and App secret again, as in step 1."},
-	{"permissions", "What the token may do", "Messages, and the settings of the account",
-		"Generate a new token and tick whatsapp_business_messaging and whatsapp_business_management."},
-	{"number", "Number", NULL, NULL},
-	{"waba", "WhatsApp account", NULL,
-		"At Meta give the system user this WhatsApp account, then generate a new token."},
-	{"key", "API key", NULL, "Generate a new one in the 360dialog Hub."},
-	{"callback", "Where messages go", NULL, NULL},
-	{"subscription", "App and account", NULL, NULL},
-	{"webhook", "First call", NULL, NULL},
+	{"token", "Access token", NULL},
+	{"app_secret", "App secret", "It is this app\xe2\x80\x99s"},
+	{"permissions", "What the token may do", "Messages, and the settings of the account"},
+	{"number", "Number", NULL},
+	{"waba", "WhatsApp account", NULL},
+	{"key", "API key", NULL},
+	{"callback", "Where messages go", NULL},
+	{"subscription", "App and account", NULL},
+	{"webhook", "First call", NULL},
 };
 
 const struct connect_check *checks_find(const struct connect_report *report, const char *name)
@@ -41,8 +39,9 @@ const char *provider_name(enum store_provider provider)
 
 static const struct {
 	const char *word, *plain;
-} plain_words[] = {{"app_id", "App ID"}, {"app_secret", "App secret"}, {"access_token", "Access token"},
-	{"phone_number_id", "Phone number ID"}, {"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
+} plain_words[] = {{"test the connection again", "press Check now"}, {"app_id", "App ID"}, {"app_secret", "App secret"},
+	{"access_token", "Access token"}, {"phone_number_id", "Phone number ID"},
+	{"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
 	{"public_url", "this service\xe2\x80\x99s address"}, {"our webhook URL", "our address"},
 	{"webhooks", "messages"}, {"webhook", "call"}};
 
@@ -113,10 +112,7 @@ static void check_write(struct visit *v, const struct connect_check *check)
 		"<li class=\"%s\"><span class=\"how\">%s</span> <span><b>%s</b>: ", results[check->result].class,
 		results[check->result].word, words.label);
 	plain_write(v, check->result == CONNECT_CHECK_OK && words.good != NULL ? words.good : check->detail);
-	html_raw(&v->out, ".");
-	if (check->result == CONNECT_CHECK_FAILED && words.remedy != NULL)
-		html_put(&v->out, " %s", words.remedy);
-	html_raw(&v->out, "</span></li>");
+	html_raw(&v->out, ".</span></li>");
 }
 
 /* Whether the visitor is still there does not matter: what was begun is done. */

@@ -129,13 +129,32 @@ static void value_write(struct visit *v, const struct connect_field *f)
 	secret_free(value);
 }
 
+static void choices_write(struct visit *v, const struct connect_field *f, const struct connect_faults *faults)
+{
+	html_put(&v->out, "<fieldset id=\"%s\"><legend>Which number?</legend>", f->name);
+	for (size_t i = 0; i < faults->choices_len; i++) {
+		const struct connect_choice *choice = &faults->choices[i];
+
+		html_put(&v->out,
+			"<label class=\"inline\"><input type=\"radio\" name=\"%s\" value=\"%s\"%s> <span><bdi>%s</bdi> "
+			"<bdi class=\"soft\">%s</bdi></span></label>",
+			f->name, choice->id, i == 0 ? " required" : "",
+			choice->display_phone[0] != '\0' ? choice->display_phone : choice->id, choice->verified_name);
+	}
+	html_raw(&v->out, "</fieldset>");
+}
+
 static void field_write(struct visit *v, const struct connect_form *form, const struct connect_field *f,
 	const struct connect_faults *faults)
 {
 	const struct connect_fault *fault = fault_of(faults, f->name);
 
+	if (faults->choices_len > 0 && strcmp(f->name, "phone_number_id") == 0) {
+		choices_write(v, f, faults);
+		return;
+	}
 	html_put(&v->out, "<label for=\"%s\">%s%s</label><p class=\"help\" id=\"%s-help\">%s</p><div class=\"copy\">",
-		f->name, f->label, f->optional ? " (if you know it)" : "", f->name, f->help);
+		f->name, f->label, f->optional ? " (may stay empty)" : "", f->name, f->help);
 	html_put(&v->out,
 		"<input id=\"%s\" name=\"%s\" type=\"%s\" data-wants=\"%s\" data-label=\"%s\" autocomplete=\"off\" "
 		"autocapitalize=\"off\" spellcheck=\"false\" aria-describedby=\"%s-help %s-error\"",

@@ -44,6 +44,8 @@ struct connect_faults {
 	struct connect_fault rows[FAULTS_MAX];
 	size_t len;
 	const char *foreign; /* NULL, or who gets the webhooks now: the form asks whether to take them over */
+	const struct connect_choice *choices; /* numbers to choose from in place of the field phone_number_id */
+	size_t choices_len;
 };
 void connect_fault_add(struct connect_faults *f, const char *field, const char *text);
 

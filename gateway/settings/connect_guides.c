@@ -34,14 +34,14 @@ static const struct connect_step meta_steps[] = {
 		{{"access_token", "Access token", "Begins with EAA, and is about 200 characters long.", PASTE_TOKEN,
 			true, false}}},
 	{"Step 3: your number",
-		"<ol><li>Back in your app choose <b>WhatsApp</b>, then <b>API Setup</b>.</li>"
+		"<p>Leave both empty: Meta is asked. Only where that does not work are they needed:</p>"
+		"<ol><li>In your app choose <b>WhatsApp</b>, then <b>API Setup</b>.</li>"
 		"<li>Under <b>From</b> choose your number.</li>"
-		"<li>Below it stand <b>Phone number ID</b> and <b>WhatsApp Business Account ID</b>. Copy "
-		"both.</li></ol>",
+		"<li>Below it stand <b>Phone number ID</b> and <b>WhatsApp Business Account ID</b>.</li></ol>",
 		{{"phone_number_id", "Phone number ID", "Digits alone. It is not the phone number itself.", PASTE_ID,
-			 false, false},
+			 false, true},
 			{"waba_id", "WhatsApp Business Account ID",
-				"Digits alone. It stands next to the phone number ID.", PASTE_ID, false, false}}},
+				"Digits alone. It stands next to the phone number ID.", PASTE_ID, false, true}}},
 };
 
 static const struct connect_step d360_steps[] = {

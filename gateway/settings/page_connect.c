@@ -164,6 +164,31 @@ static void webhook_taken(struct visit *v, const struct connect_form *form, cons
 	connect_form_write(v, form, &faults);
 }
 
+static void choose(struct visit *v, const struct connect_form *form, const struct connect_report *report)
+{
+	const struct connect_faults faults = {.choices = report->choices, .choices_len = report->choices_len};
+
+	outcome_heading(v, "Which number?");
+	layout_note(v, "bad");
+	html_raw(&v->out,
+		"<p>This account has several numbers. Choose one in step 3 below. To connect more of them, do "
+		"this once for each.</p><p>Nothing was kept. The secret values have to be pasted "
+		"again.</p>");
+	layout_note_end(v);
+	connect_form_write(v, form, &faults);
+}
+
+static void unavailable(struct visit *v, const struct connect_form *form, const struct connect_report *report)
+{
+	struct connect_faults faults = {.len = 0};
+
+	if (report->detail[0] != '\0')
+		connect_fault_add(&faults, report->field, report->detail);
+	else
+		log_error("settings: a connection cannot be made business=%s", v->business.id);
+	refused(v, form, "That did not work just now", "It is not your fault. Try again in a few minutes.", &faults);
+}
+
 static void not_connected(struct visit *v, const struct connect_form *form, enum connect_error err,
 	const struct connect_report *report, const char *number)
 {
@@ -184,14 +209,14 @@ static void not_connected(struct visit *v, const struct connect_form *form, enum
 	case CONNECT_WEBHOOK_TAKEN:
 		webhook_taken(v, form, report);
 		return;
+	case CONNECT_CHOICE:
+		choose(v, form, report);
+		return;
 	case CONNECT_OK:
 	case CONNECT_NOT_FOUND:
 	case CONNECT_STALE:
 	case CONNECT_UNAVAILABLE:
-		log_error("settings: a connection cannot be made business=%s", v->business.id);
-		refused(v, form, "That did not work just now",
-			"It is not your fault: this service cannot do it at the moment. Try again in a few minutes.",
-			&faults);
+		unavailable(v, form, report);
 		return;
 	}
 }
@@ -209,33 +234,38 @@ static const char *text_of(const struct secret *value)
 	return value != NULL ? (const char *)secret_bytes(value) : NULL;
 }
 
-/* A number that Meta does not show to this token is a typing mistake: it is not kept, so that the form can be sent
- * again. What was registered at Meta by then is registered again with the next try. */
-static bool is_wrong_number(const struct connect_report *report)
+/* What Meta says no to is mended in the form: it is not kept, so that the form can be sent again. What was registered
+ * there by then is registered again with the next try. */
+static bool is_refused(const struct connect_report *report, struct connect_faults *faults)
 {
-	const struct connect_check *check = checks_find(report, "number");
+	static const struct {
+		const char *check, *field;
+	} blames[] = {{"token", "access_token"}, {"app_secret", "app_secret"}, {"permissions", "access_token"},
+		{"number", "phone_number_id"}, {"waba", "waba_id"}};
 
-	return check != NULL && check->result == CONNECT_CHECK_FAILED;
+	for (size_t i = 0; i < sizeof(blames) / sizeof(blames[0]); i++) {
+		const struct connect_check *check = checks_find(report, blames[i].check);
+
+		if (check != NULL && check->result == CONNECT_CHECK_FAILED)
+			connect_fault_add(faults, blames[i].field, check->detail);
+	}
+	return faults->len > 0;
 }
 
-static void wrong_number(struct visit *v, const struct store_connection *s)
+static void take_back(struct visit *v, const struct store_connection *s)
 {
-	struct connect_faults faults = {.len = 0};
-
 	if (store_connection_remove(v->s->store, v->business.id, s->id) != STORE_OK)
-		log_warn("a connection with a wrong number could not be removed business=%s connection=%s",
-			v->business.id, s->id);
+		log_warn("a refused connection could not be removed business=%s connection=%s", v->business.id, s->id);
 	tenants_forget(v->s->tenants, v->business.id);
-	connect_fault_add(&faults, "phone_number_id",
-		"Meta does not show this number to your token. Compare it with the Phone number ID under WhatsApp, API "
-		"Setup; and see that the system user was given this WhatsApp account.");
-	refused(v, &connect_form_meta, "Not connected", "The number was not found:", &faults);
 }
 
 static void meta_done(struct visit *v, const struct store_connection *s, const struct connect_report *report)
 {
-	if (is_wrong_number(report)) {
-		wrong_number(v, s);
+	struct connect_faults faults = {.len = 0};
+
+	if (is_refused(report, &faults)) {
+		take_back(v, s);
+		refused(v, &connect_form_meta, "Not connected", "Meta says no to this:", &faults);
 		return;
 	}
 	log_added(v, s);
