@@ -11,6 +11,7 @@ WITH_store = $(STORE)
 WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o
+WITH_settings/test_paste = $(B)/gateway/settings/paste.o
 WITH_gateway = $(ALL)
 WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)

@@ -55,27 +55,14 @@ static const char *word_at(const char *p, size_t *len)
 	return NULL;
 }
 
-/* Up to where a shop owner understands it: what follows "; " or ": " and names a command is not for him. */
-static size_t plain_len(const char *detail)
-{
-	const char *command = strchr(detail, '`');
-	size_t end = command != NULL ? (size_t)(command - detail) : strlen(detail);
-
-	if (command == NULL)
-		return end;
-	for (size_t i = end; i > 1; i--)
-		if (detail[i - 1] == ';' && detail[i] == ' ')
-			return i - 1;
-	return end;
-}
-
 void plain_write(struct visit *v, const char *detail)
 {
 	char text[sizeof(((struct connect_check *)0)->detail)];
 	char *p = text;
+	size_t first;
 
-	(void)snprintf(text, sizeof(text), "%.*s", (int)plain_len(detail), detail);
-	if (text[0] >= 'a' && text[0] <= 'z' && strncmp(text, "http", 4) != 0)
+	(void)snprintf(text, sizeof(text), "%s", detail);
+	if (text[0] >= 'a' && text[0] <= 'z' && word_at(text, &first) == NULL)
 		text[0] = (char)(text[0] - 'a' + 'A');
 	while (*p != '\0') {
 		size_t len = 0;
@@ -90,7 +77,7 @@ void plain_write(struct visit *v, const char *detail)
 		html_put(&v->out, "%s%s", p, plain);
 		p = q + len;
 	}
-	html_put(&v->out, "%s", p);
+	html_put(&v->out, "%s%s", p, *p != '\0' && p[strlen(p) - 1] == '.' ? "" : ".");
 }
 
 /* ------------------------------------------------------------ the list */
@@ -112,7 +99,7 @@ static void check_write(struct visit *v, const struct connect_check *check)
 		"<li class=\"%s\"><span class=\"how\">%s</span> <span><b>%s</b>: ", results[check->result].class,
 		results[check->result].word, words.label);
 	plain_write(v, check->result == CONNECT_CHECK_OK && words.good != NULL ? words.good : check->detail);
-	html_raw(&v->out, ".</span></li>");
+	html_raw(&v->out, "</span></li>");
 }
 
 /* Whether the visitor is still there does not matter: what was begun is done. */
@@ -134,6 +121,8 @@ struct connect checks_begin(struct visit *v, const char *title, const char *prov
 		"<p>Asking %s \xe2\x80\xa6 This may take a minute.</p><ul class=\"checks\" aria-live=\"polite\">",
 		provider);
 	(void)visit_flush(v);
+	connect.register_by = "press Set our address again";
+	connect.take_over_by = "press Take over";
 	connect.told = told;
 	connect.told_arg = v;
 	return connect;
@@ -174,12 +163,26 @@ static void heading_write(struct visit *v, const struct store_connection *s, con
 	html_raw(&v->out, "</h2>");
 }
 
+/* What is left to do by hand, and the line that waits for its success. */
+static void rest_write(struct visit *v, const struct store_connection *s, const struct connect_report *report,
+	const struct secret *webhook_secret)
+{
+	const struct connect_check *callback = checks_find(report, "callback");
+	const bool came = is_ok(report, "webhook"), here = is_ok(report, "callback");
+	const bool failed = callback != NULL && callback->result == CONNECT_CHECK_FAILED;
+
+	if (s->status == STORE_CONNECTION_KEY_REFUSED || (came && !failed))
+		return;
+	if (!here)
+		hand_write(v, s, webhook_secret);
+	hand_wait(v, s, came ? store_now_ms() : 0);
+}
+
 void outcome_write(struct visit *v, const struct store_connection *s, const struct connect_report *report,
 	const struct secret *webhook_secret)
 {
 	const struct connect_state *state = connect_state_of(s->status);
-	const bool failed = any_failed(report), here = is_ok(report, "callback");
-	const bool active = s->status == STORE_CONNECTION_ACTIVE && !failed;
+	const bool failed = any_failed(report), active = s->status == STORE_CONNECTION_ACTIVE && !failed;
 
 	heading_write(v, s, state);
 	layout_note(v, active ? "ok" : state->needs_shop || failed ? "bad" : "wait");
@@ -188,12 +191,9 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 	html_put(&v->out, "<p>%s %s</p>", state->meaning,
 		failed && !state->needs_shop ? "First mend what is not good above." : state->remedy);
 	layout_note_end(v);
-	connection_buttons(v, s);
-	if (!is_ok(report, "webhook") || !here) {
-		if (!here && s->status != STORE_CONNECTION_KEY_REFUSED)
-			hand_write(v, s, webhook_secret);
-		hand_wait(v, s, is_ok(report, "webhook") ? store_now_ms() : 0);
-	}
+	if (!active)
+		connection_buttons(v, s);
+	rest_write(v, s, report, webhook_secret);
 	html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
 }
 

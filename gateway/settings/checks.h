@@ -16,7 +16,7 @@ const struct connect_check *checks_find(const struct connect_report *report, con
 
 /* "Meta" or "360dialog". */
 const char *provider_name(enum store_provider provider);
-/* A detail of a check or report, without what only users of the API and of the commands understand. */
+/* A detail of a check or report as a sentence, with the names of fields as the pages show them. */
 void plain_write(struct visit *v, const char *detail);
 
 /* What came of it: the heading that connect.js goes to, the state, what to do, and the way on. webhook_secret: NULL, or

@@ -36,7 +36,7 @@ static void hand_d360(
 	struct visit *v, const struct store_connection *s, const char *url, const struct secret *webhook_secret)
 {
 	html_raw(&v->out,
-		"<p>360dialog did not take our address by itself. Press <b>Set our address again</b> below, or enter "
+		"<p>360dialog did not take our address by itself. Press <b>Set our address again</b>, or enter "
 		"it in the 360dialog Hub: open your number\xe2\x80\x99s details, then <b>Webhook</b>.</p>");
 	copy_field(v, "url", s, "Webhook URL", url);
 	if (webhook_secret == NULL)

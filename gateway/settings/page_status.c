@@ -117,9 +117,9 @@ static bool connection_write(const struct store_connection *s, void *arg)
 		html_raw(&v->out, "not known just now");
 	html_raw(&v->out, "</dd></dl>");
 	if (known && last == 0 && s->status != STORE_CONNECTION_SUSPENDED) {
-		hand_wait(v, s, 0);
 		if (s->provider == STORE_META)
 			hand_write(v, s, NULL);
+		hand_wait(v, s, 0);
 	}
 	connection_buttons(v, s);
 	html_raw(&v->out, "</section>");

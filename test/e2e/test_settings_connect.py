@@ -89,7 +89,7 @@ def shows_no_secret(owner, gateway, *secrets):  # noqa: F811
         assert secret not in everywhere
 
 
-def test_a_newcomer_connects_by_keyboard(owner, gateway, ada):  # noqa: F811
+def test_a_newcomer_connects_by_keyboard(owner, gateway, provider, ada):  # noqa: F811
     owner.come(ada)
     owner.shoot_both("status-welcome")
     tab_to(owner, "a[href=connect]").send_keys(Keys.ENTER)
@@ -97,6 +97,8 @@ def test_a_newcomer_connects_by_keyboard(owner, gateway, ada):  # noqa: F811
     owner.shoot_both("connect")
     tab_to(owner, "a[href=connect-meta]").send_keys(Keys.ENTER)
     owner.one("#app_id")
+    weight = owner.js("""return performance.getEntries().map(e => e.encodedBodySize ?? 0).reduce((a, b) => a + b)""")
+    assert 5000 < weight < 60000, "the first page is small, with all that it needs"
     owner.shoot_both("connect-meta")
     type_in(owner, {name: ada.meta[name] for name in ("app_id", "app_secret", "access_token")})
     owner.says("Connected: +234 801 234 5678", timeout=20)
@@ -105,10 +107,19 @@ def test_a_newcomer_connects_by_keyboard(owner, gateway, ada):  # noqa: F811
     owner.shoot_both("connected-meta")
     tab_to(owner, "a[href='./']").send_keys(Keys.ENTER)
     owner.says("The keys work, and messages come and go.")
-    owner.shoot_both("status-meta")
+    owner.says("Does not expire")
+    provider.patch(tokens={ada.token: {"expires_at": int(time.time()) + 12 * 86400 + 3600}})
     tab_to(owner, "form[action=check] button").send_keys(Keys.SPACE)
     owner.says("Connected: +234 801 234 5678")
     assert [c["status"] for c in ada.connections()] == ["active"]
+    owner.go("")
+    owner.says("Expires in 12 days, on")
+    owner.shoot_both("status-meta")
+    provider.revoke(ada.token)
+    tab_to(owner, "form[action=check] button").send_keys(Keys.SPACE)
+    owner.says("The key is refused: +234 801 234 5678")
+    assert "Waiting for" not in owner.words()
+    owner.shoot_both("check-refused")
 
 
 def test_what_goes_wrong_at_meta(owner, gateway, provider, ada):  # noqa: F811
@@ -159,6 +170,8 @@ def test_what_goes_wrong_at_meta(owner, gateway, provider, ada):  # noqa: F811
     owner.says("Another system gets the messages", timeout=20)
     owner.says(ELSEWHERE)
     owner.shoot_both("webhook-taken-meta")
+    owner.go("")
+    owner.shoot_both("status-taken")
     # By hand: the line turns when Meta's call comes.
     owner.says("Waiting for Meta’s call")
     url, token = (owner.one(f"input[id^={what}-]").get_attribute("value") for what in ("url", "token"))
