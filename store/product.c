@@ -25,6 +25,7 @@ struct put {
 	const char *business_id;
 	const struct store_product *products;
 	size_t products_len;
+	bool try, done; /* try: what was done is only counted, then taken back */
 	unsigned added, changed;
 };
 
@@ -93,24 +94,41 @@ static enum store_error run_put(struct db *db, void *arg)
 	err = query_exists(&q);
 	for (size_t i = 0; i < a->products_len && err == STORE_OK; i++)
 		err = product_put(db, a, &a->products[i]);
+	a->done = err == STORE_OK;
+	return a->done && a->try ? STORE_STALE : err; /* an error takes everything back */
+}
+
+static enum store_error put(struct store *s, struct put *a, unsigned *added, unsigned *changed)
+{
+	enum store_error err;
+
+	for (size_t i = 0; i < a->products_len; i++)
+		if (a->products[i].name[0] == '\0' || a->products[i].name_key[0] == '\0' || a->products[i].stock < -1)
+			return STORE_INVALID;
+	err = core_write(s, run_put, a);
+	if (a->try && a->done && err == STORE_STALE)
+		err = STORE_OK;
+	if (err == STORE_OK) {
+		*added = a->added;
+		*changed = a->changed;
+	}
 	return err;
 }
 
 enum store_error store_product_put(struct store *s, const char *business_id, const struct store_product *products,
 	size_t products_len, unsigned *added, unsigned *changed)
 {
-	struct put a = {business_id, products, products_len, 0, 0};
-	enum store_error err;
+	struct put a = {.business_id = business_id, .products = products, .products_len = products_len};
 
-	for (size_t i = 0; i < products_len; i++)
-		if (products[i].name[0] == '\0' || products[i].name_key[0] == '\0' || products[i].stock < -1)
-			return STORE_INVALID;
-	err = core_write(s, run_put, &a);
-	if (err == STORE_OK) {
-		*added = a.added;
-		*changed = a.changed;
-	}
-	return err;
+	return put(s, &a, added, changed);
+}
+
+enum store_error store_product_try(struct store *s, const char *business_id, const struct store_product *products,
+	size_t products_len, unsigned *added, unsigned *changed)
+{
+	struct put a = {.business_id = business_id, .products = products, .products_len = products_len, .try = true};
+
+	return put(s, &a, added, changed);
 }
 
 /* ------------------------------------------------------------ reading */
@@ -136,6 +154,23 @@ static enum store_error products_show(struct store *s, struct db *db, struct que
 			break;
 	rows_clear(&rows);
 	return err;
+}
+
+enum store_error store_product_get(struct store *s, const char *business_id, const char *id, struct store_product *out)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db, "SELECT " COLUMNS " FROM products WHERE business_id = ? AND id = ?");
+	enum store_error err;
+	bool found;
+
+	query_text(&q, business_id);
+	query_text(&q, id);
+	found = query_step(&q);
+	if (found)
+		product_read(&q, out);
+	err = query_end(&q);
+	core_return(s, db);
+	return err == STORE_OK && !found ? STORE_NOT_FOUND : err;
 }
 
 enum store_error store_product_list(struct store *s, const char *business_id, const struct store_page *page,

@@ -479,6 +479,31 @@ enum store_error store_message_list(struct store *s, const char *business_id, co
 	const struct store_page *page, bool (*each)(const struct store_message *m, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ activity */
+
+#define STORE_ACTIVITY_DAYS 30u
+#define STORE_ACTIVITY_ROWS_MAX 50000u /* the newest so many are looked at: each costs a microsecond or two */
+/* Outbound messages that the provider took, and those that came to nothing. */
+#define STORE_STATES_ARRIVED                                                                                           \
+	(STORE_STATE_BIT(STORE_MESSAGE_SENT) | STORE_STATE_BIT(STORE_MESSAGE_DELIVERED) |                              \
+		STORE_STATE_BIT(STORE_MESSAGE_READ))
+#define STORE_STATES_FAILED (STORE_STATE_BIT(STORE_MESSAGE_FAILED) | STORE_STATE_BIT(STORE_MESSAGE_DEAD))
+
+struct store_activity_sum {
+	int64_t received; /* inbound messages */
+	int64_t answered, failed; /* outbound messages, by the states above */
+	int64_t conversations; /* in which one of either direction happened */
+	int64_t answer_ms; /* median from an inbound message of these to the next answered one in its conversation; -1: none */
+};
+struct store_activity {
+	struct store_activity_sum days[STORE_ACTIVITY_DAYS]; /* the first day's first */
+	struct store_activity_sum all;
+	int64_t cut_at; /* there were more than ROWS_MAX: what was before that is not in it; 0: all is */
+};
+/* What became of a business's messages in the days that begin with first_day. */
+enum store_error store_activity(struct store *s, const char *business_id, int64_t first_day,
+	struct store_activity *activity) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ what responders are owed */
 
 /* Leases up to limit asks that are due (next_at <= now): the oldest of each conversation only, none of a conversation
@@ -552,6 +577,11 @@ struct store_product {
  * STORE_EXISTS when an id and another row's name_key collide. */
 enum store_error store_product_put(struct store *s, const char *business_id, const struct store_product *products,
 	size_t products_len, unsigned *added, unsigned *changed) __attribute__((warn_unused_result));
+/* What store_product_put would do; changes nothing. */
+enum store_error store_product_try(struct store *s, const char *business_id, const struct store_product *products,
+	size_t products_len, unsigned *added, unsigned *changed) __attribute__((warn_unused_result));
+enum store_error store_product_get(struct store *s, const char *business_id, const char *id, struct store_product *out)
+	__attribute__((warn_unused_result));
 enum store_error store_product_list(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_product *p, void *arg), void *arg) __attribute__((warn_unused_result));
 /* All of them, in no promised order: for the search. */

@@ -123,6 +123,7 @@ static void use_everything(struct store *s)
 	int64_t at;
 	struct store_sharing sharing;
 	struct store_connection_facts facts = {.looked_at = 1};
+	struct store_activity activity;
 	bool yes;
 
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
@@ -159,7 +160,9 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_product_put(s, "one", &product, 1, &n, &m), STORE_OK);
 	memcpy(product.id, "p", 2);
 	assert_int_equal(store_product_put(s, "one", &product, 1, &n, &m), STORE_EXISTS);
+	assert_int_equal(store_product_get(s, "one", "p", &product), STORE_NOT_FOUND);
 	assert_int_equal(store_product_each(s, "one", see_product, &seen), STORE_OK);
+	assert_int_equal(store_activity(s, "one", 1, &activity), STORE_OK);
 	assert_int_equal(store_product_remove(s, "one", "none"), STORE_NOT_FOUND);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(store_business_list(s, &pages[i], see_business, &seen), STORE_OK);
@@ -215,6 +218,7 @@ static const struct {
 	{"app_id = ?", "connections_app (app_id=?)"},
 	{"WHERE state = 1 ORDER BY seq", "events_unsettled"},
 	{"n.business_id = ?1 AND n.phone_number_id", "numbers_business"},
+	{"SELECT created_at, direction, state, conversation", "messages_business (business_id=?)"},
 	{"WHERE state = 3", "outbox_sending"},
 };
 #define WANTED (sizeof(wanted) / sizeof(wanted[0]))

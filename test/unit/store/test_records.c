@@ -248,6 +248,27 @@ static struct store_product product(const char *id, const char *name)
 	return p;
 }
 
+/* A try counts as the change itself would, and leaves nothing behind. */
+static void test_product_try(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_product p[] = {product("p1", "phone"), product("", "case"), product("", "case")}, out;
+	unsigned added = 0, changed = 0;
+
+	assert_int_equal(store_product_put(s, "one", p, 1, &added, &changed), STORE_OK);
+	(void)snprintf(p[0].price, sizeof(p[0].price), "7");
+	assert_int_equal(store_product_try(s, "one", p, 3, &added, &changed), STORE_OK);
+	assert_int_equal(added, 1);
+	assert_int_equal(changed, 2);
+	assert_int_equal(store_product_get(s, "one", "p1", &out), STORE_OK);
+	assert_string_equal(out.price, "450000");
+	assert_string_equal(out.name, "phone");
+	assert_int_equal(store_product_get(s, "two", "p1", &out), STORE_NOT_FOUND);
+	assert_int_equal(store_product_put(s, "one", p, 3, &added, &changed), STORE_OK);
+	assert_int_equal(added, 1);
+	assert_int_equal(changed, 2);
+}
+
 static void test_products(void **state)
 {
 	struct store *s = store_of(state);
@@ -271,6 +292,8 @@ static void test_products(void **state)
 	assert_int_equal(seen.len, 2);
 	assert_string_equal(seen.ids[0], "p1");
 	assert_int_equal(strlen(seen.ids[1]), STORE_ID_LEN);
+	assert_int_equal(store_product_try(s, "one", p, 2, &added, &changed), STORE_EXISTS);
+	assert_int_equal(store_product_try(s, "none", p, 1, &added, &changed), STORE_NOT_FOUND);
 	assert_int_equal(store_product_put(s, "none", p, 1, &added, &changed), STORE_NOT_FOUND);
 	p[0].stock = -2;
 	assert_int_equal(store_product_put(s, "one", p, 1, &added, &changed), STORE_INVALID);
@@ -348,6 +371,7 @@ int main(void)
 		TEST(test_connections),
 		TEST(test_status_moves),
 		TEST(test_credentials),
+		TEST(test_product_try),
 		TEST(test_products),
 		TEST(test_tokens),
 		TEST(test_removal_takes_everything),
