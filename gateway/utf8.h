@@ -1,5 +1,5 @@
 /*
- * UTF-8, checked and mended. Called by api and settings.
+ * UTF-8, checked and mended. Called by reply, api and settings.
  */
 #ifndef KEYHOUSE_UTF8_H
 #define KEYHOUSE_UTF8_H

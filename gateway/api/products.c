@@ -3,7 +3,6 @@
  * may be is gateway/reply's to say; here its words are handed on with the row.
  */
 #include <cjson/cJSON.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,84 +12,20 @@
 #include "gateway/api/problem.h"
 #include "gateway/json.h"
 #include "gateway/reply/reply.h"
-#include "gateway/utf8.h"
-
-#define PRODUCTS_MAX 10000u /* in one request */
-#define ERRORS_SHOWN_MAX 20
-#define WHY_LEN 300u
-
-struct import {
-	struct store_product *products;
-	size_t len, room;
-	cJSON *errors; /* the first of them */
-	const char *row_name; /* "row" of an array, "line" of a file */
-	bool too_many, no_memory;
-};
-
-static bool import_error(struct import *in, unsigned row, const char *why)
-{
-	struct out o;
-	cJSON *error;
-
-	out_begin(&o);
-	out_number(&o, in->row_name, row);
-	out_text(&o, "detail", why);
-	error = out_end(&o);
-	if (error == NULL || !cJSON_AddItemToArray(in->errors, error)) {
-		cJSON_Delete(error);
-		in->no_memory = true;
-	}
-	return !in->no_memory && cJSON_GetArraySize(in->errors) < ERRORS_SHOWN_MAX;
-}
-
-static bool import_product(struct import *in, const struct store_product *p)
-{
-	if (in->len == PRODUCTS_MAX) {
-		in->too_many = true;
-		return false;
-	}
-	if (in->len == in->room) {
-		size_t room = in->room > 0 ? in->room * 2 : 16;
-		struct store_product *larger = realloc(in->products, room * sizeof(*larger));
-
-		if (larger == NULL) {
-			in->no_memory = true;
-			return false;
-		}
-		in->products = larger;
-		in->room = room;
-	}
-	in->products[in->len++] = *p;
-	return true;
-}
-
-static bool import_one(unsigned row, const struct store_product *p, const char *why, void *arg)
-{
-	struct import *in = arg;
-
-	return p != NULL ? import_product(in, p) : import_error(in, row, why);
-}
 
 /* False when it must not go on. */
-static bool import_json(struct import *in, unsigned row, const cJSON *item)
+static bool take_item(struct reply_import *in, unsigned row, const cJSON *item)
 {
-	char *text = json_text(item), why[WHY_LEN] = "";
-	struct store_product p;
+	char *text = json_text(item);
 	bool more;
 
-	if (text == NULL) {
-		in->no_memory = true;
-		return false;
-	}
-	if (reply_product_from_json(text, strlen(text), &p, why, sizeof(why)))
-		more = import_product(in, &p);
-	else
-		more = import_error(in, row, why);
+	in->no_memory = text == NULL;
+	more = text != NULL && reply_import_json(in, row, text, strlen(text));
 	free(text);
 	return more;
 }
 
-static bool read_json(struct call *c, struct import *in)
+static bool read_json(struct call *c, struct reply_import *in)
 {
 	cJSON *root = form_body(c);
 	const cJSON *item;
@@ -98,46 +33,61 @@ static bool read_json(struct call *c, struct import *in)
 
 	if (root == NULL)
 		return false;
-	in->row_name = "row";
 	if (!cJSON_IsArray(root) && !cJSON_IsObject(root)) {
 		problem(c->res, PROBLEM_INVALID_JSON, NULL, "the body must be a product or an array of products");
 		cJSON_Delete(root);
 		return false;
 	}
 	if (cJSON_IsObject(root)) {
-		(void)import_json(in, row, root);
+		(void)take_item(in, row, root);
 	} else {
 		cJSON_ArrayForEach (item, root)
-			if (!import_json(in, row++, item))
+			if (!take_item(in, row++, item))
 				break;
 	}
 	cJSON_Delete(root);
 	return true;
 }
 
-static bool read_csv(struct call *c, struct import *in)
+static bool read_csv(struct call *c, struct reply_import *in)
 {
-	const char *text = (const char *)c->req->body;
-	char why[WHY_LEN] = "";
-
-	in->row_name = "line";
 	if (c->req->body_len > API_BODY_MAX) {
 		problem(c->res, PROBLEM_TOO_LARGE, NULL, "the body is longer than 2 MiB");
 		return false;
 	}
-	if (c->req->body_len == 0 || memchr(text, '\0', c->req->body_len) != NULL || !utf8_ok(text, c->req->body_len)) {
-		problem(c->res, PROBLEM_INVALID_FIELD, NULL, "the file is empty or not UTF-8 text");
-		return false;
-	}
-	if (!reply_products_from_csv(text, c->req->body_len, import_one, in, why, sizeof(why)) &&
-		cJSON_GetArraySize(in->errors) == 0 && !in->too_many && !in->no_memory) {
-		problem(c->res, PROBLEM_INVALID_FIELD, NULL, why);
-		return false;
-	}
-	return true;
+	reply_import_csv(in, (const char *)c->req->body, c->req->body_len);
+	if (in->why[0] != '\0')
+		problem(c->res, PROBLEM_INVALID_FIELD, NULL, in->why);
+	return in->why[0] == '\0';
 }
 
-static void store_all(struct call *c, const struct import *in)
+/* row_name: "row" of an array, "line" of a file. */
+static void faults(struct call *c, const struct reply_import *in, const char *row_name)
+{
+	cJSON *rows = cJSON_CreateArray();
+	bool ok = rows != NULL;
+
+	for (size_t i = 0; i < in->faults_len && ok; i++) {
+		struct out o;
+		cJSON *row;
+
+		out_begin(&o);
+		out_number(&o, row_name, in->faults[i].row);
+		out_text(&o, "detail", in->faults[i].why);
+		row = out_end(&o);
+		ok = row != NULL && cJSON_AddItemToArray(rows, row);
+		if (!ok)
+			cJSON_Delete(row);
+	}
+	if (ok) {
+		problem_rows(c->res, PROBLEM_INVALID_FIELD, "some products break a rule; nothing was stored", rows);
+		return;
+	}
+	cJSON_Delete(rows);
+	problem_store(c, STORE_NO_MEMORY);
+}
+
+static void store_all(struct call *c, const struct reply_import *in)
 {
 	unsigned added = 0, changed = 0;
 	enum store_error err = STORE_OK;
@@ -162,32 +112,24 @@ static void store_all(struct call *c, const struct import *in)
 
 void products_add(struct call *c)
 {
-	struct import in = {.errors = cJSON_CreateArray()};
-	bool csv = form_is_type(c->req->content_type, "text/csv");
+	const bool csv = form_is_type(c->req->content_type, "text/csv");
+	struct reply_import in = {.len = 0};
 
-	if (in.errors == NULL) {
-		problem_store(c, STORE_NO_MEMORY);
-		return;
-	}
 	if (!csv && !form_is_type(c->req->content_type, "application/json")) {
 		problem(c->res, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL,
 			"Content-Type must be application/json or text/csv");
 	} else if (csv ? read_csv(c, &in) : read_json(c, &in)) {
-		if (in.no_memory) {
+		if (in.no_memory)
 			problem_store(c, STORE_NO_MEMORY);
-		} else if (in.too_many) {
+		else if (in.too_many)
 			problem(c->res, PROBLEM_TOO_LARGE, NULL,
 				"at most 10000 products in one request; nothing was stored");
-		} else if (cJSON_GetArraySize(in.errors) > 0) {
-			problem_rows(c->res, PROBLEM_INVALID_FIELD, "some products break a rule; nothing was stored",
-				in.errors);
-			in.errors = NULL; /* transferred */
-		} else {
+		else if (in.faults_len > 0)
+			faults(c, &in, csv ? "line" : "row");
+		else
 			store_all(c, &in);
-		}
 	}
-	cJSON_Delete(in.errors);
-	free(in.products);
+	reply_import_clear(&in);
 }
 
 /* Aliases are stored one a line. */

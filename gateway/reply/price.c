@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/reply/reply.h"
+
 static const struct {
 	char code[4];
 	const char *sign;

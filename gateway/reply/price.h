@@ -7,14 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REPLY_PRICE_TEXT_MAX 64u
-
 /* A decimal: 1 to 12 digits, perhaps a point and 1 or 2 digits. */
 bool reply_price_valid(const char *price, size_t len);
 bool reply_currency_valid(const char *currency, size_t len);
-
-/* "450000" and "NGN" are ₦450,000. Cut to fit. */
-void reply_price_text(char *out, size_t out_len, const char *price, const char *currency);
 
 /* 12000 is 12,000. */
 void reply_count_text(char *out, size_t out_len, long long count);

@@ -1,6 +1,6 @@
 /*
- * A product from outside, as JSON. Trusts nothing but that the nesting was bounded.
- * Called by gateway/api, and for its fields by the CSV reader.
+ * A product from outside, as JSON or as texts. Trusts nothing but that the nesting was
+ * bounded. Called by gateway/api and gateway/settings, and for its fields by the CSV reader.
  */
 #include "gateway/reply/product.h"
 
@@ -27,7 +27,7 @@ static const struct {
 	[REPLY_FIELD_ALIASES] = {"aliases", false,
 		"at most 20 texts of 1 to 200 bytes without control characters, together at most 980 bytes"},
 	[REPLY_FIELD_PRICE] = {"price", true,
-		"up to 12 digits as text, perhaps with a point and 1 or 2 digits: \"12.50\""},
+		"up to 12 digits without spaces or commas, perhaps with a point and 1 or 2 more: \"12.50\""},
 	[REPLY_FIELD_CURRENCY] = {"currency", true, "3 capital letters, such as \"NGN\""},
 	[REPLY_FIELD_STOCK] = {"stock", false, "a whole number from 0 to 1000000000, or absent when not counted"},
 	[REPLY_FIELD_UNIT] = {"unit", false, "text of at most 32 bytes without control characters"},
@@ -187,6 +187,58 @@ bool reply_product_set(
 	}
 	return ok || refuse(field, why, why_len);
 }
+
+/* ------------------------------------------------------------ as texts */
+
+/* Every line that is not blank. */
+static bool set_lines(struct store_product *p, const char *text, char *why, size_t why_len)
+{
+	static const char ends[] = "\r\n";
+
+	for (size_t len; *text != '\0'; text += len + (text[len] != '\0')) {
+		len = strcspn(text, ends);
+		if (strspn(text, " \t") < len && !reply_product_set(p, REPLY_FIELD_ALIASES, text, len, why, why_len))
+			return false;
+	}
+	return true;
+}
+
+static bool set_text(struct store_product *p, enum reply_field field, const char *text, char *why, size_t why_len)
+{
+	if (field == REPLY_FIELD_ALIASES)
+		return set_lines(p, text, why, why_len);
+	if (text[0] == '\0' && !fields[field].required)
+		return true;
+	return reply_product_set(p, field, text, strlen(text), why, why_len);
+}
+
+bool reply_product_from_texts(const struct reply_product_texts *texts, struct store_product *out, const char **field,
+	char *why, size_t why_len)
+{
+	const char *const parts[REPLY_FIELDS] = {
+		[REPLY_FIELD_ID] = texts->id,
+		[REPLY_FIELD_NAME] = texts->name,
+		[REPLY_FIELD_ALIASES] = texts->aliases,
+		[REPLY_FIELD_PRICE] = texts->price,
+		[REPLY_FIELD_CURRENCY] = texts->currency,
+		[REPLY_FIELD_STOCK] = texts->stock,
+		[REPLY_FIELD_UNIT] = texts->unit,
+	};
+	struct store_product p;
+
+	reply_product_init(&p);
+	for (size_t i = 0; i < REPLY_FIELDS; i++) {
+		if (set_text(&p, (enum reply_field)i, parts[i], why, why_len))
+			continue;
+		*field = fields[i].name;
+		(void)snprintf(why, why_len, "must be %s", fields[i].rule);
+		return false;
+	}
+	*out = p;
+	return true;
+}
+
+/* ------------------------------------------------------------ as JSON */
 
 /* A number where text or a count is asked for: whole, and small enough to be exact. */
 static bool whole_number(const cJSON *v, char *out, size_t out_len)

@@ -7,7 +7,7 @@
  * platform's own address, which is also told of every status.
  *
  * Also here, because they share the catalogue's idea of a product: checking a
- * product that came in as JSON or CSV.
+ * product that came in as JSON or CSV, or was typed.
  *
  * Trusts nothing about a customer's text or a platform's answer. Called by
  * gateway/inbound, gateway/api, gateway/settings and gateway/health.c.
@@ -102,5 +102,39 @@ bool reply_product_from_json(const char *json, size_t len, struct store_product 
 bool reply_products_from_csv(const char *csv, size_t len,
 	bool (*each)(unsigned line, const struct store_product *product, const char *why, void *arg), void *arg,
 	char *why, size_t why_len);
+
+/* The same from what somebody typed into a form: what need not be there may be "", aliases are one a line. On a fault
+ * *field is its name as in JSON, and why the rule alone: "must be ...". */
+struct reply_product_texts {
+	const char *id, *name, *aliases, *price, *currency, *stock, *unit;
+};
+bool reply_product_from_texts(const struct reply_product_texts *texts, struct store_product *out, const char **field,
+	char *why, size_t why_len);
+
+/* Many at once, to be stored all or none. Zeroed to begin with. */
+#define REPLY_IMPORT_MAX 10000u
+#define REPLY_IMPORT_FAULTS_MAX 20u
+#define REPLY_WHY_LEN 300u
+struct reply_import_fault {
+	unsigned row; /* as the caller counts, or the line of a file */
+	char why[REPLY_WHY_LEN];
+};
+struct reply_import {
+	struct store_product *products;
+	size_t len, room;
+	struct reply_import_fault faults[REPLY_IMPORT_FAULTS_MAX]; /* the first of them */
+	size_t faults_len;
+	bool too_many, no_memory;
+	char why[REPLY_WHY_LEN]; /* the file as a whole is unusable: why; else "" */
+};
+/* Takes one product. False: it must not go on. */
+bool reply_import_json(struct reply_import *in, unsigned row, const char *json, size_t len);
+/* Takes a file. */
+void reply_import_csv(struct reply_import *in, const char *csv, size_t len);
+void reply_import_clear(struct reply_import *in);
+
+/* "450000" and "NGN" are ₦450,000. Cut to fit. */
+#define REPLY_PRICE_TEXT_MAX 64u
+void reply_price_text(char *out, size_t out_len, const char *price, const char *currency);
 
 #endif
