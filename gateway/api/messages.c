@@ -13,6 +13,7 @@
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
+#include "gateway/content.h"
 #include "gateway/json.h"
 
 #define PAGE_BYTES_MAX (8u * 1024u * 1024u) /* a page ends early rather than hold more sealed content */
@@ -28,7 +29,7 @@ static const struct listing_name states[] = {{"received", STORE_MESSAGE_RECEIVED
 /* ------------------------------------------------------------ showing */
 
 struct row {
-	struct store_message message; /* its pointers are not used */
+	struct store_message message; /* its pointers are those below */
 	uint8_t *content, *wamid;
 };
 
@@ -76,17 +77,20 @@ static bool take(const struct store_message *m, void *arg)
 	t->len++;
 	t->bytes += m->content_len;
 	t->no_memory = !copy(&row->content, m->content, m->content_len) || !copy(&row->wamid, m->wamid, m->wamid_len);
+	row->message.content = row->content;
+	row->message.wamid = row->wamid;
 	return !t->no_memory;
 }
 
-/* The opened text of a part, NUL-terminated, or NULL. Owns: the caller ends it with text_end. */
-static char *open_part(struct call *c, const struct row *row, const char *field, const uint8_t *blob, size_t len)
+/* The provider's id, opened and NUL-terminated, or NULL. Owns: the caller ends it with text_end. */
+static char *open_wamid(struct call *c, const struct store_message *m)
 {
-	const struct tenant_place where = {row->message.business_id, "messages", row->message.id, field, 1};
+	const struct tenant_place where = {m->business_id, "messages", m->id, "wamid", 1};
 	uint8_t *plain = NULL;
 	size_t plain_len;
 
-	if (blob == NULL || tenant_open(c->api->tenants, &where, blob, len, &plain, &plain_len) != TENANT_OK)
+	if (m->wamid == NULL ||
+		tenant_open(c->api->tenants, &where, m->wamid, m->wamid_len, &plain, &plain_len) != TENANT_OK)
 		return NULL;
 	return (char *)plain;
 }
@@ -98,25 +102,11 @@ static void text_end(char *text)
 	free(text);
 }
 
-/* Who wrote, or whom it goes to: "+" and digits where the phone is known, else the user id. */
 static void put_customer(struct out *o, const cJSON *content, enum store_direction direction)
 {
-	const cJSON *message = json_get(content, "message"), *contact = json_get(content, "contact");
-	const char *phone = json_get_string(message, "from"), *user = json_get_string(message, "from_user_id");
-	char text[STORE_NAME_LEN + 1];
+	char text[CONTENT_CUSTOMER_MAX + 1];
 
-	if (direction == STORE_OUTBOUND) {
-		phone = json_get_string(content, "to");
-		user = json_get_string(content, "recipient");
-	}
-	if (phone == NULL && direction == STORE_INBOUND)
-		phone = json_get_string(contact, "wa_id");
-	if (user == NULL && direction == STORE_INBOUND)
-		user = json_get_string(contact, "user_id");
-	if (phone != NULL && phone[0] >= '0' && phone[0] <= '9')
-		(void)snprintf(text, sizeof(text), "+%s", phone);
-	else
-		(void)snprintf(text, sizeof(text), "%s", phone != NULL ? phone : user != NULL ? user : "");
+	content_customer(content, direction, text);
 	out_text(o, "customer", text);
 	vault_wipe(text, sizeof(text));
 }
@@ -136,12 +126,10 @@ static void put_error(struct out *o, const struct store_message *m)
 	out_value(o, "error", out_end(&error));
 }
 
-static cJSON *message_json(struct call *c, const struct row *row)
+static cJSON *message_json(struct call *c, const struct store_message *m)
 {
-	const struct store_message *m = &row->message;
-	char *text = open_part(c, row, "content", row->content, m->content_len);
-	char *wamid = open_part(c, row, "wamid", row->wamid, m->wamid_len);
-	cJSON *content = text != NULL ? json_parse(text, strlen(text)) : NULL;
+	char *wamid = open_wamid(c, m);
+	cJSON *content = content_open(c->api->tenants, m);
 	struct out o;
 
 	out_begin(&o);
@@ -162,7 +150,6 @@ static cJSON *message_json(struct call *c, const struct row *row)
 		out_value(&o, "content", content);
 	else
 		out_null(&o, "content");
-	text_end(text);
 	text_end(wamid);
 	return out_end(&o);
 }
@@ -180,7 +167,7 @@ static enum store_error list(struct listing *l, const void *ctx)
 	if (err == STORE_OK && t.no_memory)
 		err = STORE_NO_MEMORY;
 	for (size_t i = 0; i < t.len && err == STORE_OK; i++)
-		if (!listing_add(l, t.rows[i].message.id, message_json(c, &t.rows[i])))
+		if (!listing_add(l, t.rows[i].message.id, message_json(c, &t.rows[i].message)))
 			break;
 	taken_clear(&t);
 	return err;
@@ -209,7 +196,7 @@ void messages_get(struct call *c)
 	if (err != STORE_OK)
 		problem_store(c, err);
 	else
-		out_send_tree(message_json(c, &row), c->res, 200);
+		out_send_tree(message_json(c, &row.message), c->res, 200);
 	free(row.content);
 	free(row.wamid);
 }

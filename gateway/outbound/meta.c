@@ -109,6 +109,15 @@ const struct meta_rule *meta_rule_find(int32_t code)
 	return NULL;
 }
 
+bool outbound_code_class(int32_t code, enum outbound_class *out)
+{
+	const struct meta_rule *rule = code != 0 ? meta_rule_find(code) : NULL;
+
+	if (rule != NULL)
+		*out = rule->class;
+	return rule != NULL;
+}
+
 /* No word of Meta about it: a refusal by status is provably not accepted, and only what this
  * very request is may be blamed on it; 3xx, 408 and 5xx leave open what happened. */
 static enum outbound_class classify_status(int http_status)

@@ -81,6 +81,8 @@ enum outbound_class {
 	OUTBOUND_NO_CREDENTIAL, /* the vault could not open the credential */
 };
 const char *outbound_class_text(enum outbound_class c); /* plain words for a shop owner */
+/* The class of a message that came to nothing with this code of the provider's. False: a code that the facts do not name. */
+bool outbound_code_class(int32_t code, enum outbound_class *out);
 
 struct outbound_result {
 	enum outbound_class class;

@@ -24,7 +24,7 @@ FLOORS = [
     {"gateway/metrics", "gateway/health"},
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/outbound", "gateway/http"},
+    {"gateway/content", "gateway/outbound", "gateway/http"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json", "gateway/keycache", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
