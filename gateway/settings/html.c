@@ -87,7 +87,7 @@ static void add_escaped(struct html *h, const char *text)
 
 	for (const char *p = text; *p != '\0';) {
 		size_t len = utf8_char(p);
-		bool control = len == 1 && ((unsigned char)*p < 0x20 || *p == 0x7f) && *p != '\n' && *p != '\t';
+		bool control = len == 1 && ((unsigned char)*p < 0x20 || *p == 0x7f) && strchr("\n\r\t", *p) == NULL;
 		const char *e = entity(*p);
 
 		if (len == 0 || control)

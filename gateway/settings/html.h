@@ -22,7 +22,7 @@ void html_clear(struct html *h); /* wipes and frees */
 void html_raw(struct html *h, const char *literal);
 /* printf's %s %d %u %zu %lld %%, no flags. What comes by %s is escaped for an element's text and for an attribute in
  * double quotes; it must stand in no other place (no script, no style, no unquoted attribute, no URL but behind one
- * of ours). Control characters and bytes that are no UTF-8 become U+FFFD. */
+ * of ours). Control characters (but line ends and tabs) and bytes that are no UTF-8 become U+FFFD. */
 void html_put(struct html *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* <time>: UTC for people; a module makes it local. 0 becomes "never". */
 void html_time(struct html *h, int64_t ms);

@@ -100,6 +100,8 @@ void layout_form(struct visit *v, const char *name);
  * colour alone). The caller writes its text and ends it. */
 void layout_note(struct visit *v, const char *how);
 void layout_note_end(struct visit *v);
+/* Links to a list's first page and to its next one, names of ours with what they need; NULL: there is none. */
+void layout_pages(struct visit *v, const char *first, const char *next);
 
 /* ------------------------------------------------------------ the pages */
 
@@ -123,8 +125,8 @@ void delete_post(struct visit *v);
 void activity_get(struct visit *v);
 void products_get(struct visit *v);
 void products_post(struct visit *v);
-void messages_get(struct visit *v);
-void messages_post(struct visit *v);
+void messages_page_get(struct visit *v);
+void messages_page_post(struct visit *v);
 void sign_get(struct visit *v);
 
 /* ------------------------------------------------------------ assets, made by embed.sh */

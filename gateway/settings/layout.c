@@ -69,3 +69,15 @@ void layout_note_end(struct visit *v)
 {
 	html_raw(&v->out, "</div>");
 }
+
+void layout_pages(struct visit *v, const char *first, const char *next)
+{
+	if (first == NULL && next == NULL)
+		return;
+	html_raw(&v->out, "<p class=\"row\">");
+	if (first != NULL)
+		html_put(&v->out, "<a class=\"button quiet\" href=\"%s\">First page</a> ", first);
+	if (next != NULL)
+		html_put(&v->out, "<a class=\"button quiet\" rel=\"next\" href=\"%s\">Next page</a>", next);
+	html_raw(&v->out, "</p>");
+}

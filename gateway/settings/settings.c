@@ -36,6 +36,9 @@ static const struct route routes[] = {
 	{.name = "disconnect", .post = disconnect_post, .form_max = FORM_MAX},
 	{.name = "revoke", .post = revoke_post, .form_max = FORM_MAX},
 	{.name = "delete", .post = delete_post, .form_max = FORM_MAX},
+	{.name = "activity", .get = activity_get},
+	{.name = "products", .get = products_get, .post = products_post, .form_max = CSV_MAX},
+	{.name = "messages", .get = messages_page_get, .post = messages_page_post, .form_max = FORM_MAX},
 	{.name = "end", .post = end_post, .form_max = FORM_MAX},
 };
 
