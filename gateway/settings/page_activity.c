@@ -57,7 +57,7 @@ static void put_figures(struct html *h, const struct store_activity *a)
 	put_row(h, "Messages to customers that went out", today->answered, all->answered);
 	put_row(h, "Messages that came to nothing", today->failed, all->failed);
 	put_row(h, "Conversations", today->conversations, all->conversations);
-	html_raw(h, "<tr><th scope=\"row\">Time to an answer, half are quicker</th><td class=\"number\">");
+	html_raw(h, "<tr><th scope=\"row\">Usual time to an answer</th><td class=\"number\">");
 	put_span(h, today->answer_ms);
 	html_raw(h, "</td><td class=\"number\">");
 	put_span(h, all->answer_ms);

@@ -135,15 +135,16 @@ static bool list_one(const struct store_product *p, void *arg)
 static void say_empty(struct html *h)
 {
 	html_raw(h,
-		"<div class=\"card\"><h2>No products yet</h2>"
+		"<section class=\"card\"><h2>No products yet</h2>"
 		"<p>This list answers price questions on WhatsApp for you. With <em>iPhone 13 Pro (128GB)</em> in it "
 		"at "
-		"₦450,000, this happens at any hour:</p>"
-		"<dl><dt>A customer writes</dt><dd>how much is iphone 13 pro?</dd>"
-		"<dt>The answer</dt><dd>iPhone 13 Pro (128GB)<br>Price: ₦450,000<br>In stock: 5 units</dd></dl>"
+		"₦450,000, this happens at any hour:</p><ul class=\"log\">"
+		"<li class=\"card in\"><p class=\"small soft\">A customer</p><p>how much is iphone 13 pro?</p></li>"
+		"<li class=\"card out\"><p class=\"small soft\">The answer</p>"
+		"<p>iPhone 13 Pro (128GB)<br>Price: ₦450,000<br>In stock: 5 units</p></li></ul>"
 		"<p>Misspelt words and another order of words are understood, too. Add your first product, or bring "
 		"the whole "
-		"list from a spreadsheet.</p></div>");
+		"list from a spreadsheet.</p></section>");
 }
 
 /* A list that nobody answers from is worth a word. */
@@ -425,8 +426,8 @@ static void put_faults(struct visit *v, const struct reply_import *in, const cha
 {
 	char text[LINE_SHOWN + 1];
 
-	html_put(&v->out, "<p>%s lines must be mended. The other %zu look right.</p><ul>",
-		in->faults_len == REPLY_IMPORT_FAULTS_MAX ? "The first 20 of the following" : "These", in->len);
+	html_put(&v->out, "<p>%s must be mended. Lines that are right: %zu.</p><ul>",
+		in->faults_len == REPLY_IMPORT_FAULTS_MAX ? "These lines, and perhaps more," : "These lines", in->len);
 	for (size_t i = 0; i < in->faults_len; i++) {
 		line_of(csv, in->faults[i].row, text);
 		html_put(&v->out, "<li>Line %u: %s.<br><code>%s</code></li>", in->faults[i].row, in->faults[i].why,
@@ -447,7 +448,7 @@ static bool import_judge(
 	if (read && err == STORE_OK)
 		return true;
 	layout_note(v, "bad");
-	html_raw(&v->out, "<p>Nothing was stored.</p>");
+	html_raw(&v->out, "Nothing was stored.");
 	if (in->why[0] != '\0')
 		html_put(&v->out, "<p>This list cannot be read: %s.</p>", in->why);
 	else if (in->too_many)

@@ -29,9 +29,9 @@ def sarah(gateway, provider):
     return Shop(gateway, provider, "Sarah's Fashion", SARAHS, responder="none", verify=True)
 
 
-def harmless(owner):  # noqa: F811
+def harmless(owner, part=MARKUP):  # noqa: F811
     assert owner.js("return window.pwned") is None
-    assert MARKUP in owner.words(), owner.words()
+    assert part in owner.words(), owner.words()
 
 
 def type_into(owner, selector, text):  # noqa: F811
@@ -56,8 +56,8 @@ def test_products(owner, paul, sarah, tmp_path):  # noqa: F811
     owner.click("button[value=preview]")
     owner.says("Line 2: price must be up to 12 digits without spaces or commas")
     owner.says("Line 4: currency must be 3 capital letters")
-    owner.says("The other 1 look right")
-    harmless(owner)
+    owner.says("Lines that are right: 1.")
+    harmless(owner, MARKUP.replace('"', '""'))
     owner.shoot_both("products-faults")
     assert paul.gateway.api("GET", paul.path("products")).json["data"] == []
 
@@ -113,13 +113,14 @@ def test_products(owner, paul, sarah, tmp_path):  # noqa: F811
 def test_messages(owner, provider, paul, sarah):  # noqa: F811
     provider.write(PAULS, {"type": "text", "text": {"body": "Is the red one there? " + MARKUP}}, phone=ADA, name=MARKUP)
     provider.write(SARAHS, {"type": "text", "text": {"body": "A dress for Sarah"}}, phone=BEN, name="Ben")
-    provider.fault("error", number=PAULS, http=400, code=131026, message="Undeliverable " + MARKUP, on="/messages", times=1)
+    provider.fault("error", number=PAULS, http=400, code=131026, message="Undeliverable " + MARKUP, holding="phone is")
     lost = paul.post("Your phone is here", to="+" + BEN).json["id"]
     assert wait_for(lambda: paul.message(lost)["state"] == "dead")
-    provider.fault("accept_drop", number=PAULS, on="/messages", times=1)
+    provider.fault("accept_drop", number=PAULS, holding="o'clock")
     unknown = paul.post("It is 5 o'clock", to="+" + ADA).json["id"]
     assert wait_for(lambda: paul.message(unknown)["state"] == "unknown")
     assert wait_for(lambda: sarah.messages())
+    provider.heal()
     provider.reset()
 
     owner.come(paul)
@@ -138,7 +139,7 @@ def test_messages(owner, provider, paul, sarah):  # noqa: F811
     page = owner.js("return new URLSearchParams(new FormData(document.querySelector('button[value=again]').form)).toString()")
     owner.click("button[value=again]")
     owner.says("It is being sent again")
-    assert [m["text"]["body"] for m in provider.wait_sent(1)] == ["Your phone is here"]
+    assert [m["body"]["text"]["body"] for m in provider.wait_sent(1)] == ["Your phone is here"]
     again = "return fetch('messages', {method: 'POST', body: new URLSearchParams(arguments[0])}).then(a => a.url)"
     assert owner.js(again, page + "&do=again").endswith("messages?done=already")
     assert owner.js(again, page.replace(lost, unknown) + "&do=again").endswith("messages?done=not")
@@ -155,7 +156,7 @@ def test_messages(owner, provider, paul, sarah):  # noqa: F811
     assert len(owner.all(".log li")) == 1 and "Your phone is here" in owner.words()
     type_into(owner, "#words", "RED ONE")
     owner.click("button[value=search]")
-    owner.says("1 found. Looked through 4 messages")
+    owner.says("1 found. Looked through 5 messages")
     harmless(owner)
     assert "RED" not in owner.browser.current_url
     type_into(owner, "#words", BEN)
@@ -182,13 +183,13 @@ def test_activity(owner, provider, paul, sarah):  # noqa: F811
     for phone in (ADA, BEN, ADA):
         provider.write(PAULS, {"type": "text", "text": {"body": "How much is iPhone 13 Pro?"}}, phone=phone)
     provider.wait_sent(3)
-    provider.fault("error", number=PAULS, http=400, code=131026, on="/messages", times=1)
-    paul.post("Your phone is here", to="+" + BEN)
+    provider.fault("error", number=PAULS, http=400, code=131026, holding="phone is")
+    paul.post("Your phone is here", to="+2348099999999")
     assert wait_for(lambda: paul.messages(state="dead") and len(paul.messages(state="sent")) == 3)
     owner.go("activity")
     rows = owner.js("return [...document.querySelectorAll('main > table tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
     assert rows[:4] == [["Messages from customers", "3", "3"], ["Messages to customers that went out", "3", "3"],
-                        ["Messages that came to nothing", "1", "1"], ["Conversations", "2", "2"]]
+                        ["Messages that came to nothing", "1", "1"], ["Conversations", "3", "3"]]
     assert rows[4][1:] == ["under 1 second"] * 2
     assert "Today: 3." in owner.one("svg.bars").get_attribute("aria-label")
     tall = "return [...document.querySelectorAll('rect.bar')].map(r => r.height.baseVal.value)"
