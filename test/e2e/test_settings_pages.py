@@ -107,6 +107,18 @@ def test_products(owner, paul, sarah, tmp_path):  # noqa: F811
     assert "Customers are not answered from this list" in owner.words()
     owner.go("products?change=" + id_)
     owner.says("There is no such product")
+
+    # a long one comes in pages, in its own order
+    sarah.products("name,price,currency\n" + "".join(f"Dress {i},12,NGN\n" for i in range(1, 61)))
+    owner.go("products")
+    assert len(owner.all("tbody tr")) == 50 and "Dress 1\t" in owner.words() and "Dress 51" not in owner.words()
+    owner.click("a[rel=next]")
+    owner.says("Dress 51")
+    assert len(owner.all("tbody tr")) == 10 and not owner.all("a[rel=next]")
+    owner.browser.find_element("link text", "First page").click()
+    owner.says("Dress 50")
+    owner.go("products?after=none")
+    owner.says("Dress 50")
     assert [e for e in owner.complaints() if "404" not in e] == []
 
 
@@ -171,6 +183,15 @@ def test_messages(owner, provider, paul, sarah):  # noqa: F811
     type_into(owner, "#words", "phone")
     owner.click("button[value=search]")
     owner.says("0 found. Looked through 1 messages")
+
+    # in pages, which keep what was chosen
+    for i in range(1, 52):
+        sarah.post(f"Offer {i}", to="+" + BEN)
+    owner.go("messages?direction=out")
+    assert len(owner.all(".log li")) == 50 and "Offer 51" in owner.words() and "Offer 1\n" not in owner.words()
+    owner.click("a[rel=next]")
+    owner.says("Offer 1\n")
+    assert len(owner.all(".log li")) == 1 and owner.one("#direction option[value=out][selected]")
 
 
 def test_activity(owner, provider, paul, sarah):  # noqa: F811
