@@ -47,3 +47,21 @@ WHEN NEW.status <> OLD.status
 BEGIN
 	UPDATE connections SET state_at = NEW.updated_at, tell_at = 0 WHERE seq = NEW.seq;
 END;
+-- The operator's browsers: each came in by an admin token, and is known by a hash of what it holds. A row goes when its
+-- session is ended; revoking the token ends it, too.
+CREATE TABLE operator_sessions (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	id TEXT NOT NULL UNIQUE,
+	token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+	session_hash BLOB NOT NULL UNIQUE,
+	created_at INTEGER NOT NULL,
+	ends_at INTEGER NOT NULL,
+	seen_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX operator_sessions_token ON operator_sessions (token_id);
+CREATE INDEX operator_sessions_ends ON operator_sessions (ends_at);
+
+-- What the operator looks through, of all businesses: each holds nothing else.
+CREATE INDEX messages_letters ON messages (seq) WHERE direction = 2 AND state IN (8, 9, 10);
+CREATE INDEX updates_quarantined ON updates (id) WHERE verdict = 2;
+CREATE INDEX events_unparsed ON events (seq) WHERE state = 3;

@@ -181,6 +181,33 @@ enum store_error store_business_update(struct store *s, const struct store_busin
 	return core_write(s, run_business_update, &copy);
 }
 
+struct status_set {
+	const char *id;
+	enum store_business_status to;
+};
+
+static enum store_error run_status_set(struct db *db, void *arg)
+{
+	const struct status_set *a = arg;
+	struct query q = query_start(db, "UPDATE businesses SET status = ?, updated_at = ? WHERE id = ?");
+	enum store_error err;
+
+	query_int(&q, a->to);
+	query_int(&q, store_now_ms());
+	query_text(&q, a->id);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_business_status_set(struct store *s, const char *id, enum store_business_status to)
+{
+	struct status_set a = {id, to};
+
+	if (to != STORE_BUSINESS_ACTIVE && to != STORE_BUSINESS_SUSPENDED)
+		return STORE_INVALID;
+	return core_write(s, run_status_set, &a);
+}
+
 #define REMOVE_ROWS 500
 
 struct removal {

@@ -49,6 +49,9 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		 "settings_links_created "
 		 "WHERE created_at < ? LIMIT ?)",
 			now - LINK_DAYS * DAY_MS, 0},
+		{"DELETE FROM operator_sessions WHERE seq IN (SELECT seq FROM operator_sessions INDEXED BY "
+		 "operator_sessions_ends WHERE ends_at < ? LIMIT ?)",
+			now, 0},
 		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_whole "
 		 "WHERE body IS NOT NULL AND received_at < ? AND state <> 1 LIMIT ?)",
 			bodies, 0},

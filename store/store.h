@@ -119,6 +119,9 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 /* Writes name, status, responder; sets updated_at. */
 enum store_error store_business_update(struct store *s, const struct store_business *b)
 	__attribute__((warn_unused_result));
+/* Sets the status and leaves the rest. */
+enum store_error store_business_status_set(struct store *s, const char *id, enum store_business_status to)
+	__attribute__((warn_unused_result));
 /* Removes it with everything it owns: in the first of several transactions its tenant keys go and it is suspended.
  * After an error in between, call it again. */
 enum store_error store_business_remove(struct store *s, const char *id) __attribute__((warn_unused_result));
@@ -663,6 +666,70 @@ enum store_error store_link_revoke(struct store *s, const char *business_id, con
 enum store_error store_link_list(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_link *l, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ the operator's sessions */
+
+/* A browser that came in by an admin token. It is known by a hash of what it holds. */
+struct store_operator {
+	char id[STORE_ID_LEN + 1];
+	char token_id[STORE_ID_LEN + 1];
+	char token_name[STORE_NAME_LEN + 1], token_last4[17]; /* filled when it is read */
+	int64_t created_at;
+	int64_t ends_at;
+	int64_t seen_at; /* its last request, to the minute */
+};
+/* STORE_NOT_FOUND: no live token has this token_id. */
+enum store_error store_operator_open(struct store *s, const struct store_operator *o,
+	const uint8_t session_hash[static 32]) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND when no session has this hash, or it has ended, was last seen at seen_after or before, or its token
+ * is revoked. */
+enum store_error store_operator_find(struct store *s, const uint8_t session_hash[static 32], int64_t now,
+	int64_t seen_after, struct store_operator *out) __attribute__((warn_unused_result));
+enum store_error store_operator_seen(struct store *s, const char *id, int64_t at) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND when there is none. */
+enum store_error store_operator_end(struct store *s, const char *id) __attribute__((warn_unused_result));
+/* Those that store_operator_find would find, newest first, at most STORE_LIST_MAX. */
+enum store_error store_operator_list(struct store *s, int64_t now, int64_t seen_after,
+	bool (*each)(const struct store_operator *o, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ what went wrong, of all businesses */
+
+/* For the operator alone: of every business, newest first, without content. after and limit as in struct store_page. */
+
+/* An outbound message that is FAILED, UNKNOWN or DEAD. */
+struct store_letter {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1], business_name[STORE_NAME_LEN + 1];
+	enum store_message_state state;
+	char type[33];
+	int64_t created_at;
+	uint32_t attempts;
+	int32_t error_code;
+	char reason[STORE_TEXT_LEN + 1];
+};
+enum store_error store_letter_list(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_letter *l, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* A quarantined update. */
+struct store_quarantined {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1], business_name[STORE_NAME_LEN + 1];
+	int64_t received_at;
+	char field[49];
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	char reason[STORE_TEXT_LEN + 1];
+};
+enum store_error store_quarantined_list(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_quarantined *u, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* An event that is UNPARSED. */
+struct store_unparsed {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1], business_name[STORE_NAME_LEN + 1];
+	int64_t received_at;
+};
+enum store_error store_unparsed_list(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_unparsed *e, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ upkeep */
 
 /* How much waits, for the operator. */
@@ -681,7 +748,8 @@ enum store_error store_backup(const char *from, const char *to, void (*told)(int
 	void *arg) __attribute__((warn_unused_result));
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
- * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days. */
+ * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days,
+ * and the operator's sessions that have ended. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

@@ -89,6 +89,51 @@ static void use_once(struct store *s)
 	assert_int_equal(store_once_recover(s), STORE_OK);
 }
 
+static bool see_session(const struct store_operator *o, void *arg)
+{
+	(void)arg;
+	return o->id[0] != '\0';
+}
+
+static bool see_letter(const struct store_letter *l, void *arg)
+{
+	(void)arg;
+	return l->id[0] != '\0';
+}
+
+static bool see_quarantined(const struct store_quarantined *u, void *arg)
+{
+	(void)arg;
+	return u->id[0] != '\0';
+}
+
+static bool see_unparsed(const struct store_unparsed *e, void *arg)
+{
+	(void)arg;
+	return e->id[0] != '\0';
+}
+
+/* The operator's pages, which look at all businesses. */
+static void use_operator(struct store *s)
+{
+	const struct store_token token = {.id = "operator", .name = "n", .hash = {1}};
+	struct store_operator o = {.id = "o", .token_id = "operator", .created_at = 1, .ends_at = 2};
+	const uint8_t hash[32] = {1};
+
+	assert_int_equal(store_token_add(s, &token), STORE_OK);
+	assert_int_equal(store_operator_open(s, &o, hash), STORE_OK);
+	assert_int_equal(store_operator_find(s, hash, 1, 0, &o), STORE_OK);
+	assert_int_equal(store_operator_seen(s, "o", 1), STORE_OK);
+	assert_int_equal(store_operator_list(s, 1, 0, see_session, NULL), STORE_OK);
+	assert_int_equal(store_operator_end(s, "o"), STORE_OK);
+	assert_int_equal(store_letter_list(s, NULL, 5, see_letter, NULL), STORE_OK);
+	assert_int_equal(store_letter_list(s, "none", 5, see_letter, NULL), STORE_NOT_FOUND);
+	assert_int_equal(store_quarantined_list(s, NULL, 5, see_quarantined, NULL), STORE_OK);
+	assert_int_equal(store_unparsed_list(s, NULL, 5, see_unparsed, NULL), STORE_OK);
+	assert_int_equal(store_unparsed_list(s, "none", 5, see_unparsed, NULL), STORE_NOT_FOUND);
+	assert_int_equal(store_business_status_set(s, "one", STORE_BUSINESS_ACTIVE), STORE_OK);
+}
+
 /* Calls everything that runs often, and what must stay fast beside it. */
 static void use_everything(struct store *s)
 {
@@ -132,6 +177,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, 3, NULL), STORE_OK);
 	use_asks(s);
 	use_once(s);
+	use_operator(s);
 	assert_int_equal(store_counts(s, &counts), STORE_OK);
 	assert_int_equal(store_connection_facts_put(s, "one", CONNECTION_ONE, &facts), STORE_OK);
 	assert_int_equal(store_connection_facts_get(s, "one", CONNECTION_ONE, &facts), STORE_OK);
@@ -220,6 +266,12 @@ static const struct {
 	{"n.business_id = ?1 AND n.phone_number_id", "numbers_business"},
 	{"SELECT created_at, direction, state, conversation", "messages_business (business_id=?)"},
 	{"WHERE state = 3", "outbox_sending"},
+	{"m.state IN (8, 9, 10)", "SEARCH m USING INDEX messages_letters (seq<?)"},
+	{"u.verdict = 2", "SEARCH u USING INDEX updates_quarantined (id<?)"},
+	{"e.state = 3", "SEARCH e USING INDEX events_unparsed (seq<?)"},
+	{"WHERE o.session_hash = ?", "SEARCH o USING INDEX sqlite_autoindex_operator_sessions_2 (session_hash=?)"},
+	{"ORDER BY o.ends_at DESC", "operator_sessions_ends (ends_at>?)"},
+	{"operator_sessions_ends WHERE ends_at <", "operator_sessions_ends (ends_at<?)"},
 };
 #define WANTED (sizeof(wanted) / sizeof(wanted[0]))
 static bool met[WANTED]; /* a statement like it was run */
