@@ -324,6 +324,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
 	outbound.tenants = inbound.tenants = api.tenants = settings.tenants = l->tenants;
+	settings.vault = l->vault;
 	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
 		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");
 	inbound.outbound = api.outbound = settings.outbound = l->outbound;

@@ -12,14 +12,17 @@
 
 #define FORM_FIELDS_MAX 24u
 #define CSRF_LEN 32u
+#define SESSION_TOKEN_MAX 64u
 
 struct settings {
 	struct tenants *tenants;
 	struct store *store;
 	struct outbound *outbound;
+	struct vault_client *vault;
 	struct connect connect;
 	const char *public_url;
-	char csp[2304]; /* Content-Security-Policy of every answer */
+	char csp[2304]; /* Content-Security-Policy of every answer to a shop owner */
+	char admin_csp[512]; /* to the operator: nobody embeds that */
 	bool framed; /* some origin may embed the pages */
 };
 
@@ -30,10 +33,12 @@ struct field {
 struct visit {
 	struct settings *s;
 	struct http_request *req;
-	const char *name; /* of the page: the path behind "/settings/" */
-	/* where the page wants a session */
+	const char *name; /* of the page: the path behind "/settings/" or "/admin/" */
+	bool admin; /* one of the operator's */
+	/* where the page wants a session: a shop owner's, or the operator's */
 	struct store_link session;
 	struct store_business business;
+	struct store_operator who;
 	char csrf[CSRF_LEN + 1];
 	/* what a POST brought */
 	char *form;
@@ -42,12 +47,21 @@ struct visit {
 	size_t fields_len;
 	/* the answer */
 	struct html out;
+	const char *cookie; /* Set-Cookie; may be NULL */
 	bool begun; /* a part of it is sent */
 	bool answered;
 };
 
 /* A page: each answers its visit completely. */
 typedef void page(struct visit *v);
+
+/* A row is a page with its methods. A POST brings a form of at most form_max bytes. */
+struct route {
+	const char *name;
+	bool open; /* to anybody; else a session is needed */
+	page *get, *post;
+	size_t form_max;
+};
 
 /* ------------------------------------------------------------ asking (visit.c) */
 
@@ -87,6 +101,12 @@ void visit_end(struct visit *v);
 bool session_find(struct visit *v);
 /* Whether a POST comes from a page of ours, of this session. False after it was answered. */
 bool session_form_ok(struct visit *v);
+/* Whether a browser says that another site made it send this. */
+bool session_from_elsewhere(const struct visit *v);
+/* The cookie's value; false where it is not there, or there twice. Secrets: the caller wipes out. */
+bool session_cookie(const struct visit *v, const char *name, char out[static SESSION_TOKEN_MAX + 1]);
+/* Sets what the session's forms carry: known to its pages, of no use as a cookie. */
+void session_csrf(struct visit *v, const char *token);
 
 /* ------------------------------------------------------------ the layout of a page (layout.c) */
 

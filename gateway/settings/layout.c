@@ -6,21 +6,40 @@
 
 #include "gateway/settings/internal.h"
 
-static const struct {
+struct link {
 	const char *name, *text;
-} pages[] = {{"", "Status"}, {"activity", "Activity"}, {"products", "Products"}, {"messages", "Messages"},
-	{"sign", "Shop sign"}, {"access", "Keys and access"}};
+};
+
+static const struct link pages[] = {{"", "Status"}, {"activity", "Activity"}, {"products", "Products"},
+	{"messages", "Messages"}, {"sign", "Shop sign"}, {"access", "Keys and access"}};
+
+static const struct link admin_pages[] = {
+	{"", "Overview"}, {"letters", "Dead letters"}, {"quarantine", "Quarantine"}, {"keys", "Keys and tokens"}};
+
+static void links(struct visit *v, const struct link *list, size_t len, const char *current)
+{
+	html_raw(&v->out, "<ul>");
+	for (size_t i = 0; i < len; i++) {
+		html_put(&v->out, "<li><a href=\"%s\"", list[i].name[0] != '\0' ? list[i].name : "./");
+		if (current != NULL && strcmp(current, list[i].name) == 0)
+			html_raw(&v->out, " aria-current=\"page\"");
+		html_put(&v->out, ">%s</a></li>", list[i].text);
+	}
+	html_raw(&v->out, "</ul></nav>");
+}
 
 static void navigation(struct visit *v, const char *current)
 {
-	html_put(&v->out, "<nav aria-label=\"Settings\"><p class=\"shop\"><bdi>%s</bdi></p><ul>", v->business.name);
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-		html_put(&v->out, "<li><a href=\"%s\"", pages[i].name[0] != '\0' ? pages[i].name : "./");
-		if (current != NULL && strcmp(current, pages[i].name) == 0)
-			html_raw(&v->out, " aria-current=\"page\"");
-		html_put(&v->out, ">%s</a></li>", pages[i].text);
-	}
-	html_raw(&v->out, "</ul></nav>");
+	html_put(&v->out, "<nav aria-label=\"Settings\"><p class=\"shop\"><bdi>%s</bdi></p>", v->business.name);
+	links(v, pages, sizeof(pages) / sizeof(pages[0]), current);
+}
+
+static void admin_navigation(struct visit *v, const char *current)
+{
+	html_raw(&v->out, "<nav aria-label=\"Operator\"><div class=\"top\"><p class=\"shop\">Keyhouse</p>");
+	layout_form(v, "sign-out");
+	html_raw(&v->out, "<button class=\"quiet\">Sign out</button></form></div>");
+	links(v, admin_pages, sizeof(admin_pages) / sizeof(admin_pages[0]), current);
 }
 
 void layout_begin(struct visit *v, const char *current, const char *title, const char *const *modules)
@@ -35,9 +54,12 @@ void layout_begin(struct visit *v, const char *current, const char *title, const
 	html_put(&v->out, "<script type=\"module\" src=\"%s.page.js\"></script>", settings_assets_version);
 	for (; modules != NULL && *modules != NULL; modules++)
 		html_put(&v->out, "<script type=\"module\" src=\"%s.%s\"></script>", settings_assets_version, *modules);
-	html_raw(&v->out, "</head><body><a class=\"skip\" href=\"#main\">To the content</a>");
+	html_raw(&v->out, v->admin ? "</head><body class=\"admin\">" : "</head><body>");
+	html_raw(&v->out, "<a class=\"skip\" href=\"#main\">To the content</a>");
 	if (v->business.id[0] != '\0')
 		navigation(v, current);
+	else if (v->who.id[0] != '\0')
+		admin_navigation(v, current);
 	html_put(&v->out, "<main id=\"main\"><h1>%s</h1>", title);
 }
 

@@ -16,7 +16,6 @@
 #define SESSION_MS (INT64_C(12) * 3600 * 1000)
 #define IDLE_MS (INT64_C(2) * 3600 * 1000)
 #define SEEN_EVERY_MS 60000
-#define TOKEN_MAX 64u
 
 static void no_session(struct visit *v)
 {
@@ -47,7 +46,7 @@ void open_get(struct visit *v)
 	visit_send(v, 200);
 }
 
-static bool from_elsewhere(const struct visit *v)
+bool session_from_elsewhere(const struct visit *v)
 {
 	const char *site = http_request_header(v->req, "Sec-Fetch-Site");
 	const char *origin = http_request_header(v->req, "Origin"), *host = http_request_header(v->req, "Host");
@@ -70,7 +69,7 @@ void open_post(struct visit *v)
 	const int64_t now = store_now_ms();
 	enum store_error err;
 
-	if (from_elsewhere(v)) {
+	if (session_from_elsewhere(v)) {
 		visit_json(v, 403, "{\"code\":\"from_elsewhere\"}");
 		return;
 	}
@@ -97,10 +96,9 @@ void open_post(struct visit *v)
 
 /* ------------------------------------------------------------ finding */
 
-/* The cookie's value; false where it is not there, or there twice. */
-static bool cookie_take(const struct visit *v, char out[static TOKEN_MAX + 1])
+bool session_cookie(const struct visit *v, const char *name, char out[static SESSION_TOKEN_MAX + 1])
 {
-	static const char name[] = COOKIE "=";
+	const size_t name_len = strlen(name);
 	const char *p = http_request_header(v->req, "Cookie");
 	bool found = false;
 
@@ -109,12 +107,12 @@ static bool cookie_take(const struct visit *v, char out[static TOKEN_MAX + 1])
 
 		p += strspn(p, "; ");
 		len = strcspn(p, ";");
-		if (strncmp(p, name, sizeof(name) - 1) == 0) {
-			const size_t value = len - (sizeof(name) - 1);
+		if (strncmp(p, name, name_len) == 0 && p[name_len] == '=') {
+			const size_t value = len - name_len - 1;
 
-			if (found || value == 0 || value > TOKEN_MAX)
+			if (found || value == 0 || value > SESSION_TOKEN_MAX)
 				return false;
-			memcpy(out, p + sizeof(name) - 1, value);
+			memcpy(out, p + name_len + 1, value);
 			out[value] = '\0';
 			found = true;
 		}
@@ -123,15 +121,14 @@ static bool cookie_take(const struct visit *v, char out[static TOKEN_MAX + 1])
 	return found;
 }
 
-/* What a session's forms carry: known to its pages, of no use as a cookie. */
-static void csrf_of(const char *token, char out[static CSRF_LEN + 1])
+void session_csrf(struct visit *v, const char *token)
 {
-	char text[TOKEN_MAX + 8];
+	char text[SESSION_TOKEN_MAX + 8];
 	uint8_t hash[VAULT_HASH_LEN];
 
 	(void)snprintf(text, sizeof(text), "form:%s", token);
 	vault_hash(text, strlen(text), hash);
-	vault_hex(hash, CSRF_LEN / 2, out);
+	vault_hex(hash, CSRF_LEN / 2, v->csrf);
 	vault_wipe(text, sizeof(text));
 	vault_wipe(hash, sizeof(hash));
 }
@@ -157,13 +154,13 @@ static enum store_error find(struct visit *v, const char *token)
 
 bool session_find(struct visit *v)
 {
-	char token[TOKEN_MAX + 1];
+	char token[SESSION_TOKEN_MAX + 1];
 	enum store_error err = STORE_NOT_FOUND;
 
-	if (cookie_take(v, token))
+	if (session_cookie(v, COOKIE, token))
 		err = find(v, token);
 	if (err == STORE_OK)
-		csrf_of(token, v->csrf);
+		session_csrf(v, token);
 	vault_wipe(token, sizeof(token));
 	if (err == STORE_OK)
 		return true;
@@ -179,7 +176,7 @@ bool session_form_ok(struct visit *v)
 {
 	const char *given = visit_field(v, "csrf");
 
-	if (!from_elsewhere(v) && strlen(given) == CSRF_LEN && vault_equal(given, v->csrf, CSRF_LEN))
+	if (!session_from_elsewhere(v) && strlen(given) == CSRF_LEN && vault_equal(given, v->csrf, CSRF_LEN))
 		return true;
 	visit_say(v, 403, "This form is out of date",
 		"Nothing was changed. Go back, load the page again, and try once more.");

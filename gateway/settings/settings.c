@@ -8,18 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/settings/admin.h"
 #include "gateway/settings/internal.h"
 
 #define FORM_MAX (64u * 1024u)
 #define CSV_MAX (4u * 1024u * 1024u) /* a 1 MiB file, percent-encoded at its worst, and more */
-
-/* A row is a page with its methods. A POST brings a form of at most form_max bytes. */
-struct route {
-	const char *name;
-	bool open; /* to anybody; else a session is needed */
-	page *get, *post;
-	size_t form_max;
-};
 
 static const struct route routes[] = {
 	{.name = "open", .open = true, .get = open_get, .post = open_post, .form_max = 1024},
@@ -42,7 +35,39 @@ static const struct route routes[] = {
 	{.name = "end", .post = end_post, .form_max = FORM_MAX},
 };
 
+/* Who the pages of a path are for. */
+static const struct area {
+	const char *path, *home;
+	const struct route *routes;
+	const size_t *routes_len;
+	bool (*find)(struct visit *v); /* the visit's session; false after it was answered */
+	bool admin;
+} areas[] = {
+	{"/settings", "settings/", routes, &(const size_t){sizeof(routes) / sizeof(routes[0])}, session_find, false},
+	{"/admin", "admin/", admin_routes, &admin_routes_len, admin_session_find, true},
+};
+
+/* NULL: the path is not of these pages. */
+static const struct area *area_of(const char *path)
+{
+	for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++) {
+		const size_t len = strlen(areas[i].path);
+
+		if (strncmp(path, areas[i].path, len) == 0 && (path[len] == '\0' || path[len] == '/'))
+			return &areas[i];
+	}
+	return NULL;
+}
+
 /* ------------------------------------------------------------ life */
+
+static void policy(char *out, size_t room, const char *frame_ancestors)
+{
+	(void)snprintf(out, room,
+		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+		"form-action 'self'; base-uri 'none'; frame-ancestors %s",
+		frame_ancestors);
+}
 
 struct settings *settings_new(const struct settings_options *opt)
 {
@@ -53,6 +78,7 @@ struct settings *settings_new(const struct settings_options *opt)
 	s->tenants = opt->tenants;
 	s->store = tenants_store(opt->tenants);
 	s->outbound = opt->outbound;
+	s->vault = opt->vault;
 	s->public_url = opt->public_url;
 	s->framed = opt->frame_ancestors[0] != '\0';
 	s->connect = (struct connect){.tenants = opt->tenants,
@@ -61,10 +87,8 @@ struct settings *settings_new(const struct settings_options *opt)
 		.meta_is_loopback = opt->meta_is_loopback,
 		.d360_is_loopback = opt->d360_is_loopback,
 		.serving = true};
-	(void)snprintf(s->csp, sizeof(s->csp),
-		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-		"form-action 'self'; base-uri 'none'; frame-ancestors %s",
-		s->framed ? opt->frame_ancestors : "'none'");
+	policy(s->csp, sizeof(s->csp), s->framed ? opt->frame_ancestors : "'none'");
+	policy(s->admin_csp, sizeof(s->admin_csp), "'none'");
 	/* The setting separates by commas, the header by spaces. */
 	for (char *p = strstr(s->csp, "frame-ancestors"); *p != '\0'; p++)
 		if (*p == ',')
@@ -79,10 +103,7 @@ void settings_free(struct settings *s)
 
 bool settings_owns(const char *path)
 {
-	static const char prefix[] = "/settings";
-
-	return strncmp(path, prefix, sizeof(prefix) - 1) == 0 &&
-		(path[sizeof(prefix) - 1] == '\0' || path[sizeof(prefix) - 1] == '/');
+	return area_of(path) != NULL;
 }
 
 /* ------------------------------------------------------------ assets */
@@ -115,7 +136,7 @@ static bool asset_try(struct visit *v)
 
 /* ------------------------------------------------------------ dispatch */
 
-static void get(struct visit *v, const struct route *r)
+static void get(struct visit *v, const struct area *a, const struct route *r)
 {
 	if (asset_try(v))
 		return;
@@ -123,35 +144,37 @@ static void get(struct visit *v, const struct route *r)
 		visit_say(v, 404, "There is no such page", "Go back to the page you came from.");
 	else if (r->get == NULL)
 		visit_redirect(v, "");
-	else if (r->open || session_find(v))
+	else if (r->open || a->find(v))
 		r->get(v);
 }
 
-static void post(struct visit *v, const struct route *r)
+static void post(struct visit *v, const struct area *a, const struct route *r)
 {
 	if (r == NULL || r->post == NULL)
 		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
 	/* Who has no session is told so before his form is read. */
-	else if ((r->open || session_find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)))
+	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)))
 		r->post(v);
 }
 
 void settings_handle(struct settings *s, struct http_request *req)
 {
-	struct visit v = {.s = s, .req = req};
 	const char *method = http_request_method(req), *path = http_request_path(req);
+	const struct area *a = area_of(path);
+	struct visit v = {.s = s, .req = req, .admin = a->admin};
 	const struct route *r = NULL;
 
-	v.name = path + strlen("/settings") + (strncmp(path, "/settings/", 10) == 0);
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-		if (strcmp(routes[i].name, v.name) == 0)
-			r = &routes[i];
-	if (strcmp(path, "/settings") == 0)
-		visit_redirect(&v, "settings/");
+	v.name = path + strlen(a->path);
+	v.name += *v.name == '/';
+	for (size_t i = 0; i < *a->routes_len; i++)
+		if (strcmp(a->routes[i].name, v.name) == 0)
+			r = &a->routes[i];
+	if (strcmp(path, a->path) == 0)
+		visit_redirect(&v, a->home);
 	else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
-		get(&v, r);
+		get(&v, a, r);
 	else if (strcmp(method, "POST") == 0)
-		post(&v, r);
+		post(&v, a, r);
 	else
 		visit_say(&v, 405, "This page takes no such request", "Go back to the page you came from.");
 	visit_end(&v);

@@ -1,6 +1,7 @@
 /*
  * Settings: the pages on which a shop owner connects a number and sees what becomes
- * of its messages (design section 7, /settings/...).
+ * of its messages (design section 7, /settings/...), and those on which the operator
+ * looks after all shops (/admin/...).
  *
  * A visitor comes with a settings link, whose token his browser changes for a session
  * of one business. Pages are HTML that works without scripts where it can, with small
@@ -23,6 +24,7 @@ struct settings;
 struct settings_options {
 	struct tenants *tenants; /* borrowed */
 	struct outbound *outbound; /* borrowed */
+	struct vault_client *vault; /* borrowed; asked for its status alone */
 	const char *public_url; /* borrowed; what links and webhook URLs begin with */
 	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
 	bool meta_is_loopback, d360_is_loopback; /* the providers' URLs */
@@ -30,7 +32,7 @@ struct settings_options {
 struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */
 void settings_free(struct settings *s); /* NULL is fine */
 
-/* Whether a path is of these pages: "/settings" and below. */
+/* Whether a path is of these pages: "/settings" and "/admin", and below. */
 bool settings_owns(const char *path);
 /* Answers one request. Threads: any. May take as long as the live checks of connecting do. */
 void settings_handle(struct settings *s, struct http_request *req);

@@ -143,13 +143,15 @@ static size_t headers_fill(const struct visit *v, const char *type, struct http_
 
 	headers[n++] = (struct http_header){"Content-Type", type};
 	headers[n++] = (struct http_header){"Cache-Control", "no-store"};
-	headers[n++] = (struct http_header){"Content-Security-Policy", v->s->csp};
+	headers[n++] = (struct http_header){"Content-Security-Policy", v->admin ? v->s->admin_csp : v->s->csp};
 	headers[n++] = (struct http_header){"X-Content-Type-Options", "nosniff"};
 	headers[n++] = (struct http_header){"Referrer-Policy", "same-origin"};
 	headers[n++] = (struct http_header){"Cross-Origin-Opener-Policy", "same-origin"};
 	headers[n++] = (struct http_header){"Cross-Origin-Resource-Policy", "same-origin"};
 	headers[n++] = (struct http_header){"Permissions-Policy", "camera=(), microphone=(), geolocation=()"};
-	if (!v->s->framed)
+	if (v->cookie != NULL)
+		headers[n++] = (struct http_header){"Set-Cookie", v->cookie};
+	if (v->admin || !v->s->framed)
 		headers[n++] = (struct http_header){"X-Frame-Options", "DENY"};
 	return n;
 }
@@ -211,9 +213,8 @@ void visit_json(struct visit *v, int status, const char *json)
 
 void visit_cookie(struct visit *v, int status, const char *cookie, const char *json)
 {
-	const struct http_header header = {"Set-Cookie", cookie};
-
-	respond(v, status, "application/json", &header, json, strlen(json));
+	v->cookie = cookie;
+	visit_json(v, status, json);
 }
 
 void visit_say(struct visit *v, int status, const char *title, const char *text)
@@ -221,7 +222,7 @@ void visit_say(struct visit *v, int status, const char *title, const char *text)
 	html_clear(&v->out);
 	layout_begin(v, NULL, title, NULL);
 	html_put(&v->out, "<p>%s</p>", text);
-	if (v->business.id[0] != '\0')
+	if (v->business.id[0] != '\0' || v->who.id[0] != '\0')
 		html_raw(&v->out, "<p><a href=\"./\">To the first page</a></p>");
 	layout_end(v);
 	visit_send(v, status);

@@ -1,0 +1,193 @@
+/*
+ * Keys and tokens: which master key is in use, who may ask anything of this installation,
+ * and which browsers have the operator's pages open. Never a key or a token themselves.
+ */
+#include <string.h>
+
+#include "gateway/log.h"
+#include "gateway/settings/admin.h"
+#include "vault/vault.h"
+
+/* ------------------------------------------------------------ the master key */
+
+static void master_key(struct visit *v)
+{
+	char id[VAULT_KEY_ID_LEN + 1];
+	struct html *h = &v->out;
+
+	html_raw(h, "<h2>Master key</h2>");
+	if (vault_status(v->s->vault, id) != VAULT_OK) {
+		layout_note(v, "bad");
+		html_raw(h, "The vault does not answer.");
+		layout_note_end(v);
+		return;
+	}
+	html_put(h,
+		"<dl><dt>Id</dt><dd><code>%s</code></dd></dl><p>The id is computed from the key and tells nothing of "
+		"it. "
+		"Losing the key's file loses every stored key: keep a copy, apart from copies of the database.</p>",
+		id);
+}
+
+/* ------------------------------------------------------------ tokens */
+
+static void revoke_form(struct visit *v, const struct store_token *t)
+{
+	const bool own = strcmp(t->id, v->who.token_id) == 0;
+
+	html_raw(&v->out, "<details><summary>Revoke</summary>");
+	layout_form(v, "revoke-token");
+	html_put(&v->out, "<input type=\"hidden\" name=\"token\" value=\"%s\">", t->id);
+	html_raw(&v->out,
+		own ? "<p>This is the token that you came in by. Revoking it signs you out, and whatever else uses it "
+		      "is "
+		      "refused.</p><label class=\"inline\"><input type=\"checkbox\" name=\"own\" value=\"yes\" "
+		      "required> Yes, "
+		      "revoke it and sign me out</label>"
+		    : "<p>Whatever uses it is refused from then on, and browsers that it signed in are out.</p><label "
+		      "class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> Yes, revoke "
+		      "it</label>");
+	html_raw(&v->out, "<p class=\"row\"><button class=\"danger\">Revoke</button></p></form></details>");
+}
+
+static bool token_row(const struct store_token *token, void *arg)
+{
+	struct admin_table *t = arg;
+	struct html *h = &t->v->out;
+
+	if (!admin_table_takes(t, token->id))
+		return false;
+	html_put(h, "<tr><th scope=\"row\"><bdi>%s</bdi><br><span class=\"small soft\">ends in %s</span></th><td>",
+		token->name, token->last4);
+	html_time(h, token->created_at);
+	html_raw(h, "</td><td>");
+	if (token->revoked_at > 0) {
+		html_raw(h, "revoked ");
+		html_time(h, token->revoked_at);
+	} else {
+		html_raw(h, strcmp(token->id, t->v->who.token_id) == 0 ? "live, yours" : "live");
+		revoke_form(t->v, token);
+	}
+	html_raw(h, "</td></tr>");
+	return true;
+}
+
+/* ------------------------------------------------------------ sessions */
+
+static bool session_row(const struct store_operator *o, void *arg)
+{
+	struct visit *v = arg;
+	struct html *h = &v->out;
+
+	html_raw(h, "<tr><td>");
+	html_time(h, o->created_at);
+	html_raw(h, "<br><span class=\"small soft\">last used ");
+	html_time(h, o->seen_at);
+	html_put(h, "</span></td><td><bdi>%s</bdi><br><span class=\"small soft\">ends in %s</span></td><td>",
+		o->token_name, o->token_last4);
+	if (strcmp(o->id, v->who.id) == 0) {
+		html_raw(h, "this browser");
+	} else {
+		layout_form(v, "end-session");
+		html_put(h,
+			"<input type=\"hidden\" name=\"session\" value=\"%s\"><button class=\"quiet\">End "
+			"it</button></form>",
+			o->id);
+	}
+	html_raw(h, "</td></tr>");
+	return true;
+}
+
+static void sessions(struct visit *v)
+{
+	const int64_t now = store_now_ms();
+
+	html_raw(&v->out,
+		"<h2>Who has these pages open</h2><table><caption>Browsers that are signed in, newest "
+		"first</caption><thead>"
+		"<tr><th scope=\"col\">Since</th><th scope=\"col\">By the token</th><th "
+		"scope=\"col\">End</th></tr></thead>"
+		"<tbody>");
+	if (store_operator_list(v->s->store, now, now - ADMIN_IDLE_MS, session_row, v) != STORE_OK)
+		v->out.failed = true;
+	html_raw(&v->out, "</tbody></table>");
+}
+
+/* ------------------------------------------------------------ the page */
+
+void admin_keys_get(struct visit *v)
+{
+	struct admin_table t = {.v = v,
+		.page = "keys",
+		.cursor = "after",
+		.head = "<table><caption>Newest first</caption><thead><tr><th scope=\"col\">Token</th>"
+			"<th scope=\"col\">Created</th><th scope=\"col\">State</th></tr></thead><tbody>"};
+	const struct store_page wanted = {.after = admin_table_after(&t), .limit = ADMIN_PAGE + 1};
+	enum store_error err;
+
+	layout_begin(v, "keys", "Keys and tokens", NULL);
+	admin_done(v);
+	master_key(v);
+	html_raw(&v->out,
+		"<h2>Admin tokens</h2><p>Each may do everything here and over the API. New ones are made on the "
+		"machine: "
+		"<code>keyhouse token new --name NAME</code></p>");
+	err = store_token_list(v->s->store, &wanted, token_row, &t);
+	if (err == STORE_NOT_FOUND) {
+		visit_redirect(v, "keys");
+		return;
+	}
+	admin_table_end(&t, "There is none.");
+	sessions(v);
+	layout_end(v);
+	if (err == STORE_OK)
+		visit_send(v, 200);
+	else
+		visit_failed(v, store_error_text(err));
+}
+
+/* ------------------------------------------------------------ revoking and ending */
+
+/* The visitor's own token is not revoked by a form that was about another. */
+static bool confirmed(const struct visit *v, bool own)
+{
+	return strcmp(visit_field(v, own ? "own" : "sure"), "yes") == 0;
+}
+
+void admin_revoke_token_post(struct visit *v)
+{
+	const char *id = visit_field(v, "token");
+	const bool own = strcmp(id, v->who.token_id) == 0;
+	enum store_error err;
+
+	if (!confirmed(v, own)) {
+		visit_say(v, 422, "Nothing was revoked",
+			own ? "It is the token that you came in by. Tick the box that says so, if you are sure."
+			    : "Tick the box that says so, if you are sure.");
+		return;
+	}
+	err = store_token_revoke(v->s->store, id);
+	if (err == STORE_OK)
+		log_info("admin token revoked by the operator token=%s session=%s", id, v->who.id);
+	if (err != STORE_OK && err != STORE_NOT_FOUND) {
+		visit_failed(v, store_error_text(err));
+	} else if (err == STORE_OK && own) {
+		admin_session_drop(v);
+		visit_redirect(v, "sign-in?done=revoked");
+	} else {
+		visit_redirect(v, err == STORE_OK ? "keys?done=revoked" : "keys?done=gone");
+	}
+}
+
+void admin_end_session_post(struct visit *v)
+{
+	const char *id = visit_field(v, "session");
+	enum store_error err = store_operator_end(v->s->store, id);
+
+	if (err == STORE_OK)
+		log_info("operator's session ended session=%s by=%s", id, v->who.id);
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		visit_redirect(v, err == STORE_OK ? "keys?done=session-ended" : "keys?done=gone");
+	else
+		visit_failed(v, store_error_text(err));
+}
