@@ -75,7 +75,7 @@ static void form(struct visit *v, int status, bool refused)
 		layout_note_end(v);
 	}
 	if (strncmp(url, "http://", 7) == 0 && !config_url_is_loopback(url)) {
-		layout_note(v, "wait");
+		layout_note(v, "bad");
 		html_raw(&v->out,
 			"This installation is reached by plain http. A browser keeps the session only over https, or "
 			"on "

@@ -79,10 +79,8 @@ static void switches(struct visit *v, const struct store_business *b)
 	html_raw(&v->out, "<details><summary>Suspend this business</summary>");
 	form(v, "suspend", b->id);
 	html_raw(&v->out,
-		"<p>Its webhooks are refused, and nothing is sent until it is resumed; messages that wait stay where "
-		"they "
-		"are for a day. Its keys are kept.</p><p class=\"row\"><button "
-		"class=\"danger\">Suspend</button></p></form></details>");
+		"<p>Its webhooks are refused and nothing is sent until it is resumed. Its keys are kept.</p>"
+		"<p class=\"row\"><button class=\"danger\">Suspend</button></p></form></details>");
 }
 
 static void about(struct visit *v, const struct store_business *b)
@@ -257,7 +255,7 @@ void admin_business_get(struct visit *v)
 static void link_show(struct visit *v, const struct store_business *b, const char *token)
 {
 	layout_begin(v, NULL, "A settings link", NULL);
-	layout_note(v, "wait");
+	layout_note(v, "info");
 	html_raw(&v->out, "It is shown this once. It opens once, within an hour.");
 	layout_note_end(v);
 	html_put(&v->out,

@@ -57,10 +57,10 @@ static bool token_row(const struct store_token *token, void *arg)
 
 	if (!admin_table_takes(t, token->id))
 		return false;
-	html_put(h, "<tr><th scope=\"row\"><bdi>%s</bdi><br><span class=\"small soft\">ends in %s</span></th><td>",
+	html_put(h, "<tr><th scope=\"row\"><bdi>%s</bdi><br><span class=\"small soft\">ends in %s, created ",
 		token->name, token->last4);
 	html_time(h, token->created_at);
-	html_raw(h, "</td><td>");
+	html_raw(h, "</span></th><td>");
 	if (token->revoked_at > 0) {
 		html_raw(h, "revoked ");
 		html_time(h, token->revoked_at);
@@ -121,7 +121,7 @@ void admin_keys_get(struct visit *v)
 		.page = "keys",
 		.cursor = "after",
 		.head = "<table><caption>Newest first</caption><thead><tr><th scope=\"col\">Token</th>"
-			"<th scope=\"col\">Created</th><th scope=\"col\">State</th></tr></thead><tbody>"};
+			"<th scope=\"col\">State</th></tr></thead><tbody>"};
 	const struct store_page wanted = {.after = admin_table_after(&t), .limit = ADMIN_PAGE + 1};
 	enum store_error err;
 

@@ -35,7 +35,7 @@ static void installation(struct visit *v)
 		KEYHOUSE_VERSION, v->s->public_url);
 	if (strncmp(v->s->public_url, "http://", 7) != 0)
 		return;
-	layout_note(v, "wait");
+	layout_note(v, "bad");
 	html_raw(h,
 		"The public URL is plain http. Meta and 360dialog call https addresses only, and whoever listens on "
 		"the way "
@@ -58,7 +58,7 @@ static void totals(struct visit *v, const struct store_counts *c)
 	total(h, "Businesses", c->businesses);
 	total(h, "Connections", c->connections);
 	total(h, "Webhooks not yet worked through", c->unsettled);
-	total(h, "Answers owed by responders", c->asks);
+	total(h, "Questions and statuses owed to responders", c->asks);
 	total(h, "Messages waiting to be sent", c->queued);
 	total(h, "Messages to be tried again", c->retrying);
 	total(h, "Messages being sent", c->sending);
@@ -115,7 +115,7 @@ static bool business_row(const struct store_business *b, void *arg)
 		return false;
 	html_raw(h, "<tr><td>");
 	admin_business_link(t->v, b->id, b->name);
-	html_put(h, "<br><span class=\"small soft\">%s</span></td><td>%s</td><td>", b->id,
+	html_put(h, "<br><span class=\"small\"><span class=\"soft\">%s</span> %s</span></td><td>", b->id,
 		admin_business_words(b->status));
 	connections(t->v, b->id);
 	html_raw(h, "</td><td>");
@@ -153,8 +153,9 @@ void admin_overview_get(struct visit *v)
 	struct admin_table t = {.v = v,
 		.page = "./",
 		.cursor = "after",
-		.head = "<table><caption>Newest first</caption><thead><tr><th scope=\"col\">Business</th>"
-			"<th scope=\"col\">State</th><th scope=\"col\">Connections</th>"
+		.head = "<table class=\"businesses\"><caption>Newest first</caption><thead><tr><th "
+			"scope=\"col\">Business</th>"
+			"<th scope=\"col\">Connections</th>"
 			"<th scope=\"col\">Last webhook</th></tr></thead><tbody>"};
 	const struct store_page wanted = {.after = admin_table_after(&t), .limit = ADMIN_PAGE + 1};
 	struct store_counts counts;

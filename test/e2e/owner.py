@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 import browser
-from browser import NARROW, SHOTS, WIDE, Browser, wait_for  # noqa: F401
+from browser import NARROW, SHOTS, WIDE, Browser, Keys, wait_for  # noqa: F401
 
 
 ACCESSIBLE = pathlib.Path(__file__).with_name("accessible.js").read_text()

@@ -343,3 +343,74 @@ def test_neither_content_nor_customers(gateway, operator, paul, provider):
     assert paul.message(dead)["state"] == "dead"
     overview = operator.get().body
     assert b"plain http" in overview and f"http://127.0.0.1:{gateway.port}".encode() in overview
+
+
+# ---------------------------------------------------------------- the pages, in a browser
+
+@pages.needed
+def test_an_operators_round(owner, gateway, provider):  # noqa: F811
+    """By keyboard in, each page looked at, a link made and opened, a shop suspended and resumed; what strangers wrote
+    stays text."""
+    keys = pages.Keys
+    base = f"http://127.0.0.1:{gateway.port}/admin/"
+
+    def go(name):
+        owner.browser.get(base + name)
+        return owner.one("h1").text
+
+    def press(*pressed):
+        for key in pressed:
+            owner.js("return document.activeElement").send_keys(key)
+    assert go("keys") == "Operator sign-in" and owner.browser.current_url == base + "sign-in"
+    press(keys.TAB, keys.TAB)
+    press("kh_wrong", keys.ENTER)
+    owner.says(WRONG)
+    owner.shoot_both("admin-refused")
+    assert all("401" in line for line in owner.complaints())
+    press(keys.TAB, keys.TAB)
+    press(gateway.token, keys.ENTER)
+    owner.says("Health")
+    assert owner.browser.current_url == base and gateway.token not in owner.browser.page_source
+    owner.says("keyhouse business add")
+    go("letters")
+    owner.says("There is none")
+
+    paul = Shop(gateway, provider, "Paul's Electronics", PAULS)
+    paul.products(PAUL)
+    name = "Paul " + MARKUP
+    assert gateway.api("PATCH", paul.path(), {"name": name}).status == 200
+    go_wrong(paul, provider, MARKUP)
+    for number in range(3):
+        Business(gateway, f"Shop {number} with a name that is long enough to need a second line on a phone", "none")
+    gateway.run("token", "new", "--name", "Ada's platform " + MARKUP)
+    for page, title, part in (("", "Overview", name), ("letters", "Dead letters", MARKUP), ("quarantine", "Quarantine", name),
+                              ("keys", "Keys and tokens", "this browser"), ("business?id=" + paul.id, name, MARKUP)):
+        assert go(page) == title
+        owner.says(part)
+        assert CUSTOMER not in owner.words() and SECRET_WORDS not in owner.words()
+        levels = owner.js("return [...document.querySelectorAll('h1, h2, h3')].map(h => Number(h.tagName[1]))")
+        assert levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:])), levels
+        assert owner.js("return [...document.querySelectorAll('table')].every(t => t.caption && t.querySelector('th'))")
+        assert owner.js("return [...document.querySelectorAll('input:not([type=hidden])')].every(i => i.labels.length > 0)")
+        for summary in owner.all("summary"):
+            summary.click()
+        owner.shoot_both("admin-" + (page.split("?")[0] or "overview"))
+    owner.click("form[action=suspend] button")
+    owner.says("The business is suspended")
+    assert gateway.api("GET", paul.path()).json["status"] == "suspended"
+    owner.click("form[action=resume] button")
+    owner.says("is active again")
+    owner.click("form[action=link] button")
+    link = owner.one("#link").get_attribute("value")
+    assert "#" in link and "#" not in owner.browser.current_url and owner.one("button[data-copy=link]")
+    owner.shoot_both("admin-link")
+    owner.browser.get(link)
+    owner.one("nav[aria-label=Settings]")
+
+    go("")
+    owner.one("#id").send_keys(paul.id, keys.ENTER)
+    owner.says("open in a browser")
+    owner.enter("form[action=sign-out] button")
+    owner.says("You are signed out")
+    assert go("letters") == "Operator sign-in" and owner.js("return window.pwned") is None
+
