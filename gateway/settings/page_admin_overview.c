@@ -115,8 +115,7 @@ static bool business_row(const struct store_business *b, void *arg)
 		return false;
 	html_raw(h, "<tr><td>");
 	admin_business_link(t->v, b->id, b->name);
-	html_put(h, "<br><span class=\"small\"><span class=\"soft\">%s</span> %s</span></td><td>", b->id,
-		admin_business_words(b->status));
+	html_put(h, "<br><span class=\"small soft\">%s</span><br>%s</td><td>", b->id, admin_business_words(b->status));
 	connections(t->v, b->id);
 	html_raw(h, "</td><td>");
 	if (store_event_list(t->v->s->store, b->id, 0, &newest, newest_event, &last) != STORE_OK)
