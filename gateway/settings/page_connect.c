@@ -41,10 +41,9 @@ static void form_page(
 {
 	layout_begin(v, NULL, title, modules);
 	if (faults->len > 0) {
+		outcome_heading(v, "Please look at this again");
 		layout_note(v, "bad");
-		html_raw(&v->out,
-			"<span id=\"outcome\" tabindex=\"-1\">Nothing was sent yet. Please look at this "
-			"again, and paste the secret values once more:</span>");
+		html_raw(&v->out, "<p>Nothing was sent yet. The secret values have to be pasted once more.</p>");
 		connect_faults_write(v, form, faults);
 		layout_note_end(v);
 	} else {
