@@ -1,5 +1,5 @@
--- Settings links and the sessions they open; what a provider says of a connection's number and token; when it is
--- asked again, and what state of it was told to the platform.
+-- Settings links and sessions, of shop owners and of the operator; what a provider says of a connection's number and
+-- token; when it is asked again, and what state of it was told to the platform.
 
 -- A link opens one session, once. Both are found by a hash of what the browser holds; session_hash is NULL until
 -- the link was opened, and after the session's end was asked for.
@@ -47,6 +47,7 @@ WHEN NEW.status <> OLD.status
 BEGIN
 	UPDATE connections SET state_at = NEW.updated_at, tell_at = 0 WHERE seq = NEW.seq;
 END;
+
 -- The operator's browsers: each came in by an admin token, and is known by a hash of what it holds. A row goes when its
 -- session is ended; revoking the token ends it, too.
 CREATE TABLE operator_sessions (
