@@ -1,7 +1,10 @@
 """Goal of this test: the operator's pages open to whoever has an admin token, in his browser, for a while, and to nobody
 else; they show how all shops do, and never what a message says or whom it is to."""
+import os
+import random
 import re
 import sqlite3
+import string
 import urllib.parse
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 import owner as pages
 from conftest import PAUL, Gateway, Shop
 from owner import owner, wait_for  # noqa: F401
+from remains import search
 from shops import Business
 
 PAULS = "106540352242922"
@@ -254,6 +258,7 @@ def test_forms_come_from_the_same_session_and_site(gateway, operator, paul):
 
 def test_suspending_and_resuming(gateway, operator, paul):
     csrf = operator.csrf()
+    assert paul.send(paul.question("iphone 13", "wamid.0", CUSTOMER)).status == 200
     assert operator.post("suspend", csrf=csrf, business=paul.id).headers["location"] == f"business?id={paul.id}&done=suspended"
     assert paul.send(paul.question("iphone 13", "wamid.1", CUSTOMER)).status == 401
     assert gateway.api("GET", paul.path()).json["status"] == "suspended"
@@ -343,6 +348,22 @@ def test_neither_content_nor_customers(gateway, operator, paul, provider):
     assert paul.message(dead)["state"] == "dead"
     overview = operator.get().body
     assert b"plain http" in overview and f"http://127.0.0.1:{gateway.port}".encode() in overview
+
+
+@pytest.mark.skipif(os.environ.get("KH_SKIP_MEMORY") == "1", reason="KH_SKIP_MEMORY=1")
+def test_what_was_typed_is_not_left_in_memory(gateway):
+    """Nor what was shown once, nor the cookie."""
+    business, someone = Business(gateway, "Ada's", "none"), Operator(gateway)
+    wrong = "kh_" + "".join(random.choices(string.ascii_letters, k=43))
+    room = " " * 40  # what is freed is written over where it begins
+    assert someone.post("sign-in", token=room + wrong).status == 401
+    someone.sign_in(room + gateway.token)
+    page = someone.post("link", csrf=someone.csrf(), business=business.id).body
+    link = re.search(rb"/settings/open#([\w-]{43})", page).group(1).decode()
+    values = {"token": gateway.token, "wrong token": wrong, "session": someone.cookie.split("=")[1], "link": link}
+    listener = gateway.role_pid("listener")
+    assert search(listener, values) == []
+    assert search(listener, {"business": business.id}), "the search finds what is there"
 
 
 # ---------------------------------------------------------------- the pages, in a browser
