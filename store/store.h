@@ -748,8 +748,8 @@ enum store_error store_backup(const char *from, const char *to, void (*told)(int
 	void *arg) __attribute__((warn_unused_result));
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
- * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days,
- * and the operator's sessions that have ended. */
+ * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older
+ * than 30, rows older than 400 days, and the operator's sessions that have ended. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif
