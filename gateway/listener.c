@@ -305,6 +305,24 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		"see the line before; are tls_cert and tls_key PEM files?");
 }
 
+/* What works with connections beside the API: the pages, and the checks from time to time. */
+static bool open_pages(struct listener *l, const struct connect *connect, char *why, size_t why_len)
+{
+	const struct config *c = l->boot->config;
+	const struct settings_options settings = {
+		.connect = *connect, .vault = l->vault, .frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
+	const struct health_options health = {
+		.connect = *connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
+
+	l->settings = settings_new(&settings);
+	if (l->settings == NULL)
+		return sentence(why, why_len, "the settings pages cannot start", "out of memory");
+	l->health = health_start(&health);
+	if (l->health == NULL)
+		return sentence(why, why_len, "the checks of connections cannot start", "out of memory or threads");
+	return true;
+}
+
 static bool open_all(struct listener *l, char *why, size_t why_len)
 {
 	struct outbound_options outbound = {.sender_fd = FD_SENDER, .gone = failed, .ctx = l};
@@ -315,37 +333,23 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
 		.serving = true};
-	struct health_options health = {.interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
-	struct settings_options settings = {.public_url = api.public_url,
-		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS),
+	struct connect connect = {.public_url = api.public_url,
 		.meta_is_loopback = api.meta_is_loopback,
-		.d360_is_loopback = api.d360_is_loopback};
+		.d360_is_loopback = api.d360_is_loopback,
+		.serving = true};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
-	outbound.tenants = inbound.tenants = api.tenants = settings.tenants = l->tenants;
-	settings.vault = l->vault;
+	outbound.tenants = inbound.tenants = api.tenants = connect.tenants = l->tenants;
 	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
 		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");
-	inbound.outbound = api.outbound = settings.outbound = l->outbound;
+	inbound.outbound = api.outbound = connect.outbound = l->outbound;
 	if (inbound_open(&l->inbound, &inbound) != INBOUND_OK)
 		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
 	l->api = api_new(&api);
 	if (l->api == NULL)
 		return sentence(why, why_len, "the API cannot start", "out of memory");
-	l->settings = settings_new(&settings);
-	if (l->settings == NULL)
-		return sentence(why, why_len, "the settings pages cannot start", "out of memory");
-	health.connect = (struct connect){.tenants = l->tenants,
-		.outbound = l->outbound,
-		.public_url = api.public_url,
-		.meta_is_loopback = api.meta_is_loopback,
-		.d360_is_loopback = api.d360_is_loopback,
-		.serving = true};
-	l->health = health_start(&health);
-	if (l->health == NULL)
-		return sentence(why, why_len, "the checks of connections cannot start", "out of memory or threads");
-	return open_server(l, why, why_len);
+	return open_pages(l, &connect, why, why_len) && open_server(l, why, why_len);
 }
 
 /* In the order in which nothing is asked of what is gone already. */

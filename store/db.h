@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-#define DB_STATEMENTS_MAX 160u
+#define DB_STATEMENTS_MAX 256u
 
 struct db {
 	sqlite3 *handle;

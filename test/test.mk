@@ -16,7 +16,7 @@ WITH_gateway = $(ALL)
 WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
 WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o
-WITH_api = $(API) $(CONNECT) $(B)/gateway/content.o $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination address) \
+WITH_api = $(API) $(CONNECT) $(B)/gateway/content.o $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/link.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination address) \
 	$(REPLY) $(VAULT) $(STORE)
 WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
 WITH_inbound/test_signature = $(I)/signature.o
@@ -86,20 +86,20 @@ format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 TSAN = vault/% store/% gateway/test_keycache http/test_http http/test_refusals inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
-# gcc and clang without warnings; units plain and with address and undefined-behaviour sanitizers; then the real program.
+# Without warnings; units plain and with address and undefined-behaviour sanitizers; then the real program.
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory check
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 unit
-	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 SAN=address,undefined B=build/asan all unit replay
 	$(Q)$(MAKE) --no-print-directory e2e
 	$(Q)$(MAKE) --no-print-directory crash
 
-# What takes long: the thread sanitizer where threads meet, the real program under the sanitizers, many more rounds of the
+# What takes long: clang's warnings, the thread sanitizer where threads meet, the real program under the sanitizers, many more rounds of the
 # crash test. The thread sanitizer keeps copies of what it saw, now and then: secrets left in memory are looked for by make test.
 test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
+	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
 	$(Q)KH_SKIP_MEMORY=1 $(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
@@ -127,7 +127,7 @@ bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
-SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api
+SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api settings admin health
 e2e-sanitized:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
 	$(Q)KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(patsubst %,test/e2e/test_%.py,$(SANITIZED))

@@ -1,21 +1,17 @@
 /*
  * Settings links: a platform hands one to its shop owner, who opens a session with it,
- * once. The token stands in the URL's fragment, which no browser sends to a server or a
- * log; only its hash is kept.
+ * once.
  */
 #include <cjson/cJSON.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "gateway/api/form.h"
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
 #include "gateway/json.h"
+#include "gateway/link.h"
 #include "gateway/log.h"
 
-#define LIFE_DEFAULT_S 3600
 #define LIFE_MIN_S 60
 #define LIFE_MAX_S 604800
 
@@ -46,33 +42,23 @@ static cJSON *link_json(const struct store_link *l, const char *url)
 	return out_end(&o);
 }
 
-static void add(struct call *c, int64_t life_s)
+static void add(struct call *c, int64_t life_ms)
 {
-	struct store_link l = {.created_at = store_now_ms()};
-	char token[VAULT_RANDOM_TEXT_LEN + 1], url[2048 + VAULT_RANDOM_TEXT_LEN];
-	uint8_t hash[VAULT_HASH_LEN];
-	enum store_error err;
+	struct store_link l;
+	char url[LINK_URL_MAX + 1];
+	enum store_error err = link_make(c->api->store, c->api->public_url, c->business.id, life_ms, &l, url);
+	cJSON *shown;
 
-	store_id_new(l.id);
-	memcpy(l.business_id, c->business.id, sizeof(l.business_id));
-	l.expires_at = l.created_at + life_s * 1000;
-	vault_random_text("", true, token);
-	vault_hash(token, strlen(token), hash);
-	(void)snprintf(url, sizeof(url), "%s/settings/open#%s", c->api->public_url, token);
-	err = store_link_add(c->api->store, &l, hash);
 	if (err != STORE_OK) {
 		problem_store(c, err);
-	} else {
-		cJSON *shown = link_json(&l, NULL);
-
-		log_info("settings link made business=%s link=%s", l.business_id, l.id);
-		idempotency_keep(c, shown);
-		cJSON_Delete(shown);
-		out_send_tree(link_json(&l, url), c->res, 201);
+		return;
 	}
-	vault_wipe(token, sizeof(token));
+	log_info("settings link made business=%s link=%s", l.business_id, l.id);
+	shown = link_json(&l, NULL);
+	idempotency_keep(c, shown);
+	cJSON_Delete(shown);
+	out_send_tree(link_json(&l, url), c->res, 201);
 	vault_wipe(url, sizeof(url));
-	vault_wipe(hash, sizeof(hash));
 }
 
 /* A body is optional, and so is its one field. */
@@ -83,7 +69,7 @@ void links_add(struct call *c)
 	cJSON *body;
 
 	if (c->req->body_len == 0) {
-		add(c, LIFE_DEFAULT_S);
+		add(c, LINK_LIFE_MS);
 		return;
 	}
 	body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
@@ -91,9 +77,9 @@ void links_add(struct call *c)
 		return;
 	life = json_get(body, "expires_in");
 	if (life == NULL)
-		add(c, LIFE_DEFAULT_S);
+		add(c, LINK_LIFE_MS);
 	else if (life->valuedouble >= LIFE_MIN_S && life->valuedouble <= LIFE_MAX_S)
-		add(c, (int64_t)life->valuedouble);
+		add(c, (int64_t)life->valuedouble * 1000);
 	else
 		problem(c->res, PROBLEM_INVALID_FIELD, "expires_in", "must be 60 to 604800 seconds");
 	cJSON_Delete(body);

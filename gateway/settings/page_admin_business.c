@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/link.h"
 #include "gateway/log.h"
 #include "gateway/settings/admin.h"
 #include "vault/vault.h"
 
 #define SHOWN 20u
-#define LINK_LIFE_MS (INT64_C(3600) * 1000)
 
 static const struct store_page newest = {.limit = SHOWN};
 
@@ -224,9 +224,9 @@ static void links(struct visit *v, const char *id)
 			"scope=\"col\">End</th></tr></thead><tbody>"};
 
 	html_raw(&v->out,
-		"<h2>Settings links</h2><p>A link opens the shop's own pages: once, within an hour. Send it to nobody "
-		"but "
-		"the shop's owner.</p>");
+		"<h2>Settings links</h2><p>A link opens the shop's own pages: once, within an hour. Send it to the "
+		"shop's "
+		"owner alone.</p>");
 	form(v, "link", id);
 	html_raw(&v->out, "<p class=\"row\"><button>Make a settings link</button></p></form>");
 	rows_end(&r, store_link_list(v->s->store, id, &newest, link_row, &r), "There is none yet.");
@@ -252,19 +252,17 @@ void admin_business_get(struct visit *v)
 
 /* ------------------------------------------------------------ making and ending a link */
 
-static void link_show(struct visit *v, const struct store_business *b, const char *token)
+static void link_show(struct visit *v, const struct store_business *b, const char *url)
 {
 	layout_begin(v, NULL, "A settings link", NULL);
 	layout_note(v, "info");
 	html_raw(&v->out, "It is shown this once. It opens once, within an hour.");
 	layout_note_end(v);
+	html_put(&v->out, "<label for=\"link\">Link for <bdi>%s</bdi></label>", b->name);
 	html_put(&v->out,
-		"<label for=\"link\">Link for <bdi>%s</bdi></label><div class=\"copy\"><input type=\"text\" "
-		"id=\"link\" "
-		"readonly autocomplete=\"off\" value=\"%s/settings/open#%s\"><button type=\"button\" "
-		"data-copy=\"link\" "
-		"hidden>Copy</button></div>",
-		b->name, v->s->public_url, token);
+		"<div class=\"copy\"><input type=\"text\" id=\"link\" readonly autocomplete=\"off\" value=\"%s\">"
+		"<button type=\"button\" data-copy=\"link\" hidden>Copy</button></div>",
+		url);
 	html_put(&v->out, "<p><a href=\"business?id=%s\">Back to the business</a></p>", b->id);
 	layout_end(v);
 	visit_send(v, 200);
@@ -272,28 +270,21 @@ static void link_show(struct visit *v, const struct store_business *b, const cha
 
 void admin_link_post(struct visit *v)
 {
-	struct store_link l = {.created_at = store_now_ms()};
-	char token[VAULT_RANDOM_TEXT_LEN + 1];
-	uint8_t hash[VAULT_HASH_LEN];
+	char url[LINK_URL_MAX + 1];
 	struct store_business b;
+	struct store_link l;
 	enum store_error err;
 
 	if (!business_get(v, visit_field(v, "business"), &b))
 		return;
-	store_id_new(l.id);
-	memcpy(l.business_id, b.id, sizeof(l.business_id));
-	l.expires_at = l.created_at + LINK_LIFE_MS;
-	vault_random_text("", true, token);
-	vault_hash(token, strlen(token), hash);
-	err = store_link_add(v->s->store, &l, hash);
-	if (err == STORE_OK) {
-		log_info("settings link made by the operator business=%s link=%s session=%s", b.id, l.id, v->who.id);
-		link_show(v, &b, token);
-	} else {
+	err = link_make(v->s->store, v->s->public_url, b.id, LINK_LIFE_MS, &l, url);
+	if (err != STORE_OK) {
 		visit_failed(v, store_error_text(err));
+		return;
 	}
-	vault_wipe(token, sizeof(token));
-	vault_wipe(hash, sizeof(hash));
+	log_info("settings link made by the operator business=%s link=%s session=%s", b.id, l.id, v->who.id);
+	link_show(v, &b, url);
+	vault_wipe(url, sizeof(url));
 }
 
 void admin_end_link_post(struct visit *v)

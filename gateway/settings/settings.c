@@ -75,18 +75,13 @@ struct settings *settings_new(const struct settings_options *opt)
 
 	if (s == NULL)
 		return NULL;
-	s->tenants = opt->tenants;
-	s->store = tenants_store(opt->tenants);
-	s->outbound = opt->outbound;
+	s->connect = opt->connect;
+	s->tenants = opt->connect.tenants;
+	s->store = tenants_store(opt->connect.tenants);
+	s->outbound = opt->connect.outbound;
+	s->public_url = opt->connect.public_url;
 	s->vault = opt->vault;
-	s->public_url = opt->public_url;
 	s->framed = opt->frame_ancestors[0] != '\0';
-	s->connect = (struct connect){.tenants = opt->tenants,
-		.outbound = opt->outbound,
-		.public_url = opt->public_url,
-		.meta_is_loopback = opt->meta_is_loopback,
-		.d360_is_loopback = opt->d360_is_loopback,
-		.serving = true};
 	policy(s->csp, sizeof(s->csp), s->framed ? opt->frame_ancestors : "'none'");
 	policy(s->admin_csp, sizeof(s->admin_csp), "'none'");
 	/* The setting separates by commas, the header by spaces. */

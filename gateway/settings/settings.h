@@ -22,12 +22,9 @@
 struct settings;
 
 struct settings_options {
-	struct tenants *tenants; /* borrowed */
-	struct outbound *outbound; /* borrowed */
+	struct connect connect; /* copied; what it points to is borrowed */
 	struct vault_client *vault; /* borrowed; asked for its status alone */
-	const char *public_url; /* borrowed; what links and webhook URLs begin with */
 	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
-	bool meta_is_loopback, d360_is_loopback; /* the providers' URLs */
 };
 struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */
 void settings_free(struct settings *s); /* NULL is fine */

@@ -26,7 +26,7 @@ FLOORS = [
     {"gateway/reply", "gateway/connect"},
     {"gateway/content", "gateway/outbound", "gateway/http"},
     {"gateway/tenant"},
-    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json", "gateway/keycache", "gateway/utf8"},
+    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
 SIDEWAYS = {("gateway/api", "gateway/connect")}

