@@ -305,12 +305,27 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		"see the line before; are tls_cert and tls_key PEM files?");
 }
 
+static bool refusal(void *ctx, const char *business_id, int64_t *at, const char **why)
+{
+	const struct listener *l = ctx;
+	struct inbound_refusal r;
+
+	if (!inbound_refusal(l->inbound, business_id, &r))
+		return false;
+	*at = r.at;
+	*why = r.why;
+	return true;
+}
+
 /* What works with connections beside the API: the pages, and the checks from time to time. */
 static bool open_pages(struct listener *l, const struct connect *connect, char *why, size_t why_len)
 {
 	const struct config *c = l->boot->config;
-	const struct settings_options settings = {
-		.connect = *connect, .vault = l->vault, .frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
+	const struct settings_options settings = {.connect = *connect,
+		.vault = l->vault,
+		.refusal = refusal,
+		.ctx = l,
+		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
 	const struct health_options health = {
 		.connect = *connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
 

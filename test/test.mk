@@ -23,9 +23,9 @@ WITH_inbound/test_signature = $(I)/signature.o
 WITH_inbound/test_binding = $(I)/binding.o
 WITH_inbound/test_message = $(MESSAGE)
 WITH_inbound/test_split = $(MESSAGE) $(I)/split.o
-WITH_inbound/test_webhook = $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
+WITH_inbound/test_webhook = $(I)/refusals.o $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
 WITH_inbound/test_proofs = $(WITH_inbound/test_webhook) $(B)/vault/verifier.o
-WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer ask asks prepare binding split)
+WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake answer ask asks prepare binding split refusals)
 WITH_inbound/test_asks = $(WITH_inbound/test_intake)
 # helpers beside the tests: all of a folder's, unless a test names its own
 HELP_http/test_mends = none

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway/inbound/internal.h"
+#include "gateway/inbound/refusals.h"
 #include "gateway/inbound/signature.h"
 #include "gateway/log.h"
 
@@ -131,22 +132,44 @@ static bool is_sent(const char *header)
 	return header != NULL && header[0] != '\0';
 }
 
-/* For the operator, who may not see the sender's side; the caller is told nothing of it. */
-static const char *why_refused(const struct inbound_proofs *p, const struct finding *found, bool known, size_t count)
+/* Why a webhook was refused: for the log, and for the shop owner on his Status page. The caller is told nothing of it. */
+struct why {
+	const char *log, *shop;
+};
+
+static const struct why *why_refused(
+	const struct inbound_proofs *p, const struct finding *found, bool known, size_t count)
 {
+	static const struct why
+		nobody = {"there is no such business, or it is suspended", ""},
+		no_connection = {"none of its connections can verify: all are suspended, or there is none",
+			"No number is connected here that could have been meant."},
+		no_proof = {"no proof sent, or one sent twice",
+			"It did not prove who sent it. Strangers try that now and then."},
+		platform = {"platform signature missing or wrong",
+			"It was not signed with the platform secret that is kept here."},
+		header = {"wrong secret header",
+			"It did not bring the secret that we gave 360dialog. Press Set the "
+			"webhook again."},
+		signature = {"wrong signature",
+			"It was not signed with the app secret that is kept here. If it was Meta, replace the app "
+			"secret under Keys and access."},
+		other_kind = {"its connections know another kind of proof than was sent",
+			"It came from another provider than the one connected here."};
+
 	if (!known)
-		return "there is no such business, or it is suspended";
+		return &nobody;
 	if (count == 0)
-		return "none of its connections can verify: all are suspended, or there is none";
+		return &no_connection;
 	if (!is_sent(p->signature) && !is_sent(p->secret) && !is_sent(p->platform_signature))
-		return "no proof sent, or one sent twice";
+		return &no_proof;
 	if (found->half)
-		return "platform signature missing or wrong";
+		return &platform;
 	if (is_sent(p->secret) && found->by_secret)
-		return "wrong secret header";
+		return &header;
 	if (is_sent(p->signature) && found->by_signature)
-		return "wrong signature";
-	return "its connections know another kind of proof than was sent";
+		return &signature;
+	return &other_kind;
 }
 
 /* last_at: when the log was last told of a refusal of this kind. */
@@ -158,6 +181,16 @@ static void log_refusal(atomic_llong *last_at, const char *what, const char *bus
 	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(last_at, &last, now))
 		return;
 	log_info("%s refused business=%s: %s", what, business_id, why);
+}
+
+static void refuse(struct inbound *in, const char *business_id, bool known, const struct why *why)
+{
+	/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
+	const char *named = known ? business_id : "-";
+
+	atomic_fetch_add(&in->refused, 1);
+	refusals_note(in->refusals, named, why->shop);
+	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
 
 /* Seals the body and makes it durable. */
@@ -213,10 +246,7 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 	}
 	found = verify(in, verifiers, count, &claims);
 	if (found.connection_id == NULL) {
-		atomic_fetch_add(&in->refused, 1);
-		/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
-		log_refusal(&in->refusal_logged_at, "webhook", err == TENANT_OK ? business_id : "-",
-			why_refused(proofs, &found, err == TENANT_OK, count));
+		refuse(in, business_id, err == TENANT_OK, why_refused(proofs, &found, err == TENANT_OK, count));
 		status = 401;
 	} else if (keep(in, business_id, found.connection_id, body, len)) {
 		atomic_fetch_add(&in->accepted, 1);

@@ -10,6 +10,7 @@
 
 #include "gateway/inbound/asks.h"
 #include "gateway/inbound/internal.h"
+#include "gateway/inbound/refusals.h"
 #include "gateway/log.h"
 
 /* ------------------------------------------------------------ workers */
@@ -132,13 +133,16 @@ enum inbound_error inbound_open(struct inbound **out, const struct inbound_optio
 	in->store = tenants_store(opt->tenants);
 	vault_random(&in->nobody, sizeof(in->nobody));
 	in->asks = asks_new(in);
-	if (in->asks == NULL || !worker_init(&in->intake)) {
+	in->refusals = refusals_new();
+	if (in->asks == NULL || in->refusals == NULL || !worker_init(&in->intake)) {
+		refusals_free(in->refusals);
 		asks_free(in->asks);
 		free(in);
 		return INBOUND_SETUP;
 	}
 	if (!worker_init(&in->answer)) {
 		worker_clear(&in->intake);
+		refusals_free(in->refusals);
 		asks_free(in->asks);
 		free(in);
 		return INBOUND_SETUP;
@@ -163,6 +167,7 @@ void inbound_close(struct inbound *in)
 	worker_clear(&in->intake);
 	worker_clear(&in->answer);
 	asks_free(in->asks);
+	refusals_free(in->refusals);
 	free(in);
 }
 
@@ -173,6 +178,11 @@ void inbound_failed(struct inbound *in)
 	log_error("the store failed; nothing more is accepted");
 	if (in->opt.failed != NULL)
 		in->opt.failed(in->opt.ctx);
+}
+
+bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out)
+{
+	return refusals_get(in->refusals, business_id, out);
 }
 
 void inbound_counts(const struct inbound *in, struct inbound_counts *out)

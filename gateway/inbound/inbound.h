@@ -44,6 +44,14 @@ void inbound_close(struct inbound *in);
  * what stood in the path, unchecked. Threads: any. */
 void inbound_webhook(struct inbound *in, struct http_request *req, const char *business_id);
 
+/* The last webhook of a business that was refused since the start. */
+struct inbound_refusal {
+	int64_t at;
+	const char *why; /* plain words for a shop owner; constant */
+	unsigned long count;
+};
+bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out);
+
 struct inbound_counts {
 	unsigned long accepted, refused, busy; /* 200, 401, 503 since start */
 };

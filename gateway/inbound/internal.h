@@ -40,12 +40,14 @@ bool worker_stopping(struct worker *w);
 unsigned worker_backoff(unsigned before_ms);
 
 struct asks;
+struct refusals;
 
 struct inbound {
 	struct inbound_options opt;
 	struct store *store; /* the tenants' */
 	struct worker intake, answer;
 	struct asks *asks;
+	struct refusals *refusals;
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
 	atomic_ulong accepted, refused, busy;
 	atomic_bool failed_told;

@@ -20,6 +20,8 @@ struct settings {
 	struct outbound *outbound;
 	struct vault_client *vault;
 	struct connect connect;
+	bool (*refusal)(void *ctx, const char *business_id, int64_t *at, const char **why);
+	void *refusal_ctx;
 	const char *public_url;
 	char csp[2304]; /* Content-Security-Policy of every answer to a shop owner */
 	char admin_csp[512]; /* to the operator: nobody embeds that */

@@ -160,16 +160,30 @@ static void queue_write(struct visit *v)
 			q.unknown);
 }
 
+/* A webhook that nobody could vouch for: mostly a stranger's, now and then the sign that a secret was changed at Meta. */
+static void refusal_write(struct visit *v)
+{
+	const char *why;
+	int64_t at;
+
+	if (!v->s->refusal(v->s->refusal_ctx, v->business.id, &at, &why))
+		return;
+	html_raw(&v->out, "<dt>Last call refused</dt><dd>");
+	html_time(&v->out, at);
+	html_put(&v->out, ". %s</dd>", why);
+}
+
 static void shop_write(struct visit *v)
 {
 	static const struct word responders[] = {
-		{"none", "Nobody by itself: messages are kept, and you find them under Activity"},
+		{"none", "Nobody by itself: messages are kept, and you find them under Messages"},
 		{"catalogue", "This service, from your list of products and prices"},
 		{"platform", "The service of whoever gave you the link to these pages"}, {NULL, NULL}};
 
-	html_raw(&v->out, "<h2>Answers</h2><dl>");
+	html_raw(&v->out, "<h2>Answers and calls</h2><dl>");
 	fact_write(v, "Who answers customers", responders, v->business.responder);
 	queue_write(v);
+	refusal_write(v);
 	html_raw(&v->out, "</dl>");
 }
 

@@ -81,6 +81,8 @@ struct settings *settings_new(const struct settings_options *opt)
 	s->outbound = opt->connect.outbound;
 	s->public_url = opt->connect.public_url;
 	s->vault = opt->vault;
+	s->refusal = opt->refusal;
+	s->refusal_ctx = opt->ctx;
 	s->framed = opt->frame_ancestors[0] != '\0';
 	policy(s->csp, sizeof(s->csp), s->framed ? opt->frame_ancestors : "'none'");
 	policy(s->admin_csp, sizeof(s->admin_csp), "'none'");

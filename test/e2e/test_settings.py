@@ -294,6 +294,21 @@ def test_a_link_opens_once(owner, paul):  # noqa: F811
     assert all("410" in line for line in owner.complaints())
 
 
+def test_a_refused_webhook_is_told_to_its_shop_alone(gateway, caller, paul, provider):
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", SARAHS)
+    hers = Caller(gateway)
+    hers.open(sarah)
+    caller.open(paul)
+    assert b"Last call refused" not in caller.get().body
+    assert gateway.webhook(paul.id, b"{}").status == 401
+    assert b"did not prove who sent it" in caller.get().body
+    assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert b"not signed with the app secret" in caller.get().body
+    assert b"Last call refused" not in hers.get().body
+    assert gateway.webhook(sarah.id, b"{}", headers={"X-Keyhouse-Secret": "wrong"}).status == 401
+    assert b"the secret that we gave 360dialog" in hers.get().body
+
+
 @pages.needed
 def test_keys_and_access(owner, paul, provider, gateway, caller):  # noqa: F811
     """A key is replaced, refused, never shown; another browser is sent out; the number is disconnected; all is deleted."""

@@ -1,0 +1,79 @@
+/*
+ * Refusals, remembered. Called by accept.c and through inbound.h by the settings pages.
+ */
+#include "gateway/inbound/refusals.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vault/vault.h"
+
+#define PLACES 4096u
+
+struct place {
+	char business_id[STORE_BUSINESS_ID_LEN + 1]; /* "": free */
+	struct inbound_refusal refusal;
+};
+
+struct refusals {
+	pthread_mutex_t lock;
+	struct place places[PLACES];
+};
+
+struct refusals *refusals_new(void)
+{
+	struct refusals *r = calloc(1, sizeof(*r));
+
+	if (r != NULL)
+		pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+void refusals_free(struct refusals *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static struct place *place_of(struct refusals *r, const char *business_id)
+{
+	uint8_t hash[VAULT_HASH_LEN];
+
+	vault_hash(business_id, strlen(business_id), hash);
+	return &r->places[(hash[0] | hash[1] << 8) % PLACES];
+}
+
+void refusals_note(struct refusals *r, const char *business_id, const char *why)
+{
+	struct place *p;
+
+	if (r == NULL)
+		return;
+	p = place_of(r, business_id);
+	pthread_mutex_lock(&r->lock);
+	if (strcmp(p->business_id, business_id) != 0) {
+		(void)snprintf(p->business_id, sizeof(p->business_id), "%s", business_id);
+		p->refusal.count = 0;
+	}
+	p->refusal.count++;
+	p->refusal.at = store_now_ms();
+	p->refusal.why = why;
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool refusals_get(struct refusals *r, const char *business_id, struct inbound_refusal *out)
+{
+	struct place *p = place_of(r, business_id);
+	bool found;
+
+	pthread_mutex_lock(&r->lock);
+	found = p->refusal.count > 0 && strcmp(p->business_id, business_id) == 0;
+	if (found)
+		*out = p->refusal;
+	pthread_mutex_unlock(&r->lock);
+	return found;
+}
