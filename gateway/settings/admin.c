@@ -85,31 +85,20 @@ const char *admin_message_words(enum store_message_state state)
 
 /* ------------------------------------------------------------ parts of pages */
 
-static const struct {
-	const char *name, *how, *text;
-} results[] = {
-	{"suspended", "ok", "The business is suspended: nothing comes in and nothing goes out."},
-	{"resumed", "ok", "The business is active again."},
-	{"link-ended", "ok", "That link, and the browser that opened it, cannot come in any more."},
-	{"revoked", "ok", "The token is revoked. What was opened with it has ended."},
-	{"session-ended", "ok", "That browser is signed out."},
-	{"signed-out", "info", "You are signed out."},
-	{"gone", "info", "That was gone already."},
-};
-
 void admin_done(struct visit *v)
 {
-	char done[32];
+	static const struct layout_result results[] = {
+		{"suspended", "ok", "The business is suspended: nothing comes in and nothing goes out."},
+		{"resumed", "ok", "The business is active again."},
+		{"link-ended", "ok", "That link, and the browser that opened it, cannot come in any more."},
+		{"revoked", "ok", "The token is revoked. What was opened with it has ended."},
+		{"session-ended", "ok", "That browser is signed out."},
+		{"signed-out", "info", "You are signed out."},
+		{"gone", "info", "That was gone already."},
+		{NULL, NULL, NULL},
+	};
 
-	if (!visit_query(v, "done", done, sizeof(done)))
-		return;
-	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-		if (strcmp(results[i].name, done) != 0)
-			continue;
-		layout_note(v, results[i].how);
-		html_raw(&v->out, results[i].text);
-		layout_note_end(v);
-	}
+	layout_done(v, results);
 }
 
 void admin_business_link(struct visit *v, const char *id, const char *name)

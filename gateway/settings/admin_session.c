@@ -35,14 +35,8 @@ static enum store_error find(struct visit *v, const char *token)
 
 bool admin_session_find(struct visit *v)
 {
-	char token[SESSION_TOKEN_MAX + 1];
-	enum store_error err = STORE_NOT_FOUND;
+	enum store_error err = session_by_cookie(v, COOKIE, find);
 
-	if (session_cookie(v, COOKIE, token))
-		err = find(v, token);
-	if (err == STORE_OK)
-		session_csrf(v, token);
-	vault_wipe(token, sizeof(token));
 	if (err == STORE_OK)
 		return true;
 	v->who = (struct store_operator){0};

@@ -99,16 +99,15 @@ void visit_end(struct visit *v);
 
 /* ------------------------------------------------------------ sessions (session.c) */
 
+/* Whose session a cookie's token is, by find; and the token that its forms carry. STORE_NOT_FOUND: nobody's. */
+enum store_error session_by_cookie(
+	struct visit *v, const char *name, enum store_error (*find)(struct visit *v, const char *token));
 /* Finds the visit's session and its business. False after it was answered. */
 bool session_find(struct visit *v);
 /* Whether a POST comes from a page of ours, of this session. False after it was answered. */
 bool session_form_ok(struct visit *v);
 /* Whether a browser says that another site made it send this. */
 bool session_from_elsewhere(const struct visit *v);
-/* The cookie's value; false where it is not there, or there twice. Secrets: the caller wipes out. */
-bool session_cookie(const struct visit *v, const char *name, char out[static SESSION_TOKEN_MAX + 1]);
-/* Sets what the session's forms carry: known to its pages, of no use as a cookie. */
-void session_csrf(struct visit *v, const char *token);
 
 /* ------------------------------------------------------------ the layout of a page (layout.c) */
 
@@ -122,6 +121,11 @@ void layout_form(struct visit *v, const char *name);
  * colour alone). The caller writes its text and ends it. */
 void layout_note(struct visit *v, const char *how);
 void layout_note_end(struct visit *v);
+/* What a form has done, where the address says so (?done=name): its note. results ends with a row of NULLs. */
+struct layout_result {
+	const char *name, *how, *text;
+};
+void layout_done(struct visit *v, const struct layout_result *results);
 /* Links to a list's first page and to its next one, names of ours with what they need; NULL: there is none. */
 void layout_pages(struct visit *v, const char *first, const char *next);
 

@@ -103,3 +103,18 @@ void layout_pages(struct visit *v, const char *first, const char *next)
 		html_put(&v->out, "<a class=\"button quiet\" rel=\"next\" href=\"%s\">Next page</a>", next);
 	html_raw(&v->out, "</p>");
 }
+
+void layout_done(struct visit *v, const struct layout_result *results)
+{
+	char done[32];
+
+	if (!visit_query(v, "done", done, sizeof(done)))
+		return;
+	for (; results->name != NULL; results++) {
+		if (strcmp(results->name, done) != 0)
+			continue;
+		layout_note(v, results->how);
+		html_raw(&v->out, results->text);
+		layout_note_end(v);
+	}
+}

@@ -172,29 +172,13 @@ static void sessions(struct visit *v)
 
 /* ------------------------------------------------------------ the page */
 
-static const struct {
-	const char *name, *how, *text;
-} results[] = {
+static const struct layout_result results[] = {
 	{"replaced", "ok", "The new key works and has taken the old one's place."},
 	{"disconnected", "ok", "The number is disconnected, and its keys are destroyed."},
 	{"ended", "ok", "That browser or link cannot come in any more."},
 	{"gone", "info", "That was gone already."},
+	{NULL, NULL, NULL},
 };
-
-static void result_note(struct visit *v)
-{
-	char done[32];
-
-	if (!visit_query(v, "done", done, sizeof(done)))
-		return;
-	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-		if (strcmp(results[i].name, done) != 0)
-			continue;
-		layout_note(v, results[i].how);
-		html_put(&v->out, "%s", results[i].text);
-		layout_note_end(v);
-	}
-}
 
 static void delete_all(struct visit *v)
 {
@@ -219,7 +203,7 @@ void access_get(struct visit *v)
 	struct rows r = {.v = v};
 
 	layout_begin(v, "access", "Keys and access", NULL);
-	result_note(v);
+	layout_done(v, results);
 	html_raw(&v->out,
 		"<p>Keys go in and never come out: you see the last four characters and a fingerprint, and nobody "
 		"here sees more.</p>");

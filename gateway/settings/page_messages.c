@@ -239,32 +239,15 @@ static void put_search(struct visit *v, const char *words)
 		WORDS_MAX, words);
 }
 
-static const struct {
-	enum resend result;
-	const char *name, *how, *text;
-} results[] = {
-	{RESEND_QUEUED, "again", "ok", "It is being sent again, as a new message at the top of the list."},
-	{RESEND_ALREADY, "already", "info", "This message was sent again before. Look for the newer one."},
-	{RESEND_NOT_OFFERED, "not", "bad", "This message cannot be sent again any more. Write a new one."},
-	{RESEND_NO_NUMBER, "number", "bad",
+static const struct layout_result results[] = {
+	[RESEND_QUEUED - 1] = {"again", "ok", "It is being sent again, as a new message at the top of the list."},
+	[RESEND_ALREADY - 1] = {"already", "info", "This message was sent again before. Look for the newer one."},
+	[RESEND_NOT_OFFERED - 1] = {"not", "bad", "This message cannot be sent again any more. Write a new one."},
+	[RESEND_NO_NUMBER - 1] = {"number", "bad",
 		"The number that it was sent from is not connected any more. Connect it first."},
-	{RESEND_FAILED, "later", "bad", "That did not work just now. Nothing was sent. Try again in a moment."},
+	[RESEND_FAILED - 1] = {"later", "bad", "That did not work just now. Nothing was sent. Try again in a moment."},
+	[RESEND_FAILED] = {NULL, NULL, NULL},
 };
-
-static void say_result(struct visit *v)
-{
-	char done[16];
-
-	if (!visit_query(v, "done", done, sizeof(done)))
-		return;
-	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-		if (strcmp(results[i].name, done) != 0)
-			continue;
-		layout_note(v, results[i].how);
-		html_raw(&v->out, results[i].text);
-		layout_note_end(v);
-	}
-}
 
 /* ------------------------------------------------------------ the list */
 
@@ -316,7 +299,7 @@ void messages_page_get(struct visit *v)
 
 	read_filter(v, &f);
 	layout_begin(v, "messages", "Messages", NULL);
-	say_result(v);
+	layout_done(v, results);
 	put_filter(&v->out, &f);
 	put_search(v, "");
 	err = store_message_list(v->s->store, v->business.id, &f.store, &rows, list_one, &l);
@@ -429,11 +412,9 @@ static void search(struct visit *v, const char *words)
 static void send_again(struct visit *v)
 {
 	const enum resend result = resend(v, visit_field(v, "id"));
-	char name[32] = "messages";
+	char name[32];
 
-	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-		if (results[i].result == result)
-			(void)snprintf(name, sizeof(name), "messages?done=%s", results[i].name);
+	(void)snprintf(name, sizeof(name), "messages?done=%s", results[result - 1].name);
 	visit_redirect(v, name);
 }
 

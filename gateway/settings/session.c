@@ -96,7 +96,8 @@ void open_post(struct visit *v)
 
 /* ------------------------------------------------------------ finding */
 
-bool session_cookie(const struct visit *v, const char *name, char out[static SESSION_TOKEN_MAX + 1])
+/* The cookie's value; false where it is not there, or there twice. */
+static bool cookie_take(const struct visit *v, const char *name, char out[static SESSION_TOKEN_MAX + 1])
 {
 	const size_t name_len = strlen(name);
 	const char *p = http_request_header(v->req, "Cookie");
@@ -121,7 +122,8 @@ bool session_cookie(const struct visit *v, const char *name, char out[static SES
 	return found;
 }
 
-void session_csrf(struct visit *v, const char *token)
+/* Sets what the session's forms carry: known to its pages, of no use as a cookie. */
+static void csrf_set(struct visit *v, const char *token)
 {
 	char text[SESSION_TOKEN_MAX + 8];
 	uint8_t hash[VAULT_HASH_LEN];
@@ -152,16 +154,24 @@ static enum store_error find(struct visit *v, const char *token)
 	return err;
 }
 
-bool session_find(struct visit *v)
+enum store_error session_by_cookie(
+	struct visit *v, const char *name, enum store_error (*find_by)(struct visit *v, const char *token))
 {
 	char token[SESSION_TOKEN_MAX + 1];
 	enum store_error err = STORE_NOT_FOUND;
 
-	if (session_cookie(v, COOKIE, token))
-		err = find(v, token);
+	if (cookie_take(v, name, token))
+		err = find_by(v, token);
 	if (err == STORE_OK)
-		session_csrf(v, token);
+		csrf_set(v, token);
 	vault_wipe(token, sizeof(token));
+	return err;
+}
+
+bool session_find(struct visit *v)
+{
+	enum store_error err = session_by_cookie(v, COOKIE, find);
+
 	if (err == STORE_OK)
 		return true;
 	v->business = (struct store_business){0};
