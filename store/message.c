@@ -242,34 +242,78 @@ enum store_error store_message_get(struct store *s, const char *business_id, con
 	return messages_show(&rows, err, each, arg);
 }
 
+/* ------------------------------------------------------------ listing */
+
+/* Content held at once: a shop may sign itself messages of megabytes, and ask for pages of them. */
+#define PART_BYTES (size_t)(4u * 1024u * 1024u)
+
+struct listing {
+	const char *business_id;
+	const struct store_message_filter *filter;
+	bool ascending;
+	int64_t at; /* behind this row it goes on */
+	unsigned left;
+	bool (*each)(const struct store_message *m, void *arg);
+	void *arg;
+};
+
+/* Reads on, until there is no more, enough, or much to hold. */
+static enum store_error list_part(struct db *db, struct listing *l, struct rows *rows)
+{
+	const struct store_message_filter *f = l->filter;
+	size_t held = 0;
+	struct query q = l->ascending
+		? query_start(db,
+			  "SELECT " MESSAGE_COLUMNS ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq > ?2 AND "
+			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq LIMIT ?5")
+		: query_start(db,
+			  "SELECT " MESSAGE_COLUMNS ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq < ?2 AND "
+			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq DESC LIMIT ?5");
+
+	query_text(&q, l->business_id);
+	query_int(&q, l->at);
+	query_int(&q, f != NULL ? (int64_t)f->direction : 0);
+	query_int(&q, f != NULL ? (int64_t)f->state : 0);
+	query_int(&q, l->left);
+	while (held < PART_BYTES && !rows->failed && query_step(&q)) {
+		message_read(&q, rows);
+		if (rows->failed)
+			break;
+		l->at = query_get_int(&q);
+		l->left--;
+		held += ((struct store_message *)(void *)rows->items)[rows->len - 1].content_len;
+	}
+	if (held < PART_BYTES)
+		l->left = 0;
+	return query_end(&q);
+}
+
+static bool list_one(const struct store_message *m, void *arg)
+{
+	struct listing *l = arg;
+	const bool more = l->each(m, l->arg);
+
+	if (!more)
+		l->left = 0;
+	return more;
+}
+
 enum store_error store_message_list(struct store *s, const char *business_id, const struct store_message_filter *filter,
 	const struct store_page *page, bool (*each)(const struct store_message *m, void *arg), void *arg)
 {
-	struct rows rows = ROWS_OF(struct store_message);
+	struct listing l = {business_id, filter, page->ascending, 0, page->limit, each, arg};
 	struct db *db = core_reader(s);
-	struct query q;
-	int64_t start;
 	enum store_error err = core_page_start(
-		db, "SELECT seq FROM messages WHERE business_id = ? AND id = ?", business_id, page, &start);
+		db, "SELECT seq FROM messages WHERE business_id = ? AND id = ?", business_id, page, &l.at);
 
-	if (err == STORE_OK) {
-		q = page->ascending ? query_start(db,
-					      "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.business_id = ?1 AND "
-					      "m.seq > ?2 AND (?3 = 0 OR m.direction = ?3) "
-					      "AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq LIMIT ?5")
-				    : query_start(db,
-					      "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.business_id = ?1 AND "
-					      "m.seq < ?2 AND (?3 = 0 OR m.direction = ?3) "
-					      "AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq DESC LIMIT ?5");
-		query_text(&q, business_id);
-		query_int(&q, start);
-		query_int(&q, filter != NULL ? (int64_t)filter->direction : 0);
-		query_int(&q, filter != NULL ? (int64_t)filter->state : 0);
-		query_int(&q, page->limit);
-		while (query_step(&q))
-			message_read(&q, &rows);
-		err = query_end(&q);
-	}
 	core_return(s, db);
-	return messages_show(&rows, err, each, arg);
+	while (err == STORE_OK && l.left > 0) {
+		struct rows rows = ROWS_OF(struct store_message);
+
+		db = core_reader(s);
+		err = list_part(db, &l, &rows);
+		core_return(s, db);
+		err = messages_show(&rows, err, list_one, &l);
+	}
+	return err;
 }

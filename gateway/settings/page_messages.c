@@ -15,6 +15,8 @@
 #define SEARCHED_MAX 1000u
 #define FOUND_MAX 50u
 #define WORDS_MAX 100u /* bytes of what is searched for */
+/* WhatsApp's messages have some thousand characters. What a shop signs itself may have millions: it is not opened here. */
+#define OPENED_MAX (64u * 1024u)
 
 /* ------------------------------------------------------------ words */
 
@@ -84,6 +86,12 @@ static void put_state(struct html *h, enum store_message_state state)
 
 /* ------------------------------------------------------------ one message */
 
+/* NULL: not kept, too long, or it cannot be opened. */
+static cJSON *opened(struct visit *v, const struct store_message *m)
+{
+	return m->content_len <= OPENED_MAX ? content_open(v->s->tenants, m) : NULL;
+}
+
 static void put_who(struct html *h, const struct store_message *m, const cJSON *content)
 {
 	const char *name = m->direction == STORE_INBOUND ? content_name(content) : NULL;
@@ -126,6 +134,8 @@ static void put_said(struct html *h, const struct store_message *m, const cJSON 
 		put_cut(h, text);
 	else if (m->content_len == 0)
 		html_raw(h, " <span class=\"soft\">What it said is not kept any more.</span>");
+	else if (m->content_len > OPENED_MAX)
+		html_raw(h, " <span class=\"soft\">It is too long to be shown here.</span>");
 	else if (content == NULL)
 		html_raw(h, " <span class=\"soft\">What it said cannot be opened.</span>");
 	html_raw(h, "</p>");
@@ -269,7 +279,7 @@ static bool list_one(const struct store_message *m, void *arg)
 	}
 	if (l->shown++ == 0)
 		html_raw(&l->v->out, "<ul class=\"log\">");
-	content = content_open(l->v->s->tenants, m);
+	content = opened(l->v, m);
 	put_message(l->v, m, content);
 	cJSON_Delete(content);
 	(void)snprintf(l->last, sizeof(l->last), "%s", m->id);
@@ -349,7 +359,7 @@ static bool matches(const struct store_message *m, const cJSON *content, const c
 static bool search_one(const struct store_message *m, void *arg)
 {
 	struct search *s = arg;
-	cJSON *content = content_open(s->v->s->tenants, m);
+	cJSON *content = opened(s->v, m);
 
 	if (content != NULL && matches(m, content, s->words))
 		(void)snprintf(s->ids[s->found++], sizeof(s->ids[0]), "%s", m->id);

@@ -387,3 +387,21 @@ def test_shop_sign(owner, paul, provider):  # noqa: F811
     owner.one("#text[value^=Hello]")
     assert scanned("settings-sign-scanned") == [f"https://wa.me/{digits}?text=Hello%20%26%20good%20day%2C%20Ade%CC%81%21"]
     owner.shoot_both("sign")
+
+
+def test_messages_of_megabytes_cost_little(gateway, paul, caller):
+    """A shop has its own app secret, and signs itself what it likes."""
+    for n in range(24):
+        assert paul.send(paul.question("x" * 3_000_000, f"wamid.large{n}")).status == 200
+    assert wait_for(lambda: len(paul.messages()) == 24, 30)
+    caller.open(paul)
+    csrf = caller.csrf()
+
+    def peak():
+        status = open(f"/proc/{gateway.role_pid('listener')}/status").read()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) // 1024
+
+    before = peak()
+    assert b"too long to be shown" in caller.get("messages").body
+    assert b"0 found. Looked through 24 messages" in caller.post("messages", csrf=csrf, do="search", words="y").body
+    assert peak() - before < 40
