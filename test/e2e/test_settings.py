@@ -393,7 +393,7 @@ def test_messages_of_megabytes_cost_little(gateway, paul, caller):
     """A shop has its own app secret, and signs itself what it likes."""
     for n in range(24):
         assert paul.send(paul.question("x" * 3_000_000, f"wamid.large{n}")).status == 200
-    assert wait_for(lambda: len(paul.messages()) == 24, 30)
+    assert wait_for(lambda: len(paul.events("settled")) == 24, 30)
     caller.open(paul)
     csrf = caller.csrf()
 
