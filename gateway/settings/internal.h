@@ -6,6 +6,8 @@
 #ifndef KEYHOUSE_SETTINGS_INTERNAL_H
 #define KEYHOUSE_SETTINGS_INTERNAL_H
 
+#include <pthread.h>
+
 #include "gateway/settings/html.h"
 #include "gateway/settings/settings.h"
 #include "store/store.h"
@@ -14,7 +16,12 @@
 #define CSRF_LEN 32u
 #define SESSION_TOKEN_MAX 64u
 
+#define VISITS_MAX 48u /* of shop owners at once: a part of the listener's workers */
+#define VISITS_PER_BUSINESS 4u
+
 struct settings {
+	pthread_mutex_t lock;
+	char visits[VISITS_MAX][STORE_BUSINESS_ID_LEN + 1]; /* whose are on their way; "": free */
 	struct tenants *tenants;
 	struct store *store;
 	struct outbound *outbound;
@@ -37,6 +44,7 @@ struct visit {
 	struct http_request *req;
 	const char *name; /* of the page: the path behind "/settings/" or "/admin/" */
 	bool admin; /* one of the operator's */
+	char *place; /* in s->visits */
 	/* where the page wants a session: a shop owner's, or the operator's */
 	struct store_link session;
 	struct store_business business;

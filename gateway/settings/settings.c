@@ -75,6 +75,7 @@ struct settings *settings_new(const struct settings_options *opt)
 
 	if (s == NULL)
 		return NULL;
+	pthread_mutex_init(&s->lock, NULL);
 	s->connect = opt->connect;
 	s->tenants = opt->connect.tenants;
 	s->store = tenants_store(opt->connect.tenants);
@@ -95,6 +96,8 @@ struct settings *settings_new(const struct settings_options *opt)
 
 void settings_free(struct settings *s)
 {
+	if (s != NULL)
+		pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -131,6 +134,46 @@ static bool asset_try(struct visit *v)
 	return false;
 }
 
+/* ------------------------------------------------------------ one shop's share */
+
+/* A shop's visits may search, import and wait for a provider: they get a few workers, not those of all webhooks. Holds the
+ * visit's place until place_leave. False after it was answered. */
+static bool place_take(struct visit *v)
+{
+	struct settings *s = v->s;
+	unsigned mine = 0;
+	char *free_one = NULL;
+
+	if (v->business.id[0] == '\0')
+		return true;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < VISITS_MAX; i++) {
+		if (s->visits[i][0] == '\0')
+			free_one = s->visits[i];
+		mine += strcmp(s->visits[i], v->business.id) == 0;
+	}
+	if (mine < VISITS_PER_BUSINESS && free_one != NULL) {
+		(void)snprintf(free_one, sizeof(s->visits[0]), "%s", v->business.id);
+		v->place = free_one;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (v->place != NULL)
+		return true;
+	visit_say(v, 503, "One moment, please",
+		"Something that you began before is still being worked on. Nothing was changed by this; try again when "
+		"it has ended.");
+	return false;
+}
+
+static void place_leave(struct visit *v)
+{
+	if (v->place == NULL)
+		return;
+	pthread_mutex_lock(&v->s->lock);
+	v->place[0] = '\0';
+	pthread_mutex_unlock(&v->s->lock);
+}
+
 /* ------------------------------------------------------------ dispatch */
 
 static void get(struct visit *v, const struct area *a, const struct route *r)
@@ -141,7 +184,7 @@ static void get(struct visit *v, const struct area *a, const struct route *r)
 		visit_say(v, 404, "There is no such page", "Go back to the page you came from.");
 	else if (r->get == NULL)
 		visit_redirect(v, "");
-	else if (r->open || a->find(v))
+	else if (r->open || (a->find(v) && place_take(v)))
 		r->get(v);
 }
 
@@ -150,7 +193,8 @@ static void post(struct visit *v, const struct area *a, const struct route *r)
 	if (r == NULL || r->post == NULL)
 		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
 	/* Who has no session is told so before his form is read. */
-	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)))
+	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) &&
+		(r->open || session_form_ok(v)) && place_take(v))
 		r->post(v);
 }
 
@@ -174,5 +218,6 @@ void settings_handle(struct settings *s, struct http_request *req)
 		post(&v, a, r);
 	else
 		visit_say(&v, 405, "This page takes no such request", "Go back to the page you came from.");
+	place_leave(&v);
 	visit_end(&v);
 }
