@@ -92,6 +92,7 @@ struct connect_meta {
 	const struct secret *access_token; /* 20..4096 printable ASCII, no space */
 	bool verify;
 	bool take_over; /* this WABA's webhooks may be taken from another system */
+	bool strict; /* with verify: where a check failed, nothing is stored and nothing of other businesses is said */
 };
 
 /* Checks and stores, then registers. With verify: debug_token (is_valid, app id, expiry, scopes, WABA among its

@@ -188,6 +188,23 @@ static void unavailable(struct visit *v, const struct connect_form *form, const 
 	refused(v, form, "That did not work just now", "It is not your fault. Try again in a few minutes.", &faults);
 }
 
+/* What Meta says no to is mended in the form: it is not kept, so that the form can be sent again. */
+static bool is_refused(const struct connect_report *report, struct connect_faults *faults)
+{
+	static const struct {
+		const char *check, *field;
+	} blames[] = {{"token", "access_token"}, {"app_secret", "app_secret"}, {"permissions", "access_token"},
+		{"number", "phone_number_id"}, {"waba", "waba_id"}};
+
+	for (size_t i = 0; i < sizeof(blames) / sizeof(blames[0]); i++) {
+		const struct connect_check *check = checks_find(report, blames[i].check);
+
+		if (check != NULL && check->result == CONNECT_CHECK_FAILED)
+			connect_fault_add(faults, blames[i].field, check->detail);
+	}
+	return faults->len > 0;
+}
+
 static void not_connected(struct visit *v, const struct connect_form *form, enum connect_error err,
 	const struct connect_report *report, const char *number)
 {
@@ -195,6 +212,10 @@ static void not_connected(struct visit *v, const struct connect_form *form, enum
 
 	switch (err) {
 	case CONNECT_CREDENTIAL_REFUSED:
+		if (report->field[0] == '\0' && is_refused(report, &faults)) {
+			refused(v, form, "Not connected", "Meta says no to this:", &faults);
+			return;
+		}
 		connect_fault_add(&faults, report->field, refusal_of(report));
 		refused(v, form, "Not connected", "One value was refused:", &faults);
 		return;
@@ -233,44 +254,6 @@ static const char *text_of(const struct secret *value)
 	return value != NULL ? (const char *)secret_bytes(value) : NULL;
 }
 
-/* What Meta says no to is mended in the form: it is not kept, so that the form can be sent again. What was registered
- * there by then is registered again with the next try. */
-static bool is_refused(const struct connect_report *report, struct connect_faults *faults)
-{
-	static const struct {
-		const char *check, *field;
-	} blames[] = {{"token", "access_token"}, {"app_secret", "app_secret"}, {"permissions", "access_token"},
-		{"number", "phone_number_id"}, {"waba", "waba_id"}};
-
-	for (size_t i = 0; i < sizeof(blames) / sizeof(blames[0]); i++) {
-		const struct connect_check *check = checks_find(report, blames[i].check);
-
-		if (check != NULL && check->result == CONNECT_CHECK_FAILED)
-			connect_fault_add(faults, blames[i].field, check->detail);
-	}
-	return faults->len > 0;
-}
-
-static void take_back(struct visit *v, const struct store_connection *s)
-{
-	if (store_connection_remove(v->s->store, v->business.id, s->id) != STORE_OK)
-		log_warn("a refused connection could not be removed business=%s connection=%s", v->business.id, s->id);
-	tenants_forget(v->s->tenants, v->business.id);
-}
-
-static void meta_done(struct visit *v, const struct store_connection *s, const struct connect_report *report)
-{
-	struct connect_faults faults = {.len = 0};
-
-	if (is_refused(report, &faults)) {
-		take_back(v, s);
-		refused(v, &connect_form_meta, "Not connected", "Meta says no to this:", &faults);
-		return;
-	}
-	log_added(v, s);
-	outcome_write(v, s, report, NULL);
-}
-
 void connect_meta_post(struct visit *v)
 {
 	struct connect_faults faults = {.len = 0};
@@ -298,13 +281,16 @@ void connect_meta_post(struct visit *v)
 			.phone_number_id = text_of(number),
 			.app_secret = app_secret,
 			.access_token = access_token,
-			.verify = true},
+			.verify = true,
+			.strict = true},
 		&s, &report);
 	checks_end(v);
-	if (err == CONNECT_OK)
-		meta_done(v, &s, &report);
-	else
+	if (err == CONNECT_OK) {
+		log_added(v, &s);
+		outcome_write(v, &s, &report, NULL);
+	} else {
 		not_connected(v, &connect_form_meta, err, &report, text_of(number) != NULL ? text_of(number) : "");
+	}
 	secret_free(app_id);
 	secret_free(app_secret);
 	secret_free(access_token);
