@@ -264,10 +264,12 @@ static enum store_error list_part(struct db *db, struct listing *l, struct rows 
 	size_t held = 0;
 	struct query q = l->ascending
 		? query_start(db,
-			  "SELECT " MESSAGE_COLUMNS ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq > ?2 AND "
+			  "SELECT " MESSAGE_COLUMNS
+			  ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq > ?2 AND "
 			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq LIMIT ?5")
 		: query_start(db,
-			  "SELECT " MESSAGE_COLUMNS ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq < ?2 AND "
+			  "SELECT " MESSAGE_COLUMNS
+			  ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq < ?2 AND "
 			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq DESC LIMIT ?5");
 
 	query_text(&q, l->business_id);

@@ -108,7 +108,8 @@ static bool connection_card(const struct store_connection *c, void *arg)
 
 	r->count++;
 	html_put(&v->out,
-		"<section class=\"card\"><h2>%s <span class=\"soft small\">%s</span></h2><table class=\"keys\"><caption>Keys that are "
+		"<section class=\"card\"><h2>%s <span class=\"soft small\">%s</span></h2><table "
+		"class=\"keys\"><caption>Keys that are "
 		"kept, sealed</caption>",
 		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet",
 		c->provider == STORE_META ? "Meta" : "360dialog");

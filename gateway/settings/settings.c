@@ -193,8 +193,8 @@ static void post(struct visit *v, const struct area *a, const struct route *r)
 	if (r == NULL || r->post == NULL)
 		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
 	/* Who has no session is told so before his form is read. */
-	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) &&
-		(r->open || session_form_ok(v)) && place_take(v))
+	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)) &&
+		place_take(v))
 		r->post(v);
 }
 
