@@ -196,11 +196,14 @@ enum connect_error connect_room(const struct connect *c, const char *business_id
 /* Without saying whose: that is nobody else's business. */
 static enum connect_error conclusion(struct connecting *w, enum store_error err)
 {
-	if (err == STORE_NUMBER_TAKEN)
+	if (err == STORE_NUMBER_TAKEN) {
+		(void)snprintf(
+			w->report->number_taken, sizeof(w->report->number_taken), "%s", w->connection->phone_number_id);
 		(void)snprintf(w->report->detail, sizeof(w->report->detail),
 			"number %s is connected already, in this business or another; to change its key, PATCH that "
 			"connection (`keyhouse connection rotate`)",
 			w->connection->phone_number_id);
+	}
 	return connect_from_store(err);
 }
 

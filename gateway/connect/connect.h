@@ -48,6 +48,7 @@ struct connect_choice {
 struct connect_report {
 	struct connect_check checks[CONNECT_CHECKS_MAX];
 	size_t checks_len;
+	char number_taken[STORE_PROVIDER_ID_LEN + 1]; /* with CONNECT_NUMBER_TAKEN: its id, typed or found */
 	char field[33]; /* the value at fault, with CONNECT_INVALID, CONNECT_CREDENTIAL_REFUSED and CONNECT_CHOICE */
 	char detail[240]; /* which rule, in plain words */
 	struct connect_choice choices[CONNECT_CHOICES_MAX]; /* with CONNECT_CHOICE; of more, the first */

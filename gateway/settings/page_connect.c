@@ -205,8 +205,8 @@ static bool is_refused(const struct connect_report *report, struct connect_fault
 	return faults->len > 0;
 }
 
-static void not_connected(struct visit *v, const struct connect_form *form, enum connect_error err,
-	const struct connect_report *report, const char *number)
+static void not_connected(
+	struct visit *v, const struct connect_form *form, enum connect_error err, const struct connect_report *report)
 {
 	struct connect_faults faults = {.len = 0};
 
@@ -224,7 +224,7 @@ static void not_connected(struct visit *v, const struct connect_form *form, enum
 		refused(v, form, "Not connected", "One value cannot be right:", &faults);
 		return;
 	case CONNECT_NUMBER_TAKEN:
-		number_taken(v, form, number);
+		number_taken(v, form, report->number_taken);
 		return;
 	case CONNECT_WEBHOOK_TAKEN:
 		webhook_taken(v, form, report);
@@ -289,7 +289,7 @@ void connect_meta_post(struct visit *v)
 		log_added(v, &s);
 		outcome_write(v, &s, &report, NULL);
 	} else {
-		not_connected(v, &connect_form_meta, err, &report, text_of(number) != NULL ? text_of(number) : "");
+		not_connected(v, &connect_form_meta, err, &report);
 	}
 	secret_free(app_id);
 	secret_free(app_secret);
@@ -330,7 +330,7 @@ void connect_d360_post(struct visit *v)
 		log_added(v, &s);
 		outcome_write(v, &s, &report, webhook_secret);
 	} else {
-		not_connected(v, &connect_form_d360, err, &report, "");
+		not_connected(v, &connect_form_d360, err, &report);
 	}
 	secret_free(webhook_secret);
 	layout_end(v);
