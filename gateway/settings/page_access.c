@@ -212,7 +212,7 @@ void access_get(struct visit *v)
 		v->out.failed = true;
 	if (r.count == 0)
 		html_raw(&v->out, "<div class=\"card\"><p>No number is connected, so no key is kept.</p></div>");
-	html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
+	html_put(&v->out, "<p><a href=\"connect\">Connect %s number</a></p>", r.count == 0 ? "a" : "another");
 	sessions(v);
 	delete_all(v);
 	layout_end(v);
