@@ -19,7 +19,7 @@ static const struct check_words {
 	{"key", "API key", NULL},
 	{"callback", "Where messages go", NULL},
 	{"subscription", "App and account", NULL},
-	{"webhook", "First call", NULL},
+	{"webhook", "Does it reach us", NULL},
 };
 
 const struct connect_check *checks_find(const struct connect_report *report, const char *name)
@@ -43,7 +43,8 @@ static const struct {
 	{"access_token", "Access token"}, {"phone_number_id", "Phone number ID"},
 	{"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
 	{"public_url", "this service\xe2\x80\x99s address"}, {"our webhook URL", "our address"},
-	{"webhooks", "messages"}, {"webhook", "call"}};
+	{"took our webhook", "took our address"}, {"first webhook", "first sign"}, {"first call", "first sign"},
+	{"webhooks", "messages"}, {"webhook", "address"}};
 
 static const char *word_at(const char *p, size_t *len)
 {

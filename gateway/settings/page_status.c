@@ -110,7 +110,7 @@ static bool connection_write(const struct store_connection *s, void *arg)
 	state_write(v, s);
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", provider_name(s->provider));
 	facts_write(v, s);
-	html_raw(&v->out, "<dt>Last call received</dt><dd>");
+	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
 	if (known)
 		html_time(&v->out, last);
 	else
