@@ -325,7 +325,9 @@ void delete_post(struct visit *v)
 	enum store_error err;
 
 	if (strcmp(visit_field(v, "name"), gone.name) != 0) {
-		visit_say(v, 422, "Nothing was deleted", "The name was not the shop's. Go back and type it exactly.");
+		visit_say(v, 422, "Nothing was deleted",
+			"The name was not the shop's. Go back, and copy it from the page: spaces and apostrophes "
+			"count, too.");
 		return;
 	}
 	store_id_new(receipt);
