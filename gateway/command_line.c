@@ -33,7 +33,8 @@ static int show_problem(const struct line *l, const struct session_answer *a)
 	if (a->status == 404)
 		detail = l->not_found[0] != '\0' ? l->not_found
 						 : "nothing has that id; see `keyhouse business list`, "
-						   "`connection list BUSINESS`, `token list`";
+						   "`connection list BUSINESS`, `link list BUSINESS`, "
+						   "`token list`";
 	(void)fprintf(stderr, "keyhouse: %s%s%s\n", field != NULL ? field : "", field != NULL ? ": " : "",
 		detail != NULL ? detail : "the service refused the request");
 	cJSON_ArrayForEach (row, cJSON_GetObjectItemCaseSensitive(problem, "errors")) {
