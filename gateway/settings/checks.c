@@ -149,6 +149,15 @@ static bool any_failed(const struct connect_report *report)
 	return false;
 }
 
+/* Where the provider said nothing, the state is the one from before. */
+static bool any_answered(const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (strcmp(report->checks[i].name, "webhook") != 0 && report->checks[i].result != CONNECT_CHECK_WAITING)
+			return true;
+	return false;
+}
+
 static bool is_ok(const struct connect_report *report, const char *name)
 {
 	const struct connect_check *check = checks_find(report, name);
@@ -185,6 +194,19 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 	const struct connect_state *state = connect_state_of(s->status);
 	const bool failed = any_failed(report), active = s->status == STORE_CONNECTION_ACTIVE && !failed;
 
+	if (!any_answered(report)) {
+		outcome_heading(v, "No answer just now");
+		layout_note(v, "wait");
+		html_put(&v->out,
+			"<p>%s did not answer, so nothing was found out. Before, it was: <b>%s</b>. It is not your "
+			"fault; "
+			"press Check now again in a few minutes.</p>",
+			provider_name(s->provider), state->title);
+		layout_note_end(v);
+		connection_buttons(v, s);
+		html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
+		return;
+	}
 	heading_write(v, s, state);
 	layout_note(v, active ? "ok" : state->needs_shop || failed ? "bad" : "wait");
 	if (s->verified_name[0] != '\0')
