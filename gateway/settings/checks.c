@@ -43,8 +43,10 @@ static const struct {
 	{"access_token", "Access token"}, {"phone_number_id", "Phone number ID"},
 	{"waba_id", "WhatsApp Business Account ID"}, {"api_key", "API key"},
 	{"public_url", "this service\xe2\x80\x99s address"}, {"our webhook URL", "our address"},
-	{"took our webhook", "took our address"}, {"first webhook", "first sign"}, {"first call", "first sign"},
-	{"webhooks", "messages"}, {"webhook", "address"}};
+	{"the webhook comes without this connection's secret and is refused",
+		"Messages come without our secret, and are refused"},
+	{"the webhook URL", "our address"}, {"took our webhook", "took our address"}, {"first webhook", "first sign"},
+	{"first call", "first sign"}, {"webhooks", "messages"}, {"webhook", "address"}};
 
 static const char *word_at(const char *p, size_t *len)
 {
