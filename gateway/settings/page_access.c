@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "gateway/log.h"
-#include "gateway/settings/internal.h"
+#include "gateway/settings/checks.h"
 
 #define SESSIONS_SHOWN 20u
 
@@ -233,6 +233,34 @@ static void refused(struct visit *v, const char *name, const char *detail)
 	visit_send(v, 422);
 }
 
+/* In its place, but the provider says no to something: what it says, and not that it works. */
+static bool is_in_doubt(const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (report->checks[i].result == CONNECT_CHECK_FAILED && strcmp(report->checks[i].name, "callback") != 0)
+			return true;
+	return false;
+}
+
+static void replaced_in_doubt(struct visit *v, const struct connect_report *report)
+{
+	layout_begin(v, "access", "The key was replaced, but does not work yet", NULL);
+	layout_note(v, "bad");
+	html_raw(&v->out, "<p>The new key is in the old one's place. This is not good:</p><ul>");
+	for (size_t i = 0; i < report->checks_len; i++) {
+		if (report->checks[i].result != CONNECT_CHECK_FAILED)
+			continue;
+		html_raw(&v->out, "<li>");
+		plain_write(v, report->checks[i].detail);
+		html_raw(&v->out, "</li>");
+	}
+	html_raw(&v->out, "</ul><p>If it is the key of another number, or of another app, replace it once more.</p>");
+	layout_note_end(v);
+	html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Back to the keys</a></p>");
+	layout_end(v);
+	visit_send(v, 200);
+}
+
 void replace_post(struct visit *v)
 {
 	const char *connection = visit_field(v, "connection"), *field = visit_field(v, "field");
@@ -250,7 +278,10 @@ void replace_post(struct visit *v)
 		case CONNECT_OK:
 			log_info("credential replaced business=%s connection=%s field=%s", v->business.id, s.id, field);
 			outbound_wake(v->s->outbound);
-			visit_redirect(v, "access?done=replaced");
+			if (is_in_doubt(&report))
+				replaced_in_doubt(v, &report);
+			else
+				visit_redirect(v, "access?done=replaced");
 			break;
 		case CONNECT_NOT_FOUND:
 			visit_redirect(v, "access?done=gone");
