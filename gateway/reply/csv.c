@@ -187,6 +187,17 @@ static bool set_aliases(struct store_product *p, const char *s, size_t len, char
 	return true;
 }
 
+/* Where commas separate nothing, one in a price is the decimal point of spreadsheets in many languages. */
+static void mend_decimal_comma(const struct csv *c, size_t i)
+{
+	char *s = c->bytes + c->start[i];
+	const size_t len = c->start[i + 1] - c->start[i];
+	char *comma = memchr(s, ',', len);
+
+	if (c->delimiter != ',' && comma != NULL && memchr(s, '.', len) == NULL)
+		*comma = '.';
+}
+
 static bool take_row(const struct csv *c, struct store_product *p, char *why, size_t why_len)
 {
 	reply_product_init(p);
@@ -203,6 +214,8 @@ static bool take_row(const struct csv *c, struct store_product *p, char *why, si
 		const char *s = c->bytes + c->start[i];
 		size_t len = c->start[i + 1] - c->start[i];
 
+		if (c->column[i] == REPLY_FIELD_PRICE)
+			mend_decimal_comma(c, i);
 		if (c->column[i] == REPLY_FIELD_ALIASES) {
 			if (!set_aliases(p, s, len, why, why_len))
 				return false;

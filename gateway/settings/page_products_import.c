@@ -33,7 +33,7 @@ static void put_import_help(struct visit *v)
 		"Rice,ofada rice,2500.50,NGN,40,kg\n"
 		"Screen repair,,15000,NGN,,</pre>"
 		"<ul><li>The first line names the columns, in any order. Name, price and currency must be there.</li>"
-		"<li>Prices are digits only: no sign of a currency, no commas.</li>"
+		"<li>Prices are digits only: no sign of a currency, nothing between thousands.</li>"
 		"<li>Other names (aliases) are separated by |.</li>"
 		"<li>Stock stays empty where you do not count it.</li>"
 		"<li>A product whose name is in your list already is changed, not added twice.</li></ul></details>");
