@@ -18,8 +18,8 @@ struct word {
 
 /* facts/meta.md 4 and 6 */
 static const struct word qualities[] = {{"GREEN", "High"}, {"YELLOW", "Medium: customers complain at times"},
-	{"RED", "Low: customers block or report this number"}, {"UNKNOWN", "Not rated yet"}, {"NA", "Not rated yet"},
-	{NULL, NULL}};
+	{"RED", "Low: customers block or report this number. Write to nobody who did not write first"},
+	{"UNKNOWN", "Not rated yet"}, {"NA", "Not rated yet"}, {NULL, NULL}};
 static const struct word limits[] = {{"TIER_250", "250 new conversations in 24 hours"},
 	{"TIER_2K", "2,000 new conversations in 24 hours"}, {"TIER_10K", "10,000 new conversations in 24 hours"},
 	{"TIER_100K", "100,000 new conversations in 24 hours"}, {"TIER_UNLIMITED", "No limit"}, {NULL, NULL}};
@@ -56,6 +56,11 @@ static void expiry_write(struct visit *v, int64_t at)
 		html_put(&v->out, days < EXPIRY_SOON_DAYS ? "<b>Expires %s%lld %s</b>, on " : "Expires %s%lld %s, on ",
 			days == 0 ? "in less than " : "in ", days == 0 ? 1LL : days, days <= 1 ? "day" : "days");
 		html_time(&v->out, at);
+		if (days < EXPIRY_SOON_DAYS)
+			html_raw(&v->out,
+				". In its last week this service renews it by itself. If fewer than 5 days are left, "
+				"that did "
+				"not work: <a href=\"access\">replace it</a> by one that does not expire.");
 	}
 	html_raw(&v->out, "</dd>");
 }
