@@ -96,12 +96,16 @@ static void title_write(struct visit *v, const struct store_connection *s)
 	html_raw(&v->out, "</h2>");
 }
 
-static void state_write(struct visit *v, const struct store_connection *s)
+/* heard: something came in already. */
+static void state_write(struct visit *v, const struct store_connection *s, bool heard)
 {
 	const struct connect_state *state = connect_state_of(s->status);
 
 	layout_note(v, s->status == STORE_CONNECTION_ACTIVE ? "ok" : state->needs_shop ? "bad" : "wait");
-	html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
+	if (s->status == STORE_CONNECTION_ACTIVE && !heard)
+		html_put(&v->out, "<b>%s</b><p>The keys work. No message has come here yet.</p>", state->title);
+	else
+		html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
 	layout_note_end(v);
 }
 
@@ -112,7 +116,7 @@ static bool connection_write(const struct store_connection *s, void *arg)
 	const bool known = hand_last(v, s, &last);
 
 	title_write(v, s);
-	state_write(v, s);
+	state_write(v, s, !known || last > 0);
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", provider_name(s->provider));
 	facts_write(v, s);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
