@@ -12,6 +12,7 @@
 #include "vault/vault.h"
 
 static const char *const wanted[PASTES] = {
+	[PASTE_NOTHING] = "This is still empty.",
 	[PASTE_TOKEN] = "Wanted here is the access token.",
 	[PASTE_SECRET] = "Wanted here is the app secret.",
 	[PASTE_ID] = "Wanted here is an ID: digits alone.",
@@ -77,7 +78,7 @@ static void look(const struct visit *v, const struct connect_field *f, struct co
 	const enum paste kind = kind_of(v, f->name);
 
 	if (kind == PASTE_NOTHING && !f->optional) {
-		connect_fault_add(faults, f->name, "This is still empty.");
+		connect_fault_add(faults, f->name, wanted[PASTE_NOTHING]);
 	} else if (is_misplaced(f->wants, kind)) {
 		connect_fault_add(faults, f->name, NULL);
 		faults->rows[faults->len - 1].kind = kind;

@@ -71,9 +71,9 @@ def type_in(owner, values):  # noqa: F811
 
 
 def fill(owner, values):  # noqa: F811
-    """What was typed is there at once."""
+    """What was typed is there at once. The module is not asked: what it stops has to be stopped by the server, too."""
     owner.js("""for (const [id, value] of Object.entries(arguments[0])) document.getElementById(id).value = value;
-                document.querySelector('form').requestSubmit()""", values)
+                document.querySelector('form').submit()""", values)
 
 
 def connect(owner, provider_name, values):  # noqa: F811

@@ -76,5 +76,24 @@ for (const button of document.querySelectorAll("button[data-show]")) {
   });
 }
 
+// What is surely wrong is said before anything is sent: the server forgets secrets, and Meta shows a token once.
+for (const form of document.querySelectorAll("form:has(input[data-wants])")) {
+  form.addEventListener("submit", event => {
+    const inputs = [...form.querySelectorAll("input[data-wants]")];
+    for (const input of inputs) {
+      look(input);
+      if (input.value.trim() === "" && input.hasAttribute("aria-required")) {
+        say(input, word("wanted", "nothing"));
+      }
+    }
+    const first = inputs.find(input => input.hasAttribute("aria-invalid"));
+    if (first) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      first.focus();
+    }
+  }, { capture: true });
+}
+
 // What came of it, or what is wrong, is where reading goes on.
 document.getElementById("outcome")?.focus();
