@@ -348,6 +348,10 @@ static enum connect_error judge_new(const struct connecting *w, enum credential 
 			report, "api_key", "is the key of another number than this connection's; nothing was changed");
 		return CONNECT_INVALID;
 	}
+	if (which == CREDENTIAL_TOKEN && w->denied) {
+		form_fault(report, "access_token", "may not use this connection's number; nothing was changed");
+		return CONNECT_CREDENTIAL_REFUSED;
+	}
 	if (!w->refused[which] || (which == CREDENTIAL_APP_SECRET && w->refused[CREDENTIAL_TOKEN]))
 		return CONNECT_OK;
 	(void)snprintf(detail, sizeof(detail), "%s refuses it; nothing was changed", name);

@@ -69,6 +69,7 @@ struct connecting {
 	bool learnt; /* its number was not known before */
 	bool other_number; /* the key belongs to another number */
 	bool blocked; /* a live key on a number that may not send */
+	bool denied; /* the provider says that this key may not use the number, or knows none of this id */
 	bool taken; /* somebody else gets the webhooks, and may keep them */
 	enum connect_error
 		unfound; /* Meta does not tell what was left out: why nothing may be stored; else CONNECT_OK */

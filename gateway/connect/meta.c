@@ -71,6 +71,8 @@ static void tell_permissions(struct connecting *w, const struct asked *a)
 
 	if (a->debug.class != OUTBOUND_ACCEPTED)
 		connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
+	else if (w->refused[CREDENTIAL_TOKEN])
+		connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token is right");
 	else if (!cJSON_IsArray(scopes))
 		connect_check(
 			w, "permissions", CONNECT_CHECK_WAITING, "Meta's answer did not list the token's permissions");
@@ -90,7 +92,7 @@ static void tell_unfound(struct connecting *w, const char *name, const char *fie
 {
 	const char *detail = w->report->detail;
 
-	if (strcmp(w->report->field, field) != 0)
+	if (strcmp(w->report->field, field) != 0 || w->refused[CREDENTIAL_TOKEN])
 		connect_check(w, name, CONNECT_CHECK_WAITING, "known once the rest is right");
 	else if (w->unfound == CONNECT_UNAVAILABLE)
 		connect_check(w, name, CONNECT_CHECK_WAITING, "%s", detail);
@@ -227,8 +229,12 @@ static void number_answered(struct connecting *w, const struct asked *a)
 	} else {
 		connect_number_described(w, fields);
 		facts_of_number(w, fields);
+		w->blocked = strcmp(w->facts.can_send, "BLOCKED") == 0 || strcmp(w->facts.number_status, "BANNED") == 0;
 		if (find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)))
 			connect_check(w, "number", CONNECT_CHECK_FAILED, "%s", why);
+		else if (w->blocked)
+			connect_check(w, "number", CONNECT_CHECK_FAILED,
+				"Meta lets this number send nothing: see Meta's WhatsApp Manager for the reason");
 		else
 			connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
@@ -240,6 +246,7 @@ static void number_refused(struct connecting *w, const struct asked *a, const ch
 {
 	char why[200];
 
+	w->denied = true;
 	connect_check(w, "number", CONNECT_CHECK_FAILED, "%s",
 		find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)) ? why : otherwise);
 }

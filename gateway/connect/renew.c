@@ -61,22 +61,43 @@ static enum connect_error fetch(struct connecting *w)
 	return err;
 }
 
+static bool check_is_ok(const struct connect_report *report, const char *name)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (strcmp(report->checks[i].name, name) == 0)
+			return report->checks[i].result == CONNECT_CHECK_OK;
+	return false;
+}
+
+/* Whether the fresh token works, may do all that is needed, and lives longer than the one before. */
+static bool is_better(const struct connecting *w, const struct store_connection_facts *before)
+{
+	const int64_t ends = w->facts.token_expires_at;
+
+	return !w->refused[CREDENTIAL_TOKEN] && w->described && w->token_told &&
+		check_is_ok(w->report, "permissions") && (ends < 0 || ends > before->token_expires_at);
+}
+
 static enum connect_error renew(struct connecting *w)
 {
 	struct store_connection *s = w->connection;
+	struct store_connection_facts before;
 	enum connect_error err;
 
 	if (s->provider != STORE_META) {
 		form_fault(w->report, "access_token", "is Meta's; this connection has none");
 		return CONNECT_INVALID;
 	}
-	err = fetch(w);
+	err = connect_from_store(
+		store_connection_facts_get(tenants_store(w->c->tenants), s->business_id, s->id, &before));
+	if (err == CONNECT_OK)
+		err = fetch(w);
 	if (err != CONNECT_OK)
 		return err;
 	meta_provider.probe(w);
-	if (w->refused[CREDENTIAL_TOKEN] || !w->described || !w->token_told) {
+	if (!is_better(w, &before)) {
 		form_fault(w->report, "access_token",
-			"Meta gave a fresh token that does not work; the old one stays in its place");
+			"Meta gave a fresh token that is no better; the old one stays in its place");
 		return CONNECT_CREDENTIAL_REFUSED;
 	}
 	err = connect_from_store(store_credential_put(

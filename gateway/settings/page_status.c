@@ -28,6 +28,11 @@ static const struct word speeds[] = {{"STANDARD", "Up to 80 messages in a second
 static const struct word sendings[] = {{"AVAILABLE", "Yes"}, {"LIMITED", "With limits: look at Meta for the reason"},
 	{"BLOCKED", "No: look at Meta for the reason"}, {NULL, NULL}};
 
+static const struct word numbers[] = {{"CONNECTED", "In use"}, {"BANNED", "Banned by WhatsApp"},
+	{"RESTRICTED", "Restricted: look at Meta for the reason"}, {"FLAGGED", "Warned for low quality"},
+	{"PENDING", "Not registered yet: finish that at Meta"}, {"OFFLINE", "Offline: register it at Meta again"},
+	{"DISCONNECTED", "Not registered: register it at Meta"}, {NULL, NULL}};
+
 static void fact_write(struct visit *v, const char *what, const struct word *words, const char *value)
 {
 	const char *text = value;
@@ -71,6 +76,7 @@ static void facts_write(struct visit *v, const struct store_connection *s)
 
 	if (store_connection_facts_get(v->s->store, s->business_id, s->id, &f) != STORE_OK)
 		return;
+	fact_write(v, "Number at WhatsApp", numbers, f.number_status);
 	fact_write(v, "May send", sendings, f.can_send);
 	fact_write(v, "Quality", qualities, f.quality);
 	fact_write(v, "Messaging limit", limits, f.messaging_limit);

@@ -4,6 +4,7 @@
  */
 #include "test/unit/connect/shop.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TOKEN(expires) "{\"data\":{\"app_id\":\"1001\",\"is_valid\":true" expires "}}"
@@ -145,6 +146,52 @@ static void dialog360s_words_are_kept(void **state)
 	removed(out.id);
 }
 
+/* A number that Meta lets send nothing is blocked, until Meta says otherwise. */
+static void a_banned_number_is_blocked(void **state)
+{
+	static const char *const words[] = {
+		"\"status\":\"BANNED\"", "\"health_status\":{\"can_send_message\":\"BLOCKED\"}"};
+	struct store_connection out;
+	struct connect_report report;
+	char number[200];
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		(void)snprintf(number, sizeof(number), "{\"id\":\"3003\",%s}", words[i]);
+		fake_number(&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = number});
+		assert_int_equal(connect_test(&with_sender, "shop", out.id, &out, &report), CONNECT_OK);
+		assert_int_equal(out.status, STORE_CONNECTION_BLOCKED);
+		assert_int_equal(result_of(&report, "number"), CONNECT_CHECK_FAILED);
+		fake_reset();
+		fake_owner(OUTBOUND_META_APP_CALLBACK, "ours");
+		fake_owner(OUTBOUND_META_WABA_CALLBACK, "none");
+		assert_int_equal(connect_test(&with_sender, "shop", out.id, &out, &report), CONNECT_OK);
+		assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
+	}
+	removed(out.id);
+}
+
+/* A token that works, but not for this number, does not take the place of one that does. */
+static void a_token_of_another_number_replaces_nothing(void **state)
+{
+	struct secret *token = secret_new(OTHER_TOKEN, strlen(OTHER_TOKEN));
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+	fake_number(&(struct fake_says){.class = OUTBOUND_MESSAGE, .code = 100, .subcode = 33});
+	assert_int_equal(connect_rotate(&with_sender, "shop", out.id, "access_token", token, false, &out, &report),
+		CONNECT_CREDENTIAL_REFUSED);
+	assert_string_equal(report.field, "access_token");
+	assert_int_equal(version_of("access_token"), 1);
+	secret_free(token);
+	removed(out.id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +199,8 @@ int main(void)
 		cmocka_unit_test(a_part_stays_until_it_is_said_anew),
 		cmocka_unit_test(what_is_no_word_is_not_said),
 		cmocka_unit_test(dialog360s_words_are_kept),
+		cmocka_unit_test(a_banned_number_is_blocked),
+		cmocka_unit_test(a_token_of_another_number_replaces_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, shop_setup, shop_teardown);

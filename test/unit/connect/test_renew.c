@@ -9,6 +9,9 @@
 #define SEALED "c2VhbGVkIGZvciB0aGUgbmV4dCB2ZXJzaW9u" /* what a blob is, only the sender knows */
 #define FRESH                                                                                                          \
 	"{\"sealed\":\"" SEALED "\",\"fingerprint\":\"00112233aabbccdd\",\"last4\":\"resh\",\"expires_in\":5184000}"
+#define TOKEN(expires, scopes)                                                                                         \
+	"{\"data\":{\"app_id\":\"1001\",\"is_valid\":true,\"expires_at\":" expires ",\"scopes\":[" scopes "]}}"
+#define BOTH "\"whatsapp_business_messaging\",\"whatsapp_business_management\""
 #define DEAD "{\"data\":{\"app_id\":\"1001\",\"is_valid\":false}}"
 
 static void exchange(enum outbound_class class, const char *fields)
@@ -69,6 +72,12 @@ static void the_old_one_stays(void **state)
 			{0}, {0}, CONNECT_CREDENTIAL_REFUSED},
 		{{.class = OUTBOUND_ACCEPTED, .fields = FRESH}, {.class = OUTBOUND_ACCEPTED, .fields = DEAD}, {0},
 			CONNECT_CREDENTIAL_REFUSED},
+		{{.class = OUTBOUND_ACCEPTED, .fields = FRESH},
+			{.class = OUTBOUND_ACCEPTED, .fields = TOKEN("4102444801", "\"whatsapp_business_messaging\"")},
+			{0}, CONNECT_CREDENTIAL_REFUSED},
+		{{.class = OUTBOUND_ACCEPTED, .fields = FRESH},
+			{.class = OUTBOUND_ACCEPTED, .fields = TOKEN("4102444800", BOTH)}, {0},
+			CONNECT_CREDENTIAL_REFUSED},
 		{{.class = OUTBOUND_ACCEPTED, .fields = FRESH}, {.class = OUTBOUND_NOT_SENT}, {0},
 			CONNECT_CREDENTIAL_REFUSED},
 		{{.class = OUTBOUND_ACCEPTED, .fields = FRESH}, {0}, {.class = OUTBOUND_AUTH, .code = 190},
@@ -81,6 +90,7 @@ static void the_old_one_stays(void **state)
 
 	(void)state;
 	fake_reset();
+	fake_debug_token(&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = TOKEN("4102444800", BOTH)});
 	assert_int_equal(add(&with_sender, &good, true, &s, &report), CONNECT_OK);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		fake_reset();
