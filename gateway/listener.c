@@ -370,6 +370,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 /* In the order in which nothing is asked of what is gone already. */
 static void close_all(struct listener *l)
 {
+	outbound_checks_end(l->outbound);
 	/* Strangers' first: callers that come from now on wait in the backlog for the next start. */
 	http_server_stop(l->server);
 	http_server_stop(l->control);

@@ -65,6 +65,21 @@ enum store_error store_link_add(struct store *s, const struct store_link *l, con
 	return core_write(s, run_add, &a);
 }
 
+enum store_error store_link_find(struct store *s, const uint8_t hash[static 32], int64_t now, struct store_link *out)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT " COLUMNS
+		" FROM settings_links WHERE link_hash = ? AND opened_at = 0 AND revoked_at = 0 AND expires_at > ?");
+	enum store_error err;
+
+	query_blob(&q, hash, 32);
+	query_int(&q, now);
+	err = link_one(&q, out);
+	core_return(s, db);
+	return err;
+}
+
 struct opening {
 	const uint8_t *hash, *session_hash;
 	int64_t now, ends_at;

@@ -652,6 +652,9 @@ struct store_link {
 /* STORE_NOT_FOUND: no such business. */
 enum store_error store_link_add(struct store *s, const struct store_link *l, const uint8_t hash[static 32])
 	__attribute__((warn_unused_result));
+/* A link that can still be opened. STORE_NOT_FOUND: it cannot, or there is none. */
+enum store_error store_link_find(struct store *s, const uint8_t hash[static 32], int64_t now, struct store_link *out)
+	__attribute__((warn_unused_result));
 /* Opens it, once: STORE_NOT_FOUND when no link has this hash, or it was opened, has expired or is revoked. */
 enum store_error store_link_open(struct store *s, const uint8_t hash[static 32], const uint8_t session_hash[static 32],
 	int64_t now, int64_t ends_at, struct store_link *out) __attribute__((warn_unused_result));

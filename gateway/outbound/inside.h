@@ -52,7 +52,7 @@ struct outbound {
 	struct ticket *tickets; /* in_flight_max for sends, then CHECKS_MAX, then asks_max */
 	unsigned sends;
 	unsigned untold; /* askers that have not been told yet, or are just being told */
-	bool asks_ended;
+	bool asks_ended, checks_ended;
 	uint64_t generation;
 	bool woken, closing, dead;
 	bool leasing; /* some may be leased that have no ticket yet */

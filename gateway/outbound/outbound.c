@@ -56,7 +56,7 @@ static enum outbound_error check_run(
 	bool late = false, sent;
 
 	pthread_mutex_lock(&o->lock);
-	while (!o->dead && !o->closing && !late && (k = ticket_take(o, TICKET_CHECK)) == NULL)
+	while (!o->dead && !o->closing && !o->checks_ended && !late && (k = ticket_take(o, TICKET_CHECK)) == NULL)
 		late = pthread_cond_timedwait(&o->changed, &o->lock, until) == ETIMEDOUT;
 	if (k != NULL) {
 		k->waiter = &w;
@@ -67,7 +67,7 @@ static enum outbound_error check_run(
 		return late ? OUTBOUND_TIMEOUT : OUTBOUND_GONE;
 	sent = inside_job_out(o, j);
 	pthread_mutex_lock(&o->lock);
-	while (sent && !w.done && !late && !o->dead && !o->closing)
+	while (sent && !w.done && !late && !o->dead && !o->closing && !o->checks_ended)
 		late = pthread_cond_timedwait(&o->changed, &o->lock, until) == ETIMEDOUT;
 	/* Only if this ticket is still ours: its answer may come later, and nobody waits then. */
 	if (!w.done)
@@ -101,6 +101,14 @@ enum outbound_error outbound_check(
 	}
 	prepared_clear(&p);
 	return err;
+}
+
+void outbound_checks_end(struct outbound *o)
+{
+	pthread_mutex_lock(&o->lock);
+	o->checks_ended = true;
+	pthread_cond_broadcast(&o->changed);
+	pthread_mutex_unlock(&o->lock);
 }
 
 void outbound_wake(struct outbound *o)

@@ -145,6 +145,10 @@ struct outbound_check {
 enum outbound_error outbound_check(struct outbound *o, const struct outbound_check *check, unsigned timeout_ms,
 	struct outbound_result *result) __attribute__((warn_unused_result));
 
+/* Whoever waits for a check hears OUTBOUND_GONE now, and so does everybody who asks from now on: before an end that is
+ * not to wait for a provider. */
+void outbound_checks_end(struct outbound *o);
+
 /* A platform's responder is asked, or told of a status. POST to url, signed as Standard Webhooks (webhook-id,
  * webhook-timestamp, webhook-signature: v1 over "id.timestamp.body") with the bytes that the secret's text carries in
  * base64 after "whsec_", and as Meta does (X-Hub-Signature-256) with the whole text as app secret: so that a Meta SDK

@@ -71,6 +71,7 @@ struct route {
 	bool open; /* to anybody; else a session is needed */
 	page *get, *post;
 	size_t form_max;
+	bool paused_too; /* its POST is taken from the owner of a shop that is suspended */
 };
 
 /* ------------------------------------------------------------ asking (visit.c) */

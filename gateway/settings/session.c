@@ -3,10 +3,12 @@
  * the same session. Tokens are 32 random bytes: nobody guesses one, however often he
  * may try, and so nobody is locked out either. Only hashes are kept.
  */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/json.h"
 #include "gateway/log.h"
 #include "gateway/settings/internal.h"
 #include "vault/vault.h"
@@ -41,6 +43,12 @@ void open_get(struct visit *v)
 		"new one where you got it.</p>"
 		"<p id=\"failed\" role=\"alert\" hidden>That did not work just now. <button type=\"button\" "
 		"id=\"again\">Try again</button></p>"
+		"<div id=\"other\" role=\"alert\" hidden><p>The settings of <b><bdi id=\"here\"></bdi></b> are open in "
+		"this "
+		"browser. This link opens those of <b><bdi id=\"there\"></bdi></b>. Open them only if you know who "
+		"sent you "
+		"the link.</p><p class=\"row\"><a class=\"button\" href=\"./\">Stay where I am</a> "
+		"<button type=\"button\" class=\"quiet\" id=\"instead\">Open the other shop</button></p></div>"
 		"<p id=\"bare\" hidden>This address is not complete. Open the whole link that you were given.</p>"
 		"<noscript><p>Your browser has JavaScript switched off. Opening a settings link needs "
 		"it.</p></noscript>");
@@ -61,39 +69,6 @@ bool session_from_elsewhere(const struct visit *v)
 		return false;
 	origin = strstr(origin, "://");
 	return origin == NULL || host == NULL || strcasecmp(origin + 3, host) != 0;
-}
-
-void open_post(struct visit *v)
-{
-	char token[VAULT_RANDOM_TEXT_LEN + 1], cookie[256];
-	uint8_t hash[VAULT_HASH_LEN], session_hash[VAULT_HASH_LEN];
-	const char *given = visit_field(v, "token");
-	const int64_t now = store_now_ms();
-	enum store_error err;
-
-	if (session_from_elsewhere(v)) {
-		visit_json(v, 403, "{\"code\":\"from_elsewhere\"}");
-		return;
-	}
-	vault_random_text("", true, token);
-	vault_hash(given, strlen(given), hash);
-	vault_hash(token, strlen(token), session_hash);
-	err = store_link_open(v->s->store, hash, session_hash, now, now + SESSION_MS, &v->session);
-	if (err == STORE_OK) {
-		(void)snprintf(cookie, sizeof(cookie), COOKIE "=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=%s",
-			token, (int)(SESSION_MS / 1000), v->s->framed ? "None; Partitioned" : "Lax");
-		log_info("settings link opened business=%s link=%s", v->session.business_id, v->session.id);
-		visit_cookie(v, 200, cookie, "{\"opened\":true}");
-	} else if (err == STORE_NOT_FOUND) {
-		visit_json(v, 410, "{\"code\":\"link_spent\"}");
-	} else {
-		log_warn("a settings link could not be opened: %s", store_error_text(err));
-		visit_json(v, 503, "{\"code\":\"unavailable\"}");
-	}
-	vault_wipe(token, sizeof(token));
-	vault_wipe(cookie, sizeof(cookie));
-	vault_wipe(hash, sizeof(hash));
-	vault_wipe(session_hash, sizeof(session_hash));
 }
 
 /* ------------------------------------------------------------ finding */
@@ -193,6 +168,69 @@ bool session_form_ok(struct visit *v)
 	visit_say(v, 403, "This form is out of date",
 		"Nothing was changed. Go back, load the page again, and try once more.");
 	return false;
+}
+
+/* ------------------------------------------------------------ coming in */
+
+/* A link that somebody forwarded must not put its own shop in the place of one that is open here, unseen: keys would be
+ * pasted into the wrong shop. True after it was answered. */
+static bool asks_first(struct visit *v, const uint8_t hash[static VAULT_HASH_LEN], int64_t now)
+{
+	struct store_business there;
+	struct store_link link;
+	cJSON *answer;
+	char *text;
+
+	if (strcmp(visit_field(v, "instead"), "yes") == 0 || session_by_cookie(v, COOKIE, find) != STORE_OK ||
+		store_link_find(v->s->store, hash, now, &link) != STORE_OK ||
+		strcmp(link.business_id, v->business.id) == 0 ||
+		store_business_get(v->s->store, link.business_id, &there) != STORE_OK)
+		return false;
+	answer = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(answer, "code", "other_session");
+	(void)cJSON_AddStringToObject(answer, "here", v->business.name);
+	(void)cJSON_AddStringToObject(answer, "there", there.name);
+	text = json_text(answer);
+	visit_json(v, 409, text != NULL ? text : "{}");
+	json_text_free(text);
+	cJSON_Delete(answer);
+	return true;
+}
+
+void open_post(struct visit *v)
+{
+	char token[VAULT_RANDOM_TEXT_LEN + 1], cookie[256];
+	uint8_t hash[VAULT_HASH_LEN], session_hash[VAULT_HASH_LEN];
+	const char *given = visit_field(v, "token");
+	const int64_t now = store_now_ms();
+	enum store_error err;
+
+	if (session_from_elsewhere(v)) {
+		visit_json(v, 403, "{\"code\":\"from_elsewhere\"}");
+		return;
+	}
+	vault_hash(given, strlen(given), hash);
+	if (asks_first(v, hash, now))
+		return;
+	v->business = (struct store_business){0};
+	vault_random_text("", true, token);
+	vault_hash(token, strlen(token), session_hash);
+	err = store_link_open(v->s->store, hash, session_hash, now, now + SESSION_MS, &v->session);
+	if (err == STORE_OK) {
+		(void)snprintf(cookie, sizeof(cookie), COOKIE "=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=%s",
+			token, (int)(SESSION_MS / 1000), v->s->framed ? "None; Partitioned" : "Lax");
+		log_info("settings link opened business=%s link=%s", v->session.business_id, v->session.id);
+		visit_cookie(v, 200, cookie, "{\"opened\":true}");
+	} else if (err == STORE_NOT_FOUND) {
+		visit_json(v, 410, "{\"code\":\"link_spent\"}");
+	} else {
+		log_warn("a settings link could not be opened: %s", store_error_text(err));
+		visit_json(v, 503, "{\"code\":\"unavailable\"}");
+	}
+	vault_wipe(token, sizeof(token));
+	vault_wipe(cookie, sizeof(cookie));
+	vault_wipe(hash, sizeof(hash));
+	vault_wipe(session_hash, sizeof(session_hash));
 }
 
 /* ------------------------------------------------------------ ending */

@@ -27,12 +27,12 @@ static const struct route routes[] = {
 	{.name = "access", .get = access_get},
 	{.name = "replace", .post = replace_post, .form_max = FORM_MAX},
 	{.name = "disconnect", .post = disconnect_post, .form_max = FORM_MAX},
-	{.name = "revoke", .post = revoke_post, .form_max = FORM_MAX},
-	{.name = "delete", .post = delete_post, .form_max = FORM_MAX},
+	{.name = "revoke", .post = revoke_post, .form_max = FORM_MAX, .paused_too = true},
+	{.name = "delete", .post = delete_post, .form_max = FORM_MAX, .paused_too = true},
 	{.name = "activity", .get = activity_get},
 	{.name = "products", .get = products_get, .post = products_post, .form_max = CSV_MAX},
 	{.name = "messages", .get = messages_page_get, .post = messages_page_post, .form_max = FORM_MAX},
-	{.name = "end", .post = end_post, .form_max = FORM_MAX},
+	{.name = "end", .post = end_post, .form_max = FORM_MAX, .paused_too = true},
 };
 
 /* Who the pages of a path are for. */
@@ -188,13 +188,22 @@ static void get(struct visit *v, const struct area *a, const struct route *r)
 		r->get(v);
 }
 
+static bool is_paused(struct visit *v, const struct route *r)
+{
+	if (v->business.id[0] == '\0' || v->business.status == STORE_BUSINESS_ACTIVE || r->paused_too)
+		return false;
+	visit_say(v, 403, "Your shop is paused",
+		"Nothing was changed. Whoever runs this service has paused it; ask them when it goes on.");
+	return true;
+}
+
 static void post(struct visit *v, const struct area *a, const struct route *r)
 {
 	if (r == NULL || r->post == NULL)
 		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
 	/* Who has no session is told so before his form is read. */
 	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)) &&
-		place_take(v))
+		!is_paused(v, r) && place_take(v))
 		r->post(v);
 }
 

@@ -143,3 +143,17 @@ def test_a_renewal_that_fails_keeps_the_old_token(gateway, provider, paul, fault
     assert paul.connection_status() == "active"
     paul.post("Hello")
     assert wait_for(lambda: [r for r in provider.requests if r.path.endswith("/messages") and r.token == paul.token])
+
+
+def test_an_end_waits_for_no_provider(gateway, provider, paul):
+    """A check is out to a provider that hangs: the end comes all the same, and in order."""
+    due(gateway)
+    asked = len(provider.requests)
+    provider.fault("hang")
+    assert wait_for(lambda: len(provider.requests) > asked or "debug_token" in str(provider.requests[-1:]), 5)
+    began = time.monotonic()
+    assert gateway.stop() == 0
+    assert time.monotonic() - began < 8
+    assert "signal 9" not in gateway.log_text()
+    provider.heal()
+    gateway.start()

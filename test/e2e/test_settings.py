@@ -164,6 +164,31 @@ def test_guessing_and_fixing_a_session(gateway, caller, paul):
     assert gateway.get("/settings/", {"Cookie": f"a=b; {good}; c=d"}).status == 200
 
 
+def test_a_forwarded_link_does_not_replace_a_shop_unseen(gateway, caller, paul, provider):
+    sarah = DialogShop(gateway, provider, "Sarah's <Fashion>", SARAHS)
+    caller.open(paul)
+    hers, own = (gateway.api("POST", shop.path("settings-links")).json["url"].split("#")[1] for shop in (sarah, paul))
+    answer = caller.post("open", token=hers)
+    assert answer.status == 409 and answer.json == {"code": "other_session", "here": "Paul's Electronics",
+                                                    "there": "Sarah's <Fashion>"}
+    assert "set-cookie" not in answer.headers and b"Paul" in caller.get().body
+    assert caller.post("open", token=hers, instead="yes").status == 200, "it was spent by asking"
+    assert caller.post("open", token=own).status == 200, "one's own shop is no other"
+
+
+def test_the_owner_of_a_suspended_shop_may_look_and_leave(gateway, caller, paul):
+    caller.open(paul)
+    csrf = caller.csrf()
+    assert gateway.api("PATCH", paul.path(), {"status": "suspended"}).status == 200
+    assert b"Your shop is paused" in caller.get().body
+    for page, fields in (("disconnect", {"connection": paul.connection, "sure": "yes"}), ("check", {"connection": paul.connection}),
+                         ("connect-360dialog", {"api_key": "x" * 20}), ("products", {"do": "import", "csv": PAUL})):
+        assert caller.post(page, csrf=csrf, **fields).status == 403, page
+    assert len(paul.connections()) == 1
+    assert caller.post("delete", csrf=csrf, name="Paul's Electronics").status == 200
+    assert gateway.api("GET", paul.path()).status == 404
+
+
 def test_forms_come_from_the_same_session_and_site(gateway, caller, paul):
     """Cross-site request forgery: each guard for itself."""
     caller.open(paul)

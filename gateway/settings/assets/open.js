@@ -4,17 +4,22 @@ const token = location.hash.slice(1);
 history.replaceState(null, "", location.pathname);
 
 const show = id => {
-  for (const other of ["opening", "spent", "failed", "bare"]) {
+  for (const other of ["opening", "spent", "failed", "other", "bare"]) {
     document.getElementById(other).hidden = other !== id;
   }
 };
 
-async function open() {
+async function open(more) {
   show("opening");
   try {
-    const answer = await fetch("open", { method: "POST", body: new URLSearchParams({ token }) });
+    const answer = await fetch("open", { method: "POST", body: new URLSearchParams({ token, ...more }) });
     if (answer.ok) {
       location.replace("./");
+    } else if (answer.status === 409) {
+      const shops = await answer.json();
+      document.getElementById("here").textContent = shops.here;
+      document.getElementById("there").textContent = shops.there;
+      show("other");
     } else {
       show(answer.status === 410 ? "spent" : "failed");
     }
@@ -23,7 +28,8 @@ async function open() {
   }
 }
 
-document.getElementById("again").addEventListener("click", open);
+document.getElementById("again").addEventListener("click", () => open());
+document.getElementById("instead").addEventListener("click", () => open({ instead: "yes" }));
 if (token === "") {
   show("bare");
 } else {
