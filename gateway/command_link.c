@@ -35,8 +35,8 @@ int command_link(struct line *l)
 
 int command_link_list(struct line *l)
 {
-	static const char *const columns[] = {"id", "state", "created_at", "last_seen_at", NULL};
-	static const int widths[] = {28, 10, 26, 0};
+	static const char *const columns[] = {"id", "state", "created_at", "expires_at", "last_seen_at", NULL};
+	static const int widths[] = {28, 10, 26, 26, 0};
 	char path[LINE_PATH_LEN];
 
 	return line_path(path, "/v1/businesses", l->words[0], "settings-links", NULL, NULL)

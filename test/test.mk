@@ -95,20 +95,25 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e
 	$(Q)$(MAKE) --no-print-directory crash
 
-# What takes long: clang's warnings, the thread sanitizer where threads meet, the real program under the sanitizers, many more rounds of the
-# crash test. The thread sanitizer keeps copies of what it saw, now and then: secrets left in memory are looked for by make test.
+# What takes long: clang's warnings, the thread sanitizer where threads meet, long rounds in a browser, the real program under
+# the sanitizers, many more rounds of the crash test. The thread sanitizer keeps copies of what it saw, now and then: secrets left in memory are looked for by make test.
 test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 all
 	$(Q)$(MAKE) --no-print-directory -j2 CI=1 CC=clang B=build/clang all
 	$(Q)KH_SKIP_MEMORY=1 $(MAKE) --no-print-directory -j2 CI=1 CC=clang SAN=thread B=build/tsan ONLY="$(TSAN)" unit
+	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
 	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=200
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
-# They wait more than they work: four at a time keep two cores busy.
+# They wait more than they work: four at a time keep two cores busy. The longest rounds in a browser are test-slow's.
+ROUNDS = $(patsubst %,test/e2e/test_%.py,phone settings_connect settings_pages)
 e2e: $(B)/keyhouse $(B)/keyhouse-sandbox
-	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) -n 4 test/e2e
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) -n 4 test/e2e $(patsubst %,--ignore=%,$(ROUNDS))
+
+e2e-rounds: $(B)/keyhouse $(B)/keyhouse-sandbox
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) -n 3 $(ROUNDS)
 
 # Roles and the whole group killed at random under load.
 KH_ROUNDS ?= 25
@@ -137,4 +142,4 @@ sandbox-threads: $(B)/keyhouse
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=thread B=build/tsan build/tsan/keyhouse-sandbox
 	$(Q)TSAN_OPTIONS=report_thread_leaks=0 KEYHOUSE=$(B)/keyhouse KEYHOUSE_SANDBOX=build/tsan/keyhouse-sandbox $(PYTEST) test/e2e/test_sandbox.py test/e2e/test_sandbox_api.py
 
-.PHONY: unit replay fuzz check format test test-slow e2e crash bench e2e-sanitized sandbox-threads
+.PHONY: unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads

@@ -213,6 +213,7 @@ void connect_form_write(struct visit *v, const struct connect_form *form, const 
 			"<span>Take this number\xe2\x80\x99s messages over from <bdi>%s</bdi>. It gets nothing any "
 			"more then.</span></label>",
 			faults->foreign);
+	html_put(&v->out, "<p>The number will belong to <b><bdi>%s</bdi></b>.</p>", v->business.name);
 	html_put(&v->out,
 		"<p class=\"row\"><button data-busy=\"Asking %s \xe2\x80\xa6\">Connect</button></p>"
 		"<p class=\"help\">Your keys are kept sealed. Nobody can read them here again, you neither.</p></form>",

@@ -90,14 +90,15 @@ static void disconnect_form(struct visit *v, const struct store_connection *c)
 	layout_form(v, "disconnect");
 	html_put(&v->out,
 		"<input type=\"hidden\" name=\"connection\" value=\"%s\"><p>Its keys are destroyed here, waiting "
-		"messages are "
-		"not sent, and customers who write get no answer from here any more. The webhook stays registered at "
-		"%s until "
-		"you remove it there.</p><label class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" "
-		"required> "
-		"Yes, disconnect it</label><p class=\"row\"><button "
-		"class=\"danger\">Disconnect</button></p></form></details>",
+		"messages "
+		"are not sent, and customers who write get no answer from here any more. Our address stays with %s "
+		"until you "
+		"remove it there.</p>",
 		c->id, c->provider == STORE_META ? "Meta" : "360dialog");
+	html_raw(&v->out,
+		"<label class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> Yes, "
+		"disconnect "
+		"it</label><p class=\"row\"><button class=\"danger\">Disconnect</button></p></form></details>");
 }
 
 static bool connection_card(const struct store_connection *c, void *arg)
@@ -346,6 +347,27 @@ static bool receipt_row(const struct store_connection *c, void *arg)
 	return true;
 }
 
+/* Whether it is the shop's name as somebody types it: phones write an apostrophe in their own way. */
+static bool is_named(const char *typed, const char *name)
+{
+	static const char curly[] = "\xe2\x80\x99";
+
+	typed += strspn(typed, " ");
+	while (*typed != '\0' && *name != '\0') {
+		const bool is_curly = strncmp(typed, curly, sizeof(curly) - 1) == 0;
+
+		if (*typed == *name)
+			typed++;
+		else if (is_curly && *name == '\'')
+			typed += sizeof(curly) - 1;
+		else
+			return false;
+		name++;
+	}
+	typed += strspn(typed, " ");
+	return *typed == '\0' && *name == '\0';
+}
+
 /* The page is written before, while there is something to write about, and sent after. */
 void delete_post(struct visit *v)
 {
@@ -355,10 +377,9 @@ void delete_post(struct visit *v)
 	char receipt[STORE_ID_LEN + 1];
 	enum store_error err;
 
-	if (strcmp(visit_field(v, "name"), gone.name) != 0) {
+	if (!is_named(visit_field(v, "name"), gone.name)) {
 		visit_say(v, 422, "Nothing was deleted",
-			"The name was not the shop's. Go back, and copy it from the page: spaces and apostrophes "
-			"count, too.");
+			"The name was not the shop's. Go back, and copy it from the page.");
 		return;
 	}
 	store_id_new(receipt);
@@ -375,11 +396,10 @@ void delete_post(struct visit *v)
 		"</ul><p>The shop's own keys were destroyed, so that nothing of it can be read here any more; its "
 		"connections, "
 		"messages, products and settings links were removed. Backups made before keep it sealed, with keys "
-		"that are only "
-		"in them, until they expire.</p><p>What you should still do: revoke the keys at Meta or 360dialog, and "
-		"remove the "
-		"webhook there.</p><p class=\"unprinted soft\">Print this page or save it; it cannot be shown "
-		"again.</p>");
+		"that are "
+		"only in them, until they expire.</p>"
+		"<p>What you should still do: at Meta or 360dialog, revoke the keys and remove our address.</p>"
+		"<p class=\"unprinted soft\">Print this page or save it; it cannot be shown again.</p>");
 	layout_end(v);
 	if (err == STORE_OK)
 		err = store_business_remove(v->s->store, gone.id);

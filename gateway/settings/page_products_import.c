@@ -146,7 +146,7 @@ static void show_preview(struct visit *v, const struct reply_import *in, const c
 	layout_begin(v, "products", "Import a list", import_modules);
 	good = import_judge(v, in, csv, &added, &changed);
 	if (good) {
-		layout_note(v, "wait");
+		layout_note(v, "info");
 		html_put(&v->out, "%u new, %u changed. Nothing is stored yet.", added, changed);
 		layout_note_end(v);
 		put_first_rows(v, in);

@@ -113,6 +113,8 @@ static void state_write(struct visit *v, const struct store_connection *s, bool 
 	else
 		html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
 	layout_note_end(v);
+	if (s->status == STORE_CONNECTION_KEY_REFUSED)
+		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
 }
 
 static bool connection_write(const struct store_connection *s, void *arg)

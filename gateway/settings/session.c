@@ -187,11 +187,11 @@ static bool asks_first(struct visit *v, const uint8_t hash[static VAULT_HASH_LEN
 		store_business_get(v->s->store, link.business_id, &there) != STORE_OK)
 		return false;
 	answer = cJSON_CreateObject();
-	(void)cJSON_AddStringToObject(answer, "code", "other_session");
+	(void)cJSON_AddFalseToObject(answer, "opened");
 	(void)cJSON_AddStringToObject(answer, "here", v->business.name);
 	(void)cJSON_AddStringToObject(answer, "there", there.name);
 	text = json_text(answer);
-	visit_json(v, 409, text != NULL ? text : "{}");
+	visit_json(v, text != NULL ? 200 : 503, text != NULL ? text : "{}");
 	json_text_free(text);
 	cJSON_Delete(answer);
 	return true;

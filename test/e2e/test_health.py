@@ -154,6 +154,6 @@ def test_an_end_waits_for_no_provider(gateway, provider, paul):
     began = time.monotonic()
     assert gateway.stop() == 0
     assert time.monotonic() - began < 8
-    assert "signal 9" not in gateway.log_text()
+    assert "signal=9" not in gateway.log_text()
     provider.heal()
     gateway.start()

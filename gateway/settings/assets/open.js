@@ -13,10 +13,10 @@ async function open(more) {
   show("opening");
   try {
     const answer = await fetch("open", { method: "POST", body: new URLSearchParams({ token, ...more }) });
-    if (answer.ok) {
+    const shops = answer.ok ? await answer.json() : {};
+    if (shops.opened) {
       location.replace("./");
-    } else if (answer.status === 409) {
-      const shops = await answer.json();
+    } else if (answer.ok) {
       document.getElementById("here").textContent = shops.here;
       document.getElementById("there").textContent = shops.there;
       show("other");
