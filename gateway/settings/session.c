@@ -56,6 +56,15 @@ void open_get(struct visit *v)
 	visit_send(v, 200);
 }
 
+/* Whether "https://host" is where a URL of ours lies. */
+static bool is_origin_of(const char *origin, const char *url)
+{
+	const size_t len = strlen(origin);
+
+	return strstr(origin, "://") != NULL && strncasecmp(origin, url, len) == 0 &&
+		(url[len] == '\0' || url[len] == '/');
+}
+
 bool session_from_elsewhere(const struct visit *v)
 {
 	const char *site = http_request_header(v->req, "Sec-Fetch-Site");
@@ -65,7 +74,8 @@ bool session_from_elsewhere(const struct visit *v)
 		return true;
 	if (site != NULL && strcmp(site, "same-origin") != 0)
 		return true;
-	if (origin == NULL)
+	/* A proxy in front may have put another Host in place of the one that the browser sent. */
+	if (origin == NULL || is_origin_of(origin, v->s->public_url))
 		return false;
 	origin = strstr(origin, "://");
 	return origin == NULL || host == NULL || strcasecmp(origin + 3, host) != 0;

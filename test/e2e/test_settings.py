@@ -208,7 +208,10 @@ def test_forms_come_from_the_same_session_and_site(gateway, caller, paul):
     token = gateway.api("POST", paul.path("settings-links")).json["url"].split("#")[1]
     assert caller.post("open", token=token, headers={"Sec-Fetch-Site": "cross-site"}).status == 403
     assert caller.post("open", token=token, headers={"Origin": "https://evil.example"}).status == 403
-    same = {"Sec-Fetch-Site": "same-origin", "Origin": f"http://127.0.0.1:{gateway.port}"}
+    public = f"http://127.0.0.1:{gateway.port}"
+    for near in (public[:-1], public + "0", public + ".evil.example", "http://127.0.0.1", "http:/", ""):
+        assert caller.post("disconnect", csrf=csrf, headers={"Origin": near, "Host": "inside:1"}, **fields).status == 403, near
+    same = {"Sec-Fetch-Site": "same-origin", "Origin": public, "Host": "inside:1"}  # behind a proxy
     assert caller.post("disconnect", csrf=csrf, headers=same, **fields).status == 303
     assert paul.connections() == []
 
