@@ -44,7 +44,7 @@ static struct place *place_of(struct refusals *r, const char *business_id)
 	uint8_t hash[VAULT_HASH_LEN];
 
 	vault_hash(business_id, strlen(business_id), hash);
-	return &r->places[(hash[0] | hash[1] << 8) % PLACES];
+	return &r->places[(hash[0] + 256u * hash[1]) % PLACES];
 }
 
 void refusals_note(struct refusals *r, const char *business_id, const char *why)

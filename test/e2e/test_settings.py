@@ -4,6 +4,7 @@ import http.server
 import re
 import sqlite3
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -230,6 +231,31 @@ def test_two_shops_never_meet(gateway, caller, paul, provider):
     assert caller.get("sign?connection=" + sarah.connection).body.count(b"wa.me") == 0
     assert hers.get().status == 200 and len(sarah.connections()) == 1
     assert caller.post("delete", csrf=csrf, name="Sarah's Fashion").status == 422
+
+
+def test_one_shop_holds_few_workers(gateway, caller, paul, provider):
+    """Whose provider hangs has four visits at most that wait for it; webhooks and the other shops' pages do not notice."""
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", SARAHS)
+    hers = Caller(gateway)
+    hers.open(sarah)
+    caller.open(paul)
+    csrf, answers = caller.csrf(), []
+
+    def visit():
+        answers.append(caller.post("check", csrf=csrf, connection=paul.connection).status)
+    provider.fault("hang", on=f"/{PAULS}")
+    visits = [threading.Thread(target=visit, daemon=True) for _ in range(12)]
+    for one in visits:
+        one.start()
+    assert wait_for(lambda: len(answers) >= 8, 5) and set(answers) == {503}, answers
+    began = time.monotonic()
+    assert hers.get().status == 200 and gateway.webhook(sarah.id, b"{}").status == 401
+    assert time.monotonic() - began < 1
+    assert len(answers) == 8, "the others do not wait for their provider"
+    provider.heal()
+    for one in visits:
+        one.join(30)
+    assert answers.count(200) == 4 and caller.get().status == 200
 
 
 def test_every_answer_is_guarded(gateway, caller, paul):
