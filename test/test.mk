@@ -12,6 +12,7 @@ WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o $(B)/gateway/utf8.o
 WITH_settings/test_paste = $(B)/gateway/settings/paste.o
+WITH_settings/test_html = $(B)/gateway/settings/html.o $(B)/gateway/utf8.o $(VAULT)
 WITH_gateway = $(ALL)
 WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
