@@ -448,9 +448,10 @@ static struct got tell(void)
 
 static void an_event_of_ours_goes_as_it_is(void **state)
 {
+	char answer[] = "{\"messages\":[{\"type\":\"text\"}]}";
+
 	(void)state;
-	fake_platform.result = (struct outbound_result){
-		.class = OUTBOUND_ACCEPTED, .fields = strdup("{\"messages\":[{\"type\":\"text\"}]}")};
+	fake_platform.result = (struct outbound_result){.class = OUTBOUND_ACCEPTED, .fields = answer};
 	assert_int_equal(tell().outcome, REPLY_ANSWERED);
 	assert_string_equal(fake_platform.body, "{\"event\":\"x\"}");
 	assert_string_equal(fake_platform.id, "01EVENT");
