@@ -29,6 +29,11 @@ class Ask:
         self.fault = signature_fault(self.headers, body, secret)
 
     @property
+    def is_event(self):
+        """Of the gateway's own, not a customer's."""
+        return isinstance(self.json, dict) and self.json.get("object") == "keyhouse"
+
+    @property
     def signed(self):
         return self.fault is None
 
@@ -119,8 +124,9 @@ def huge(handler, ask):
 
 class Platform(Loopback):
     def __init__(self, port=0):
-        self._asks = []
+        self._asks, self._events = [], []
         self._steps = []
+        self.to_events = empty()  # what events of the gateway's own are answered; they are no asks, and use up no step
         self.secrets = {}  # of businesses
         self.usual = echo
         super().__init__(PlatformHandler, port)
@@ -139,6 +145,11 @@ class Platform(Loopback):
             return self._steps.pop(0) if self._steps else self.usual
 
     @property
+    def events(self):
+        with self.lock:
+            return list(self._events)
+
+    @property
     def asks(self):
         with self.lock:
             return list(self._asks)
@@ -154,7 +165,7 @@ class Platform(Loopback):
 
     def record(self, ask):
         with self.lock:
-            self._asks.append(ask)
+            (self._events if ask.is_event else self._asks).append(ask)
             self.tell()
 
 
@@ -167,4 +178,4 @@ class PlatformHandler(Handler):
         ask = Ask(self.headers, body, self.house.secrets.get(self.headers.get("X-Keyhouse-Business")))
         ask.path = self.path
         self.house.record(ask)
-        self.house.take_step()(self, ask)
+        (self.house.to_events if ask.is_event else self.house.take_step())(self, ask)

@@ -21,7 +21,6 @@ def gateway(directory, provider, platform):
 
 @pytest.fixture
 def paul(gateway, provider, platform):
-    platform.usual = empty()
     return Shop(gateway, provider, "Paul's Electronics", PAULS, responder=platform, verify=True)
 
 
@@ -36,7 +35,7 @@ def due(gateway):
 
 def states(platform, shop):
     """The events that the platform got: (previous, state) in order, each change once."""
-    events = [a for a in platform.asks if a.business == shop.id and a.json.get("event") == "connection.state"]
+    events = [a for a in platform.events if a.business == shop.id and a.json["event"] == "connection.state"]
     assert all(a.signed for a in events), [a.fault for a in events]
     seen = {}
     for a in events:
@@ -54,11 +53,11 @@ def test_a_dead_key_is_noticed_and_told_once(gateway, provider, platform, paul):
     provider.patch(tokens={paul.token: {"valid": False}})
     assert is_state(paul, "key_refused"), gateway.log_text()[-2000:]
     assert wait_for(lambda: len(states(platform, paul)) == 2)
-    event = platform.asks[-1].json
+    event = platform.events[-1].json
     assert event["object"] == "keyhouse" and event["connection_id"] == paul.connection and event["business_id"] == paul.id
     assert event["provider"] == "meta" and event["phone_number_id"] == PAULS
     assert "refused" in event["title"] and event["meaning"] and "new key" in event["remedy"]
-    assert paul.token not in platform.asks[-1].body.decode() and paul.app_secret not in platform.asks[-1].body.decode()
+    assert paul.token not in platform.events[-1].body.decode() and paul.app_secret not in platform.events[-1].body.decode()
     time.sleep(2.5)  # looked at twice more, and nothing new to tell
     assert states(platform, paul) == [("pending", "active"), ("active", "key_refused")]
     provider.patch(tokens={paul.token: {"valid": True}})
@@ -82,23 +81,22 @@ def test_silence_changes_nothing(gateway, provider, platform, paul):
 def test_a_platform_that_was_away_is_told_later(gateway, provider, platform, paul):
     assert wait_for(lambda: states(platform, paul))
     due(gateway)
-    platform.usual = fail(500)
+    platform.to_events = fail(500)
     provider.patch(tokens={paul.token: {"valid": False}})
     assert is_state(paul, "key_refused")
     assert wait_for(lambda: len(states(platform, paul)) >= 3, 10), "it is not tried again"
     gateway.kill()
     gateway.start()
-    platform.usual = empty()
+    platform.to_events = empty()
     assert wait_for(lambda: "is tried again" in gateway.log_text())
     count = wait_for(lambda: len(states(platform, paul)) >= 4 and len(states(platform, paul)))
     assert set(states(platform, paul)) == {("pending", "active"), ("active", "key_refused")}
-    assert len({a.id for a in platform.asks if a.json.get("event")}) == 2, "a repeated event has another id"
+    assert len({a.id for a in platform.events}) == 2, "a repeated event has another id"
     time.sleep(2)
     assert len(states(platform, paul)) <= count + 1
 
 
 def test_a_foreign_webhook_is_noticed(gateway, provider, platform):
-    platform.usual = empty()
     sarah = DialogShop(gateway, provider, "Sarah's Fashion", SARAHS, responder=platform, verify=True)
     assert is_state(sarah, "active") and wait_for(lambda: states(platform, sarah))
     due(gateway)
