@@ -273,15 +273,17 @@ static bool look(const char *business_id, const char *connection_id, void *arg)
 static void *run(void *arg)
 {
 	struct health *h = arg;
+	int64_t now = INT64_MAX; /* at the start nothing is out, whatever an earlier run put off */
 
 	while (!stopping(h)) {
-		enum store_error err = store_health_untold(h->store, store_now_ms(), TOLD_MAX, untold, h);
+		enum store_error err = store_health_untold(h->store, now, TOLD_MAX, untold, h);
 
 		if (err == STORE_OK && !stopping(h))
 			err = store_health_due(h->store, store_now_ms(), DUE_MAX, look, h);
 		if (err != STORE_OK)
 			log_warn("the health of connections could not be looked at: %s", store_error_text(err));
 		wait_for_round(h);
+		now = store_now_ms();
 	}
 	return NULL;
 }
