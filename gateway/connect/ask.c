@@ -40,6 +40,31 @@ void connect_text(char *out, size_t room, const char *text)
 	out[len] = '\0';
 }
 
+const struct connect_check *connect_check_find(const struct connect_report *report, const char *name)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (strcmp(report->checks[i].name, name) == 0)
+			return &report->checks[i];
+	return NULL;
+}
+
+bool connect_check_is_ok(const struct connect_report *report, const char *name)
+{
+	const struct connect_check *check = connect_check_find(report, name);
+
+	return check != NULL && check->result == CONNECT_CHECK_OK;
+}
+
+void connect_digits(const char *shown, char out[static CONNECT_DIGITS_MAX + 1])
+{
+	size_t len = 0;
+
+	for (; *shown != '\0' && len < CONNECT_DIGITS_MAX; shown++)
+		if (*shown >= '0' && *shown <= '9')
+			out[len++] = *shown;
+	out[len] = '\0';
+}
+
 const char *connect_register_by(const struct connecting *w)
 {
 	return w->c->register_by != NULL ? w->c->register_by : CONNECT_REGISTER;
@@ -121,15 +146,11 @@ const char *connect_why(const struct outbound_result *result)
 	return result->class == OUTBOUND_NOT_SENT ? result->reason : "";
 }
 
-static const char *provider_name(const struct connecting *w)
-{
-	return w->connection->provider == STORE_360DIALOG ? d360_provider.name : meta_provider.name;
-}
-
 void connect_check_silent(struct connecting *w, const char *name, const char *why)
 {
 	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; test the connection again later",
-		why[0] != '\0' ? why : provider_name(w), why[0] != '\0' ? "" : " did not answer");
+		why[0] != '\0' ? why : connect_provider_name(w->connection->provider),
+		why[0] != '\0' ? "" : " did not answer");
 }
 
 void connect_seen(const struct outbound_result *result, struct seen *seen)
@@ -178,38 +199,48 @@ const char *connect_url_fault(const struct connecting *w)
 
 /* ------------------------------------------------------------ the webhook check */
 
-struct webhook_seen {
+struct newest {
 	const char *connection_id;
-	bool seen;
+	int64_t at;
 };
 
 static bool look_for_event(const struct store_event_summary *e, void *arg)
 {
-	struct webhook_seen *seen = arg;
+	struct newest *newest = arg;
 
-	seen->seen = strcmp(e->connection_id, seen->connection_id) == 0;
-	return !seen->seen;
+	if (strcmp(e->connection_id, newest->connection_id) != 0)
+		return true;
+	newest->at = e->received_at;
+	return false;
+}
+
+enum store_error connect_last_heard(struct store *store, const struct store_connection *c, int64_t *at)
+{
+	const struct store_page some = {.limit = STORE_LIST_MAX};
+	struct newest newest = {.connection_id = c->id};
+	enum store_error err = store_event_list(store, c->business_id, 0, &some, look_for_event, &newest);
+
+	*at = newest.at > c->handshake_at ? newest.at : c->handshake_at;
+	return err;
 }
 
 /* A handshake, or a webhook that this connection's secret verified, if one of the newest is there. */
 static bool webhook_came(const struct connecting *w)
 {
-	const struct store_page newest = {.limit = STORE_LIST_MAX};
 	struct store *store = tenants_store(w->c->tenants);
-	struct webhook_seen seen = {w->connection->id, false};
 	struct store_connection now;
+	int64_t at;
 
 	if (store_connection_get(store, w->connection->business_id, w->connection->id, &now) == STORE_OK &&
 		now.handshake_at > 0)
 		return true;
-	return store_event_list(store, w->connection->business_id, 0, &newest, look_for_event, &seen) == STORE_OK &&
-		seen.seen;
+	return connect_last_heard(store, w->connection, &at) == STORE_OK && at > 0;
 }
 
 void connect_webhook_check(struct connecting *w)
 {
 	const struct timespec pause = {.tv_nsec = HANDSHAKE_LOOK_MS * 1000000L};
-	const char *name = provider_name(w);
+	const char *name = connect_provider_name(w->connection->provider);
 	int64_t until = store_now_ms() + HANDSHAKE_WAIT_MS;
 	bool came = webhook_came(w);
 

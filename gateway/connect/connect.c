@@ -3,7 +3,7 @@
  * status, and testing, registering and rotating. Secrets stay in struct secret until
  * the vault has sealed them; the sender opens the sealed form for its questions.
  *
- * Called by gateway/api.
+ * Called through connect.h.
  */
 #include "gateway/connect/connect.h"
 
@@ -25,6 +25,11 @@ static const char *const credential_fields[CREDENTIALS] = {[CREDENTIAL_TOKEN] = 
 static const struct provider *provider_of(enum store_provider p)
 {
 	return p == STORE_360DIALOG ? &d360_provider : &meta_provider;
+}
+
+const char *connect_provider_name(enum store_provider provider)
+{
+	return provider_of(provider)->name;
 }
 
 enum connect_error connect_from_store(enum store_error err)
@@ -231,14 +236,6 @@ static bool is_refused(const struct connecting *w)
 	return false;
 }
 
-static bool callback_is_ours(const struct connect_report *report)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (strcmp(report->checks[i].name, "callback") == 0)
-			return report->checks[i].result == CONNECT_CHECK_OK;
-	return false;
-}
-
 /* Where a status goes once the checks spoke. A suspension is not theirs to lift, and good keys do not bring back
  * webhooks that were taken. */
 static enum store_connection_status status_after(const struct connecting *w, bool key_is_new)
@@ -253,7 +250,7 @@ static enum store_connection_status status_after(const struct connecting *w, boo
 		return STORE_CONNECTION_BLOCKED;
 	if (w->taken)
 		return STORE_CONNECTION_WEBHOOK_TAKEN;
-	if (w->all_ok && (now != STORE_CONNECTION_WEBHOOK_TAKEN || callback_is_ours(w->report)))
+	if (w->all_ok && (now != STORE_CONNECTION_WEBHOOK_TAKEN || connect_check_is_ok(w->report, "callback")))
 		return STORE_CONNECTION_ACTIVE;
 	/* A new key is unproven, not refused. */
 	return now == STORE_CONNECTION_KEY_REFUSED && key_is_new ? STORE_CONNECTION_PENDING : now;
@@ -340,7 +337,7 @@ static enum credential credential_named(const char *field)
  * be replaced, one after the other. While the token is dead too, debug_token's refusal does not tell which it means. */
 static enum connect_error judge_new(const struct connecting *w, enum credential which, struct connect_report *report)
 {
-	const char *name = provider_of(w->connection->provider)->name;
+	const char *name = connect_provider_name(w->connection->provider);
 	char detail[120];
 
 	if (which == CREDENTIAL_API_KEY && w->other_number) {

@@ -4,7 +4,7 @@
  * Checks the values' form, seals the secrets, asks the provider whether they
  * work (unless told not to), and stores all or nothing.
  *
- * Called by gateway/api. Secrets arrive as struct secret and leave only sealed.
+ * Called by gateway/api, gateway/settings and gateway/health.c. Secrets arrive as struct secret and leave only sealed.
  */
 #ifndef KEYHOUSE_CONNECT_H
 #define KEYHOUSE_CONNECT_H
@@ -48,6 +48,7 @@ struct connect_choice {
 struct connect_report {
 	struct connect_check checks[CONNECT_CHECKS_MAX];
 	size_t checks_len;
+	char owner[129]; /* with CONNECT_WEBHOOK_TAKEN: scheme and host of who gets the webhooks */
 	char number_taken[STORE_PROVIDER_ID_LEN + 1]; /* with CONNECT_NUMBER_TAKEN: its id, typed or found */
 	char field[33]; /* the value at fault, with CONNECT_INVALID, CONNECT_CREDENTIAL_REFUSED and CONNECT_CHOICE */
 	char detail[240]; /* which rule, in plain words */
@@ -80,6 +81,21 @@ struct connect_state {
 	bool needs_shop; /* nothing gets better until the shop owner does something */
 };
 const struct connect_state *connect_state_of(enum store_connection_status status);
+
+/* A check of a report; NULL: it was not made. */
+const struct connect_check *connect_check_find(const struct connect_report *report, const char *name);
+/* Whether it was made, and is well. */
+bool connect_check_is_ok(const struct connect_report *report, const char *name);
+
+/* "Meta" or "360dialog". */
+const char *connect_provider_name(enum store_provider provider);
+/* The digits of a number as the provider shows it ("+234 801 234 5678"). */
+#define CONNECT_DIGITS_MAX 32u
+void connect_digits(const char *shown, char out[static CONNECT_DIGITS_MAX + 1]);
+/* When a webhook of the connection came last, a handshake counted, as far as the newest events of its business tell; 0:
+ * never. */
+enum store_error connect_last_heard(struct store *store, const struct store_connection *c, int64_t *at)
+	__attribute__((warn_unused_result));
 
 /* Where a business's webhooks go: public_url/webhooks/{business_id}. Cut to fit. */
 void connect_webhook_url(const struct connect *c, const char *business_id, char *out, size_t out_len);

@@ -275,6 +275,7 @@ static enum connect_error judge_new(const struct connecting *w, bool take_over)
 		return CONNECT_INVALID;
 	}
 	if (w->seen.owner == OWNER_FOREIGN && !take_over) {
+		memcpy(w->report->owner, w->seen.host, sizeof(w->report->owner));
 		(void)snprintf(w->report->detail, sizeof(w->report->detail),
 			"another system gets this number's webhooks: %.100s; nothing was stored; to have them sent "
 			"here: %s",

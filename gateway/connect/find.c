@@ -13,7 +13,6 @@
 #include "gateway/json.h"
 
 #define LIST_MAX 50 /* of the numbers that Meta lists at once */
-#define DIGITS_MAX 32u
 
 static void unfound(struct connecting *w, enum connect_error err, const char *field, const char *detail)
 {
@@ -151,21 +150,11 @@ void find_number(struct connecting *w, const struct outbound_result *list, const
 
 /* ------------------------------------------------------------ what was mixed up */
 
-static void digits(const char *text, char out[static DIGITS_MAX + 1])
-{
-	size_t len = 0;
-
-	for (; *text != '\0' && len < DIGITS_MAX; text++)
-		if (*text >= '0' && *text <= '9')
-			out[len++] = *text;
-	out[len] = '\0';
-}
-
 /* The number of the account whose phone number is id: pasted in the place of its id. NULL: none. */
 static const char *id_of_phone(const cJSON *numbers, const char *id)
 {
 	const cJSON *number;
-	char shown[DIGITS_MAX + 1];
+	char shown[CONNECT_DIGITS_MAX + 1];
 
 	cJSON_ArrayForEach (number, json_get(numbers, "data")) {
 		const char *phone = json_get_string(number, "display_phone_number"),
@@ -173,7 +162,7 @@ static const char *id_of_phone(const cJSON *numbers, const char *id)
 
 		if (phone == NULL || !connect_is_id(its))
 			continue;
-		digits(phone, shown);
+		connect_digits(phone, shown);
 		if (strcmp(shown, id) == 0)
 			return its;
 	}

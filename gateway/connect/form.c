@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/connect/internal.h"
+
 #define HEX_SECRET_LEN 32u
 
 struct secret_rule {
@@ -62,9 +64,7 @@ bool form_secret_ok(
 
 static bool id_ok(const char *field, const char *value, struct connect_report *report)
 {
-	size_t len = value != NULL ? strlen(value) : 0;
-
-	if (len > 0 && len <= STORE_PROVIDER_ID_LEN && strspn(value, "0123456789") == len)
+	if (connect_is_id(value))
 		return true;
 	form_fault(report, field, value == NULL ? "is missing" : "must be 1 to 32 digits");
 	return false;

@@ -61,21 +61,13 @@ static enum connect_error fetch(struct connecting *w)
 	return err;
 }
 
-static bool check_is_ok(const struct connect_report *report, const char *name)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (strcmp(report->checks[i].name, name) == 0)
-			return report->checks[i].result == CONNECT_CHECK_OK;
-	return false;
-}
-
 /* Whether the fresh token works, may do all that is needed, and lives longer than the one before. */
 static bool is_better(const struct connecting *w, const struct store_connection_facts *before)
 {
 	const int64_t ends = w->facts.token_expires_at;
 
 	return !w->refused[CREDENTIAL_TOKEN] && w->described && w->token_told &&
-		check_is_ok(w->report, "permissions") && (ends < 0 || ends > before->token_expires_at);
+		connect_check_is_ok(w->report, "permissions") && (ends < 0 || ends > before->token_expires_at);
 }
 
 static enum connect_error renew(struct connecting *w)

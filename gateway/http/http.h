@@ -112,6 +112,10 @@ bool http_respond_part(struct http_request *req, const void *data, size_t len);
 /* Closes the connection as soon as the handler returns, in place of an answer or of the rest of one. */
 void http_hang_up(struct http_request *req);
 
+/* Percent-decodes a NUL-terminated text in place, "+" as a space. False: a malformed escape, or one that means NUL; the
+ * text is then of no use. */
+bool http_decode(char *text) __attribute__((warn_unused_result));
+
 /* Finds the first parameter called name in a raw query ("a=1&b=%20") and
  * percent-decodes it into buf, NUL-terminated. name is compared with the decoded
  * key. Returns HTTP_OK, HTTP_NO_SUCH_PARAM (also for a NULL query), HTTP_BAD_QUERY. */

@@ -68,6 +68,21 @@ bad:
 	return HTTP_BAD_QUERY;
 }
 
+bool http_decode(char *text)
+{
+	const char *from = text, *end = text + strlen(text);
+
+	while (from < end) {
+		int c = next_char(&from, end);
+
+		if (c < 0)
+			return false;
+		*text++ = (char)c;
+	}
+	*text = '\0';
+	return true;
+}
+
 enum http_error http_query_get(const char *query, const char *name, char *buf, size_t buf_len)
 {
 	if (buf_len == 0)

@@ -22,19 +22,6 @@ static const struct check_words {
 	{"webhook", "Does it reach us", NULL},
 };
 
-const struct connect_check *checks_find(const struct connect_report *report, const char *name)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (strcmp(report->checks[i].name, name) == 0)
-			return &report->checks[i];
-	return NULL;
-}
-
-const char *provider_name(enum store_provider provider)
-{
-	return provider == STORE_360DIALOG ? "360dialog" : "Meta";
-}
-
 /* ------------------------------------------------------------ details in plain words */
 
 static const struct {
@@ -160,13 +147,6 @@ static bool any_answered(const struct connect_report *report)
 	return false;
 }
 
-static bool is_ok(const struct connect_report *report, const char *name)
-{
-	const struct connect_check *check = checks_find(report, name);
-
-	return check != NULL && check->result == CONNECT_CHECK_OK;
-}
-
 static void heading_write(struct visit *v, const struct store_connection *s, const struct connect_state *state)
 {
 	html_put(&v->out, "<h2 id=\"outcome\" tabindex=\"-1\">%s", state->title);
@@ -179,8 +159,8 @@ static void heading_write(struct visit *v, const struct store_connection *s, con
 static void rest_write(struct visit *v, const struct store_connection *s, const struct connect_report *report,
 	const struct secret *webhook_secret)
 {
-	const struct connect_check *callback = checks_find(report, "callback");
-	const bool came = is_ok(report, "webhook"), here = is_ok(report, "callback");
+	const struct connect_check *callback = connect_check_find(report, "callback");
+	const bool came = connect_check_is_ok(report, "webhook"), here = connect_check_is_ok(report, "callback");
 	const bool failed = callback != NULL && callback->result == CONNECT_CHECK_FAILED;
 
 	if (s->status == STORE_CONNECTION_KEY_REFUSED || (came && !failed))
@@ -203,7 +183,7 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 			"<p>%s did not answer, so nothing was found out. Before, it was: <b>%s</b>. It is not your "
 			"fault; "
 			"press Check now again in a few minutes.</p>",
-			provider_name(s->provider), state->title);
+			connect_provider_name(s->provider), state->title);
 		layout_note_end(v);
 		connection_buttons(v, s);
 		html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
@@ -232,7 +212,7 @@ static void button(struct visit *v, const struct store_connection *s, const char
 	if (take_over)
 		html_raw(&v->out, "<input type=\"hidden\" name=\"take_over\" value=\"yes\">");
 	html_put(&v->out, "<button class=\"%s\" data-busy=\"Asking %s \xe2\x80\xa6\">%s</button></form>", class,
-		provider_name(s->provider), text);
+		connect_provider_name(s->provider), text);
 }
 
 void connection_buttons(struct visit *v, const struct store_connection *s)

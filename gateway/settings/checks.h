@@ -12,10 +12,7 @@
 /* Begins a page that says whom we ask, and sends that. Returns how to connect so that it hears of each check. */
 struct connect checks_begin(struct visit *v, const char *title, const char *provider);
 void checks_end(struct visit *v);
-const struct connect_check *checks_find(const struct connect_report *report, const char *name);
 
-/* "Meta" or "360dialog". */
-const char *provider_name(enum store_provider provider);
 /* A detail of a check or report as a sentence, with the names of fields as the pages show them. */
 void plain_write(struct visit *v, const char *detail);
 
@@ -33,7 +30,5 @@ void connection_buttons(struct visit *v, const struct store_connection *s);
 void hand_write(struct visit *v, const struct store_connection *s, const struct secret *webhook_secret);
 /* The line that waits for the first call after since, a time in milliseconds. */
 void hand_wait(struct visit *v, const struct store_connection *s, int64_t since);
-/* When the newest webhook came for a connection, a handshake counted; 0: never. False: the store does not say. */
-bool hand_last(struct visit *v, const struct store_connection *s, int64_t *at);
 
 #endif

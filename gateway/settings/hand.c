@@ -75,32 +75,6 @@ void hand_wait(struct visit *v, const struct store_connection *s, int64_t since)
 
 /* ------------------------------------------------------------ whether it came */
 
-struct newest {
-	const char *connection_id;
-	int64_t at;
-};
-
-static bool look_for_event(const struct store_event_summary *e, void *arg)
-{
-	struct newest *newest = arg;
-
-	if (strcmp(e->connection_id, newest->connection_id) != 0)
-		return true;
-	newest->at = e->received_at;
-	return false;
-}
-
-bool hand_last(struct visit *v, const struct store_connection *s, int64_t *at)
-{
-	const struct store_page some = {.limit = STORE_LIST_MAX};
-	struct newest newest = {.connection_id = s->id};
-
-	if (store_event_list(v->s->store, s->business_id, 0, &some, look_for_event, &newest) != STORE_OK)
-		return false;
-	*at = newest.at > s->handshake_at ? newest.at : s->handshake_at;
-	return true;
-}
-
 void waiting_get(struct visit *v)
 {
 	char id[STORE_ID_LEN + 1], since[24], json[96];
@@ -112,7 +86,7 @@ void waiting_get(struct visit *v)
 		visit_json(v, 404, "{\"code\":\"not_found\"}");
 		return;
 	}
-	if (!hand_last(v, &s, &at)) {
+	if (connect_last_heard(v->s->store, &s, &at) != STORE_OK) {
 		visit_json(v, 503, "{\"code\":\"unavailable\"}");
 		return;
 	}

@@ -94,7 +94,7 @@ static void disconnect_form(struct visit *v, const struct store_connection *c)
 		"are not sent, and customers who write get no answer from here any more. Our address stays with %s "
 		"until you "
 		"remove it there.</p>",
-		c->id, c->provider == STORE_META ? "Meta" : "360dialog");
+		c->id, connect_provider_name(c->provider));
 	html_raw(&v->out,
 		"<label class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> Yes, "
 		"disconnect "
@@ -113,7 +113,7 @@ static bool connection_card(const struct store_connection *c, void *arg)
 		"class=\"keys\"><caption>Keys that are "
 		"kept, sealed</caption>",
 		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet",
-		c->provider == STORE_META ? "Meta" : "360dialog");
+		connect_provider_name(c->provider));
 	if (store_credential_list(v->s->store, v->business.id, "", secret_row, &inner) != STORE_OK)
 		v->out.failed = true;
 	html_raw(&v->out, "</table>");
@@ -343,7 +343,7 @@ static bool receipt_row(const struct store_connection *c, void *arg)
 	r->count++;
 	html_put(&r->v->out, "<li>%s (%s)</li>",
 		c->display_phone[0] != '\0' ? c->display_phone : "a number not known yet",
-		c->provider == STORE_META ? "Meta" : "360dialog");
+		connect_provider_name(c->provider));
 	return true;
 }
 

@@ -135,30 +135,16 @@ static void number_taken(struct visit *v, const struct connect_form *form, const
 		connect_form_write(v, form, &(struct connect_faults){.len = 0});
 }
 
-/* Between "webhooks: " and "; " stands who gets them. */
-static void foreign_of(const struct connect_report *report, char *out, size_t room)
-{
-	const char *p = strstr(report->detail, "webhooks: ");
-	size_t len;
-
-	p = p != NULL ? p + strlen("webhooks: ") : "another system";
-	len = strcspn(p, ";");
-	(void)snprintf(out, room, "%.*s", (int)len, p);
-}
-
 static void webhook_taken(struct visit *v, const struct connect_form *form, const struct connect_report *report)
 {
-	struct connect_faults faults = {.len = 0};
-	char host[160];
+	const struct connect_faults faults = {.foreign = report->owner};
 
-	foreign_of(report, host, sizeof(host));
-	faults.foreign = host;
 	outcome_heading(v, "Another system gets the messages");
 	layout_note(v, "bad");
 	html_put(&v->out,
 		"<p>What customers write to this number is sent to <bdi>%s</bdi> now. If it should come here, tick the "
 		"box below.</p><p>Nothing was kept. The secret values have to be pasted again.</p>",
-		host);
+		report->owner);
 	layout_note_end(v);
 	connect_form_write(v, form, &faults);
 }
@@ -197,7 +183,7 @@ static bool is_refused(const struct connect_report *report, struct connect_fault
 		{"number", "phone_number_id"}, {"waba", "waba_id"}};
 
 	for (size_t i = 0; i < sizeof(blames) / sizeof(blames[0]); i++) {
-		const struct connect_check *check = checks_find(report, blames[i].check);
+		const struct connect_check *check = connect_check_find(report, blames[i].check);
 
 		if (check != NULL && check->result == CONNECT_CHECK_FAILED)
 			connect_fault_add(faults, blames[i].field, check->detail);

@@ -9,19 +9,7 @@
 #include "gateway/settings/internal.h"
 
 #define GREETING_MAX 200u
-#define DIGITS_MAX 32u
 #define QUIET 4 /* modules of white around a QR code (ISO/IEC 18004) */
-
-/* The digits of a number as the provider shows it ("+234 801 234 5678"). */
-static void digits_of(const char *shown, char out[static DIGITS_MAX + 1])
-{
-	size_t len = 0;
-
-	for (; *shown != '\0' && len < DIGITS_MAX; shown++)
-		if (*shown >= '0' && *shown <= '9')
-			out[len++] = *shown;
-	out[len] = '\0';
-}
 
 static void escape(const char *text, char *out, size_t room)
 {
@@ -128,9 +116,9 @@ static void choices(struct visit *v, struct numbers *n, const char *greeting)
 static void sign(struct visit *v, struct numbers *n, const char *greeting)
 {
 	static const char *const modules[] = {"sign.js", NULL};
-	char digits[DIGITS_MAX + 1], escaped[3 * GREETING_MAX + 1], url[64 + sizeof(escaped)];
+	char digits[CONNECT_DIGITS_MAX + 1], escaped[3 * GREETING_MAX + 1], url[64 + sizeof(escaped)];
 
-	digits_of(n->chosen.display_phone, digits);
+	connect_digits(n->chosen.display_phone, digits);
 	escape(greeting, escaped, sizeof(escaped));
 	(void)snprintf(url, sizeof(url), "https://wa.me/%s%s%s", digits, escaped[0] != '\0' ? "?text=" : "", escaped);
 	layout_begin(v, "sign", "Shop sign", modules);

@@ -121,11 +121,11 @@ static bool connection_write(const struct store_connection *s, void *arg)
 {
 	struct visit *v = arg;
 	int64_t last = 0;
-	const bool known = hand_last(v, s, &last);
+	const bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
 
 	title_write(v, s);
 	state_write(v, s, !known || last > 0);
-	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", provider_name(s->provider));
+	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s->provider));
 	facts_write(v, s);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
 	if (known)

@@ -13,33 +13,9 @@
 
 /* ------------------------------------------------------------ forms */
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Decodes in place; false for a malformed escape, a NUL, or what is no UTF-8. */
 static bool decode(char *text)
 {
-	char *to = text;
-
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '%') {
-			const int high = hex(p[1]), low = high < 0 ? -1 : hex(p[2]);
-
-			if (low < 0 || high * 16 + low == 0)
-				return false;
-			*to++ = (char)(high * 16 + low);
-			p += 2;
-		} else {
-			*to++ = *p == '+' ? ' ' : *p;
-		}
-	}
-	*to = '\0';
-	return utf8_ok(text, strlen(text));
+	return http_decode(text) && utf8_ok(text, strlen(text));
 }
 
 static bool form_split(struct visit *v)
