@@ -205,14 +205,6 @@ static bool untold(const struct store_untold *u, void *arg)
 
 /* ------------------------------------------------------------ looking */
 
-static bool silent(const struct connect_report *report)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (report->checks[i].result == CONNECT_CHECK_WAITING && strcmp(report->checks[i].name, "webhook") != 0)
-			return true;
-	return false;
-}
-
 static int64_t by_chance(int64_t ms)
 {
 	uint32_t random;
@@ -259,7 +251,7 @@ static bool look(const char *business_id, const char *connection_id, void *arg)
 	int64_t next = soon(h, SILENT_AGAIN_MS);
 
 	if (connect_test(&h->connect, business_id, connection_id, &c, &report) == CONNECT_OK) {
-		if (!silent(&report))
+		if (connect_was_answered(&report))
 			next = interval;
 		renew(h, &c);
 	}

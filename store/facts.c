@@ -14,8 +14,8 @@ static enum store_error run_put(struct db *db, void *arg)
 	const struct store_connection_facts *f = a->facts;
 	struct query q = query_start(db,
 		"INSERT OR REPLACE INTO connection_facts (connection_id, looked_at, token_expires_at, number_status, "
-		"name_status, quality, messaging_limit, throughput, can_send) "
-		"SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM connections WHERE business_id = ? AND id = ?");
+		"name_status, quality, messaging_limit, throughput, can_send, findings) "
+		"SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM connections WHERE business_id = ? AND id = ?");
 	enum store_error err;
 
 	query_int(&q, f->looked_at);
@@ -26,6 +26,7 @@ static enum store_error run_put(struct db *db, void *arg)
 	query_text(&q, f->messaging_limit);
 	query_text(&q, f->throughput);
 	query_text(&q, f->can_send);
+	query_int(&q, (int64_t)f->findings);
 	query_text(&q, a->business_id);
 	query_text(&q, a->connection_id);
 	err = query_finish(&q);
@@ -46,7 +47,7 @@ enum store_error store_connection_facts_get(
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
 		"SELECT coalesce(f.looked_at, 0), coalesce(f.token_expires_at, 0), f.number_status, f.name_status, "
-		"f.quality, f.messaging_limit, f.throughput, f.can_send FROM connections c "
+		"f.quality, f.messaging_limit, f.throughput, f.can_send, coalesce(f.findings, 0) FROM connections c "
 		"LEFT JOIN connection_facts f ON f.connection_id = c.id WHERE c.business_id = ? AND c.id = ?");
 	struct store_connection_facts found = {0};
 	enum store_error err;
@@ -64,6 +65,7 @@ enum store_error store_connection_facts_get(
 		query_get_text(&q, found.messaging_limit, sizeof(found.messaging_limit));
 		query_get_text(&q, found.throughput, sizeof(found.throughput));
 		query_get_text(&q, found.can_send, sizeof(found.can_send));
+		found.findings = (uint64_t)query_get_int(&q);
 	}
 	err = query_end(&q);
 	core_return(s, db);

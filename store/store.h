@@ -241,6 +241,7 @@ struct store_connection_facts {
 	char messaging_limit[33];
 	char throughput[17];
 	char can_send[17];
+	uint64_t findings; /* bits, as the caller numbers them: what was amiss then */
 };
 /* Replaces all of it. STORE_NOT_FOUND: no such connection, or another business's. */
 enum store_error store_connection_facts_put(struct store *s, const char *business_id, const char *connection_id,

@@ -55,6 +55,30 @@ bool connect_check_is_ok(const struct connect_report *report, const char *name)
 	return check != NULL && check->result == CONNECT_CHECK_OK;
 }
 
+bool connect_was_answered(const struct connect_report *report)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < report->checks_len; i++) {
+		const struct connect_check *c = &report->checks[i];
+
+		if (strcmp(c->name, "webhook") == 0)
+			continue;
+		if (c->result == CONNECT_CHECK_WAITING)
+			return false;
+		any = any || c->result != CONNECT_CHECK_SKIPPED;
+	}
+	return any;
+}
+
+bool connect_failed_with(const struct connect_report *report, enum finding finding)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (report->checks[i].finding == finding)
+			return true;
+	return false;
+}
+
 void connect_digits(const char *shown, char out[static CONNECT_DIGITS_MAX + 1])
 {
 	size_t len = 0;
@@ -75,22 +99,38 @@ const char *connect_take_over_by(const struct connecting *w)
 	return w->c->take_over_by != NULL ? w->c->take_over_by : CONNECT_TAKE_OVER;
 }
 
-void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
+static void line_add(struct connecting *w, struct connect_check line, const char *format, va_list args)
 {
 	struct connect_report *report = w->report;
 	struct connect_check *check;
-	va_list args;
 
 	if (report->checks_len == CONNECT_CHECKS_MAX)
 		return;
 	check = &report->checks[report->checks_len++];
-	check->name = name;
-	check->result = result;
-	va_start(args, format);
+	*check = line;
 	(void)vsnprintf(check->detail, sizeof(check->detail), format, args);
-	va_end(args);
 	if (w->c->told != NULL)
 		w->c->told(check, w->c->told_arg);
+}
+
+void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
+{
+	const struct connect_check line = {.name = name, .result = result};
+	va_list args;
+
+	va_start(args, format);
+	line_add(w, line, format, args);
+	va_end(args);
+}
+
+void connect_fault(struct connecting *w, const char *name, enum finding finding, const char *format, ...)
+{
+	const struct connect_check line = {.name = name, .result = CONNECT_CHECK_FAILED, .finding = finding};
+	va_list args;
+
+	va_start(args, format);
+	line_add(w, line, format, args);
+	va_end(args);
 }
 
 static const char *or_null(const char *text)

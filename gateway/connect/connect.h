@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gateway/finding.h"
 #include "gateway/outbound/outbound.h"
 #include "gateway/tenant.h"
 
@@ -36,6 +37,7 @@ struct connect_check {
 	 * 360dialog: key number callback webhook */
 	const char *name;
 	enum connect_check_result result;
+	enum finding finding; /* of a failed one; else FINDING_NONE */
 	char detail[240]; /* plain words, no value of a secret */
 };
 
@@ -86,6 +88,11 @@ const struct connect_state *connect_state_of(enum store_connection_status status
 const struct connect_check *connect_check_find(const struct connect_report *report, const char *name);
 /* Whether it was made, and is well. */
 bool connect_check_is_ok(const struct connect_report *report, const char *name);
+
+/* Whether the provider answered all that it was asked. */
+bool connect_was_answered(const struct connect_report *report);
+/* Whether a check failed with this finding. */
+bool connect_failed_with(const struct connect_report *report, enum finding finding);
 
 /* "Meta" or "360dialog". */
 const char *connect_provider_name(enum store_provider provider);

@@ -62,6 +62,7 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
 	const char *can_send = cJSON_GetStringValue(json_get_path(fields, "health_status.can_send_message"));
 	const char *id = json_get_string(fields, "id");
+	char why[FACTS_WHY_LEN + 1];
 
 	if (!connect_is_id(id))
 		id = entity_id(fields, "PHONE_NUMBER");
@@ -70,14 +71,16 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 		check(w, "number", CONNECT_CHECK_WAITING, "360dialog did not say whose key it is; test again later");
 	} else if (w->connection->phone_number_id[0] != '\0' && strcmp(id, w->connection->phone_number_id) != 0) {
 		w->other_number = true;
-		check(w, "number", CONNECT_CHECK_FAILED,
+		connect_fault(w, "number", FINDING_IDS_MIXED,
 			"the key belongs to another number than this connection's: enter this number's key");
 	} else {
 		learn(w, fields, id);
 		w->blocked = can_send != NULL && strcmp(can_send, "BLOCKED") == 0;
 		if (w->blocked)
-			check(w, "number", CONNECT_CHECK_FAILED,
-				"WhatsApp lets this number send nothing; look into the 360dialog Hub for the reason");
+			connect_fault(w, "number", facts_why_blocked(w, fields, why, sizeof(why)),
+				"WhatsApp lets this number send nothing; look into the 360dialog Hub for the "
+				"reason%s%s",
+				why[0] != '\0' ? ": " : "", why);
 		else
 			check(w, "number", CONNECT_CHECK_OK, "the key belongs to this number");
 	}
@@ -95,7 +98,7 @@ static void health(struct connecting *w)
 		break;
 	case OUTBOUND_AUTH:
 		w->refused[CREDENTIAL_API_KEY] = true;
-		check(w, "key", CONNECT_CHECK_FAILED,
+		connect_fault(w, "key", FINDING_KEY_REFUSED,
 			"360dialog refuses the key: a newer one replaced it, or it was copied wrongly; generate a new "
 			"one in "
 			"the 360dialog Hub");
@@ -104,7 +107,7 @@ static void health(struct connecting *w)
 	case OUTBOUND_ACCOUNT:
 		w->blocked = true;
 		check(w, "key", CONNECT_CHECK_OK, "360dialog knows the key");
-		connect_check(w, "number", CONNECT_CHECK_FAILED,
+		connect_fault(w, "number", finding_is_unpaid(result.reason) ? FINDING_UNPAID : FINDING_NUMBER_BLOCKED,
 			"the account needs attention, see the 360dialog Hub: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 		break;
@@ -160,29 +163,29 @@ static void judge(struct connecting *w, bool was_set)
 		break;
 	case OWNER_NONE:
 		if (was_set)
-			check(w, "callback", CONNECT_CHECK_FAILED,
+			connect_fault(w, "callback", FINDING_WEBHOOK_UNSET,
 				"360dialog took our webhook and does not keep it; try again");
 		else
-			connect_check(w, "callback", CONNECT_CHECK_FAILED,
+			connect_fault(w, "callback", FINDING_WEBHOOK_UNSET,
 				"360dialog does not know our webhook URL; set it: %s", connect_register_by(w));
 		break;
 	case OWNER_OURS:
 		if (w->seen.secret)
 			check(w, "callback", CONNECT_CHECK_OK, "360dialog sends this number's webhooks to us");
 		else
-			connect_check(w, "callback", CONNECT_CHECK_FAILED,
+			connect_fault(w, "callback", FINDING_WEBHOOK_SECRET_WRONG,
 				"the webhook comes without this connection's secret and is refused; set it again: %s",
 				connect_register_by(w));
 		break;
 	case OWNER_HOUSE:
-		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_WEBHOOK_UNSET,
 			"the webhooks go to another business here, or to an old address of ours; have them sent here: "
 			"%s",
 			connect_register_by(w));
 		break;
 	case OWNER_FOREIGN:
 		w->taken = true;
-		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_WEBHOOK_TAKEN,
 			"another system gets this number's webhooks: %.100s; to have them sent here: %s", w->seen.host,
 			connect_take_over_by(w));
 		break;
@@ -199,12 +202,12 @@ static bool set_ours(struct connecting *w)
 	done = result.class == OUTBOUND_ACCEPTED;
 	if (result.class == OUTBOUND_AUTH) {
 		w->refused[CREDENTIAL_API_KEY] = true;
-		check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_KEY_REFUSED,
 			"360dialog refuses the key: generate a new one in the 360dialog Hub");
 	} else if (connect_is_silent(&result)) {
 		connect_check_silent(w, "callback", connect_why(&result));
 	} else if (!done) {
-		connect_check(w, "callback", CONNECT_CHECK_FAILED, "360dialog refuses our webhook URL: %s",
+		connect_fault(w, "callback", FINDING_URL_UNUSABLE, "360dialog refuses our webhook URL: %s",
 			result.reason[0] != '\0' ? result.reason : "it does not say why");
 	}
 	outbound_result_clear(&result);
@@ -228,7 +231,7 @@ static void callback(struct connecting *w, bool set, bool take_over)
 	/* It stands in the way whatever the provider says, or does not say. */
 	if (fault != NULL && (set || w->seen.owner != OWNER_OURS)) {
 		w->taken = w->seen.owner == OWNER_FOREIGN && !w->other_number;
-		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+		connect_fault(w, "callback", FINDING_URL_UNUSABLE, "%s", fault);
 	} else if (w->refused[CREDENTIAL_API_KEY] || w->other_number) {
 		check(w, "callback", CONNECT_CHECK_WAITING, "known once the key works");
 	} else if (!set || !may) {

@@ -53,6 +53,49 @@ void facts_of_number(struct connecting *w, const cJSON *fields)
 	word(f->can_send, sizeof(f->can_send), fields, "health_status.can_send_message");
 }
 
+/* The first error that the entities of health_status tell (facts/meta.md 6). */
+static const char *first_error(const cJSON *fields)
+{
+	const cJSON *entity, *error;
+
+	cJSON_ArrayForEach (entity, json_get_path(fields, "health_status.entities"))
+		cJSON_ArrayForEach (error, json_get(entity, "errors")) {
+			const char *words = json_get_string(error, "error_description");
+
+			if (words != NULL && words[0] != '\0')
+				return words;
+		}
+	return "";
+}
+
+enum finding facts_why_blocked(struct connecting *w, const cJSON *fields, char *why, size_t room)
+{
+	static const char *const unregistered[] = {"PENDING", "OFFLINE", "DISCONNECTED"};
+	const struct store_connection_facts *f = &w->facts;
+	const char *words = first_error(fields);
+
+	connect_text(why, room, words);
+	if (finding_is_unpaid(words))
+		return FINDING_UNPAID;
+	for (size_t i = 0; i < sizeof(unregistered) / sizeof(unregistered[0]); i++)
+		if (strcmp(f->number_status, unregistered[i]) == 0)
+			return FINDING_NUMBER_NOT_REGISTERED;
+	if (strcmp(f->quality, "RED") == 0 || strcmp(f->number_status, "FLAGGED") == 0)
+		return FINDING_QUALITY_BLOCKED;
+	return FINDING_NUMBER_BLOCKED;
+}
+
+/* What failed now. Where nothing did, but not all was answered, what failed before is held to last. */
+static uint64_t findings_after(const struct connect_report *report, uint64_t before)
+{
+	uint64_t now = 0;
+
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (report->checks[i].finding != FINDING_NONE)
+			now |= FINDING_BIT(report->checks[i].finding);
+	return now != 0 || connect_was_answered(report) ? now : before;
+}
+
 enum store_error facts_keep(const struct connecting *w, bool key_is_new)
 {
 	struct store *store = tenants_store(w->c->tenants);
@@ -60,10 +103,17 @@ enum store_error facts_keep(const struct connecting *w, bool key_is_new)
 	struct store_connection_facts before, now = w->facts;
 	enum store_error err = store_connection_facts_get(store, s->business_id, s->id, &before);
 
-	if (err != STORE_OK || (!w->token_told && !w->number_told && !(key_is_new && before.token_expires_at != 0)))
+	if (err != STORE_OK)
 		return err;
+	now.findings = findings_after(w->report, key_is_new ? 0 : before.findings);
+	if (!w->token_told && !w->number_told && now.findings == before.findings &&
+		!(key_is_new && before.token_expires_at != 0))
+		return STORE_OK;
 	if (!w->number_told) {
+		const uint64_t findings = now.findings;
+
 		now = before;
+		now.findings = findings;
 		now.token_expires_at = w->facts.token_expires_at;
 	}
 	if (!w->token_told)

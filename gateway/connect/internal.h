@@ -125,6 +125,9 @@ const char *connect_take_over_by(const struct connecting *w);
 /* One check's line, and tells whoever listens; printf's rules, cut to fit. */
 void connect_check(struct connecting *w, const char *name, enum connect_check_result result, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same of a check that failed. */
+void connect_fault(struct connecting *w, const char *name, enum finding finding, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Asks with the credentials from first on. A question that cannot be asked has the class OUTCOME_UNKNOWN.
  * Owns: the caller clears result. */
@@ -167,6 +170,10 @@ bool find_is_elsewhere(
 /* In facts.c: what is worth keeping of debug_token's answer, and of an answer about the number. */
 void facts_of_token(struct connecting *w, const struct cJSON *fields);
 void facts_of_number(struct connecting *w, const struct cJSON *fields);
+/* Why a number may send nothing, as far as that answer tells: the finding, and the provider's words, or "". After
+ * facts_of_number. */
+#define FACTS_WHY_LEN 120u
+enum finding facts_why_blocked(struct connecting *w, const struct cJSON *fields, char *why, size_t room);
 /* Keeps it beside what was said before of the part that was not asked or did not answer. key_is_new: what was said of
  * the old key's token is said no more. */
 enum store_error facts_keep(const struct connecting *w, bool key_is_new);

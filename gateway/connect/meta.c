@@ -26,6 +26,7 @@
 #define SAME_APP "take app id, app secret and access token from the same app"
 #define OTHER_APP "belongs to app_id, but not to the app that the access token is of: " SAME_APP
 #define NEW_TOKEN "generate a new one in Meta's Business settings, under System users"
+#define EXPIRED "the access token has expired: " NEW_TOKEN " that does not"
 #define ASSIGN "give the system user the account in Meta's Business settings, under System users"
 
 /* What Meta was asked, and its answers. class 0: not asked. */
@@ -80,7 +81,8 @@ static void tell_permissions(struct connecting *w, const struct asked *a)
 		connect_check(w, "permissions", CONNECT_CHECK_OK,
 			"whatsapp_business_messaging, whatsapp_business_management");
 	else
-		connect_check(w, "permissions", CONNECT_CHECK_FAILED, "the token lacks %s: %s with both permissions",
+		connect_fault(w, "permissions", FINDING_PERMISSION_MISSING,
+			"the token lacks %s: %s with both permissions",
 			messaging	     ? "whatsapp_business_management"
 				: management ? "whatsapp_business_messaging"
 					     : "whatsapp_business_messaging and whatsapp_business_management",
@@ -96,9 +98,10 @@ static void tell_unfound(struct connecting *w, const char *name, const char *fie
 		connect_check(w, name, CONNECT_CHECK_WAITING, "known once the rest is right");
 	else if (w->unfound == CONNECT_UNAVAILABLE)
 		connect_check(w, name, CONNECT_CHECK_WAITING, "%s", detail);
+	else if (w->unfound == CONNECT_CHOICE)
+		connect_check(w, name, CONNECT_CHECK_WAITING, "%s %s", field, detail);
 	else
-		connect_check(w, name, w->unfound == CONNECT_CHOICE ? CONNECT_CHECK_WAITING : CONNECT_CHECK_FAILED,
-			"%s %s", field, detail);
+		connect_fault(w, name, FINDING_IDS_MIXED, "%s %s", field, detail);
 }
 
 /* The provider's ids name the accounts that the token covers; a token for all of them lists none. */
@@ -109,7 +112,7 @@ static void tell_waba(struct connecting *w, const struct asked *a)
 	if (w->connection->waba_id[0] == '\0')
 		tell_unfound(w, "waba", "waba_id");
 	else if (a->list.code == CODE_PARAMETER && a->list.subcode == SUBCODE_MISSING && !found)
-		connect_check(w, "waba", CONNECT_CHECK_FAILED,
+		connect_fault(w, "waba", FINDING_IDS_MIXED, "%s",
 			find_is_target(a->token, w->connection->phone_number_id, &some)
 				? "waba_id and phone_number_id seem to be swapped"
 				: "Meta knows no such WhatsApp Business Account, or does not show it to the token: "
@@ -122,7 +125,7 @@ static void tell_waba(struct connecting *w, const struct asked *a)
 	else if (found)
 		connect_check(w, "waba", CONNECT_CHECK_OK, "the token covers this WhatsApp Business Account");
 	else
-		connect_check(w, "waba", CONNECT_CHECK_FAILED,
+		connect_fault(w, "waba", FINDING_PERMISSION_MISSING,
 			"the token does not cover this WhatsApp Business Account: %s, or correct waba_id", ASSIGN);
 }
 
@@ -132,21 +135,24 @@ static void judge_token(struct connecting *w, const cJSON *fields)
 	const cJSON *valid = json_get_path(fields, "data.is_valid");
 	const cJSON *expires = json_get_path(fields, "data.expires_at");
 	const char *owner = cJSON_GetStringValue(json_get_path(fields, "data.app_id"));
-	double now = (double)(store_now_ms() / 1000);
+	const double now = (double)(store_now_ms() / 1000);
+	const bool over = cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble <= now;
 
 	if (!cJSON_IsBool(valid)) {
 		connect_check(w, "token", CONNECT_CHECK_WAITING,
 			"Meta's answer was not understood; test the connection again later");
+	} else if (cJSON_IsFalse(valid) && over) {
+		w->refused[CREDENTIAL_TOKEN] = true;
+		connect_fault(w, "token", FINDING_TOKEN_EXPIRED, EXPIRED);
 	} else if (cJSON_IsFalse(valid)) {
 		w->refused[CREDENTIAL_TOKEN] = true;
-		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta says that this access token is not valid: %s",
+		connect_fault(w, "token", FINDING_KEY_REFUSED, "Meta says that this access token is not valid: %s",
 			NEW_TOKEN);
 	} else if (owner != NULL && strcmp(owner, w->connection->app_id) != 0) {
-		connect_check(w, "token", CONNECT_CHECK_FAILED,
-			"the access token belongs to another app than app_id: %s", SAME_APP);
-	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble <= now) {
-		connect_check(
-			w, "token", CONNECT_CHECK_FAILED, "the access token has expired: %s that does not", NEW_TOKEN);
+		connect_fault(w, "token", FINDING_OTHER_APP, "the access token belongs to another app than app_id: %s",
+			SAME_APP);
+	} else if (over) {
+		connect_fault(w, "token", FINDING_TOKEN_EXPIRED, EXPIRED);
 	} else if (cJSON_IsNumber(expires) && expires->valuedouble > 0 && expires->valuedouble < now + 86400) {
 		connect_check(w, "token", CONNECT_CHECK_OK,
 			"valid, but it expires within a day; a system user's token does not");
@@ -183,7 +189,7 @@ static void tell_token(struct connecting *w, const struct asked *a)
 	} else if (is_secret_refusal(&a->debug)) {
 		connect_check(w, "token", CONNECT_CHECK_WAITING, "cannot be looked at without the right app_secret");
 	} else if (a->debug.class == OUTBOUND_MESSAGE && a->debug.code == CODE_PARAMETER) {
-		connect_check(w, "token", CONNECT_CHECK_FAILED, "Meta does not show this token to this app: " SAME_APP);
+		connect_fault(w, "token", FINDING_OTHER_APP, "Meta does not show this token to this app: " SAME_APP);
 	} else {
 		connect_check_silent(w, "token", connect_why(&a->debug));
 	}
@@ -193,16 +199,16 @@ static void tell_token(struct connecting *w, const struct asked *a)
 static void tell_app_secret(struct connecting *w, const struct asked *a)
 {
 	if (a->debug.class == OUTBOUND_ACCEPTED && is_proof_refused(a)) {
-		connect_check(w, "app_secret", CONNECT_CHECK_FAILED, OTHER_APP);
+		connect_fault(w, "app_secret", FINDING_OTHER_APP, OTHER_APP);
 	} else if (a->debug.class == OUTBOUND_ACCEPTED) {
 		connect_check(w, "app_secret", CONNECT_CHECK_OK, "belongs to app_id");
 	} else if (is_secret_refusal(&a->debug)) {
 		w->refused[CREDENTIAL_APP_SECRET] = true;
-		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
+		connect_fault(w, "app_secret", FINDING_APP_SECRET_WRONG,
 			"Meta refuses app_id and app_secret together: one of them is wrong");
 	} else if (is_proof_refused(a)) {
 		w->refused[CREDENTIAL_APP_SECRET] = true;
-		connect_check(w, "app_secret", CONNECT_CHECK_FAILED,
+		connect_fault(w, "app_secret", FINDING_APP_SECRET_WRONG,
 			"Meta refuses the app secret: copy it again from the App dashboard, App settings > Basic");
 	} else if (a->debug.class == OUTBOUND_MESSAGE && a->debug.code == CODE_PARAMETER) {
 		connect_check(w, "app_secret", CONNECT_CHECK_WAITING, "not proven yet");
@@ -224,31 +230,41 @@ static void number_answered(struct connecting *w, const struct asked *a)
 		connect_check(w, "number", CONNECT_CHECK_WAITING,
 			"Meta's answer was not understood; test the connection again later");
 	} else if (strcmp(id, connection->phone_number_id) != 0) {
-		connect_check(w, "number", CONNECT_CHECK_FAILED,
-			"Meta answered with another number; test the connection again");
+		connect_fault(
+			w, "number", FINDING_IDS_MIXED, "Meta answered with another number; test the connection again");
 	} else {
 		connect_number_described(w, fields);
 		facts_of_number(w, fields);
 		w->blocked = strcmp(w->facts.can_send, "BLOCKED") == 0 || strcmp(w->facts.number_status, "BANNED") == 0;
 		if (find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)))
-			connect_check(w, "number", CONNECT_CHECK_FAILED, "%s", why);
+			connect_fault(w, "number", FINDING_IDS_MIXED, "%s", why);
 		else if (w->blocked)
-			connect_check(w, "number", CONNECT_CHECK_FAILED,
-				"Meta lets this number send nothing: see Meta's WhatsApp Manager for the reason");
+			connect_fault(w, "number", facts_why_blocked(w, fields, why, sizeof(why)),
+				"Meta lets this number send nothing: see Meta's WhatsApp Manager for the reason%s%s",
+				why[0] != '\0' ? ": " : "", why);
 		else
 			connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}
 	cJSON_Delete(fields);
 }
 
+static enum finding account_finding(const struct outbound_result *r)
+{
+	const enum finding f = finding_of_code(r->code);
+
+	return f != FINDING_NONE ? f : finding_is_unpaid(r->reason) ? FINDING_UNPAID : FINDING_NUMBER_BLOCKED;
+}
+
 /* otherwise: what it means where the number is not mixed up with something else. */
-static void number_refused(struct connecting *w, const struct asked *a, const char *otherwise)
+static void number_refused(struct connecting *w, const struct asked *a, enum finding finding, const char *otherwise)
 {
 	char why[200];
 
 	w->denied = true;
-	connect_check(w, "number", CONNECT_CHECK_FAILED, "%s",
-		find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)) ? why : otherwise);
+	if (find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)))
+		connect_fault(w, "number", FINDING_IDS_MIXED, "%s", why);
+	else
+		connect_fault(w, "number", finding, "%s", otherwise);
 }
 
 static void tell_number(struct connecting *w, const struct asked *a)
@@ -269,21 +285,23 @@ static void tell_number(struct connecting *w, const struct asked *a)
 		break;
 	case OUTBOUND_AUTH:
 		if (r->code == CODE_TOKEN_INVALID)
-			connect_check(
-				w, "number", CONNECT_CHECK_FAILED, "Meta refuses the access token: %s", NEW_TOKEN);
+			connect_fault(w, "number",
+				connect_failed_with(w->report, FINDING_TOKEN_EXPIRED) ? FINDING_TOKEN_EXPIRED
+										      : FINDING_KEY_REFUSED,
+				"Meta refuses the access token: %s", NEW_TOKEN);
 		else
-			number_refused(
-				w, a, "the token may not use this number: " ASSIGN ", or correct phone_number_id");
+			number_refused(w, a, FINDING_PERMISSION_MISSING,
+				"the token may not use this number: " ASSIGN ", or correct phone_number_id");
 		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
-		number_refused(w, a,
+		number_refused(w, a, FINDING_IDS_MIXED,
 			"Meta knows no such number, or the token may not see it: compare phone_number_id with the "
 			"one " FIND_IDS);
 		break;
 	case OUTBOUND_ACCOUNT:
-		connect_check(w, "number", CONNECT_CHECK_FAILED,
+		connect_fault(w, "number", account_finding(r),
 			"Meta says that the account or number needs attention: see Meta's WhatsApp Manager");
 		break;
 	case OUTBOUND_NOT_SENT:

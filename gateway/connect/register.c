@@ -67,12 +67,13 @@ static void check(struct connecting *w, const char *name, enum connect_check_res
 }
 
 /* What a refused or unanswered change means. */
-static void check_undone(struct connecting *w, const char *name, const struct outbound_result *r, const char *what)
+static void check_undone(
+	struct connecting *w, const char *name, enum finding finding, const struct outbound_result *r, const char *what)
 {
 	if (connect_is_silent(r))
 		connect_check_silent(w, name, connect_why(r));
 	else
-		connect_check(w, name, CONNECT_CHECK_FAILED, "Meta refuses %s (%s); %s", what,
+		connect_fault(w, name, finding, "Meta refuses %s (%s); %s", what,
 			r->reason[0] != '\0' ? r->reason : "it does not say why", by_hand);
 }
 
@@ -134,7 +135,7 @@ static void by_app(struct connecting *w, const struct place *p, bool shared)
 	if (ours)
 		check(w, "callback", CONNECT_CHECK_OK, "the app's webhooks come to us");
 	else
-		check_undone(w, "callback", &result, "our webhook URL");
+		check_undone(w, "callback", FINDING_URL_UNUSABLE, &result, "our webhook URL");
 	outbound_result_clear(&result);
 	/* An empty subscription takes an override away: right for a stale one, wrong where it is all there is. And the
 	 * shop that shares the app may yet give it its own URL by hand. */
@@ -142,7 +143,8 @@ static void by_app(struct connecting *w, const struct place *p, bool shared)
 	if (waba_set(w, override, &result))
 		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
 	else
-		check_undone(w, "subscription", &result, "to subscribe the app to the account");
+		check_undone(
+			w, "subscription", FINDING_APP_NOT_SUBSCRIBED, &result, "to subscribe the app to the account");
 	outbound_result_clear(&result);
 }
 
@@ -152,7 +154,7 @@ static void by_override(struct connecting *w)
 	struct outbound_result result;
 
 	if (strlen(w->url) > OVERRIDE_URL_MAX) {
-		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_URL_UNUSABLE,
 			"our webhook URL has more than %u characters, and Meta takes no longer one for an account; "
 			"shorten public_url or the business's id",
 			OVERRIDE_URL_MAX);
@@ -164,8 +166,9 @@ static void by_override(struct connecting *w)
 			"the account's webhooks come to us; the app's own callback stays");
 		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
 	} else {
-		check_undone(w, "callback", &result, "our webhook URL for this account");
-		check_undone(w, "subscription", &result, "to subscribe the app to the account");
+		check_undone(w, "callback", FINDING_URL_UNUSABLE, &result, "our webhook URL for this account");
+		check_undone(
+			w, "subscription", FINDING_APP_NOT_SUBSCRIBED, &result, "to subscribe the app to the account");
 	}
 	outbound_result_clear(&result);
 }
@@ -182,8 +185,8 @@ static void check_subscribed(struct connecting *w, const struct place *p, enum c
 	else if (p->waba.subscribed)
 		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
 	else if (no == CONNECT_CHECK_FAILED)
-		connect_check(w, "subscription", no, "the app is not subscribed to the account; subscribe it: %s",
-			connect_register_by(w));
+		connect_fault(w, "subscription", FINDING_APP_NOT_SUBSCRIBED,
+			"the app is not subscribed to the account; subscribe it: %s", connect_register_by(w));
 	else
 		check(w, "subscription", no, "comes with the callback");
 }
@@ -193,11 +196,11 @@ static void check_taken(struct connecting *w, const struct place *p)
 {
 	w->taken = true;
 	if (is_theirs(p))
-		check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_ACCOUNT_SHARED,
 			"this account's webhooks go to another business here; Meta keeps one address per account, so "
 			"one business has to hold all its numbers");
 	else
-		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", p->now == &p->waba ? FINDING_OVERRIDE_ELSEWHERE : FINDING_WEBHOOK_TAKEN,
 			"this account's webhooks go to %.100s; to have them sent here: %s", p->now->host,
 			connect_take_over_by(w));
 }
@@ -223,7 +226,7 @@ static void register_alone(struct connecting *w, bool take_over)
 	struct place p;
 
 	if (fault != NULL) {
-		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+		connect_fault(w, "callback", FINDING_URL_UNUSABLE, "%s", fault);
 		check(w, "subscription", CONNECT_CHECK_SKIPPED, "comes with the callback");
 		return;
 	}
@@ -273,7 +276,7 @@ static void look_at_callback(struct connecting *w, const struct place *p)
 	switch (p->now->owner) {
 	case OWNER_UNKNOWN:
 	case OWNER_NONE:
-		connect_check(w, "callback", CONNECT_CHECK_FAILED,
+		connect_fault(w, "callback", FINDING_WEBHOOK_UNSET,
 			"Meta does not know our webhook URL; enter it there by hand, or register it: %s",
 			connect_register_by(w));
 		break;
@@ -284,7 +287,7 @@ static void look_at_callback(struct connecting *w, const struct place *p)
 		if (is_theirs(p))
 			check_taken(w, p);
 		else
-			connect_check(w, "callback", CONNECT_CHECK_FAILED,
+			connect_fault(w, "callback", FINDING_WEBHOOK_UNSET,
 				"these webhooks go to another business here, or to an old address of ours; have this "
 				"account's sent here: %s",
 				connect_register_by(w));
@@ -308,7 +311,7 @@ void register_look(struct connecting *w)
 	}
 	if (fault != NULL && p.now->owner != OWNER_OURS) {
 		w->taken = p.now->owner == OWNER_FOREIGN || is_theirs(&p);
-		check(w, "callback", CONNECT_CHECK_FAILED, fault);
+		connect_fault(w, "callback", FINDING_URL_UNUSABLE, "%s", fault);
 	} else {
 		look_at_callback(w, &p);
 	}

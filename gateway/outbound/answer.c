@@ -185,6 +185,7 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 	case KIND_TOKEN:
 		return text_out(to, exchange_seal(to->exchange, answer));
 	case KIND_JSON:
+	case KIND_REFUSAL:
 		break;
 	}
 	return NULL;
@@ -268,6 +269,35 @@ static void read_provider(const struct answer_to *to, const struct transfer_end 
 	cJSON_Delete(answer);
 }
 
+/* A year either way is as good as any: whoever says more says nonsense. */
+#define CLOCK_AHEAD_MAX 31536000
+
+static void read_clock(const struct transfer_end *end, struct outbound_result *r)
+{
+	const int64_t ahead = end->date - end->date_read_at;
+
+	r->clock_told = end->date > 0;
+	if (r->clock_told)
+		r->clock_ahead_s = ahead > CLOCK_AHEAD_MAX ? CLOCK_AHEAD_MAX
+			: ahead < -CLOCK_AHEAD_MAX	   ? -CLOCK_AHEAD_MAX
+							   : (int32_t)ahead;
+}
+
+/* ------------------------------------------------------------ our own */
+
+static void read_ourselves(const struct transfer_end *end, struct outbound_result *r)
+{
+	char status[16];
+
+	if (end->http_status == 403) {
+		r->class = OUTBOUND_ACCEPTED;
+		return;
+	}
+	r->class = OUTBOUND_MESSAGE;
+	(void)snprintf(status, sizeof(status), "%d", end->http_status);
+	set_reason(r, "something else answers there, with status ", status);
+}
+
 /* ------------------------------------------------------------ a responder's answer */
 
 static char *json_as_it_came(const struct answer_to *to, const struct transfer_end *end)
@@ -309,7 +339,7 @@ static void read_responder(const struct answer_to *to, const struct transfer_end
 
 void answer_read(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
 {
-	const bool responder = to->kind->host == KIND_JOB_URL;
+	const bool responder = to->kind->host == KIND_JOB_URL, ourselves = to->kind->host == KIND_OURSELVES;
 
 	*r = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN,
 		.http_status = end->http_status,
@@ -320,10 +350,13 @@ void answer_read(const struct answer_to *to, const struct transfer_end *end, str
 		/* A responder that answers too much would do so again. */
 		else if (responder && end->how == TRANSFER_TOO_LONG && is_2xx(end))
 			r->class = OUTBOUND_MESSAGE;
-		set_reason(r, responder ? "the responder" : "the provider", end->why);
+		set_reason(r, responder ? "the responder" : ourselves ? "our address" : "the provider", end->why);
 	} else if (responder) {
 		read_responder(to, end, r);
+	} else if (ourselves) {
+		read_ourselves(end, r);
 	} else {
+		read_clock(end, r);
 		read_provider(to, end, r);
 	}
 }

@@ -57,6 +57,8 @@ struct outbound {
 	bool woken, closing, dead;
 	bool leasing; /* some may be leased that have no ticket yet */
 	uint64_t pings, pongs;
+	int32_t clock_ahead_s; /* the providers' clock, as the last answer told it at clock_at; 0: none did */
+	int64_t clock_at;
 
 	pthread_mutex_t write_lock, read_lock; /* of the socket's two directions */
 	bool read_ended; /* under read_lock */

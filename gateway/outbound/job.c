@@ -167,6 +167,8 @@ void job_result_encode(struct frame *f, uint64_t ticket, const struct outbound_r
 	frame_put_u32(f, (uint32_t)r->code);
 	frame_put_u32(f, (uint32_t)r->subcode);
 	frame_put_u64(f, (uint64_t)r->retry_after_ms);
+	frame_put_u8(f, r->clock_told ? 1 : 0);
+	frame_put_u32(f, (uint32_t)r->clock_ahead_s);
 	frame_put_text(f, r->reason);
 	frame_put_text(f, r->fields);
 }
@@ -179,12 +181,14 @@ bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result
 	const uint32_t code = frame_get_u32(f);
 	const uint32_t subcode = frame_get_u32(f);
 	const uint64_t retry_after = frame_get_u64(f);
+	const uint8_t clock_told = frame_get_u8(f);
+	const uint32_t clock_ahead = frame_get_u32(f);
 	const char *reason = frame_get_text(f);
 	const char *fields = frame_get_text(f);
 	char *copy = NULL;
 
 	if (!frame_end(f) || class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || http_status > 999 ||
-		retry_after > INT64_MAX || strlen(reason) >= sizeof(r->reason))
+		retry_after > INT64_MAX || clock_told > 1 || strlen(reason) >= sizeof(r->reason))
 		return false;
 	if (fields[0] != '\0') {
 		copy = strdup(fields);
@@ -196,6 +200,8 @@ bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result
 		.code = (int32_t)code,
 		.subcode = (int32_t)subcode,
 		.retry_after_ms = (int64_t)retry_after,
+		.clock_told = clock_told == 1,
+		.clock_ahead_s = (int32_t)clock_ahead,
 		.fields = copy};
 	memcpy(r->reason, reason, strlen(reason) + 1);
 	*ticket = number;

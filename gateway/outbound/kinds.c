@@ -15,7 +15,7 @@ static const char *const send_fields[] = {
 /* Of what was asked for, all that came. */
 static const char *const number_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating",
 	"code_verification_status", "platform_type", "throughput.level", "status", "name_status",
-	"whatsapp_business_manager_messaging_limit", "health_status.can_send_message", NULL};
+	"whatsapp_business_manager_messaging_limit", "health_status", NULL};
 
 static const char *const numbers_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating", NULL};
 
@@ -179,6 +179,13 @@ static const struct kind kinds[] = {
 		.answer = KIND_FIELDS,
 		.expects = {"id"},
 		.fields = number_fields},
+	/* As the providers come to us, but without a call's text: whoever answers there refuses it. */
+	{.kind = OUTBOUND_OURSELVES,
+		.use = KIND_CHECK,
+		.host = KIND_OURSELVES,
+		.wants = KIND_WANTS_URL,
+		.auth = KIND_NO_KEY,
+		.answer = KIND_REFUSAL},
 };
 
 const struct kind *kind_find(uint32_t number)

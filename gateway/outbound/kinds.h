@@ -18,7 +18,7 @@
 enum kind_use { KIND_SEND = 1, KIND_CHECK, KIND_ASK };
 
 /* Where it goes. A provider's key goes to no other host than its row's. */
-enum kind_host { KIND_META = 1, KIND_D360, KIND_JOB_URL };
+enum kind_host { KIND_META = 1, KIND_D360, KIND_JOB_URL, KIND_OURSELVES /* below public_url */ };
 
 enum kind_auth {
 	/* Authorization: Bearer {first credential}. Where there is a second, the app secret, the call is proven by it. */
@@ -27,6 +27,7 @@ enum kind_auth {
 	KIND_D360_KEY, /* D360-API-KEY: {first credential} */
 	KIND_IN_URL, /* no header: the path has holes for both credentials, since the provider documents no other way */
 	KIND_SIGNED, /* no key: the body is signed with the first credential */
+	KIND_NO_KEY,
 };
 
 /* What a job of the kind carries, as bits; everything else must be empty. */
@@ -47,6 +48,7 @@ enum kind_answer {
 	KIND_NOTHING, /* any object or nothing; {} goes back */
 	KIND_TOKEN, /* exchange.h: a token, sealed before it leaves the sender */
 	KIND_JSON, /* any JSON, as it came, or nothing */
+	KIND_REFUSAL, /* 403 is the good one; nothing of it goes back */
 };
 
 struct kind {
@@ -83,10 +85,10 @@ struct kind_target {
 	const struct secret *secret;
 	const char *proof; /* only where the kind is proven */
 };
-/* Not for KIND_JOB_URL. Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */
+/* Not for KIND_JOB_URL and KIND_OURSELVES. Owns: caller wipes and frees. NULL: a value breaks its rule, or memory is short. */
 char *kind_url(const struct kind *k, const struct kind_target *target);
 
-/* The header that carries the key, and its value. Not for KIND_SIGNED. Owns: caller wipes and frees the value.
+/* The header that carries the key, and its value. Not for KIND_SIGNED and KIND_NO_KEY. Owns: caller wipes and frees the value.
  * NULL: the credential holds bytes that a header must not carry, or memory is short. */
 const char *kind_key_header(const struct kind *k);
 char *kind_key_value(const struct kind *k, const char *app_id, const struct secret *const *secrets);

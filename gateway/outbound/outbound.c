@@ -103,6 +103,15 @@ enum outbound_error outbound_check(
 	return err;
 }
 
+bool outbound_clock(struct outbound *o, int32_t *ahead_s, int64_t *at)
+{
+	pthread_mutex_lock(&o->lock);
+	*ahead_s = o->clock_ahead_s;
+	*at = o->clock_at;
+	pthread_mutex_unlock(&o->lock);
+	return *at > 0;
+}
+
 void outbound_checks_end(struct outbound *o)
 {
 	pthread_mutex_lock(&o->lock);

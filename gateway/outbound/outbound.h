@@ -58,6 +58,7 @@ enum outbound_kind {
 	OUTBOUND_META_TOKEN_EXCHANGE =
 		15, /* GET  /{version}/oauth/access_token: a fresh token for one that still works; fields
 						{"sealed" (base64, of the next version), "fingerprint", "last4", "expires_in"} */
+	OUTBOUND_OURSELVES = 16, /* GET our own webhook URL (url), as the Internet sees it. ACCEPTED: it leads here */
 	OUTBOUND_META_NUMBER_SHORT = 14, /* as META_NUMBER, for tokens that may not read all of that (code 10 or 100) */
 };
 
@@ -90,6 +91,8 @@ struct outbound_result {
 	int32_t code; /* the provider's error code, or 0 */
 	int32_t subcode;
 	int64_t retry_after_ms; /* 0: not said */
+	bool clock_told; /* the provider's answer said what time it is: */
+	int32_t clock_ahead_s; /* how far its clock is before ours; negative: behind */
 	char reason[256]; /* plain words; secrets the sender held are blanked */
 	char *fields; /* ACCEPTED: the answer's fields that the kind names, as JSON in the answer's own
 				* shape ("messages[0].id" and "data.is_valid" are paths in it); else NULL */
@@ -128,7 +131,8 @@ enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused
  *   META_TOKEN_EXCHANGE               access_token (the one to be changed), app_secret
  *   META_APP_*                        app_secret
  *   D360_HEALTH                       api_key
- *   D360_WEBHOOK, D360_WEBHOOK_SET    api_key, webhook_secret */
+ *   D360_WEBHOOK, D360_WEBHOOK_SET    api_key, webhook_secret
+ *   OURSELVES                         none */
 struct outbound_check {
 	enum outbound_kind kind;
 	const char *business_id;
@@ -136,7 +140,7 @@ struct outbound_check {
 	const char *app_id; /* META_DEBUG_TOKEN, META_APP_*, META_WABA_CALLBACK (whose override is asked about) */
 	const char *waba_id; /* META_WABA_* */
 	const char *phone_number_id; /* META_NUMBER* */
-	const char *url; /* our webhook URL: kinds marked C and D360_WEBHOOK_SET */
+	const char *url; /* our webhook URL: kinds marked C, D360_WEBHOOK_SET, OURSELVES */
 	const char *body; /* JSON: META_APP_SUBSCRIBE, META_WABA_SUBSCRIBE */
 	const struct store_credential *credentials;
 	size_t credentials_len;
@@ -144,6 +148,9 @@ struct outbound_check {
 /* Waits up to timeout_ms. Owns: caller clears result. */
 enum outbound_error outbound_check(struct outbound *o, const struct outbound_check *check, unsigned timeout_ms,
 	struct outbound_result *result) __attribute__((warn_unused_result));
+
+/* How far the providers' clock was before ours when one answered last, and when that was. False: none has yet. */
+bool outbound_clock(struct outbound *o, int32_t *ahead_s, int64_t *at);
 
 /* Whoever waits for a check hears OUTBOUND_GONE now, and so does everybody who asks from now on: before an end that is
  * not to wait for a provider. */

@@ -131,12 +131,31 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	return OUTBOUND_ACCEPTED;
 }
 
+/* ------------------------------------------------------------ to ourselves */
+
+/* Only below public_url, whatever the listener says. */
+static enum outbound_class build_ourselves(
+	struct request *r, const struct request_world *world, const struct job *j, const char **why)
+{
+	const size_t len = strlen(world->public_url);
+
+	if (len == 0 || strncmp(j->url, world->public_url, len) != 0 || j->url[len] != '/') {
+		*why = "it is not an address of ours";
+		return OUTBOUND_NOT_SENT;
+	}
+	r->transfer.url = j->url;
+	r->transfer.plain_http = strncmp(j->url, "https://", 8) != 0;
+	return OUTBOUND_ACCEPTED;
+}
+
 enum outbound_class request_build(struct request *r, const struct request_world *world, const struct job *j,
 	const struct secret *const *secrets, const char **why)
 {
 	enum outbound_class class;
 
 	*why = short_of_memory;
+	if (j->kind->host == KIND_OURSELVES)
+		return build_ourselves(r, world, j, why);
 	class = j->kind->auth == KIND_SIGNED ? build_signed(r, world, j, secrets[0], why)
 					     : build_keyed(r, world, j, secrets, why);
 	if (class != OUTBOUND_ACCEPTED || !j->kind->post)

@@ -20,6 +20,7 @@ bool request_host_read(const char *url, struct request_host *out);
 struct request_world {
 	struct request_host meta, d360;
 	const char *version; /* Meta's */
+	const char *public_url; /* without a final slash */
 	const char *responder_allow;
 	unsigned responder_timeout_ms;
 };

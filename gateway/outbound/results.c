@@ -97,6 +97,10 @@ static bool result_read(struct outbound *o, struct frame *f)
 	k = ticket_find(o, number);
 	if (k != NULL)
 		k->answered = true;
+	if (r.clock_told) {
+		o->clock_ahead_s = r.clock_ahead_s;
+		o->clock_at = store_now_ms();
+	}
 	pthread_mutex_unlock(&o->lock);
 	if (k != NULL)
 		result_work(o, k, &r);

@@ -311,6 +311,7 @@ static bool sender_init(struct sender *s, const struct outbound_sender_options *
 		return false;
 	}
 	s->world.version = opt->meta_api_version;
+	s->world.public_url = s->public_url;
 	s->world.responder_allow = opt->responder_allow;
 	s->world.responder_timeout_ms = opt->responder_timeout_ms;
 	while (len > 0 && opt->public_url[len - 1] == '/')

@@ -13,7 +13,9 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "gateway/outbound/address.h"
 #include "gateway/outbound/wiping.h"
@@ -35,6 +37,7 @@ struct transfer {
 	char *answer; /* what came back; NUL-terminated when it ends */
 	size_t answer_len, answer_room;
 	size_t headers_len;
+	int64_t date, date_read_at;
 	bool too_long;
 	bool refused; /* an address was not connected to because it is not public */
 };
@@ -91,17 +94,34 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
+static void take_date(struct transfer *x, const char *line, size_t len)
+{
+	static const char name[] = "date:";
+	char text[64];
+	time_t date;
+
+	if (len <= sizeof(name) - 1 || len >= sizeof(text) || strncasecmp(line, name, sizeof(name) - 1) != 0)
+		return;
+	memcpy(text, line + sizeof(name) - 1, len - (sizeof(name) - 1));
+	text[len - (sizeof(name) - 1)] = '\0';
+	date = curl_getdate(text, NULL);
+	if (date <= 0)
+		return;
+	x->date = (int64_t)date;
+	x->date_read_at = (int64_t)time(NULL);
+}
+
 static size_t take_header(char *data, size_t size, size_t count, void *arg)
 {
 	struct transfer *x = arg;
 	const size_t len = size * count;
 
-	(void)data;
 	if (len > HEADERS_MAX - x->headers_len) {
 		x->too_long = true;
 		return 0;
 	}
 	x->headers_len += len;
+	take_date(x, data, len);
 	return len;
 }
 
@@ -287,7 +307,10 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 	/* A request whose body was never begun cannot have been accepted, even where a connection that
 	 * was used before swallowed its headers. */
 	nothing_left = status == 0 && (sent == 0 || (x->body != NULL && x->body_given == 0));
-	*end = (struct transfer_end){.http_status = status > 0 && status < 1000 ? (int)status : 0, .body = ""};
+	*end = (struct transfer_end){.http_status = status > 0 && status < 1000 ? (int)status : 0,
+		.date = x->date,
+		.date_read_at = x->date_read_at,
+		.body = ""};
 	if (retry_after > 0 && retry_after < 86400)
 		end->retry_after_ms = (int64_t)retry_after * 1000;
 	if (code == CURLE_OK) {

@@ -53,6 +53,7 @@ struct transfer_end {
 	enum transfer_how how;
 	int http_status; /* 0: none was read */
 	int64_t retry_after_ms; /* 0: not said */
+	int64_t date, date_read_at; /* the answer's Date, and when it was read; seconds since 1970, 0: none */
 	const char *body; /* NUL after body_len */
 	size_t body_len;
 	const char *why; /* how != TRANSFER_ANSWERED: plain words that follow "the provider", constant */

@@ -23,10 +23,11 @@ FLOORS = [
     {"gateway/listener"},
     {"gateway/metrics", "gateway/health"},
     {"gateway/inbound", "gateway/api", "gateway/settings"},
+    {"gateway/doctor"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/content", "gateway/outbound", "gateway/http"},
     {"gateway/tenant"},
-    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
+    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
 SIDEWAYS = {("gateway/api", "gateway/connect")}

@@ -1,0 +1,62 @@
+/*
+ * Findings: what goes wrong between a shop and WhatsApp, each with its cause and what to do about it, in plain words
+ * for a shop owner. One table, so that API, commands and pages say the same.
+ */
+#ifndef KEYHOUSE_FINDING_H
+#define KEYHOUSE_FINDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+/* The numbers are kept in the store, as bits: none is ever given to another finding. */
+enum finding {
+	FINDING_NONE = 0,
+	FINDING_KEY_REFUSED = 1,
+	FINDING_APP_SECRET_WRONG = 2,
+	FINDING_VERIFY_TOKEN_WRONG = 3,
+	FINDING_APP_NOT_SUBSCRIBED = 4,
+	FINDING_OVERRIDE_ELSEWHERE = 5,
+	FINDING_WEBHOOK_TAKEN = 6,
+	FINDING_NUMBER_NOT_REGISTERED = 7,
+	FINDING_TOKEN_EXPIRED = 8,
+	FINDING_PERMISSION_MISSING = 9,
+	FINDING_UNPAID = 10,
+	FINDING_WINDOW_CLOSED = 11,
+	FINDING_TEMPLATE_PAUSED = 12,
+	FINDING_URL_UNUSABLE = 13,
+	FINDING_CLOCK_WRONG = 14,
+	FINDING_QUALITY_BLOCKED = 15,
+	FINDING_NUMBER_BLOCKED = 16,
+	FINDING_IDS_MIXED = 17,
+	FINDING_OTHER_APP = 18,
+	FINDING_WEBHOOK_UNSET = 19,
+	FINDING_WEBHOOK_SECRET_WRONG = 20,
+	FINDING_TOKEN_EXPIRES = 21,
+	FINDING_PROVIDER_SILENT = 22,
+	FINDING_NOTHING_HEARD = 23,
+	FINDING_PAUSED = 24,
+	FINDING_ACCOUNT_SHARED = 25,
+};
+#define FINDING_LAST FINDING_ACCOUNT_SHARED
+#define FINDING_BIT(finding) (UINT64_C(1) << (unsigned)(finding))
+
+struct finding_words {
+	const char *name; /* the API's: small letters and "_" */
+	const char *title; /* a few words */
+	const char *cause; /* sentences */
+	/* What to do, as sentences: buttons and pages are those of the settings pages. */
+	const char *remedy_meta, *remedy_d360;
+	bool stops; /* while it lasts, messages do not come, or are not sent; else only some, or not yet */
+};
+/* Not for FINDING_NONE. */
+const struct finding_words *finding_words(enum finding f);
+const char *finding_remedy(enum finding f, enum store_provider provider);
+
+/* What a provider's error code of a refused message says beyond that message (facts/meta.md 3); FINDING_NONE: nothing. */
+enum finding finding_of_code(int32_t code);
+/* What a provider's words say where there is no code of its own: that payment is the matter (facts/360dialog.md 4). */
+bool finding_is_unpaid(const char *words);
+
+#endif
