@@ -57,6 +57,8 @@ static const struct command commands[] = {
 	{"link", "revoke", 2, 2, "BUSINESS ID", "end a link, and the session that it opened", command_link_revoke},
 	{"link", NULL, 1, 1, "BUSINESS [--expires-in SECONDS]", "make a settings link for the shop owner and print it",
 		command_link},
+	{"doctor", NULL, 0, 1, "[BUSINESS] [--json]",
+		"what is amiss, why, and what to do; a business's providers are asked now", command_doctor},
 	{"backup", NULL, 1, 1, "FILE", "copy the database, while the service runs or not", command_backup},
 	{"config", "check", 0, 0, "", "check the settings and print them", command_config_check},
 	{"version", NULL, 0, 0, "", "", command_version},

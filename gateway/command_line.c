@@ -50,8 +50,7 @@ static int show_problem(const struct line *l, const struct session_answer *a)
 	return EXIT_FAILED;
 }
 
-/* On success *out is the parsed answer (may be NULL) and the caller deletes it. */
-static int ask_in(const struct line *l, struct session *s, const struct session_request *q, cJSON **out)
+int line_ask_in(const struct line *l, struct session *s, const struct session_request *q, cJSON **out)
 {
 	struct session_answer a = {0};
 	int result = EXIT_FAILED;
@@ -72,7 +71,7 @@ static int ask_in(const struct line *l, struct session *s, const struct session_
 int line_ask(const struct line *l, bool with_sender, const struct session_request *q, cJSON **out)
 {
 	struct session *s = session_open(l->config, false, with_sender);
-	int result = s != NULL ? ask_in(l, s, q, out) : EXIT_FAILED;
+	int result = s != NULL ? line_ask_in(l, s, q, out) : EXIT_FAILED;
 
 	session_close(s);
 	return result;
@@ -135,7 +134,7 @@ int line_list(const struct line *l, const char *path, const char *const *columns
 
 		(void)snprintf(page, sizeof(page), "%s?limit=200&order=asc%s%s", path,
 			cursor[0] != '\0' ? "&cursor=" : "", cursor);
-		result = ask_in(l, s, &q, &answer);
+		result = line_ask_in(l, s, &q, &answer);
 		data = cJSON_GetObjectItemCaseSensitive(answer, "data");
 		while ((row = cJSON_DetachItemFromArray(data, 0)) != NULL)
 			cJSON_AddItemToArray(all, row);

@@ -39,6 +39,8 @@ int line_complain(const char *text);
 /* One request in a session of its own. Prints what the API says is wrong. On success *out is the parsed answer
  * (may be NULL), which the caller deletes. with_sender: live checks are wanted. */
 int line_ask(const struct line *l, bool with_sender, const struct session_request *q, struct cJSON **out);
+/* The same in a session that serves many. */
+int line_ask_in(const struct line *l, struct session *s, const struct session_request *q, struct cJSON **out);
 /* The same with a JSON body, which may be NULL and whose text is wiped. */
 int line_ask_json(const struct line *l, const char *method, const char *path, bool with_sender,
 	const struct cJSON *body, struct cJSON **out);
@@ -79,6 +81,8 @@ int command_product_list(struct line *l);
 int command_link(struct line *l);
 int command_link_list(struct line *l);
 int command_link_revoke(struct line *l);
+
+int command_doctor(struct line *l);
 
 int command_connection_add(struct line *l);
 int command_connection_test(struct line *l);

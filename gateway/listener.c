@@ -305,29 +305,25 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		"see the line before; are tls_cert and tls_key PEM files?");
 }
 
-static bool refusal(void *ctx, const char *business_id, int64_t *at, const char **why)
+static bool refusal(void *ctx, const char *business_id, struct doctor_refusal *out)
 {
 	const struct listener *l = ctx;
 	struct inbound_refusal r;
 
 	if (!inbound_refusal(l->inbound, business_id, &r))
 		return false;
-	*at = r.at;
-	*why = r.why;
+	*out = (struct doctor_refusal){.at = r.at, .why = r.why, .finding = r.finding, .token_at = r.token_at};
 	return true;
 }
 
 /* What works with connections beside the API: the pages, and the checks from time to time. */
-static bool open_pages(struct listener *l, const struct connect *connect, char *why, size_t why_len)
+static bool open_pages(struct listener *l, const struct doctor *doctor, char *why, size_t why_len)
 {
 	const struct config *c = l->boot->config;
-	const struct settings_options settings = {.connect = *connect,
-		.vault = l->vault,
-		.refusal = refusal,
-		.ctx = l,
-		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
+	const struct settings_options settings = {
+		.doctor = *doctor, .vault = l->vault, .frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
 	const struct health_options health = {
-		.connect = *connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
+		.connect = doctor->connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
 
 	l->settings = settings_new(&settings);
 	if (l->settings == NULL)
@@ -343,28 +339,26 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	struct outbound_options outbound = {.sender_fd = FD_SENDER, .gone = failed, .ctx = l};
 	struct inbound_options inbound = {.failed = failed, .ctx = l};
 	const struct config *c = l->boot->config;
-	struct api_options api = {.public_url = config_get(c, CONFIG_PUBLIC_URL),
-		.responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW),
+	struct connect connect = {.public_url = config_get(c, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
 		.serving = true};
-	struct connect connect = {.public_url = api.public_url,
-		.meta_is_loopback = api.meta_is_loopback,
-		.d360_is_loopback = api.d360_is_loopback,
-		.serving = true};
+	struct api_options api = {
+		.doctor = {.refusal = refusal, .ctx = l}, .responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW)};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
-	outbound.tenants = inbound.tenants = api.tenants = connect.tenants = l->tenants;
+	outbound.tenants = inbound.tenants = connect.tenants = l->tenants;
 	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
 		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");
-	inbound.outbound = api.outbound = connect.outbound = l->outbound;
+	inbound.outbound = connect.outbound = l->outbound;
+	api.doctor.connect = connect;
 	if (inbound_open(&l->inbound, &inbound) != INBOUND_OK)
 		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
 	l->api = api_new(&api);
 	if (l->api == NULL)
 		return sentence(why, why_len, "the API cannot start", "out of memory");
-	return open_pages(l, &connect, why, why_len) && open_server(l, why, why_len);
+	return open_pages(l, &api.doctor, why, why_len) && open_server(l, why, why_len);
 }
 
 /* In the order in which nothing is asked of what is gone already. */

@@ -121,10 +121,10 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 	char path[DATADIR_PATH_MAX];
 	struct store_options store = {.path = path, .create = create, .readers = 2};
 	struct outbound_options outbound = {.sender_fd = sender_fd, .checks_only = true};
-	struct api_options api = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
-		.responder_allow = config_get(s->config, CONFIG_RESPONDER_ALLOW),
+	struct connect connect = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_API_URL))};
+	struct api_options api = {.responder_allow = config_get(s->config, CONFIG_RESPONDER_ALLOW)};
 	enum tenant_error tenant;
 	enum store_error err;
 
@@ -142,10 +142,11 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 		return complain(tenant == TENANT_BAD_DATA
 				? "the master key file is not the one this database was made with"
 				: "the database's own keys cannot be opened");
-	outbound.tenants = api.tenants = s->tenants;
+	outbound.tenants = connect.tenants = s->tenants;
 	if (sender_fd >= 0 && outbound_open(&s->outbound, &outbound) != OUTBOUND_OK)
 		return complain("the sender cannot be reached");
-	api.outbound = s->outbound;
+	connect.outbound = s->outbound;
+	api.doctor.connect = connect;
 	s->api = api_new(&api);
 	return s->api != NULL || complain("out of memory");
 }

@@ -734,6 +734,21 @@ struct store_unparsed {
 enum store_error store_unparsed_list(struct store *s, const char *after, unsigned limit,
 	bool (*each)(const struct store_unparsed *e, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ what sends met */
+
+/* Outbound messages of one connection that were refused with one code, and how the rest of that connection fares. */
+struct store_trouble {
+	char connection_id[STORE_ID_LEN + 1];
+	int32_t error_code; /* the provider's, or 0 */
+	char reason[STORE_TEXT_LEN + 1]; /* of the newest */
+	unsigned count;
+	int64_t last_at;
+	int64_t accepted_at; /* when the provider last took a message of this connection; 0: none since */
+};
+/* Of the messages made since then, at most the newest 5,000 and 32 kinds of trouble; newest trouble first. */
+enum store_error store_trouble_list(struct store *s, const char *business_id, int64_t since,
+	bool (*each)(const struct store_trouble *t, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ upkeep */
 
 /* How much waits, for the operator. */

@@ -14,7 +14,7 @@
 
 #include "gateway/json.h"
 
-static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers"};
+static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock"};
 
 enum { BOOK_MAX = 16 << 20 };
 
@@ -186,6 +186,13 @@ void book_set(struct cJSON *entry, const char *name, const char *value)
 {
 	cJSON_DeleteItemFromObjectCaseSensitive(entry, name);
 	cJSON_AddStringToObject(entry, name, value);
+}
+
+double book_clock(const struct sandbox *s)
+{
+	const struct cJSON *ahead = json_get(book_get(s, "clock", "all"), "ahead_s");
+
+	return cJSON_IsNumber(ahead) ? ahead->valuedouble : 0;
 }
 
 struct cJSON *book_key_of(const struct sandbox *s, const char *number, const char **key)

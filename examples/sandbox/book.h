@@ -34,6 +34,9 @@ bool book_holds(const struct cJSON *entry, const char *name, const char *value);
 /* Sets a text of an entry. */
 void book_set(struct cJSON *entry, const char *name, const char *value);
 
+/* How many seconds the providers' clock is before the true time. */
+double book_clock(const struct sandbox *s);
+
 /* The newest 360dialog key of a number, valid or not (its webhook stays when it is revoked), or NULL; its value in *key. */
 struct cJSON *book_key_of(const struct sandbox *s, const char *number, const char **key);
 /* A valid token that may use a number, or NULL; its value in *token. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "examples/sandbox/book.h"
 #include "examples/sandbox/faults.h"
@@ -60,17 +61,30 @@ static void record(struct sandbox *s, const struct ask *a, const struct http_req
 	cJSON_Delete(item);
 }
 
-static void respond(struct http_request *req, const struct reply *r)
+static void date_of(double ahead_s, char *out, size_t room)
 {
+	time_t at = time(NULL) + (time_t)ahead_s;
+	struct tm tm;
+
+	out[0] = '\0';
+	if (gmtime_r(&at, &tm))
+		(void)strftime(out, room, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+/* ahead_s: how far the provider's clock is before the true time. */
+static void respond(struct http_request *req, const struct reply *r, double ahead_s)
+{
+	char date[64];
 	struct http_header headers[] = {
 		{"Content-Type", r->type[0] != '\0' ? r->type : "application/json; charset=UTF-8"},
-		{"facebook-api-version", "v26.0"}, {"x-fb-trace-id", "AbCdEf0123"}};
+		{"facebook-api-version", "v26.0"}, {"x-fb-trace-id", "AbCdEf0123"}, {"Date", date}};
 	char *text = r->json ? json_text(r->json) : NULL;
 
+	date_of(ahead_s, date, sizeof(date));
 	if (r->bytes)
-		http_respond(req, r->status, headers, 3, r->bytes, r->len);
+		http_respond(req, r->status, headers, 4, r->bytes, r->len);
 	else
-		http_respond(req, r->status, headers, 3, text, text ? strlen(text) : 0);
+		http_respond(req, r->status, headers, 4, text, text ? strlen(text) : 0);
 	json_text_free(text);
 }
 
@@ -114,9 +128,11 @@ static void answer(struct sandbox *s, const struct ask *a, struct http_request *
 {
 	struct cJSON *fault;
 	struct reply r = {0};
+	double ahead_s;
 	int status = 0;
 
 	pthread_mutex_lock(&s->mutex);
+	ahead_s = book_clock(s);
 	fault = faults_take(s, a, true);
 	pthread_mutex_unlock(&s->mutex);
 	if (!fault || faults_meet(s, fault, a, req, &status)) {
@@ -126,7 +142,7 @@ static void answer(struct sandbox *s, const struct ask *a, struct http_request *
 		else
 			d360_answer(s, a, &r);
 		pthread_mutex_unlock(&s->mutex);
-		respond(req, &r);
+		respond(req, &r, ahead_s);
 		if (!fault || r.status != 200)
 			say_answer(s, a, &r);
 	}

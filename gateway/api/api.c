@@ -39,6 +39,7 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/products", "GET, HEAD, POST", .get = products_list, .post = products_add},
 	{"/v1/businesses/{b}/products/{id}", "DELETE", .del = products_remove},
 	{"/v1/businesses/{b}/responder", "GET, HEAD, PUT", .get = responder_get, .put = responder_put},
+	{"/v1/businesses/{b}/doctor", "GET, HEAD, POST", .get = doctor_get, .post = doctor_post},
 	{"/v1/businesses/{b}/events", "GET, HEAD", .get = events_list},
 	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},
 	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
@@ -55,18 +56,17 @@ struct api *api_new(const struct api_options *opt)
 	if (a == NULL)
 		return NULL;
 	pthread_mutex_init(&a->business_lock, NULL);
-	a->public_url = strdup(opt->public_url);
+	a->doctor = opt->doctor;
+	a->public_url = strdup(opt->doctor.connect.public_url);
 	a->responder_allow = strdup(opt->responder_allow != NULL ? opt->responder_allow : "");
 	if (a->public_url == NULL || a->responder_allow == NULL) {
 		api_free(a);
 		return NULL;
 	}
-	a->tenants = opt->tenants;
-	a->store = tenants_store(opt->tenants);
-	a->outbound = opt->outbound;
-	a->meta_is_loopback = opt->meta_is_loopback;
-	a->d360_is_loopback = opt->d360_is_loopback;
-	a->serving = opt->serving;
+	a->doctor.connect.public_url = a->public_url;
+	a->tenants = opt->doctor.connect.tenants;
+	a->store = tenants_store(a->tenants);
+	a->outbound = opt->doctor.connect.outbound;
 	return a;
 }
 

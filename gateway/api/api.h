@@ -15,20 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/outbound/outbound.h"
-#include "gateway/tenant.h"
+#include "gateway/doctor.h"
 
 #define API_BODY_MAX (2u * 1024u * 1024u)
 
 struct api;
 
 struct api_options {
-	struct tenants *tenants; /* borrowed */
-	struct outbound *outbound; /* borrowed; NULL: no sender runs (offline command) */
-	const char *public_url; /* copied; no trailing slash */
+	struct doctor doctor; /* copied, and public_url with it; what else it points to is borrowed */
 	const char *responder_allow; /* copied; the setting */
-	bool meta_is_loopback, d360_is_loopback; /* the providers' URLs */
-	bool serving; /* webhooks are answered by this process */
 };
 struct api *api_new(const struct api_options *opt); /* NULL when memory is short */
 void api_free(struct api *a);

@@ -228,18 +228,6 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 	}
 }
 
-static struct connect connecting(const struct call *c)
-{
-	const struct api *a = c->api;
-
-	return (struct connect){.tenants = a->tenants,
-		.outbound = a->outbound,
-		.public_url = a->public_url,
-		.meta_is_loopback = a->meta_is_loopback,
-		.d360_is_loopback = a->d360_is_loopback,
-		.serving = a->serving};
-}
-
 /* What a body must and must not name, once its provider is known. */
 struct provider_fields {
 	const char *provider;
@@ -280,7 +268,7 @@ static void log_added(const struct call *c, const struct store_connection *s)
 
 static void add_meta(struct call *c, cJSON *body)
 {
-	const struct connect connect = connecting(c);
+	const struct connect *connect = &c->api->doctor.connect;
 	struct secret *app_secret = form_secret(body, "app_secret");
 	struct secret *access_token = form_secret(body, "access_token");
 	struct connect_meta meta = {.business_id = c->business.id,
@@ -293,7 +281,7 @@ static void add_meta(struct call *c, cJSON *body)
 		.take_over = cJSON_IsTrue(json_get(body, "take_over"))};
 	struct store_connection s;
 	struct connect_report report;
-	enum connect_error err = connect_meta_add(&connect, &meta, &s, &report);
+	enum connect_error err = connect_meta_add(connect, &meta, &s, &report);
 
 	secret_free(app_secret);
 	secret_free(access_token);
@@ -307,7 +295,7 @@ static void add_meta(struct call *c, cJSON *body)
 
 static void add_d360(struct call *c, cJSON *body)
 {
-	const struct connect connect = connecting(c);
+	const struct connect *connect = &c->api->doctor.connect;
 	struct secret *api_key = form_secret(body, "api_key"), *webhook_secret = NULL;
 	struct secret *platform_secret = form_secret(body, "platform_secret");
 	struct connect_d360 d360 = {.business_id = c->business.id,
@@ -328,7 +316,7 @@ static void add_d360(struct call *c, cJSON *body)
 		secret_free(api_key);
 		return;
 	}
-	err = connect_d360_add(&connect, &d360, &s, &webhook_secret, &report);
+	err = connect_d360_add(connect, &d360, &s, &webhook_secret, &report);
 	secret_free(api_key);
 	secret_free(platform_secret);
 	if (err != CONNECT_OK) {
@@ -365,10 +353,10 @@ void connections_add(struct call *c)
 
 void connections_test(struct call *c)
 {
-	const struct connect connect = connecting(c);
+	const struct connect *connect = &c->api->doctor.connect;
 	struct store_connection s;
 	struct connect_report report;
-	enum connect_error err = connect_test(&connect, c->business.id, c->id, &s, &report);
+	enum connect_error err = connect_test(connect, c->business.id, c->id, &s, &report);
 
 	if (err != CONNECT_OK)
 		connect_problem(c, err, &report);
@@ -394,12 +382,12 @@ static void log_registered(const struct call *c, const struct store_connection *
 /* field NULL: only the webhook is registered again. */
 static void change(struct call *c, const char *field, const struct secret *value, bool take_over)
 {
-	const struct connect connect = connecting(c);
+	const struct connect *connect = &c->api->doctor.connect;
 	struct store_connection s;
 	struct connect_report report;
 	enum connect_error err = field != NULL
-		? connect_rotate(&connect, c->business.id, c->id, field, value, take_over, &s, &report)
-		: connect_register(&connect, c->business.id, c->id, take_over, &s, &report);
+		? connect_rotate(connect, c->business.id, c->id, field, value, take_over, &s, &report)
+		: connect_register(connect, c->business.id, c->id, take_over, &s, &report);
 
 	if (err != CONNECT_OK) {
 		connect_problem(c, err, &report);

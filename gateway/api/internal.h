@@ -19,7 +19,7 @@ struct api {
 	struct outbound *outbound;
 	char *public_url;
 	char *responder_allow;
-	bool meta_is_loopback, d360_is_loopback, serving;
+	struct doctor doctor;
 	pthread_mutex_t business_lock; /* held from reading a business to writing it back */
 };
 
@@ -78,6 +78,9 @@ void responder_put(struct call *c);
 void responder_get(struct call *c);
 
 void events_list(struct call *c);
+
+void doctor_get(struct call *c);
+void doctor_post(struct call *c);
 
 void links_add(struct call *c);
 void links_list(struct call *c);

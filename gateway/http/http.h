@@ -94,7 +94,7 @@ bool http_request_header_repeats(const struct http_request *req, const char *nam
 enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)
 	__attribute__((warn_unused_result));
 
-/* Sends the whole answer; Content-Length, Date and Connection are added here.
+/* Sends the whole answer; Content-Length, Connection, and Date where it is not among the headers, are added here.
  * Header values must hold no CR or LF (checked; such a header is dropped).
  * body is borrowed, may be NULL with len 0. Exactly once per request. */
 void http_respond(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "gateway/http/internal.h"
@@ -113,14 +114,18 @@ static bool header_sendable(const struct http_header *h)
 		h->value[strcspn(h->value, "\r\n")] == '\0';
 }
 
-static void put_head(struct answer *answer, struct http_request *req, int status, size_t len)
+static void put_head(struct answer *answer, struct http_request *req, int status, bool dated, size_t len)
 {
 	char line[STATUS_LINE_ROOM];
 	int n;
 
-	n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\n", status, reason_of(status),
-		date_now(req->worker), http_engine_keeps_alive(req->conn) ? "keep-alive" : "close");
+	n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nConnection: %s\r\n", status, reason_of(status),
+		http_engine_keeps_alive(req->conn) ? "keep-alive" : "close");
 	put(answer, line, (size_t)n);
+	if (!dated) {
+		n = snprintf(line, sizeof(line), "Date: %s\r\n", date_now(req->worker));
+		put(answer, line, (size_t)n);
+	}
 	if (status >= 200 && status != 204 && status != 304 && !req->ends_with_connection) {
 		n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", len);
 		put(answer, line, (size_t)n);
@@ -134,6 +139,14 @@ static size_t head_room(const struct http_header *headers, size_t headers_len)
 	for (size_t i = 0; i < headers_len; i++)
 		room += strlen(headers[i].name) + strlen(headers[i].value) + 4;
 	return room;
+}
+
+static bool has_date(const struct http_header *headers, size_t headers_len)
+{
+	for (size_t i = 0; i < headers_len; i++)
+		if (strcasecmp(headers[i].name, "Date") == 0)
+			return true;
+	return false;
 }
 
 static bool has_no_body(const struct http_request *req, int status)
@@ -161,7 +174,7 @@ static bool send_head(struct http_request *req, int status, const struct http_he
 		}
 		answer = (struct answer){.at = large, .size = room};
 	}
-	put_head(&answer, req, status, len);
+	put_head(&answer, req, status, has_date(headers, headers_len), len);
 	for (size_t i = 0; i < headers_len; i++) {
 		if (!header_sendable(&headers[i]))
 			continue;

@@ -88,7 +88,7 @@ static bool check_one(const struct tenant_verifier *v, const struct claims *c, s
 }
 
 /* What came of all checks. */
-struct finding {
+struct verdict {
 	const char *connection_id; /* that fits; NULL: none does */
 	bool half; /* a connection's secret fits, its platform signature does not */
 	bool by_signature, by_secret; /* what connections are known by */
@@ -96,10 +96,10 @@ struct finding {
 
 /* Makes every check, whatever the first ones say. A business, known or not, costs the hashing of the body and a
  * comparison of the secret at least: nobody's verifier does what its own leave out. */
-static struct finding verify(
+static struct verdict verify(
 	const struct inbound *in, const struct tenant_verifier *verifiers, size_t count, const struct claims *c)
 {
-	struct finding found = {.connection_id = NULL};
+	struct verdict found = {.connection_id = NULL};
 	bool hashed = false, compared = false;
 	struct fit f = {.signature = false};
 
@@ -135,27 +135,29 @@ static bool is_sent(const char *header)
 /* Why a webhook was refused: for the log, and for the shop owner on his Status page. The caller is told nothing of it. */
 struct why {
 	const char *log, *shop;
+	enum finding finding;
 };
 
 static const struct why *why_refused(
-	const struct inbound_proofs *p, const struct finding *found, bool known, size_t count)
+	const struct inbound_proofs *p, const struct verdict *found, bool known, size_t count)
 {
 	static const struct why
-		nobody = {"there is no such business, or it is suspended", ""},
+		nobody = {"there is no such business, or it is suspended", "", FINDING_NONE},
 		no_connection = {"none of its connections can verify: all are suspended, or there is none",
-			"No number is connected here that could have been meant."},
+			"No number is connected here that could have been meant.", FINDING_NONE},
 		no_proof = {"no proof sent, or one sent twice",
-			"It did not prove who sent it. Strangers try that now and then."},
+			"It did not prove who sent it. Strangers try that now and then.", FINDING_NONE},
 		platform = {"platform signature missing or wrong",
-			"It was not signed with the platform secret that is kept here."},
+			"It was not signed with the platform secret that is kept here.", FINDING_APP_SECRET_WRONG},
 		header = {"wrong secret header",
-			"It did not bring the secret that we gave 360dialog. Press Set the "
-			"webhook again."},
+			"It did not bring the secret that we gave 360dialog. Press Set our address again.",
+			FINDING_WEBHOOK_SECRET_WRONG},
 		signature = {"wrong signature",
 			"It was not signed with the app secret that is kept here. If it was Meta, replace the app "
-			"secret under Keys and access."},
+			"secret under Keys and access.",
+			FINDING_APP_SECRET_WRONG},
 		other_kind = {"its connections know another kind of proof than was sent",
-			"It came from another provider than the one connected here."};
+			"It came from another provider than the one connected here.", FINDING_NONE};
 
 	if (!known)
 		return &nobody;
@@ -189,7 +191,7 @@ static void refuse(struct inbound *in, const char *business_id, bool known, cons
 	const char *named = known ? business_id : "-";
 
 	atomic_fetch_add(&in->refused, 1);
-	refusals_note(in->refusals, named, why->shop);
+	refusals_note(in->refusals, named, why->shop, why->finding);
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
 
@@ -230,7 +232,7 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 	const struct claims claims = read_claims(proofs, body, len);
 	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
 	size_t count = 0;
-	struct finding found;
+	struct verdict found;
 	enum tenant_error err = TENANT_NOT_FOUND;
 	int status;
 
@@ -327,7 +329,10 @@ static const char *check_handshake(struct inbound *in, const char *business_id, 
 		return "there is no such business";
 	if (err != STORE_OK)
 		return store_error_text(err);
-	return search->found[0] != '\0' ? NULL : "wrong token: no connection has it, or a suspended one";
+	if (search->found[0] != '\0')
+		return NULL;
+	refusals_note_token(in->refusals, business_id);
+	return "wrong token: no connection has it, or a suspended one";
 }
 
 bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token)

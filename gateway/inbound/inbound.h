@@ -11,6 +11,7 @@
 #ifndef KEYHOUSE_INBOUND_H
 #define KEYHOUSE_INBOUND_H
 
+#include "gateway/finding.h"
 #include "gateway/http/http.h"
 #include "gateway/outbound/outbound.h"
 #include "gateway/tenant.h"
@@ -48,7 +49,9 @@ void inbound_webhook(struct inbound *in, struct http_request *req, const char *b
 struct inbound_refusal {
 	int64_t at;
 	const char *why; /* plain words for a shop owner; constant */
+	enum finding finding; /* what it may be the sign of */
 	unsigned long count;
+	int64_t token_at; /* the last handshake whose verify token is nobody's; 0: none */
 };
 bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out);
 

@@ -47,21 +47,39 @@ static struct place *place_of(struct refusals *r, const char *business_id)
 	return &r->places[(hash[0] + 256u * hash[1]) % PLACES];
 }
 
-void refusals_note(struct refusals *r, const char *business_id, const char *why)
+/* The business's place, which may have been another's; under the lock. */
+static struct inbound_refusal *refusal_of(struct refusals *r, const char *business_id)
 {
-	struct place *p;
+	struct place *p = place_of(r, business_id);
+
+	if (strcmp(p->business_id, business_id) != 0) {
+		(void)snprintf(p->business_id, sizeof(p->business_id), "%s", business_id);
+		p->refusal = (struct inbound_refusal){0};
+	}
+	return &p->refusal;
+}
+
+void refusals_note(struct refusals *r, const char *business_id, const char *why, enum finding finding)
+{
+	struct inbound_refusal *noted;
 
 	if (r == NULL)
 		return;
-	p = place_of(r, business_id);
 	pthread_mutex_lock(&r->lock);
-	if (strcmp(p->business_id, business_id) != 0) {
-		(void)snprintf(p->business_id, sizeof(p->business_id), "%s", business_id);
-		p->refusal.count = 0;
-	}
-	p->refusal.count++;
-	p->refusal.at = store_now_ms();
-	p->refusal.why = why;
+	noted = refusal_of(r, business_id);
+	noted->count++;
+	noted->at = store_now_ms();
+	noted->why = why;
+	noted->finding = finding;
+	pthread_mutex_unlock(&r->lock);
+}
+
+void refusals_note_token(struct refusals *r, const char *business_id)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	refusal_of(r, business_id)->token_at = store_now_ms();
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -71,7 +89,7 @@ bool refusals_get(struct refusals *r, const char *business_id, struct inbound_re
 	bool found;
 
 	pthread_mutex_lock(&r->lock);
-	found = p->refusal.count > 0 && strcmp(p->business_id, business_id) == 0;
+	found = (p->refusal.count > 0 || p->refusal.token_at > 0) && strcmp(p->business_id, business_id) == 0;
 	if (found)
 		*out = p->refusal;
 	pthread_mutex_unlock(&r->lock);

@@ -16,7 +16,8 @@ void refusals_free(struct refusals *r); /* NULL is fine */
 
 /* why lives as long as the program. Takes as long for every text, also one that is no business's. r NULL: nothing is
  * remembered. */
-void refusals_note(struct refusals *r, const char *business_id, const char *why);
+void refusals_note(struct refusals *r, const char *business_id, const char *why, enum finding finding);
+void refusals_note_token(struct refusals *r, const char *business_id);
 bool refusals_get(struct refusals *r, const char *business_id, struct inbound_refusal *out);
 
 #endif

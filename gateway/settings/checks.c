@@ -47,7 +47,7 @@ static const char *word_at(const char *p, size_t *len)
 
 void plain_write(struct visit *v, const char *detail)
 {
-	char text[sizeof(((struct connect_check *)0)->detail)];
+	char text[256];
 	char *p = text;
 	size_t first;
 
@@ -101,20 +101,27 @@ static void told(const struct connect_check *check, void *arg)
 	(void)visit_flush(v);
 }
 
-struct connect checks_begin(struct visit *v, const char *title, const char *provider)
+struct connect checks_page_begin(struct visit *v, const char *title)
 {
 	static const char *const modules[] = {"connect.js", "waiting.js", NULL};
-	struct connect connect = v->s->connect;
+	struct connect connect = v->s->doctor.connect;
 
 	layout_begin(v, NULL, title, modules);
-	html_put(&v->out,
-		"<p>Asking %s \xe2\x80\xa6 This may take a minute.</p><ul class=\"checks\" aria-live=\"polite\">",
-		provider);
-	(void)visit_flush(v);
 	connect.register_by = "press Set our address again";
 	connect.take_over_by = "press Take over";
 	connect.told = told;
 	connect.told_arg = v;
+	return connect;
+}
+
+struct connect checks_begin(struct visit *v, const char *title, const char *provider)
+{
+	const struct connect connect = checks_page_begin(v, title);
+
+	html_put(&v->out,
+		"<p>Asking %s \xe2\x80\xa6 This may take a minute.</p><ul class=\"checks\" aria-live=\"polite\">",
+		provider);
+	(void)visit_flush(v);
 	return connect;
 }
 

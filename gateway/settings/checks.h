@@ -9,9 +9,15 @@
 
 #include "gateway/settings/internal.h"
 
-/* Begins a page that says whom we ask, and sends that. Returns how to connect so that it hears of each check. */
+/* Begins a page on which checks appear as they are made. Returns how to connect so that it hears of each; the caller
+ * writes the list around them. */
+struct connect checks_page_begin(struct visit *v, const char *title);
+/* The same with the list begun, after it said whom we ask. */
 struct connect checks_begin(struct visit *v, const char *title, const char *provider);
 void checks_end(struct visit *v);
+
+/* A line for each finding about this connection ("": about the shop), what stops messages first. Returns how many. */
+size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id);
 
 /* A detail of a check or report as a sentence, with the names of fields as the pages show them. */
 void plain_write(struct visit *v, const char *detail);

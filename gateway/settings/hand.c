@@ -50,7 +50,7 @@ void hand_write(struct visit *v, const struct store_connection *s, const struct 
 {
 	char url[2049];
 
-	connect_webhook_url(&v->s->connect, s->business_id, url, sizeof(url));
+	connect_webhook_url(&v->s->doctor.connect, s->business_id, url, sizeof(url));
 	html_raw(&v->out, "<section class=\"card\"><h3>Enter our address by hand</h3>");
 	if (s->provider == STORE_360DIALOG)
 		hand_d360(v, s, url, webhook_secret);

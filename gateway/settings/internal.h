@@ -26,9 +26,7 @@ struct settings {
 	struct store *store;
 	struct outbound *outbound;
 	struct vault_client *vault;
-	struct connect connect;
-	bool (*refusal)(void *ctx, const char *business_id, int64_t *at, const char **why);
-	void *refusal_ctx;
+	struct doctor doctor;
 	const char *public_url;
 	char csp[2304]; /* Content-Security-Policy of every answer to a shop owner */
 	char admin_csp[512]; /* to the operator: nobody embeds that */
@@ -151,6 +149,7 @@ void connect_d360_get(struct visit *v);
 void connect_d360_post(struct visit *v);
 void waiting_get(struct visit *v);
 void check_post(struct visit *v);
+void doctor_page_post(struct visit *v);
 void register_post(struct visit *v);
 void access_get(struct visit *v);
 void replace_post(struct visit *v);

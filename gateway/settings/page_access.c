@@ -275,7 +275,8 @@ void replace_post(struct visit *v)
 	} else if (value == NULL) {
 		refused(v, secrets[i].name, "nothing was pasted");
 	} else {
-		switch (connect_rotate(&v->s->connect, v->business.id, connection, field, value, false, &s, &report)) {
+		switch (connect_rotate(
+			&v->s->doctor.connect, v->business.id, connection, field, value, false, &s, &report)) {
 		case CONNECT_OK:
 			log_info("credential replaced business=%s connection=%s field=%s", v->business.id, s.id, field);
 			outbound_wake(v->s->outbound);

@@ -88,7 +88,7 @@ static void about(struct visit *v, const struct store_business *b)
 	struct html *h = &v->out;
 	char url[2048];
 
-	connect_webhook_url(&v->s->connect, b->id, url, sizeof(url));
+	connect_webhook_url(&v->s->doctor.connect, b->id, url, sizeof(url));
 	html_put(h, "<dl><dt>Name</dt><dd><bdi>%s</bdi></dd><dt>Id</dt><dd>%s</dd><dt>State</dt><dd>%s</dd>", b->name,
 		b->id, admin_business_words(b->status));
 	html_put(h, "<dt>Responder</dt><dd>%s</dd><dt>Added</dt><dd>", b->responder);

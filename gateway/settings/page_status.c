@@ -113,18 +113,36 @@ static void state_write(struct visit *v, const struct store_connection *s, bool 
 	else
 		html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
 	layout_note_end(v);
-	if (s->status == STORE_CONNECTION_KEY_REFUSED)
-		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
+}
+
+struct shop {
+	struct visit *v;
+	struct doctor_report *report; /* what is amiss, as far as it is remembered */
+};
+
+/* What stands in the way says more than the state that it led to. */
+static bool is_stopped(const struct shop *shop, const struct store_connection *s)
+{
+	for (size_t i = 0; i < shop->report->len; i++)
+		if (strcmp(shop->report->findings[i].connection_id, s->id) == 0 &&
+			finding_words(shop->report->findings[i].finding)->stops)
+			return true;
+	return false;
 }
 
 static bool connection_write(const struct store_connection *s, void *arg)
 {
-	struct visit *v = arg;
+	const struct shop *shop = arg;
+	struct visit *v = shop->v;
 	int64_t last = 0;
 	const bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
 
 	title_write(v, s);
-	state_write(v, s, !known || last > 0);
+	if (!is_stopped(shop, s))
+		state_write(v, s, !known || last > 0);
+	(void)findings_write(v, shop->report, s->id);
+	if (s->status == STORE_CONNECTION_KEY_REFUSED)
+		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s->provider));
 	facts_write(v, s);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
@@ -180,14 +198,13 @@ static void queue_write(struct visit *v)
 /* A webhook that nobody could vouch for: mostly a stranger's, now and then the sign that a secret was changed at Meta. */
 static void refusal_write(struct visit *v)
 {
-	const char *why;
-	int64_t at;
+	struct doctor_refusal r;
 
-	if (!v->s->refusal(v->s->refusal_ctx, v->business.id, &at, &why))
+	if (!v->s->doctor.refusal(v->s->doctor.ctx, v->business.id, &r) || r.at == 0)
 		return;
 	html_raw(&v->out, "<dt>Last call refused</dt><dd>");
-	html_time(&v->out, at);
-	html_put(&v->out, ". %s</dd>", why);
+	html_time(&v->out, r.at);
+	html_put(&v->out, ". %s</dd>", r.why);
 }
 
 static void shop_write(struct visit *v)
@@ -216,35 +233,36 @@ static void welcome(struct visit *v)
 		"<p><a class=\"button\" href=\"connect\">Connect your number</a></p></section>");
 }
 
-static bool count_connection(const struct store_connection *s, void *arg)
+static enum store_error numbers_write(struct visit *v, struct doctor_report *report)
 {
-	(void)s;
-	++*(unsigned *)arg;
-	return true;
+	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	struct shop shop = {v, report};
+	enum store_error err;
+
+	err = store_connection_list(v->s->store, v->business.id, &all, connection_write, &shop);
+	layout_form(v, "doctor");
+	html_raw(&v->out,
+		"<button data-busy=\"Checking \xe2\x80\xa6\">Check everything</button></form>"
+		"<p class=\"small soft\">Asks WhatsApp about every number, and says what is amiss and what to do.</p>");
+	shop_write(v);
+	html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
+	return err;
 }
 
 void status_get(struct visit *v)
 {
 	static const char *const modules[] = {"waiting.js", NULL};
-	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
-	unsigned connections = 0;
-	enum store_error err = store_connection_list(v->s->store, v->business.id, &all, count_connection, &connections);
+	struct doctor_report *report = malloc(sizeof(*report));
+	enum store_error err = report != NULL ? doctor_recall(&v->s->doctor, v->business.id, report) : STORE_NO_MEMORY;
 
 	layout_begin(v, "", "Status", modules);
-	if (v->business.status == STORE_BUSINESS_SUSPENDED) {
-		layout_note(v, "bad");
-		html_raw(&v->out,
-			"Your shop is paused: nothing is received or sent. Ask whoever gave you the link to "
-			"these pages.");
-		layout_note_end(v);
-	}
-	if (err == STORE_OK && connections == 0) {
+	if (err == STORE_OK)
+		(void)findings_write(v, report, "");
+	if (err == STORE_OK && report->connections == 0)
 		welcome(v);
-	} else if (err == STORE_OK) {
-		err = store_connection_list(v->s->store, v->business.id, &all, connection_write, v);
-		shop_write(v);
-		html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
-	}
+	else if (err == STORE_OK)
+		err = numbers_write(v, report);
+	free(report);
 	if (err != STORE_OK) {
 		visit_failed(v, store_error_text(err));
 		return;

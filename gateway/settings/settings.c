@@ -22,6 +22,7 @@ static const struct route routes[] = {
 	{.name = "connect-360dialog", .get = connect_d360_get, .post = connect_d360_post, .form_max = FORM_MAX},
 	{.name = "waiting", .get = waiting_get},
 	{.name = "check", .post = check_post, .form_max = FORM_MAX},
+	{.name = "doctor", .post = doctor_page_post, .form_max = FORM_MAX},
 	{.name = "register", .post = register_post, .form_max = FORM_MAX},
 	{.name = "sign", .get = sign_get},
 	{.name = "access", .get = access_get},
@@ -76,14 +77,12 @@ struct settings *settings_new(const struct settings_options *opt)
 	if (s == NULL)
 		return NULL;
 	pthread_mutex_init(&s->lock, NULL);
-	s->connect = opt->connect;
-	s->tenants = opt->connect.tenants;
-	s->store = tenants_store(opt->connect.tenants);
-	s->outbound = opt->connect.outbound;
-	s->public_url = opt->connect.public_url;
+	s->doctor = opt->doctor;
+	s->tenants = opt->doctor.connect.tenants;
+	s->store = tenants_store(s->tenants);
+	s->outbound = opt->doctor.connect.outbound;
+	s->public_url = opt->doctor.connect.public_url;
 	s->vault = opt->vault;
-	s->refusal = opt->refusal;
-	s->refusal_ctx = opt->ctx;
 	s->framed = opt->frame_ancestors[0] != '\0';
 	policy(s->csp, sizeof(s->csp), s->framed ? opt->frame_ancestors : "'none'");
 	policy(s->admin_csp, sizeof(s->admin_csp), "'none'");

@@ -15,18 +15,14 @@
 
 #include <stdbool.h>
 
-#include "gateway/connect/connect.h"
+#include "gateway/doctor.h"
 #include "gateway/http/http.h"
-#include "gateway/tenant.h"
 
 struct settings;
 
 struct settings_options {
-	struct connect connect; /* copied; what it points to is borrowed */
+	struct doctor doctor; /* copied; what it points to is borrowed */
 	struct vault_client *vault; /* borrowed; asked for its status alone */
-	/* The last webhook of a business that was refused, in words for a shop owner; false: none since the start. */
-	bool (*refusal)(void *ctx, const char *business_id, int64_t *at, const char **why);
-	void *ctx;
 	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
 };
 struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */

@@ -17,7 +17,8 @@ from typing import Callable
 FLOORS = [
     {"gateway/main", "examples/sandbox"},
     {"gateway/supervisor", "gateway/command"},
-    {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_link"},
+    {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_doctor",
+     "gateway/command_link"},
     {"gateway/command_line"},
     {"gateway/session"},
     {"gateway/listener"},

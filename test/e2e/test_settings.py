@@ -181,7 +181,7 @@ def test_the_owner_of_a_suspended_shop_may_look_and_leave(gateway, caller, paul)
     caller.open(paul)
     csrf = caller.csrf()
     assert gateway.api("PATCH", paul.path(), {"status": "suspended"}).status == 200
-    assert b"Your shop is paused" in caller.get().body
+    assert b"<b>Paused</b>" in caller.get().body
     for page, fields in (("disconnect", {"connection": paul.connection, "sure": "yes"}), ("check", {"connection": paul.connection}),
                          ("connect-360dialog", {"api_key": "x" * 20}), ("products", {"do": "import", "csv": PAUL})):
         assert caller.post(page, csrf=csrf, **fields).status == 403, page

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define KINDS (OUTBOUND_META_TOKEN_EXCHANGE + 1)
+#define KINDS (OUTBOUND_OURSELVES + 1)
 
 enum { WANTS_APP = 1, WANTS_WABA = 2, WANTS_NUMBER = 4, WANTS_URL = 8, WANTS_BODY = 16 };
 
@@ -30,6 +30,7 @@ static const struct {
 	[OUTBOUND_META_APP_SUBSCRIBE] = {WANTS_APP | WANTS_BODY, {"app_secret"}},
 	[OUTBOUND_META_WABA_CALLBACK] = {WANTS_APP | WANTS_WABA | WANTS_URL, {"access_token", "app_secret"}},
 	[OUTBOUND_META_WABA_SUBSCRIBE] = {WANTS_WABA | WANTS_BODY, {"access_token", "app_secret"}},
+	[OUTBOUND_OURSELVES] = {WANTS_URL, {NULL}},
 	[OUTBOUND_D360_HEALTH] = {0, {"api_key"}},
 	[OUTBOUND_D360_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
 	[OUTBOUND_D360_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},
@@ -43,6 +44,7 @@ static struct {
 } kinds[KINDS];
 static bool subscribed, has_secret;
 static unsigned checks, wakes;
+static int32_t ahead_s;
 static void (*handshake)(const char *business_id, const char *connection_id);
 static int there;
 
@@ -58,6 +60,20 @@ void fake_reset(void)
 		kinds[i].owner = "none";
 	subscribed = has_secret = false;
 	checks = wakes = 0;
+	fake_clock(0);
+}
+
+void fake_clock(int32_t ahead)
+{
+	ahead_s = ahead;
+}
+
+bool outbound_clock(struct outbound *o, int32_t *ahead, int64_t *at)
+{
+	(void)o;
+	*ahead = ahead_s;
+	*at = store_now_ms();
+	return true;
 }
 
 void fake_answer(enum outbound_kind kind, const struct fake_says *says)
@@ -131,8 +147,9 @@ static void check_ok(const struct outbound_check *check)
 	unsigned wants = rules[check->kind].wants;
 	const char *const *credentials = rules[check->kind].credentials;
 
-	assert_non_null(credentials[0]);
-	assert_int_equal(check->credentials_len, credentials[1] != NULL ? 2 : 1);
+	if (check->kind != OUTBOUND_OURSELVES)
+		assert_non_null(credentials[0]);
+	assert_int_equal(check->credentials_len, credentials[0] == NULL ? 0 : credentials[1] != NULL ? 2 : 1);
 	for (size_t i = 0; i < check->credentials_len; i++)
 		credential_ok(check, i, credentials[i]);
 	assert_true((wants & WANTS_APP) == 0 || check->app_id != NULL);
@@ -185,6 +202,8 @@ static void do_well(const struct outbound_check *check, char *out, size_t room)
 	case OUTBOUND_D360_WEBHOOK_SET:
 		kinds[OUTBOUND_D360_WEBHOOK].owner = "ours";
 		has_secret = true;
+		break;
+	case OUTBOUND_OURSELVES:
 		break;
 	case OUTBOUND_META_TOKEN_EXCHANGE: /* only as a test says */
 	case OUTBOUND_META_SEND:

@@ -28,6 +28,9 @@ void fake_answer(enum outbound_kind kind, const struct fake_says *says);
 void fake_debug_token(const struct fake_says *says);
 void fake_number(const struct fake_says *says); /* asked for all of its fields, or for the safe ones */
 
+/* How far the providers' clock is before ours. */
+void fake_clock(int32_t ahead);
+
 /* Who gets the webhooks: "none", "ours", "house" or "foreign" (then https://elsewhere.example). The kind is one of
  * those marked C. */
 void fake_owner(enum outbound_kind kind, const char *state);

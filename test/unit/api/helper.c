@@ -93,8 +93,8 @@ struct house *house_open(bool sender)
 	struct house *h = calloc(1, sizeof(*h));
 	char path[128];
 	struct store_options store = {.path = path, .create = true, .readers = 2};
-	struct api_options api = {
-		.public_url = "https://kh.example", .responder_allow = "127.0.0.1:9000", .serving = sender};
+	struct api_options api = {.doctor = {.connect = {.public_url = "https://kh.example", .serving = sender}},
+		.responder_allow = "127.0.0.1:9000"};
 
 	assert_non_null(h);
 	assert_int_equal(vault_init(), VAULT_OK);
@@ -108,8 +108,8 @@ struct house *house_open(bool sender)
 	assert_int_equal(tenants_open(&h->tenants, h->store, h->vault, 8), TENANT_OK);
 	fake_reset();
 	house_handshakes(h, true);
-	api.tenants = h->tenants;
-	api.outbound = sender ? fake_outbound() : NULL;
+	api.doctor.connect.tenants = h->tenants;
+	api.doctor.connect.outbound = sender ? fake_outbound() : NULL;
 	h->api = api_new(&api);
 	assert_non_null(h->api);
 	token_make(h);

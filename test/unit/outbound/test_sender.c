@@ -270,7 +270,7 @@ static void a_number_is_asked_for_named_fields(void **state)
 	(void)get_result(&f, &r);
 	assert_string_equal(r.fields,
 		"{\"id\":\"106\",\"display_phone_number\":\"+1 555\",\"throughput\":{\"level\":\"HIGH\"},"
-		"\"status\":\"CONNECTED\",\"health_status\":{\"can_send_message\":\"LIMITED\"}}");
+		"\"status\":\"CONNECTED\",\"health_status\":{\"can_send_message\":\"LIMITED\",\"entities\":[]}}");
 	outbound_result_clear(&r);
 	server_seen("106", &seen);
 	assert_string_equal(seen.path,

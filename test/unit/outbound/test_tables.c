@@ -314,7 +314,7 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(OUTBOUND_META_TOKEN_EXCHANGE + 1));
+	assert_null(kind_find(OUTBOUND_OURSELVES + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)

@@ -308,7 +308,15 @@ static void asks_keep_their_rules(void **state)
 
 static void results_come_back_as_they_went(void **state)
 {
-	struct outbound_result in = {OUTBOUND_RATE_LIMITED, 429, 130429, -1, 17000, "slow down", NULL}, out;
+	struct outbound_result in = {.class = OUTBOUND_RATE_LIMITED,
+				       .http_status = 429,
+				       .code = 130429,
+				       .subcode = -1,
+				       .retry_after_ms = 17000,
+				       .clock_told = true,
+				       .clock_ahead_s = -420,
+				       .reason = "slow down"},
+			       out;
 	struct frame f = FRAME_INIT(0);
 	uint64_t ticket;
 
@@ -320,6 +328,8 @@ static void results_come_back_as_they_went(void **state)
 	assert_int_equal(out.code, 130429);
 	assert_int_equal(out.subcode, -1);
 	assert_int_equal(out.retry_after_ms, 17000);
+	assert_true(out.clock_told);
+	assert_int_equal(out.clock_ahead_s, -420);
 	assert_string_equal(out.reason, "slow down");
 	assert_null(out.fields);
 	outbound_result_clear(&out);

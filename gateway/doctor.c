@@ -1,0 +1,404 @@
+/*
+ * Findings, gathered. The more exact is written first: of the same finding about the same
+ * connection what comes later is left out.
+ */
+#include "gateway/doctor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS INT64_C(86400000)
+#define EXPIRES_SOON_MS (5 * DAY_MS) /* it should have been renewed by then */
+#define CLOCK_MAX_S 60
+#define QUIET_MS (INT64_C(10) * 60 * 1000) /* before it is said that nothing was heard */
+#define OURSELVES_TIMEOUT_MS 10000u
+
+struct patient {
+	const struct doctor *d;
+	struct store *store;
+	struct store_business business;
+	struct store_connection connections[TENANT_CONNECTIONS_MAX];
+	int64_t heard[TENANT_CONNECTIONS_MAX]; /* when a webhook of each came last; 0: never */
+	struct store_connection_facts facts[TENANT_CONNECTIONS_MAX];
+	struct doctor_report *out;
+	int64_t now;
+};
+
+/* ------------------------------------------------------------ findings */
+
+/* c NULL: about the business. */
+static struct doctor_finding *add(struct patient *p, enum finding f, const struct store_connection *c)
+{
+	const char *id = c != NULL ? c->id : "";
+	struct doctor_report *r = p->out;
+	struct doctor_finding *found;
+
+	for (size_t i = 0; i < r->len; i++)
+		if (r->findings[i].finding == f && strcmp(r->findings[i].connection_id, id) == 0)
+			return NULL;
+	if (r->len == DOCTOR_FINDINGS_MAX)
+		return NULL;
+	found = &r->findings[r->len++];
+	*found = (struct doctor_finding){.finding = f, .provider = STORE_META, .at = p->now};
+	if (c == NULL)
+		return found;
+	found->provider = c->provider;
+	(void)snprintf(found->connection_id, sizeof(found->connection_id), "%s", c->id);
+	(void)snprintf(found->number, sizeof(found->number), "%s",
+		c->display_phone[0] != '\0' ? c->display_phone : c->phone_number_id);
+	return found;
+}
+
+/* A finding with a detail, which may be NULL, and when that was seen. */
+static void add_seen(
+	struct patient *p, enum finding f, const struct store_connection *c, int64_t at, const char *detail)
+{
+	struct doctor_finding *found = add(p, f, c);
+
+	if (found == NULL)
+		return;
+	found->at = at;
+	if (detail != NULL)
+		(void)snprintf(found->detail, sizeof(found->detail), "%s", detail);
+}
+
+static bool has(const struct patient *p, enum finding f, const struct store_connection *c)
+{
+	for (size_t i = 0; i < p->out->len; i++)
+		if (p->out->findings[i].finding == f && strcmp(p->out->findings[i].connection_id, c->id) == 0)
+			return true;
+	return false;
+}
+
+/* Something of this connection stands in the way already. */
+static bool is_stopped(const struct patient *p, const struct store_connection *c)
+{
+	for (size_t i = 0; i < p->out->len; i++)
+		if (strcmp(p->out->findings[i].connection_id, c->id) == 0 &&
+			finding_words(p->out->findings[i].finding)->stops)
+			return true;
+	return false;
+}
+
+static int stops_first(const void *a, const void *b)
+{
+	const struct doctor_finding *x = a, *y = b;
+	const bool first = finding_words(x->finding)->stops, second = finding_words(y->finding)->stops;
+
+	if (first != second)
+		return first ? -1 : 1;
+	return strcmp(x->connection_id, y->connection_id);
+}
+
+/* ------------------------------------------------------------ of one connection */
+
+/* What its state says, where nothing says more. */
+static void from_state(struct patient *p, const struct store_connection *c)
+{
+	static const enum finding blocked[] = {FINDING_UNPAID, FINDING_NUMBER_NOT_REGISTERED, FINDING_QUALITY_BLOCKED};
+	bool known = false;
+
+	switch (c->status) {
+	case STORE_CONNECTION_KEY_REFUSED:
+		if (!has(p, FINDING_TOKEN_EXPIRED, c) && !has(p, FINDING_APP_SECRET_WRONG, c))
+			add_seen(p, FINDING_KEY_REFUSED, c, c->updated_at, NULL);
+		break;
+	case STORE_CONNECTION_BLOCKED:
+		for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++)
+			known = known || has(p, blocked[i], c);
+		if (!known)
+			add_seen(p, FINDING_NUMBER_BLOCKED, c, c->updated_at, NULL);
+		break;
+	case STORE_CONNECTION_WEBHOOK_TAKEN:
+		if (!has(p, FINDING_OVERRIDE_ELSEWHERE, c) && !has(p, FINDING_ACCOUNT_SHARED, c))
+			add_seen(p, FINDING_WEBHOOK_TAKEN, c, c->updated_at, NULL);
+		break;
+	case STORE_CONNECTION_SUSPENDED:
+		add_seen(p, FINDING_PAUSED, c, c->updated_at, NULL);
+		break;
+	case STORE_CONNECTION_PENDING:
+	case STORE_CONNECTION_ACTIVE:
+		break;
+	}
+}
+
+/* Of the provider's own words about number and token (facts/meta.md 5, 6). */
+static void from_facts(struct patient *p, const struct store_connection *c, const struct store_connection_facts *f)
+{
+	static const struct {
+		const char *status;
+		enum finding finding;
+	} statuses[] = {{"PENDING", FINDING_NUMBER_NOT_REGISTERED}, {"OFFLINE", FINDING_NUMBER_NOT_REGISTERED},
+		{"DISCONNECTED", FINDING_NUMBER_NOT_REGISTERED}, {"FLAGGED", FINDING_QUALITY_BLOCKED},
+		{"RESTRICTED", FINDING_QUALITY_BLOCKED}, {"BANNED", FINDING_NUMBER_BLOCKED}};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (strcmp(f->number_status, statuses[i].status) == 0)
+			add_seen(p, statuses[i].finding, c, f->looked_at, NULL);
+	if (strcmp(f->quality, "RED") == 0)
+		add_seen(p, FINDING_QUALITY_BLOCKED, c, f->looked_at, NULL);
+	if (f->token_expires_at > 0 && f->token_expires_at <= p->now)
+		add_seen(p, FINDING_TOKEN_EXPIRED, c, f->looked_at, NULL);
+	else if (f->token_expires_at > 0 && f->token_expires_at - p->now < EXPIRES_SOON_MS)
+		add_seen(p, FINDING_TOKEN_EXPIRES, c, f->looked_at, NULL);
+}
+
+static void from_memory(struct patient *p, size_t n)
+{
+	const struct store_connection *c = &p->connections[n];
+	const struct store_connection_facts *f = &p->facts[n];
+
+	if (c->status != STORE_CONNECTION_SUSPENDED) {
+		for (enum finding i = FINDING_KEY_REFUSED; i <= FINDING_LAST; i++)
+			if ((f->findings & FINDING_BIT(i)) != 0)
+				add_seen(p, i, c, f->looked_at, NULL);
+		from_facts(p, c, f);
+	}
+	from_state(p, c);
+}
+
+/* All may be well, and yet nothing comes. */
+static void from_silence(struct patient *p, size_t n)
+{
+	const struct store_connection *c = &p->connections[n];
+
+	if (p->heard[n] == 0 && c->status != STORE_CONNECTION_SUSPENDED && p->now - c->created_at > QUIET_MS &&
+		!is_stopped(p, c))
+		add_seen(p, FINDING_NOTHING_HEARD, c, c->created_at, NULL);
+}
+
+/* ------------------------------------------------------------ of sends */
+
+static enum finding finding_of_trouble(const struct store_trouble *t)
+{
+	const enum finding f = finding_of_code(t->error_code);
+
+	if (f == FINDING_NONE && t->error_code == 0 && finding_is_unpaid(t->reason))
+		return FINDING_UNPAID;
+	return f;
+}
+
+static bool take_trouble(const struct store_trouble *t, void *arg)
+{
+	struct patient *p = arg;
+	const enum finding f = finding_of_trouble(t);
+	struct doctor_finding *found;
+
+	/* What stops all messages is over once one went. */
+	if (f == FINDING_NONE || (finding_words(f)->stops && t->accepted_at > t->last_at))
+		return true;
+	for (size_t i = 0; i < p->out->connections; i++) {
+		if (strcmp(p->connections[i].id, t->connection_id) != 0)
+			continue;
+		found = add(p, f, &p->connections[i]);
+		if (found == NULL)
+			continue;
+		found->at = t->last_at;
+		found->messages = t->count;
+		(void)snprintf(found->detail, sizeof(found->detail), "WhatsApp says: %.200s", t->reason);
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------ of refused calls */
+
+/* Anybody may call and be refused. It is a sign of something where nothing good came after it, and where no look has
+ * found the keys right since, or nothing good ever came. */
+static bool is_sign(const struct patient *p, enum store_provider provider, int64_t at)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->out->connections; i++) {
+		if (p->connections[i].provider != provider || p->connections[i].status == STORE_CONNECTION_SUSPENDED)
+			continue;
+		any = true;
+		if (p->heard[i] >= at || (p->heard[i] > 0 && p->facts[i].looked_at >= at))
+			return false;
+	}
+	return any;
+}
+
+static void from_refusals(struct patient *p)
+{
+	struct doctor_refusal r = {0};
+	enum store_provider provider;
+
+	if (p->d->refusal == NULL || !p->d->refusal(p->d->ctx, p->business.id, &r))
+		return;
+	provider = r.finding == FINDING_WEBHOOK_SECRET_WRONG ? STORE_360DIALOG : STORE_META;
+	if (r.at > 0 && r.finding != FINDING_NONE && is_sign(p, provider, r.at)) {
+		struct doctor_finding *found = add(p, r.finding, NULL);
+
+		if (found != NULL) {
+			found->at = r.at;
+			found->provider = provider;
+			(void)snprintf(found->detail, sizeof(found->detail), "A call was refused: %.200s", r.why);
+		}
+	}
+	if (r.token_at > 0 && is_sign(p, STORE_META, r.token_at))
+		add_seen(p, FINDING_VERIFY_TOKEN_WRONG, NULL, r.token_at, NULL);
+}
+
+/* ------------------------------------------------------------ of the clock */
+
+static void from_clock(struct patient *p)
+{
+	struct doctor_finding *found;
+	int32_t ahead;
+	int64_t at;
+	unsigned off;
+
+	if (p->d->connect.outbound == NULL || !outbound_clock(p->d->connect.outbound, &ahead, &at))
+		return;
+	off = (unsigned)abs(ahead);
+	if (off <= CLOCK_MAX_S)
+		return;
+	found = add(p, FINDING_CLOCK_WRONG, NULL);
+	if (found == NULL)
+		return;
+	found->at = at;
+	(void)snprintf(found->detail, sizeof(found->detail), "It is about %u %s %s.",
+		off < 7200 ? off / 60 : off / 3600,
+		off < 120	     ? "minute"
+			: off < 7200 ? "minutes"
+				     : "hours",
+		ahead > 0 ? "behind" : "ahead");
+}
+
+/* ------------------------------------------------------------ all of it */
+
+static bool take_connection(const struct store_connection *c, void *arg)
+{
+	struct patient *p = arg;
+
+	p->connections[p->out->connections++] = *c;
+	return p->out->connections < TENANT_CONNECTIONS_MAX;
+}
+
+static enum store_error load(
+	struct patient *p, const struct doctor *d, const char *business_id, struct doctor_report *out)
+{
+	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	enum store_error err;
+
+	p->d = d;
+	p->store = tenants_store(d->connect.tenants);
+	p->out = out;
+	p->now = store_now_ms();
+	out->connections = 0;
+	err = store_business_get(p->store, business_id, &p->business);
+	return err != STORE_OK ? err : store_connection_list(p->store, business_id, &all, take_connection, p);
+}
+
+static enum store_error recall(struct patient *p)
+{
+	enum store_error err = STORE_OK;
+
+	for (size_t i = 0; i < p->out->connections && err == STORE_OK; i++) {
+		const struct store_connection *c = &p->connections[i];
+
+		err = store_connection_facts_get(p->store, p->business.id, c->id, &p->facts[i]);
+		if (err == STORE_OK)
+			err = connect_last_heard(p->store, c, &p->heard[i]);
+		if (err == STORE_NOT_FOUND) /* removed meanwhile */
+			err = STORE_OK;
+	}
+	if (p->business.status != STORE_BUSINESS_ACTIVE)
+		add_seen(p, FINDING_PAUSED, NULL, p->business.updated_at, NULL);
+	for (size_t i = 0; i < p->out->connections; i++)
+		from_memory(p, i);
+	if (err == STORE_OK)
+		err = store_trouble_list(p->store, p->business.id, p->now - DAY_MS, take_trouble, p);
+	from_refusals(p);
+	for (size_t i = 0; i < p->out->connections; i++)
+		from_silence(p, i);
+	if (p->out->connections > 0)
+		from_clock(p);
+	qsort(p->out->findings, p->out->len, sizeof(p->out->findings[0]), stops_first);
+	return err;
+}
+
+enum store_error doctor_recall(const struct doctor *d, const char *business_id, struct doctor_report *out)
+{
+	struct patient *p = calloc(1, sizeof(*p));
+	enum store_error err;
+
+	*out = (struct doctor_report){.len = 0};
+	if (p == NULL)
+		return STORE_NO_MEMORY;
+	err = load(p, d, business_id, out);
+	if (err == STORE_OK)
+		err = recall(p);
+	free(p);
+	return err;
+}
+
+/* ------------------------------------------------------------ looking */
+
+/* Whether our address leads here. Where a webhook came lately it does, whatever it looks like from inside. */
+static void look_at_ourselves(struct patient *p)
+{
+	char url[2049];
+	struct outbound_check check = {
+		.kind = OUTBOUND_OURSELVES, .business_id = p->business.id, .connection_id = "", .url = url};
+	struct outbound_result result = {0};
+	int64_t heard;
+
+	for (size_t i = 0; i < p->out->connections; i++)
+		if (connect_last_heard(p->store, &p->connections[i], &heard) != STORE_OK || p->now - heard < DAY_MS)
+			return;
+	connect_webhook_url(&p->d->connect, p->business.id, url, sizeof(url));
+	if (!p->d->connect.serving ||
+		outbound_check(p->d->connect.outbound, &check, OURSELVES_TIMEOUT_MS, &result) != OUTBOUND_OK)
+		return;
+	if (result.class != OUTBOUND_ACCEPTED)
+		add_seen(p, FINDING_URL_UNUSABLE, NULL, p->now, result.reason);
+	outbound_result_clear(&result);
+}
+
+static void look_at_connection(struct patient *p, struct store_connection *c)
+{
+	struct connect_report report = {0};
+	const struct connect_check *silent = NULL;
+
+	if (p->d->begins != NULL)
+		p->d->begins(c, p->d->begins_arg);
+	if (connect_test(&p->d->connect, p->business.id, c->id, c, &report) != CONNECT_OK) {
+		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, NULL);
+		return;
+	}
+	for (size_t i = 0; i < report.checks_len; i++) {
+		const struct connect_check *check = &report.checks[i];
+
+		if (check->finding != FINDING_NONE)
+			add_seen(p, check->finding, c, p->now, check->detail);
+		else if (check->result == CONNECT_CHECK_WAITING && strcmp(check->name, "webhook") != 0 &&
+			silent == NULL)
+			silent = check;
+	}
+	if (silent != NULL && !is_stopped(p, c))
+		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, silent->detail);
+}
+
+enum store_error doctor_look(const struct doctor *d, const char *business_id, struct doctor_report *out)
+{
+	struct patient *p = calloc(1, sizeof(*p));
+	enum store_error err;
+
+	*out = (struct doctor_report){.len = 0};
+	if (p == NULL)
+		return STORE_NO_MEMORY;
+	err = load(p, d, business_id, out);
+	if (err == STORE_OK && d->connect.outbound != NULL) {
+		for (size_t i = 0; i < out->connections; i++)
+			look_at_connection(p, &p->connections[i]);
+		if (out->connections > 0)
+			look_at_ourselves(p);
+	}
+	p->now = store_now_ms();
+	if (err == STORE_OK)
+		err = recall(p);
+	free(p);
+	return err;
+}

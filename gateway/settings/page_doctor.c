@@ -1,0 +1,155 @@
+/*
+ * Check everything: each number's checks as they run, then what is amiss, why, and what to
+ * do. What is remembered of it stands on Status, too.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/settings/checks.h"
+
+/* ------------------------------------------------------------ findings */
+
+static void detail_write(struct visit *v, const struct doctor_finding *f)
+{
+	if (f->detail[0] == '\0' && f->messages == 0)
+		return;
+	html_raw(&v->out, "<p class=\"small soft\">");
+	if (f->messages > 0)
+		html_put(&v->out, "%u %s in the last 24 hours, last ", f->messages,
+			f->messages == 1 ? "message" : "messages");
+	if (f->messages > 0)
+		html_time(&v->out, f->at);
+	if (f->messages > 0)
+		html_raw(&v->out, ". ");
+	if (f->detail[0] != '\0')
+		plain_write(v, f->detail);
+	html_raw(&v->out, "</p>");
+}
+
+size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < report->len; i++) {
+		const struct doctor_finding *f = &report->findings[i];
+		const struct finding_words *words = finding_words(f->finding);
+
+		if (strcmp(f->connection_id, connection_id) != 0)
+			continue;
+		found++;
+		layout_note(v, words->stops ? "bad" : "wait");
+		html_put(&v->out, "<b>%s</b><p>%s</p>", words->title, words->cause);
+		detail_write(v, f);
+		html_put(&v->out, "<p>%s</p>", finding_remedy(f->finding, f->provider));
+		layout_note_end(v);
+	}
+	return found;
+}
+
+/* ------------------------------------------------------------ the page */
+
+static void number_write(struct visit *v, const struct store_connection *c)
+{
+	const char *number = c->display_phone[0] != '\0' ? c->display_phone : c->phone_number_id;
+
+	if (number[0] != '\0')
+		html_put(&v->out, "<bdi>%s</bdi>", number);
+	else
+		html_raw(&v->out, "A number not known yet");
+}
+
+struct looking {
+	struct visit *v;
+	bool begun;
+};
+
+static void begins(const struct store_connection *c, void *arg)
+{
+	struct looking *l = arg;
+
+	if (l->begun)
+		checks_end(l->v);
+	l->begun = true;
+	html_raw(&l->v->out, "<h2>");
+	number_write(l->v, c);
+	html_put(&l->v->out, "</h2><p>Asking %s \xe2\x80\xa6</p><ul class=\"checks\" aria-live=\"polite\">",
+		connect_provider_name(c->provider));
+	(void)visit_flush(l->v);
+}
+
+static bool connection_write(const struct store_connection *c, void *arg)
+{
+	struct visit *v = arg;
+
+	html_raw(&v->out, "<p>");
+	number_write(v, c);
+	html_raw(&v->out, "</p>");
+	connection_buttons(v, c);
+	return true;
+}
+
+static void outcome(struct visit *v, const struct doctor_report *report)
+{
+	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	const char *number = NULL;
+
+	if (report->len == 0) {
+		outcome_heading(v, report->connections > 0 ? "All is well" : "No number is connected yet");
+		layout_note(v, report->connections > 0 ? "ok" : "wait");
+		html_raw(&v->out,
+			report->connections > 0 ? "Nothing was found that needs you."
+						: "Connect one first, then there is something to check.");
+		layout_note_end(v);
+		return;
+	}
+	outcome_heading(v, report->len == 1 ? "One thing was found" : "This was found");
+	(void)findings_write(v, report, "");
+	for (size_t i = 0; i < report->len; i++) {
+		const struct doctor_finding *f = &report->findings[i];
+		bool before = f->connection_id[0] == '\0';
+
+		for (size_t j = 0; j < i; j++)
+			before = before || strcmp(report->findings[j].connection_id, f->connection_id) == 0;
+		if (before)
+			continue;
+		number = f->number;
+		html_put(&v->out, "<h3><bdi>%s</bdi></h3>", number[0] != '\0' ? number : "A number not known yet");
+		(void)findings_write(v, report, f->connection_id);
+	}
+	html_raw(&v->out, "<h2>Mend it</h2>");
+	if (store_connection_list(v->s->store, v->business.id, &all, connection_write, v) != STORE_OK)
+		html_raw(&v->out, "<p>The numbers cannot be read just now.</p>");
+	html_raw(&v->out,
+		"<p class=\"row\"><a class=\"button quiet\" href=\"access\">Keys and access</a> "
+		"<a class=\"button quiet\" href=\"messages\">Messages</a></p>");
+}
+
+void doctor_page_post(struct visit *v)
+{
+	struct looking looking = {.v = v};
+	struct doctor d = v->s->doctor;
+	struct doctor_report *report = malloc(sizeof(*report));
+	enum store_error err = STORE_NO_MEMORY;
+
+	d.connect = checks_page_begin(v, "Check everything");
+	d.begins = begins;
+	d.begins_arg = &looking;
+	if (report != NULL)
+		err = doctor_look(&d, v->business.id, report);
+	if (looking.begun)
+		checks_end(v);
+	if (err == STORE_OK) {
+		outcome(v, report);
+	} else {
+		outcome_heading(v, "That did not work just now");
+		layout_note(v, "bad");
+		html_raw(&v->out, "It is not your fault. Try again in a few minutes.");
+		layout_note_end(v);
+	}
+	if (v->s->outbound != NULL)
+		outbound_wake(v->s->outbound);
+	html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
+	layout_end(v);
+	visit_send(v, 200);
+	free(report);
+}
