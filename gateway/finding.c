@@ -131,8 +131,8 @@ static const struct finding_words words[] = {
 		"Write to the number from any phone. If nothing arrives in a minute, press Set our address again.",
 		false},
 	[FINDING_PAUSED] = {"paused", "Paused",
-		"Whoever runs this service has paused this. Nothing is received or sent.",
-		"Ask them when it goes on.", "Ask them when it goes on.", true},
+		"Whoever runs this service has paused this. Nothing is received or sent.", "Ask them when it goes on.",
+		"Ask them when it goes on.", true},
 	[FINDING_ACCOUNT_SHARED] = {"account_shared", "Another business here has this account",
 		"Meta keeps one address for each WhatsApp account, and here another business uses it.",
 		"One business has to hold all the numbers of the account. Ask whoever gave you the link to these "
@@ -166,8 +166,11 @@ enum finding finding_of_code(int32_t code)
 		{134011, FINDING_UNPAID}, {133010, FINDING_NUMBER_NOT_REGISTERED},
 		{131045, FINDING_NUMBER_NOT_REGISTERED}, {133006, FINDING_NUMBER_NOT_REGISTERED},
 		{131048, FINDING_QUALITY_BLOCKED}, {131064, FINDING_QUALITY_BLOCKED}, {368, FINDING_NUMBER_BLOCKED},
-		{131031, FINDING_NUMBER_BLOCKED}, {131037, FINDING_NUMBER_BLOCKED}};
+		{131031, FINDING_NUMBER_BLOCKED}, {131037, FINDING_NUMBER_BLOCKED}, {3, FINDING_PERMISSION_MISSING},
+		{10, FINDING_PERMISSION_MISSING}, {131005, FINDING_PERMISSION_MISSING}};
 
+	if (code >= 200 && code <= 299)
+		return FINDING_PERMISSION_MISSING;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (codes[i].code == code)
 			return codes[i].finding;

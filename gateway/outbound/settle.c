@@ -14,6 +14,7 @@
 #include "gateway/outbound/plan.h"
 #include "gateway/outbound/prepare.h"
 
+#define LOOK_AGAIN_MS (INT64_C(10) * 60 * 1000)
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 1000
 
@@ -96,6 +97,22 @@ static void prove_connection(struct tenants *t, const struct sending *s)
 			s->connection_id);
 }
 
+/* What the provider says of key, number or account is looked into at once, but not for every message. */
+static void look_soon(struct tenants *t, const struct sending *s)
+{
+	struct store *store = tenants_store(t);
+	struct store_connection_facts facts;
+	int64_t at = store_now_ms();
+
+	if (store_connection_facts_get(store, s->business_id, s->connection_id, &facts) != STORE_OK)
+		return;
+	if (facts.looked_at + LOOK_AGAIN_MS > at)
+		at = facts.looked_at + LOOK_AGAIN_MS;
+	if (store_health_soon(store, s->business_id, s->connection_id, at) != STORE_OK)
+		log_warn("a refused send is not looked into soon business=%s connection=%s", s->business_id,
+			s->connection_id);
+}
+
 void settle_send(struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
 {
 	struct plan_attempt attempt = {.attempt = s->attempt, .created_at = s->created_at, .now = store_now_ms()};
@@ -123,6 +140,8 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 	else
 		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
 			s->business_id, s->message_id, s->attempt, r->http_status, (int)r->code, plan.reason);
+	if (r->class == OUTBOUND_AUTH || r->class == OUTBOUND_ACCOUNT)
+		look_soon(t, s);
 	free(sealed);
 	vault_wipe(&plan, sizeof(plan));
 }

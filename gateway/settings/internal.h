@@ -124,7 +124,7 @@ void layout_begin(struct visit *v, const char *current, const char *title, const
 void layout_end(struct visit *v);
 /* <form method="post" action="name"> with the token that session_form_ok wants; the caller closes it. */
 void layout_form(struct visit *v, const char *name);
-/* A box that says how it stands: "ok", "bad", "wait" or "info" (which is written as a word or a sign, too, not by
+/* A box that says how it stands: "ok", "bad", "wait", "look" or "info" (which is written as a word or a sign, too, not by
  * colour alone). The caller writes its text and ends it. */
 void layout_note(struct visit *v, const char *how);
 void layout_note_end(struct visit *v);

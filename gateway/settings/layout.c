@@ -78,7 +78,8 @@ void layout_note(struct visit *v, const char *how)
 {
 	static const struct {
 		const char *how, *sign;
-	} signs[] = {{"ok", "Good: "}, {"bad", "Needs you: "}, {"wait", "Waiting: "}, {"info", ""}};
+	} signs[] = {{"ok", "Good: "}, {"bad", "Needs you: "}, {"wait", "Waiting: "}, {"look", "Worth a look: "},
+		{"info", ""}};
 	const char *sign = "";
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)

@@ -37,7 +37,7 @@ size_t findings_write(struct visit *v, const struct doctor_report *report, const
 		if (strcmp(f->connection_id, connection_id) != 0)
 			continue;
 		found++;
-		layout_note(v, words->stops ? "bad" : "wait");
+		layout_note(v, words->stops ? "bad" : "look");
 		html_put(&v->out, "<b>%s</b><p>%s</p>", words->title, words->cause);
 		detail_write(v, f);
 		html_put(&v->out, "<p>%s</p>", finding_remedy(f->finding, f->provider));

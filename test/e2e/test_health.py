@@ -155,3 +155,28 @@ def test_an_end_waits_for_no_provider(gateway, provider, paul):
     assert "signal=9" not in gateway.log_text()
     provider.heal()
     gateway.start()
+
+
+def test_a_send_that_is_refused_for_the_account_is_looked_into_at_once(directory, provider):
+    """And not for each message again."""
+    g = Gateway(directory, provider.url)  # every six hours, else
+    g.start()
+    paul = Shop(g, provider, "Paul's Electronics", PAULS, responder="none", verify=True)
+    import sqlite3
+    g.stop()
+    with sqlite3.connect(g.data / "keyhouse.db") as db:
+        db.execute("UPDATE connection_facts SET looked_at = looked_at - 3600000")
+    g.start()
+    provider.reset()
+    provider.fault("error", number=PAULS, on="/messages", http=400, code=131031)
+    provider.describe_number(PAULS, health_status={"can_send_message": "BLOCKED", "entities": []})
+
+    def looks():
+        return len([r for r in provider.requests if r.path.endswith("/debug_token")])
+
+    for n in range(5):
+        assert paul.post("hello", to=f"+1650555000{n}").status == 202
+    assert is_state(paul, "blocked"), paul.messages()
+    time.sleep(3)
+    assert looks() == 1, looks()
+    assert g.stop() == 0
