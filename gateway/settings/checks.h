@@ -19,6 +19,9 @@ void checks_end(struct visit *v);
 /* A line for each finding about this connection ("": about the shop), what stops messages first. Returns how many. */
 size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id);
 
+/* All of them, with a heading for each number. */
+void findings_write_all(struct visit *v, const struct doctor_report *report);
+
 /* A detail of a check or report as a sentence, with the names of fields as the pages show them. */
 void plain_write(struct visit *v, const char *detail);
 

@@ -3,11 +3,13 @@
  * it said or whom it was to, its settings links; and switching it off and on.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/link.h"
 #include "gateway/log.h"
 #include "gateway/settings/admin.h"
+#include "gateway/settings/checks.h"
 #include "vault/vault.h"
 
 #define SHOWN 20u
@@ -100,6 +102,21 @@ static void about(struct visit *v, const struct store_business *b)
 		"hidden>Copy</button></div>",
 		url);
 	switches(v, b);
+}
+
+/* As its owner reads them. */
+static void findings(struct visit *v, const char *id)
+{
+	struct doctor_report *report = malloc(sizeof(*report));
+
+	html_raw(&v->out, "<h2>What is amiss</h2>");
+	if (report == NULL || doctor_recall(&v->s->doctor, id, report) != STORE_OK)
+		html_raw(&v->out, "<p>Not known just now.</p>");
+	else if (report->len == 0)
+		html_raw(&v->out, "<p>Nothing that is known.</p>");
+	else
+		findings_write_all(v, report);
+	free(report);
 }
 
 /* ------------------------------------------------------------ what happened */
@@ -244,6 +261,7 @@ void admin_business_get(struct visit *v)
 	layout_begin(v, NULL, b.name, NULL);
 	admin_done(v);
 	about(v, &b);
+	findings(v, b.id);
 	happenings(v, b.id);
 	links(v, b.id);
 	layout_end(v);

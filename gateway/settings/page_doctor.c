@@ -46,6 +46,23 @@ size_t findings_write(struct visit *v, const struct doctor_report *report, const
 	return found;
 }
 
+void findings_write_all(struct visit *v, const struct doctor_report *report)
+{
+	(void)findings_write(v, report, "");
+	for (size_t i = 0; i < report->len; i++) {
+		const struct doctor_finding *f = &report->findings[i];
+		bool before = f->connection_id[0] == '\0';
+
+		for (size_t j = 0; j < i; j++)
+			before = before || strcmp(report->findings[j].connection_id, f->connection_id) == 0;
+		if (before)
+			continue;
+		html_put(
+			&v->out, "<h3><bdi>%s</bdi></h3>", f->number[0] != '\0' ? f->number : "A number not known yet");
+		(void)findings_write(v, report, f->connection_id);
+	}
+}
+
 /* ------------------------------------------------------------ the page */
 
 static void number_write(struct visit *v, const struct store_connection *c)
@@ -91,7 +108,6 @@ static bool connection_write(const struct store_connection *c, void *arg)
 static void outcome(struct visit *v, const struct doctor_report *report)
 {
 	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
-	const char *number = NULL;
 
 	if (report->len == 0) {
 		outcome_heading(v, report->connections > 0 ? "All is well" : "No number is connected yet");
@@ -103,19 +119,7 @@ static void outcome(struct visit *v, const struct doctor_report *report)
 		return;
 	}
 	outcome_heading(v, report->len == 1 ? "One thing was found" : "This was found");
-	(void)findings_write(v, report, "");
-	for (size_t i = 0; i < report->len; i++) {
-		const struct doctor_finding *f = &report->findings[i];
-		bool before = f->connection_id[0] == '\0';
-
-		for (size_t j = 0; j < i; j++)
-			before = before || strcmp(report->findings[j].connection_id, f->connection_id) == 0;
-		if (before)
-			continue;
-		number = f->number;
-		html_put(&v->out, "<h3><bdi>%s</bdi></h3>", number[0] != '\0' ? number : "A number not known yet");
-		(void)findings_write(v, report, f->connection_id);
-	}
+	findings_write_all(v, report);
 	html_raw(&v->out, "<h2>Mend it</h2>");
 	if (store_connection_list(v->s->store, v->business.id, &all, connection_write, v) != STORE_OK)
 		html_raw(&v->out, "<p>The numbers cannot be read just now.</p>");

@@ -270,6 +270,14 @@ def test_suspending_and_resuming(gateway, operator, paul):
         assert answer.status == 404 and "set-cookie" not in answer.headers
 
 
+def test_what_is_amiss_is_told_to_the_operator_too(gateway, operator, paul, provider):
+    page = "business?id=" + paul.id
+    assert b"Nothing that is known." in operator.get(page).body
+    provider.revoke(paul.token)
+    paul.test()
+    assert b"<b>The key is refused</b>" in operator.get(page).body and b"System users" in operator.get(page).body
+
+
 def test_a_link_is_shown_once(gateway, operator, paul):
     page = operator.post("link", csrf=operator.csrf(), business=paul.id)
     link = re.search(rb'value="(http://[^"]+/settings/open#([\w-]{43}))"', page.body)

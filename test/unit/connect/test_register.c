@@ -229,6 +229,7 @@ static void only_where_it_can_work(void **state)
 	assert_int_equal(add(&plain, &good, true, &out, &report), CONNECT_OK);
 	assert_int_equal(result_of(&report, "callback"), CONNECT_CHECK_FAILED);
 	assert_string_equal(detail_of(&report, "callback"), "public_url is http; Meta delivers to https only");
+	assert_true(connect_failed_with(&report, FINDING_URL_UNUSABLE));
 	assert_int_equal(result_of(&report, "subscription"), CONNECT_CHECK_SKIPPED);
 	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
 	nothing_asked();
@@ -236,10 +237,12 @@ static void only_where_it_can_work(void **state)
 	fake_answer(OUTBOUND_META_WABA_CALLBACK, &(struct fake_says){.class = OUTBOUND_NOT_SENT, .reason = NO_NAME});
 	assert_int_equal(connect_test(&plain, "shop", out.id, &out, &report), CONNECT_OK);
 	assert_string_equal(detail_of(&report, "callback"), "public_url is http; Meta delivers to https only");
+	assert_true(connect_failed_with(&report, FINDING_URL_UNUSABLE));
 	assert_non_null(strstr(detail_of(&report, "subscription"), NO_NAME));
 	plain.serving = false;
 	assert_int_equal(connect_register(&plain, "shop", out.id, false, &out, &report), CONNECT_OK);
 	assert_string_equal(detail_of(&report, "callback"), "public_url is http; Meta delivers to https only");
+	assert_true(connect_failed_with(&report, FINDING_URL_UNUSABLE));
 	plain.serving = true;
 	fake_reset();
 	removed(out.id);

@@ -288,6 +288,55 @@ static void a_number_is_asked_for_named_fields(void **state)
 	assert_int_equal(close_all(&f), 0);
 }
 
+/* A listener that was taken over could ask for any address of the house's network. */
+static void only_our_own_address_is_asked_without_a_key(void **state)
+{
+	static const char *const foreign[] = {"http://127.0.0.1:1/webhooks/x", HOUSE_URL ".evil.example/webhooks/x",
+		HOUSE_URL "@evil.example/x", HOUSE_URL, "https://kh.exampl/webhooks/x"};
+	struct fixture f;
+	struct outbound_result r;
+
+	(void)state;
+	open_local(&f);
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		struct job j = job_of(&f, OUTBOUND_OURSELVES, 1, "");
+
+		j.url = foreign[i];
+		put_job(&f, &j);
+		(void)get_result(&f, &r);
+		assert_int_equal(r.class, OUTBOUND_NOT_SENT);
+		assert_string_equal(r.reason, "it is not an address of ours");
+		outbound_result_clear(&r);
+	}
+	assert_int_equal(close_all(&f), 0);
+}
+
+static void the_providers_clock_is_told(void **state)
+{
+	static const struct {
+		const char *headers;
+		bool told;
+		int32_t from, to;
+	} rows[] = {{"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n", true, INT32_MIN, -86400},
+		{"date: Fri, 01 Jan 2100 00:00:00 GMT\r\n", true, 31536000, 31536000},
+		{"Date: yesterday, about noon\r\n", false, 0, 0},
+		{"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", false, 0, 0}, {"X-Date: x\r\n", false, 0, 0}};
+	struct fixture f;
+	struct outbound_result r;
+
+	(void)state;
+	open_local(&f);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		server_set("106",
+			&(struct server_reply){.status = 200, .headers = rows[i].headers, .body = "{\"error\":1}"});
+		send_one(&f, "106", &r);
+		assert_int_equal(r.clock_told, rows[i].told);
+		assert_true(r.clock_ahead_s >= rows[i].from && r.clock_ahead_s <= rows[i].to);
+		outbound_result_clear(&r);
+	}
+	assert_int_equal(close_all(&f), 0);
+}
+
 /* ------------------------------------------------------------ faults */
 
 static const struct {
@@ -590,6 +639,8 @@ int main(void)
 		cmocka_unit_test(connections_are_shared_and_headers_are_not),
 		cmocka_unit_test(a_new_token_leaves_sealed),
 		cmocka_unit_test(a_number_is_asked_for_named_fields),
+		cmocka_unit_test(only_our_own_address_is_asked_without_a_key),
+		cmocka_unit_test(the_providers_clock_is_told),
 		cmocka_unit_test(faults_are_classified),
 		cmocka_unit_test(a_dropped_reused_connection_is_unknown_and_not_repeated),
 		cmocka_unit_test(what_never_left_is_not_sent),
