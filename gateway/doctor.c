@@ -13,6 +13,7 @@
 #define CLOCK_MAX_S 60
 #define QUIET_MS (INT64_C(10) * 60 * 1000) /* before it is said that nothing was heard */
 #define OURSELVES_TIMEOUT_MS 10000u
+#define LOOK_MAX_MS (INT64_C(2) * 60 * 1000) /* no connection is asked about after that */
 
 struct patient {
 	const struct doctor *d;
@@ -391,8 +392,15 @@ enum store_error doctor_look(const struct doctor *d, const char *business_id, st
 		return STORE_NO_MEMORY;
 	err = load(p, d, business_id, out);
 	if (err == STORE_OK && d->connect.outbound != NULL) {
-		for (size_t i = 0; i < out->connections; i++)
-			look_at_connection(p, &p->connections[i]);
+		const int64_t until = p->now + LOOK_MAX_MS;
+
+		for (size_t i = 0; i < out->connections; i++) {
+			if (store_now_ms() < until)
+				look_at_connection(p, &p->connections[i]);
+			else
+				add_seen(p, FINDING_PROVIDER_SILENT, &p->connections[i], p->now,
+					"not asked: the others took too long");
+		}
 		if (out->connections > 0)
 			look_at_ourselves(p);
 	}

@@ -48,7 +48,7 @@ struct doctor_report {
 enum store_error doctor_recall(const struct doctor *d, const char *business_id, struct doctor_report *out)
 	__attribute__((warn_unused_result));
 /* Tests every connection (connect_test) and asks whether our address leads here, then the same. May take 40 seconds for
- * each connection. */
+ * each connection, and no more than three minutes. */
 enum store_error doctor_look(const struct doctor *d, const char *business_id, struct doctor_report *out)
 	__attribute__((warn_unused_result));
 

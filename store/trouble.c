@@ -67,7 +67,9 @@ enum store_error store_trouble_list(struct store *s, const char *business_id, in
 	struct walk found = {.len = 0}, accepted = {.len = 0};
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT state, error_code, updated_at, connection_id, reason FROM (SELECT * FROM messages "
+		"SELECT state, error_code, updated_at, connection_id, reason FROM (SELECT state, error_code, "
+		"updated_at, "
+		"connection_id, reason, direction, created_at FROM messages "
 		"INDEXED BY messages_business WHERE business_id = ? ORDER BY seq DESC LIMIT ?) "
 		"WHERE direction = 2 AND created_at >= ?");
 	enum store_error err;
