@@ -187,7 +187,7 @@ static bool take_trouble(const struct store_trouble *t, void *arg)
 	struct doctor_finding *found;
 
 	/* What stops all messages is over once one went. */
-	if (f == FINDING_NONE || (finding_words(f)->stops && t->accepted_at > t->last_at))
+	if (f == FINDING_NONE || (finding_words(f)->stops && t->accepted_at > t->made_at))
 		return true;
 	for (size_t i = 0; i < p->out->connections; i++) {
 		if (strcmp(p->connections[i].id, t->connection_id) != 0)
@@ -353,8 +353,14 @@ static void look_at_ourselves(struct patient *p)
 	if (!p->d->connect.serving ||
 		outbound_check(p->d->connect.outbound, &check, OURSELVES_TIMEOUT_MS, &result) != OUTBOUND_OK)
 		return;
-	if (result.class != OUTBOUND_ACCEPTED)
-		add_seen(p, FINDING_URL_UNUSABLE, NULL, p->now, result.reason);
+	if (result.class != OUTBOUND_ACCEPTED) {
+		char detail[sizeof(p->out->findings[0].detail)];
+
+		(void)snprintf(detail, sizeof(detail),
+			"Asked from this server itself: %.150s. Where messages do arrive, this is nothing.",
+			result.reason);
+		add_seen(p, FINDING_URL_UNUSABLE, NULL, p->now, detail);
+	}
 	outbound_result_clear(&result);
 }
 

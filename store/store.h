@@ -742,8 +742,9 @@ struct store_trouble {
 	int32_t error_code; /* the provider's, or 0 */
 	char reason[STORE_TEXT_LEN + 1]; /* of the newest */
 	unsigned count;
-	int64_t last_at;
-	int64_t accepted_at; /* when the provider last took a message of this connection; 0: none since */
+	int64_t last_at; /* when that was last */
+	int64_t made_at; /* the newest one's created_at */
+	int64_t accepted_at; /* the same of the newest of this connection that the provider took; 0: none */
 };
 /* Of the messages made since then, at most the newest 5,000 and 32 kinds of trouble; newest trouble first. */
 enum store_error store_trouble_list(struct store *s, const char *business_id, int64_t since,

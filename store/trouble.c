@@ -1,6 +1,7 @@
 /*
  * What a business's sends met lately: its newest outbound messages, gone through once.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "store/core.h"
@@ -39,15 +40,15 @@ static void row_take(struct walk *w, struct query *q, struct walk *accepted)
 	char connection_id[STORE_ID_LEN + 1], reason[STORE_TEXT_LEN + 1];
 	const enum store_message_state state = (enum store_message_state)query_get_int(q);
 	const int32_t code = (int32_t)query_get_int(q);
-	const int64_t at = query_get_int(q);
+	const int64_t at = query_get_int(q), made_at = query_get_int(q);
 	struct store_trouble *t;
 
 	query_get_text(q, connection_id, sizeof(connection_id));
 	query_get_text(q, reason, sizeof(reason));
 	if (is_accepted(state)) {
 		t = trouble_of(accepted, connection_id, 0);
-		if (t != NULL && at > t->accepted_at)
-			t->accepted_at = at;
+		if (t != NULL && made_at > t->accepted_at)
+			t->accepted_at = made_at;
 		return;
 	}
 	if (code == 0 && reason[0] == '\0')
@@ -59,6 +60,8 @@ static void row_take(struct walk *w, struct query *q, struct walk *accepted)
 		memcpy(t->reason, reason, sizeof(t->reason));
 	if (at > t->last_at)
 		t->last_at = at;
+	if (made_at > t->made_at)
+		t->made_at = made_at;
 }
 
 enum store_error store_trouble_list(struct store *s, const char *business_id, int64_t since,
@@ -67,7 +70,8 @@ enum store_error store_trouble_list(struct store *s, const char *business_id, in
 	struct walk found = {.len = 0}, accepted = {.len = 0};
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT state, error_code, updated_at, connection_id, reason FROM (SELECT state, error_code, "
+		"SELECT state, error_code, updated_at, created_at, connection_id, reason FROM (SELECT state, "
+		"error_code, "
 		"updated_at, "
 		"connection_id, reason, direction, created_at FROM messages "
 		"INDEXED BY messages_business WHERE business_id = ? ORDER BY seq DESC LIMIT ?) "

@@ -12,6 +12,8 @@ static struct store *store_of(void **state)
 	return ((struct house *)*state)->store;
 }
 
+static int64_t later; /* than it was made, a message got its state */
+
 static void met(struct store *s, const char *business, const char *connection, enum store_message_state to,
 	int32_t code, const char *reason, int64_t at)
 {
@@ -21,7 +23,8 @@ static void met(struct store *s, const char *business, const char *connection, e
 	m.state = to;
 	m.error_code = code;
 	(void)snprintf(m.reason, sizeof(m.reason), "%s", reason);
-	m.created_at = m.updated_at = at;
+	m.created_at = at;
+	m.updated_at = at + later;
 	(void)settle_one(s, business, connection, u);
 }
 
@@ -76,6 +79,21 @@ static void codes_are_counted(void **state)
 	assert_int_equal(f.rows[0].accepted_at, 0);
 }
 
+/* An old message that is read only now says nothing of those that were refused since. */
+static void accepted_goes_by_when_it_was_made(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_trouble t;
+
+	later = 10000;
+	met(s, "one", CONNECTION_ONE, STORE_MESSAGE_READ, 0, "", NOW);
+	later = 0;
+	met(s, "one", CONNECTION_ONE, STORE_MESSAGE_RETRY, 131042, "pay", NOW + 5);
+	t = found_of(s, "one", NOW).rows[0];
+	assert_int_equal(t.accepted_at, NOW);
+	assert_int_equal(t.made_at, NOW + 5);
+}
+
 static void what_is_older_does_not_count(void **state)
 {
 	struct store *s = store_of(state);
@@ -101,6 +119,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(codes_are_counted),
+		TEST(accepted_goes_by_when_it_was_made),
 		TEST(what_is_older_does_not_count),
 		TEST(kinds_have_a_limit),
 	};
