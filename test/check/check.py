@@ -31,6 +31,7 @@ FLOORS = [
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
+FILE_MAX = 256 * 1024
 SIDEWAYS = {("gateway/api", "gateway/connect")}
 # The one public header of a folder; vault has a second for the messages that all roles speak.
 PUBLIC = {"vault/vault.h", "vault/frame.h", "store/store.h"}
@@ -202,6 +203,8 @@ def main() -> int:
     names = sys.argv[1:] or files()
     looked = 0
     for path in names:
+        if os.path.getsize(path) > FILE_MAX:
+            faults.append(f"{path}: larger than {FILE_MAX} bytes; what a run leaves behind is not kept")
         rules = [r for r in RULES if r.applies(path)]
         if not rules:
             continue
