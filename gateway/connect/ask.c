@@ -99,7 +99,8 @@ const char *connect_take_over_by(const struct connecting *w)
 	return w->c->take_over_by != NULL ? w->c->take_over_by : CONNECT_TAKE_OVER;
 }
 
-static void line_add(struct connecting *w, struct connect_check line, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void line_add(
+	struct connecting *w, struct connect_check line, const char *format, va_list args)
 {
 	struct connect_report *report = w->report;
 	struct connect_check *check;
