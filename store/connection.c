@@ -8,7 +8,7 @@
 #define FIRST_CHECK_MS (INT64_C(6) * 3600 * 1000) /* after it was added; more, by chance, so that many do not meet */
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
-	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at"
+	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at, c.checks_failed"
 
 static void connection_read(struct query *q, struct store_connection *c)
 {
@@ -27,6 +27,7 @@ static void connection_read(struct query *q, struct store_connection *c)
 	c->updated_at = query_get_int(q);
 	query_get_text(q, c->client_id, sizeof(c->client_id));
 	c->handshake_at = query_get_int(q);
+	c->checks_failed = query_get_int(q) != 0;
 }
 
 /* ------------------------------------------------------------ adding */
@@ -42,8 +43,8 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	struct query q = query_start(db,
 		"INSERT INTO connections (id, business_id, provider, status, app_id, waba_id, phone_number_id, "
 		"display_phone, verified_name, verify_token, created_at, updated_at, client_id, told, state_at, "
-		"check_at) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + abs(random() % 3600000))");
+		"check_at, checks_failed) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + abs(random() % 3600000), ?)");
 
 	query_text(&q, c->id);
 	query_text(&q, c->business_id);
@@ -61,6 +62,7 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	query_int(&q, c->status);
 	query_int(&q, now);
 	query_int(&q, now + FIRST_CHECK_MS);
+	query_int(&q, c->checks_failed);
 	return query_finish(&q);
 }
 
@@ -337,6 +339,33 @@ enum store_error store_connection_describe(struct store *s, const struct store_c
 	return core_write(s, run_describe, &copy);
 }
 
+struct checked {
+	const char *business_id, *id;
+	bool failed;
+};
+
+static enum store_error run_checked(struct db *db, void *arg)
+{
+	const struct checked *a = arg;
+	struct query q = query_start(
+		db, "UPDATE connections SET checks_failed = ?, updated_at = ? WHERE business_id = ? AND id = ?");
+	enum store_error err;
+
+	query_int(&q, a->failed);
+	query_int(&q, store_now_ms());
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_connection_checked(struct store *s, const char *business_id, const char *id, bool failed)
+{
+	struct checked a = {business_id, id, failed};
+
+	return core_write(s, run_checked, &a);
+}
+
 struct number_set {
 	const char *business_id, *id, *phone_number_id, *waba_id;
 	bool proven;
@@ -389,7 +418,8 @@ static enum store_error run_handshake(struct db *db, void *arg)
 	const struct handshake *a = arg;
 	struct query q = query_start(db,
 		"UPDATE connections SET handshake_at = max(handshake_at, ?), updated_at = ?, "
-		"status = CASE WHEN status IN (1, 5) THEN 2 ELSE status END WHERE business_id = ? AND id = ?");
+		"status = CASE WHEN status NOT IN (1, 5) THEN status WHEN checks_failed THEN 1 ELSE 2 END "
+		"WHERE business_id = ? AND id = ?");
 	enum store_error err;
 
 	query_int(&q, a->at);

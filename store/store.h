@@ -176,6 +176,7 @@ struct store_connection {
 	char verify_token[65];
 	int64_t handshake_at; /* when its verify token came last in a handshake; 0: never */
 	bool number_proven; /* going in: the provider said that this key has this number */
+	bool checks_failed; /* the last live checks found a fault in its keys or number */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -214,7 +215,8 @@ enum store_error store_connection_by_number(struct store *s, const char *busines
  * proves it. STORE_NUMBER_TAKEN; STORE_STALE when it has another number already. */
 enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
 	const char *phone_number_id, const char *waba_id, bool proven) __attribute__((warn_unused_result));
-/* Notes a handshake, and makes a connection that is pending or webhook_taken active. */
+/* Notes a handshake, and makes a connection that is pending or webhook_taken active; or pending, where its checks_failed.
+ */
 enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
 	__attribute__((warn_unused_result));
 /* Whether connections of another business have this app id, and whether one of those has this WABA, too. */
@@ -226,6 +228,9 @@ enum store_error store_app_shared(struct store *s, const char *business_id, cons
 /* Moves the status from -> to; STORE_STALE when it is not from (0: from any). */
 enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
 	enum store_connection_status from, enum store_connection_status to) __attribute__((warn_unused_result));
+/* Writes checks_failed. */
+enum store_error store_connection_checked(struct store *s, const char *business_id, const char *id, bool failed)
+	__attribute__((warn_unused_result));
 /* Writes display_phone and verified_name. */
 enum store_error store_connection_describe(struct store *s, const struct store_connection *c)
 	__attribute__((warn_unused_result));

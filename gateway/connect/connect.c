@@ -220,6 +220,7 @@ enum connect_error connect_store(struct connecting *w, const struct provider *p)
 	while (len < p->at_most && w->held.blobs[p->first + len] != NULL)
 		len++;
 	w->connection->number_proven = w->described;
+	w->connection->checks_failed = connect_any_failed(w->report);
 	err = store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len);
 	if (err == STORE_OK)
 		tenants_forget(w->c->tenants, w->connection->business_id);
@@ -254,6 +255,25 @@ static enum store_connection_status status_after(const struct connecting *w, boo
 		return STORE_CONNECTION_ACTIVE;
 	/* A new key is unproven, not refused. */
 	return now == STORE_CONNECTION_KEY_REFUSED && key_is_new ? STORE_CONNECTION_PENDING : now;
+}
+
+bool connect_any_failed(const struct connect_report *report)
+{
+	for (size_t i = 0; i < report->checks_len; i++)
+		if (report->checks[i].result == CONNECT_CHECK_FAILED)
+			return true;
+	return false;
+}
+
+enum connect_error connecting_probed(struct connecting *w, bool key_is_new)
+{
+	const struct store_connection *s = w->connection;
+	const bool failed = connect_any_failed(w->report);
+
+	if (failed == s->checks_failed || (!failed && !w->all_ok && !key_is_new))
+		return CONNECT_OK;
+	return connect_from_store(
+		store_connection_checked(tenants_store(w->c->tenants), s->business_id, s->id, failed));
 }
 
 enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
@@ -300,9 +320,12 @@ static enum connect_error run(const struct connect *c, const char *business_id, 
 			p->skip(&w, CONNECT_NO_SENDER);
 		} else {
 			p->probe(&w);
-			p->callback(&w, set, take_over);
+			err = connecting_probed(&w, false);
+			if (err == CONNECT_OK)
+				p->callback(&w, set, take_over);
 		}
-		err = connecting_conclude(&w, false);
+		if (err == CONNECT_OK)
+			err = connecting_conclude(&w, false);
 	}
 	if (err == CONNECT_OK)
 		*out = connection;
@@ -380,10 +403,14 @@ static enum connect_error rotate(struct connecting *w, const char *field, const 
 	if (err != CONNECT_OK)
 		return err;
 	tenants_forget(w->c->tenants, w->connection->business_id);
-	if (live)
+	if (live) {
+		err = connecting_probed(w, true);
+		if (err != CONNECT_OK)
+			return err;
 		p->callback(w, set, take_over);
-	else
+	} else {
 		p->skip(w, CONNECT_NO_SENDER);
+	}
 	return connecting_conclude(w, true);
 }
 

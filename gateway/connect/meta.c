@@ -422,14 +422,6 @@ static bool refused(const struct connecting *w)
 	return true;
 }
 
-static bool any_failed(const struct connect_report *report)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (report->checks[i].result == CONNECT_CHECK_FAILED)
-			return true;
-	return false;
-}
-
 static enum connect_error add(struct connecting *w, const struct connect_meta *in)
 {
 	bool live = in->verify && w->c->outbound != NULL;
@@ -448,7 +440,7 @@ static enum connect_error add(struct connecting *w, const struct connect_meta *i
 	if (w->unfound != CONNECT_OK)
 		return w->unfound;
 	/* Whether a number is connected here is said to those alone whose token may see it. */
-	if (live && in->strict && any_failed(w->report))
+	if (live && in->strict && connect_any_failed(w->report))
 		return CONNECT_CREDENTIAL_REFUSED;
 	/* Stored first: Meta asks for the verify token while it registers our URL. */
 	err = connect_store(w, &meta_provider);

@@ -94,6 +94,8 @@ static enum connect_error renew(struct connecting *w)
 	}
 	err = connect_from_store(store_credential_put(
 		tenants_store(w->c->tenants), s->business_id, &w->held.credentials[CREDENTIAL_TOKEN]));
+	if (err == CONNECT_OK)
+		err = connecting_probed(w, true);
 	return err == CONNECT_OK ? connecting_conclude(w, true) : err;
 }
 

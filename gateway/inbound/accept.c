@@ -268,7 +268,8 @@ struct token_search {
 	uint8_t token[VAULT_HASH_LEN];
 	char last[STORE_ID_LEN + 1]; /* the connection seen last */
 	char found[STORE_ID_LEN + 1];
-	enum store_connection_status status; /* of the one that was found */
+	enum store_connection_status status; /* of the one that was found, and the next */
+	bool checks_failed;
 	unsigned seen;
 };
 
@@ -285,6 +286,7 @@ static bool compare_token(const struct store_connection *c, void *arg)
 		c->status != STORE_CONNECTION_SUSPENDED) {
 		memcpy(search->found, c->id, sizeof(search->found));
 		search->status = c->status;
+		search->checks_failed = c->checks_failed;
 	}
 	return true;
 }
@@ -335,6 +337,20 @@ static const char *check_handshake(struct inbound *in, const char *business_id, 
 	return "wrong token: no connection has it, or a suspended one";
 }
 
+/* What the handshake made of the connection's status. */
+static void log_moved(const char *business_id, const struct token_search *search)
+{
+	const bool taken = search->status == STORE_CONNECTION_WEBHOOK_TAKEN;
+
+	if (!search->checks_failed && (taken || search->status == STORE_CONNECTION_PENDING))
+		log_info(
+			"connection is active: a handshake came business=%s connection=%s", business_id, search->found);
+	else if (search->checks_failed && taken)
+		log_info("connection is pending: a handshake came, but its last checks failed business=%s "
+			 "connection=%s",
+			business_id, search->found);
+}
+
 bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token)
 {
 	struct token_search search = {.seen = 0};
@@ -353,8 +369,7 @@ bool inbound_handshake(struct inbound *in, const char *business_id, const char *
 		log_warn("handshake not noted business=%s connection=%s: %s", business_id, search.found,
 			store_error_text(err));
 	log_info("webhook handshake business=%s connection=%s", business_id, search.found);
-	if (err == STORE_OK &&
-		(search.status == STORE_CONNECTION_PENDING || search.status == STORE_CONNECTION_WEBHOOK_TAKEN))
-		log_info("connection is active: a handshake came business=%s connection=%s", business_id, search.found);
+	if (err == STORE_OK)
+		log_moved(business_id, &search);
 	return true;
 }

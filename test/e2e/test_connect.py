@@ -98,6 +98,15 @@ def test_ids_in_the_wrong_place(provider, shop):
     assert checks(phone.json)["number"] == "failed" and f"is {NUMBER}" in detail(phone, "number"), phone.body
 
 
+def test_a_handshake_hides_no_fault(shop):
+    """Meta calls us, and that is all: the number that is not there stays to be mended."""
+    answer = shop.connect(waba_id=WABA, phone_number_id="99")
+    results = checks(answer.json)
+    assert (results["number"], results["webhook"], answer.json["status"]) == ("failed", "ok", "pending"), answer.body
+    again = shop.gateway.api("PATCH", shop.path("connections", answer.json["id"]), {"take_over": False})
+    assert (checks(again.json)["webhook"], again.json["status"]) == ("ok", "pending"), again.body
+
+
 def test_keys_of_two_apps(provider, shop):
     """The token belongs to another app than the secret: the token is at fault, and the secret; not the number."""
     provider.patch(apps={"4343": {"secret": "s" * 32}})

@@ -367,6 +367,47 @@ static void a_handshake_proves_what_the_checks_could_not(void **state)
 	removed(out.id);
 }
 
+static void a_handshake_hides_no_fault(void **state)
+{
+	const struct fake_says unknown = {.class = OUTBOUND_MESSAGE, .code = 100, .subcode = 33};
+	struct secret *token = secret_new(OTHER_TOKEN, strlen(OTHER_TOKEN));
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	begin(true);
+	fake_number(&unknown);
+	assert_int_equal(add(&serving, &good, true, &out, &report), CONNECT_OK);
+	assert_int_equal(result_of(&report, "number"), CONNECT_CHECK_FAILED);
+	assert_int_equal(result_of(&report, "webhook"), CONNECT_CHECK_OK);
+	assert_true(out.handshake_at > 0);
+	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
+	/* again, then silence: what was known stays */
+	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
+	fake_number(&(struct fake_says){.err = OUTBOUND_TIMEOUT});
+	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
+	fake_reset();
+	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
+	removed(out.id);
+	/* without checks nothing speaks against it; then they do */
+	begin(true);
+	assert_int_equal(add(&serving, &good, false, &out, &report), CONNECT_OK);
+	fake_number(&unknown);
+	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_PENDING);
+	/* a new key is unproven, not at fault */
+	fake_number(&(struct fake_says){.err = OUTBOUND_TIMEOUT});
+	assert_int_equal(
+		connect_rotate(&serving, "shop", out.id, "access_token", token, false, &out, &report), CONNECT_OK);
+	secret_free(token);
+	assert_int_equal(connect_register(&serving, "shop", out.id, false, &out, &report), CONNECT_OK);
+	assert_int_equal(out.status, STORE_CONNECTION_ACTIVE);
+	removed(out.id);
+}
+
 /* ------------------------------------------------------------ looking */
 
 static void a_test_only_looks(void **state)
@@ -473,6 +514,7 @@ int main(void)
 		cmocka_unit_test(silence_changes_nothing),
 		cmocka_unit_test(what_was_not_asked_says_why),
 		cmocka_unit_test(a_handshake_proves_what_the_checks_could_not),
+		cmocka_unit_test(a_handshake_hides_no_fault),
 		cmocka_unit_test(a_test_only_looks),
 		cmocka_unit_test(registered_again_when_asked_to),
 	};

@@ -32,6 +32,7 @@ static struct {
 	enum store_error append, business, list, handshake;
 	enum store_business_status business_status;
 	enum store_connection_status connection_status;
+	bool checks_failed;
 	/* what was done */
 	unsigned checks, comparisons, appends, wakes, failures, handshakes;
 	char connection_id[STORE_ID_LEN + 1]; /* of the event */
@@ -121,7 +122,8 @@ enum store_error store_connection_list(struct store *s, const char *business_id,
 	(void)s;
 	assert_string_equal(business_id, "shop");
 	for (unsigned i = from; i < 201 && i < from + page->limit; i++) {
-		struct store_connection c = {.status = i == 200 ? fake.connection_status : STORE_CONNECTION_ACTIVE};
+		struct store_connection c = {.status = i == 200 ? fake.connection_status : STORE_CONNECTION_ACTIVE,
+			.checks_failed = i == 200 && fake.checks_failed};
 
 		memcpy(c.id, i == 200 ? FIRST : SECOND, sizeof(c.id));
 		memcpy(c.verify_token, i == 200 ? "right" : "", i == 200 ? 6 : 1);
@@ -390,23 +392,32 @@ static void handshakes_that_bring_webhooks_back(void **state)
 	static const struct {
 		enum store_connection_status status;
 		enum store_error noted;
-		bool active;
+		bool failed; /* the last checks */
+		const char *becomes; /* NULL: what it is */
 	} table[] = {
-		{STORE_CONNECTION_PENDING, STORE_OK, true},
-		{STORE_CONNECTION_WEBHOOK_TAKEN, STORE_OK, true},
-		{STORE_CONNECTION_ACTIVE, STORE_OK, false},
-		{STORE_CONNECTION_KEY_REFUSED, STORE_OK, false},
-		{STORE_CONNECTION_PENDING, STORE_BUSY, false},
+		{STORE_CONNECTION_PENDING, STORE_OK, false, "active: a handshake came"},
+		{STORE_CONNECTION_WEBHOOK_TAKEN, STORE_OK, false, "active: a handshake came"},
+		{STORE_CONNECTION_PENDING, STORE_OK, true, NULL},
+		{STORE_CONNECTION_WEBHOOK_TAKEN, STORE_OK, true,
+			"pending: a handshake came, but its last checks failed"},
+		{STORE_CONNECTION_ACTIVE, STORE_OK, false, NULL},
+		{STORE_CONNECTION_KEY_REFUSED, STORE_OK, false, NULL},
+		{STORE_CONNECTION_PENDING, STORE_BUSY, false, NULL},
 	};
+
+	char line[200];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		fake.connection_status = table[i].status;
+		fake.checks_failed = table[i].failed;
 		fake.handshake = table[i].noted;
 		assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 200);
 		assert_non_null(strstr(told, " webhook handshake business=shop connection=" FIRST "\n"));
-		if ((strstr(told, " connection is active: a handshake came business=shop connection=" FIRST "\n") !=
-			    NULL) != table[i].active)
+		(void)snprintf(line, sizeof(line), " connection is %s business=shop connection=" FIRST "\n",
+			table[i].becomes != NULL ? table[i].becomes : "");
+		if ((strstr(told, table[i].becomes != NULL ? line : " connection is ") != NULL) !=
+			(table[i].becomes != NULL))
 			fail_msg("row %zu: %s", i, told);
 	}
 }

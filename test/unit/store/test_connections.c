@@ -130,6 +130,27 @@ static void test_handshake(void **state)
 	assert_int_equal(get(h->store, "one", CONNECTION_ONE).status, STORE_CONNECTION_SUSPENDED);
 }
 
+/* That the provider reaches us says nothing of keys that it refuses. */
+static void test_handshake_of_a_fault(void **state)
+{
+	struct house *h = *state;
+	struct store *s = h->store;
+
+	assert_int_equal(store_connection_checked(s, "two", CONNECTION_ONE, true), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_checked(s, "one", CONNECTION_ONE, true), STORE_OK);
+	assert_true(get(s, "one", CONNECTION_ONE).checks_failed);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 7), STORE_OK);
+	assert_int_equal(get(s, "one", CONNECTION_ONE).handshake_at, 7);
+	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_PENDING);
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_WEBHOOK_TAKEN), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 8), STORE_OK);
+	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_PENDING);
+	assert_int_equal(store_connection_checked(s, "one", CONNECTION_ONE, false), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 9), STORE_OK);
+	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_ACTIVE);
+}
+
 /* Whose number it is now, "" for nobody's. */
 static void holder(struct store *s, const char *number, char out[static STORE_ID_LEN + 1])
 {
@@ -345,6 +366,7 @@ int main(void)
 		TEST(test_number_taken),
 		TEST(test_by_number_and_provider),
 		TEST(test_handshake),
+		TEST(test_handshake_of_a_fault),
 		TEST(test_proven_numbers),
 		TEST(test_app_shared),
 		TEST(test_where_a_conversation_was),
