@@ -199,7 +199,10 @@ static void words_write(struct visit *v)
 		if (wanted[kind] != NULL)
 			html_put(&v->out, "<li data-wanted=\"%s\">%s</li>", paste_name(kind), wanted[kind]);
 	}
-	html_raw(&v->out, "</ul>");
+	html_raw(&v->out,
+		"<li data-unheard=\"title\">No answer came</li><li data-unheard=\"text\">The way to this service was "
+		"cut. Look at Status first: the number may be connected already. If it is not, press Connect again; "
+		"what you pasted is still here.</li></ul>");
 }
 
 void connect_form_write(struct visit *v, const struct connect_form *form, const struct connect_faults *faults)

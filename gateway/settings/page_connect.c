@@ -10,7 +10,7 @@
 #include "gateway/settings/connect_form.h"
 #include "vault/vault.h"
 
-static const char *const modules[] = {"connect.js", NULL};
+static const char *const modules[] = {"connect.js", "waiting.js", NULL};
 
 void connect_get(struct visit *v)
 {
@@ -36,6 +36,15 @@ void connect_get(struct visit *v)
 
 /* ------------------------------------------------------------ the form */
 
+/* The module kept what was pasted, and says so in place of our words. */
+static void kept_write(struct visit *v, const char *how)
+{
+	html_put(&v->out,
+		"<p data-kept=\"%s What you pasted is still in its fields.\">%s The secret values have to be pasted "
+		"again.</p>",
+		how, how);
+}
+
 static void form_page(
 	struct visit *v, const struct connect_form *form, const char *title, const struct connect_faults *faults)
 {
@@ -43,7 +52,7 @@ static void form_page(
 	if (faults->len > 0) {
 		outcome_heading(v, "Please look at this again");
 		layout_note(v, "bad");
-		html_raw(&v->out, "<p>Nothing was sent yet. The secret values have to be pasted once more.</p>");
+		kept_write(v, "Nothing was sent yet.");
 		connect_faults_write(v, form, faults);
 		layout_note_end(v);
 	} else {
@@ -78,7 +87,7 @@ static void refused(struct visit *v, const struct connect_form *form, const char
 	html_put(&v->out, "<p>%s</p>", text);
 	if (faults->len > 0)
 		connect_faults_write(v, form, faults);
-	html_raw(&v->out, "<p>Nothing was kept. The secret values have to be pasted again.</p>");
+	kept_write(v, "Nothing was kept.");
 	layout_note_end(v);
 	html_raw(&v->out, "<h2>Try again</h2>");
 	connect_form_write(v, form, faults);
@@ -143,8 +152,9 @@ static void webhook_taken(struct visit *v, const struct connect_form *form, cons
 	layout_note(v, "bad");
 	html_put(&v->out,
 		"<p>What customers write to this number is sent to <bdi>%s</bdi> now. If it should come here, tick the "
-		"box below.</p><p>Nothing was kept. The secret values have to be pasted again.</p>",
+		"box below.</p>",
 		report->owner);
+	kept_write(v, "Nothing was kept.");
 	layout_note_end(v);
 	connect_form_write(v, form, &faults);
 }
@@ -157,8 +167,8 @@ static void choose(struct visit *v, const struct connect_form *form, const struc
 	layout_note(v, "bad");
 	html_raw(&v->out,
 		"<p>This account has several numbers. Choose one in step 3 below. To connect more of them, do "
-		"this once for each.</p><p>Nothing was kept. The secret values have to be pasted "
-		"again.</p>");
+		"this once for each.</p>");
+	kept_write(v, "Nothing was kept.");
 	layout_note_end(v);
 	connect_form_write(v, form, &faults);
 }

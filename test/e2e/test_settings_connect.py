@@ -222,6 +222,113 @@ def test_what_goes_wrong_at_360dialog(owner, gateway, provider, ada):  # noqa: F
     shows_no_secret(owner, gateway, key, secret)
 
 
+SECOND = "106540352242923"
+
+
+def value(owner, name):  # noqa: F811
+    return owner.one(f"#{name}").get_attribute("value")
+
+
+def press(owner):  # noqa: F811
+    tab_to(owner, "form[action^=connect-] button:not([type=button])").send_keys(Keys.ENTER)
+
+
+def test_what_was_pasted_stays_in_the_browser(owner, gateway, provider, ada):  # noqa: F811
+    """After a refusal, and until a number is chosen; the page itself never holds it, and reloading sends nothing."""
+    provider.add_token(ada.token, [META, SECOND], app_id=APP, app_secret=ada.secret, waba_ids=[WABA])
+    owner.come(ada)
+    owner.go("connect-meta")
+    type_in(owner, {"app_id": APP, "app_secret": "f" * 32, "access_token": ada.token})
+    owner.says("App ID and App secret together: one of them is wrong.", timeout=20)
+    owner.says("Nothing was kept. What you pasted is still in its fields.")
+    assert focused(owner, "#outcome") and "pasted again" not in owner.words()
+    assert [value(owner, name) for name in ("app_id", "app_secret", "access_token")] == [APP, "f" * 32, ada.token]
+    assert ada.token not in owner.browser.page_source and "f" * 32 not in owner.browser.page_source
+    owner.shoot_both("connect-kept")
+    # What is wrong is seen again, and the rest need not be pasted again.
+    owner.click("[data-show=access_token]")
+    assert owner.one("#access_token").get_attribute("type") == "text"
+    owner.one("#app_secret").clear()
+    type_in(owner, {"app_secret": ada.secret})
+    owner.says("This account has several numbers.", timeout=20)
+    assert focused(owner, "#outcome") and value(owner, "access_token") == ada.token
+    owner.shoot_both("connect-which-kept")
+    tab_to(owner, "[name=phone_number_id]").send_keys(Keys.ARROW_DOWN)
+    chosen = owner.js("return document.querySelector('[name=phone_number_id]:checked').value")
+    press(owner)
+    owner.says("Connected: ", timeout=20)
+    assert focused(owner, "#outcome") and [c["phone_number_id"] for c in ada.connections()] == [chosen]
+    shows_no_secret(owner, gateway, ada.secret, ada.token)
+    # Neither reloading nor going back sends anything.
+    asked = len(provider.requests)
+    owner.browser.refresh()
+    assert value(owner, "access_token") == "" and "Connected: " not in owner.words()
+    owner.go("connect")
+    owner.browser.back()
+    assert value(owner, "app_secret") == ""
+    assert len(provider.requests) == asked and len(ada.connections()) == 1
+
+
+def test_taking_over_without_pasting_again(owner, gateway, provider, ada):  # noqa: F811
+    owner.come(ada)
+    provider.add_d360_key(ada.key, D360, webhook=ELSEWHERE + "/hook")
+    owner.go("connect-360dialog")
+    type_in(owner, {"api_key": ada.key})
+    owner.says(f"is sent to {ELSEWHERE} now", timeout=20)
+    tab_to(owner, "[name=take_over]").send_keys(Keys.SPACE)
+    press(owner)
+    owner.says("Connected: +49 30 901820", timeout=20)
+    owner.says("Waiting for the first message")
+    shows_no_secret(owner, gateway, ada.key)
+
+
+def test_what_was_pasted_stays_where_no_answer_comes(owner, gateway, provider, ada):  # noqa: F811
+    owner.come(ada)
+    owner.go("connect-meta")
+
+    def offline(is_offline):
+        owner.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {
+            "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    owner.browser.execute_cdp_cmd("Network.enable", {})
+    offline(True)
+    type_in(owner, {name: ada.meta[name] for name in ("app_id", "app_secret", "access_token")})
+    owner.says("No answer came")
+    assert focused(owner, "#outcome") and value(owner, "access_token") == ada.token
+    offline(False)
+    # The session has ended: said, and nothing is lost.
+    cookies = owner.browser.get_cookies()
+    owner.browser.delete_all_cookies()
+    press(owner)
+    owner.says("Please open your settings again")
+    assert focused(owner, "#outcome") and len(owner.seen("h2#outcome")) == 1 and "No answer came" not in owner.words()
+    owner.shoot_both("connect-not-heard")
+    for cookie in cookies:
+        owner.browser.add_cookie(cookie)
+    press(owner)
+    owner.says("Connected: +234 801 234 5678", timeout=20)
+    assert all("Failed to load resource" in line for line in owner.complaints())
+
+
+def test_connecting_without_javascript(owner, gateway, provider, ada):  # noqa: F811
+    provider.add_token(ada.token, [META, SECOND], app_id=APP, app_secret=ada.secret, waba_ids=[WABA])
+    owner.come(ada)
+    owner.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    owner.go("connect-meta")
+    for chosen in (None, SECOND):
+        for name in ("app_secret", "access_token"):
+            owner.one(f"#{name}").send_keys(ada.meta[name])
+        if chosen:
+            owner.click(f"[name=phone_number_id][value='{chosen}']")
+        else:
+            owner.one("#app_id").send_keys(APP)
+        owner.click("form button:not([type=button])")
+        owner.one("#outcome", timeout=20)
+        if not chosen:
+            assert "The secret values have to be pasted again." in owner.text("main")
+    assert owner.text("#outcome").startswith("Connected"), owner.text("main")
+    assert [c["phone_number_id"] for c in ada.connections()] == [SECOND]
+
+
 @SKIP
 def test_nothing_pasted_stays_in_memory(gateway, provider, ada):
     """Through the form, without a browser: well, into wrong fields, and refused."""

@@ -1,4 +1,5 @@
-// The forms into which keys are pasted: a value in the wrong box is named and can be moved, secrets can be looked at.
+// The forms into which keys are pasted: a value in the wrong box is named and can be moved, secrets can be looked at, and
+// what was pasted stays here while the provider is asked, so that after a refusal it need not be pasted again.
 // The server says the same in the same words (paste.c, connect_form.c); they stand in #words.
 const word = (what, kind) => document.querySelector(`#words [data-${what}=${kind}]`)?.textContent ?? "";
 
@@ -59,41 +60,136 @@ function look(input) {
   }
 }
 
-for (const input of document.querySelectorAll("input[data-wants]")) {
-  input.addEventListener("change", () => look(input));
-  input.addEventListener("paste", () => setTimeout(() => look(input)));
-  input.addEventListener("input", () => input.hasAttribute("aria-invalid") && look(input));
+// What is surely wrong is said before anything is sent.
+function firstFault(form) {
+  const inputs = [...form.querySelectorAll("input[data-wants]")];
+  for (const input of inputs) {
+    look(input);
+    if (input.value.trim() === "" && input.hasAttribute("aria-required")) {
+      say(input, word("wanted", "nothing"));
+    }
+  }
+  return inputs.find(input => input.hasAttribute("aria-invalid"));
 }
 
-for (const button of document.querySelectorAll("button[data-show]")) {
-  const input = document.getElementById(button.dataset.show);
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    const shown = input.type === "password";
-    input.type = shown ? "text" : "password";
-    button.textContent = shown ? "Hide" : "Show";
-    button.setAttribute("aria-label", `${button.textContent} ${input.dataset.label}`);
+const main = document.getElementById("main");
+const mainOf = html => new DOMParser().parseFromString(html, "text/html").querySelector("main");
+
+// The answer so far: a line for each check. The last one may have come by half.
+function grow(html) {
+  const now = mainOf(html), list = main.querySelector(".checks");
+  if (!list) {
+    if (now?.querySelector(".checks")) {
+      main.replaceChildren(...now.childNodes);
+    }
+    return;
+  }
+  now.querySelectorAll(".checks > li").forEach((line, i) => {
+    if (i === list.children.length) {
+      list.append(line);
+    } else if (!line.isEqualNode(list.children[i])) {
+      list.children[i].replaceWith(line);
+    }
   });
 }
 
-// What is surely wrong is said before anything is sent: the server forgets secrets, and Meta shows a token once.
-for (const form of document.querySelectorAll("form:has(input[data-wants])")) {
-  form.addEventListener("submit", event => {
-    const inputs = [...form.querySelectorAll("input[data-wants]")];
-    for (const input of inputs) {
-      look(input);
-      if (input.value.trim() === "" && input.hasAttribute("aria-required")) {
-        say(input, word("wanted", "nothing"));
-      }
+// The whole of it. Where it holds a form again, what was typed is in it.
+function show(now, typed) {
+  main.replaceChildren(...now.childNodes);
+  for (const [name, value] of typed) {
+    const input = main.querySelector(`input[data-wants][name="${name}"]`);
+    if (input) {
+      input.value = value;
     }
-    const first = inputs.find(input => input.hasAttribute("aria-invalid"));
-    if (first) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      first.focus();
-    }
-  }, { capture: true });
+  }
+  for (const said of main.querySelectorAll("[data-kept]")) {
+    said.textContent = said.dataset.kept;
+  }
+  document.dispatchEvent(new CustomEvent("dress", { detail: main }));
 }
 
-// What came of it, or what is wrong, is where reading goes on.
-document.getElementById("outcome")?.focus();
+// Nothing that could be shown in place of the form.
+function setBack(before, title, text) {
+  const heading = document.createElement("h2"), note = document.createElement("div"), said = document.createElement("p");
+  heading.id = "outcome";
+  heading.tabIndex = -1;
+  heading.textContent = title;
+  note.className = "note bad";
+  said.textContent = text;
+  note.append(said);
+  main.replaceChildren(...before);
+  main.querySelectorAll("#outcome, #outcome + .note").forEach(old => old.remove());
+  main.querySelector("h1").after(heading, note);
+  heading.focus();
+}
+
+async function ask(form) {
+  const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let html = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    html += part.value;
+    if (answer.ok) {
+      grow(html);
+    }
+  }
+  if (!html.includes("</main>")) {
+    throw new Error("the answer ended too early");
+  }
+  return { ok: answer.ok, now: mainOf(html) };
+}
+
+async function send(form, button) {
+  const before = [...main.childNodes], label = button.textContent;
+  const typed = [...form.querySelectorAll("input[data-wants]")].map(input => [input.name, input.value]);
+  button.textContent = button.dataset.busy;
+  button.disabled = true;
+  try {
+    const { ok, now } = await ask(form);
+    if (ok) {
+      show(now, typed);
+      return;
+    }
+    setBack(before, now.querySelector("h1").textContent, now.querySelector("p").textContent);
+  } catch {
+    main.replaceChildren(...before);
+    setBack(before, word("unheard", "title"), word("unheard", "text"));
+  }
+  button.textContent = label;
+  button.disabled = false;
+}
+
+function dress(root) {
+  for (const input of root.querySelectorAll("input[data-wants]")) {
+    input.addEventListener("change", () => look(input));
+    input.addEventListener("paste", () => setTimeout(() => look(input)));
+    input.addEventListener("input", () => input.hasAttribute("aria-invalid") && look(input));
+  }
+  for (const button of root.querySelectorAll("button[data-show]")) {
+    const input = document.getElementById(button.dataset.show);
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const shown = input.type === "password";
+      input.type = shown ? "text" : "password";
+      button.textContent = shown ? "Hide" : "Show";
+      button.setAttribute("aria-label", `${button.textContent} ${input.dataset.label}`);
+    });
+  }
+  for (const form of root.querySelectorAll("form:has(input[data-wants])")) {
+    form.addEventListener("submit", event => {
+      const first = firstFault(form);
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (first) {
+        first.focus();
+      } else {
+        send(form, event.submitter);
+      }
+    }, { capture: true });
+  }
+  // What came of it, or what is wrong, is where reading goes on.
+  root.querySelector("#outcome")?.focus();
+}
+
+dress(document);
+document.addEventListener("dress", event => dress(event.detail));

@@ -30,3 +30,4 @@ function begin(line) {
 }
 
 document.querySelectorAll(".waiting").forEach(begin);
+document.addEventListener("dress", event => event.detail.querySelectorAll(".waiting").forEach(begin));
