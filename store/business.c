@@ -155,57 +155,36 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
-static enum store_error run_business_update(struct db *db, void *arg)
-{
-	const struct store_business *b = arg;
-	struct query q = query_start(
-		db, "UPDATE businesses SET name = ?, status = ?, responder = ?, updated_at = ? WHERE id = ?");
-	enum store_error err;
-
-	query_text(&q, b->name);
-	query_int(&q, b->status);
-	query_text(&q, b->responder);
-	query_int(&q, store_now_ms());
-	query_text(&q, b->id);
-	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
-}
-
-enum store_error store_business_update(struct store *s, const struct store_business *b)
-{
-	struct store_business copy = *b;
-
-	if (b->name[0] == '\0' || b->responder[0] == '\0' ||
-		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
-		return STORE_INVALID;
-	return core_write(s, run_business_update, &copy);
-}
-
-struct status_set {
-	const char *id;
-	enum store_business_status to;
+struct business_change {
+	const char *id, *name;
+	enum store_business_status status;
 };
 
-static enum store_error run_status_set(struct db *db, void *arg)
+static enum store_error run_business_change(struct db *db, void *arg)
 {
-	const struct status_set *a = arg;
-	struct query q = query_start(db, "UPDATE businesses SET status = ?, updated_at = ? WHERE id = ?");
+	const struct business_change *a = arg;
+	struct query q = query_start(db,
+		"UPDATE businesses SET name = CASE ?1 WHEN '' THEN name ELSE ?1 END, "
+		"status = CASE ?2 WHEN 0 THEN status ELSE ?2 END, updated_at = ?3 WHERE id = ?4");
 	enum store_error err;
 
-	query_int(&q, a->to);
+	query_text(&q, a->name);
+	query_int(&q, a->status);
 	query_int(&q, store_now_ms());
 	query_text(&q, a->id);
 	err = query_finish(&q);
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
-enum store_error store_business_status_set(struct store *s, const char *id, enum store_business_status to)
+enum store_error store_business_change(
+	struct store *s, const char *id, const char *name, enum store_business_status status)
 {
-	struct status_set a = {id, to};
+	struct business_change a = {id, name != NULL ? name : "", status};
 
-	if (to != STORE_BUSINESS_ACTIVE && to != STORE_BUSINESS_SUSPENDED)
+	if ((name != NULL && !core_text_ok(name, STORE_NAME_LEN)) ||
+		(status != 0 && status != STORE_BUSINESS_ACTIVE && status != STORE_BUSINESS_SUSPENDED))
 		return STORE_INVALID;
-	return core_write(s, run_status_set, &a);
+	return core_write(s, run_business_change, &a);
 }
 
 #define REMOVE_ROWS 500

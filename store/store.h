@@ -116,12 +116,9 @@ enum store_error store_business_add(struct store *s, const struct store_business
 	const struct store_tenant_key *keys, size_t keys_len) __attribute__((warn_unused_result));
 enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
 	__attribute__((warn_unused_result));
-/* Writes name, status, responder; sets updated_at. */
-enum store_error store_business_update(struct store *s, const struct store_business *b)
-	__attribute__((warn_unused_result));
-/* Sets the status and leaves the rest. */
-enum store_error store_business_status_set(struct store *s, const char *id, enum store_business_status to)
-	__attribute__((warn_unused_result));
+/* Writes what is given and leaves the rest: name NULL, status 0. Sets updated_at. */
+enum store_error store_business_change(struct store *s, const char *id, const char *name,
+	enum store_business_status status) __attribute__((warn_unused_result));
 /* Removes it with everything it owns: in the first of several transactions its tenant keys go and it is suspended.
  * After an error in between, call it again. */
 enum store_error store_business_remove(struct store *s, const char *id) __attribute__((warn_unused_result));

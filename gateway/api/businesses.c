@@ -54,23 +54,23 @@ static bool take_name(struct call *c, const cJSON *body, struct store_business *
 {
 	const char *name = json_get_string(body, "name");
 
-	if (name == NULL)
-		return true;
 	if (!form_name_ok(c, "name", name))
 		return false;
 	(void)snprintf(b->name, sizeof(b->name), "%s", name);
 	return true;
 }
 
-static bool take_status(struct call *c, const cJSON *body, struct store_business *b)
+/* *status 0: it was not given. */
+static bool take_status(struct call *c, const cJSON *body, enum store_business_status *status)
 {
-	const char *status = json_get_string(body, "status");
+	const char *text = json_get_string(body, "status");
 
-	if (status == NULL)
+	*status = 0;
+	if (text == NULL)
 		return true;
 	for (const struct listing_name *n = statuses; n->text != NULL; n++) {
-		if (strcmp(n->text, status) == 0) {
-			b->status = (enum store_business_status)n->value;
+		if (strcmp(n->text, text) == 0) {
+			*status = (enum store_business_status)n->value;
 			return true;
 		}
 	}
@@ -141,32 +141,27 @@ void businesses_get(struct call *c)
 	out_send_tree(business_json(c->api, &c->business), c->res, 200);
 }
 
-/* Reads the business again under the lock: what the route read may be older than another change. */
 static void change(struct call *c, const cJSON *body)
 {
+	const char *id = c->business.id, *name = json_get_string(body, "name");
+	enum store_business_status status;
 	struct store_business b;
 	enum store_error err;
-	bool wanted = false;
 
-	pthread_mutex_lock(&c->api->business_lock);
-	err = store_business_get(c->api->store, c->business.id, &b);
-	if (err == STORE_OK) {
-		wanted = take_name(c, body, &b) && take_status(c, body, &b);
-		if (wanted)
-			err = store_business_update(c->api->store, &b);
-	}
-	if (err == STORE_OK && wanted)
-		err = store_business_get(c->api->store, b.id, &b);
-	pthread_mutex_unlock(&c->api->business_lock);
-	tenants_forget(c->api->tenants, c->business.id);
+	if ((name != NULL && !form_name_ok(c, "name", name)) || !take_status(c, body, &status))
+		return;
+	err = store_business_change(c->api->store, id, name, status);
+	tenants_forget(c->api->tenants, id);
+	if (err == STORE_OK)
+		err = store_business_get(c->api->store, id, &b);
 	if (err != STORE_OK) {
 		problem_store(c, err);
-	} else if (wanted) {
-		log_info("business changed business=%s status=%s", b.id, listing_name(statuses, (int)b.status));
-		if (c->api->outbound != NULL)
-			outbound_wake(c->api->outbound);
-		out_send_tree(business_json(c->api, &b), c->res, 200);
+		return;
 	}
+	log_info("business changed business=%s status=%s", id, listing_name(statuses, (int)b.status));
+	if (c->api->outbound != NULL)
+		outbound_wake(c->api->outbound);
+	out_send_tree(business_json(c->api, &b), c->res, 200);
 }
 
 void businesses_change(struct call *c)

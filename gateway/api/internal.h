@@ -20,7 +20,7 @@ struct api {
 	char *public_url;
 	char *responder_allow;
 	struct doctor doctor;
-	pthread_mutex_t business_lock; /* held from reading a business to writing it back */
+	pthread_mutex_t business_lock; /* held from reading a business's responder to writing it back */
 };
 
 struct call {

@@ -238,7 +238,7 @@ void responder_put(struct call *c)
 
 	if (body == NULL)
 		return;
-	/* Who changes the business at the same time writes its responder back, and a secret is made once. */
+	/* A secret is made once. */
 	pthread_mutex_lock(&c->api->business_lock);
 	if (strcmp(kind, PLATFORM) == 0)
 		choose_platform(c, body);

@@ -58,7 +58,6 @@ static void test_due_in_their_order(void **state)
 static void test_the_suspended_are_left_alone(void **state)
 {
 	struct store *s = store_of(state);
-	struct store_business b;
 	struct names n;
 
 	assert_int_equal(store_health_next(s, "two", CONNECTION_TWO, 1), STORE_OK);
@@ -66,9 +65,7 @@ static void test_the_suspended_are_left_alone(void **state)
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
 	assert_int_equal(due(s, 10, &n), 1);
-	assert_int_equal(store_business_get(s, "two", &b), STORE_OK);
-	b.status = STORE_BUSINESS_SUSPENDED;
-	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_int_equal(store_business_change(s, "two", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
 	assert_int_equal(due(s, 10, &n), 0);
 }
 

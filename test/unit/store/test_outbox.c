@@ -159,7 +159,6 @@ static void test_next_round_begins_elsewhere(void **state)
 static void test_suspended_holds_up_nobody(void **state)
 {
 	struct store *s = store_of(state);
-	struct store_business b;
 	struct store_message two, one = queue(s, "one", CONNECTION_ONE, 1, NOW);
 	struct seen seen;
 	int64_t at;
@@ -173,12 +172,9 @@ static void test_suspended_holds_up_nobody(void **state)
 	assert_int_equal(seen.len, 1);
 	assert_string_equal(seen.ids[0], two.id);
 	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
-	assert_int_equal(store_business_get(s, "one", &b), STORE_OK);
-	b.status = STORE_BUSINESS_SUSPENDED;
-	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
 	assert_int_equal(lease(s, 10, 10).len, 0);
-	b.status = STORE_BUSINESS_ACTIVE;
-	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_OK);
 	assert_string_equal(lease(s, 10, 10).ids[0], one.id);
 }
 

@@ -131,7 +131,7 @@ static void use_operator(struct store *s)
 	assert_int_equal(store_quarantined_list(s, NULL, 5, see_quarantined, NULL), STORE_OK);
 	assert_int_equal(store_unparsed_list(s, NULL, 5, see_unparsed, NULL), STORE_OK);
 	assert_int_equal(store_unparsed_list(s, "none", 5, see_unparsed, NULL), STORE_NOT_FOUND);
-	assert_int_equal(store_business_status_set(s, "one", STORE_BUSINESS_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_OK);
 }
 
 /* Calls everything that runs often, and what must stay fast beside it. */
@@ -197,7 +197,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_connection_status_set(s, "one", c.id, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
 	assert_int_equal(store_connection_describe(s, &c), STORE_OK);
 	assert_int_equal(store_business_get(s, "one", &b), STORE_OK);
-	assert_int_equal(store_business_update(s, &b), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", "Renamed", 0), STORE_OK);
 	assert_int_equal(store_tenant_key_add(s, "one", &key), STORE_OK);
 	assert_int_equal(store_tenant_key_get(s, "one", STORE_KEY_CONTENT, 0, &key), STORE_OK);
 	assert_int_equal(store_token_add(s, &token), STORE_OK);

@@ -57,10 +57,9 @@ static void test_businesses(void **state)
 	assert_true(b.created_at > 0 && b.updated_at == b.created_at);
 	assert_int_equal(store_business_add(h->store, &b, NULL, 0), STORE_EXISTS);
 	assert_int_equal(store_business_get(h->store, "One", &b), STORE_NOT_FOUND);
-	(void)snprintf(b.name, sizeof(b.name), "Paul's");
-	(void)snprintf(b.responder, sizeof(b.responder), "catalogue");
-	b.status = STORE_BUSINESS_SUSPENDED;
-	assert_int_equal(store_business_update(h->store, &b), STORE_OK);
+	assert_int_equal(store_responder_put(h->store, "one", "catalogue", NULL), STORE_OK);
+	assert_int_equal(store_business_change(h->store, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(h->store, "one", "Paul's", 0), STORE_OK);
 	house_close(h);
 	house_open(h);
 	memset(&b, 0, sizeof(b));
@@ -68,8 +67,8 @@ static void test_businesses(void **state)
 	assert_string_equal(b.name, "Paul's");
 	assert_string_equal(b.responder, "catalogue");
 	assert_int_equal(b.status, STORE_BUSINESS_SUSPENDED);
-	memcpy(b.id, "none", 5);
-	assert_int_equal(store_business_update(h->store, &b), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(h->store, "none", "Paul's", 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(h->store, "one", "", 0), STORE_INVALID);
 	assert_int_equal(store_business_remove(h->store, "none"), STORE_NOT_FOUND);
 	b.id[0] = '\0';
 	assert_int_equal(store_business_add(h->store, &b, NULL, 0), STORE_INVALID);
@@ -111,8 +110,7 @@ static bool ask_again(const struct store_business *b, void *arg)
 	struct store_business again;
 
 	assert_int_equal(store_business_get(arg, b->id, &again), STORE_OK);
-	again.status = STORE_BUSINESS_SUSPENDED;
-	assert_int_equal(store_business_update(arg, &again), STORE_OK);
+	assert_int_equal(store_business_change(arg, b->id, NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
 	return true;
 }
 
