@@ -271,29 +271,20 @@ enum store_error store_business_remove(struct store *s, const char *id)
 	return err == STORE_OK ? core_write(s, run_business_remove, &r) : err;
 }
 
-enum store_error store_business_list(struct store *s, const struct store_page *page,
+/* Ends a query of businesses, and shows them. */
+static enum store_error business_rows(struct store *s, struct db *db, struct query *q,
 	bool (*each)(const struct store_business *b, void *arg), void *arg)
 {
 	struct rows rows = ROWS_OF(struct store_business);
-	struct db *db = core_reader(s);
-	struct query q;
-	int64_t start;
-	enum store_error err = core_page_start(db, "SELECT seq FROM businesses WHERE id = ?", NULL, page, &start);
+	enum store_error err;
 
-	if (err == STORE_OK) {
-		q = page->ascending
-			? query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq > ? ORDER BY seq LIMIT ?")
-			: query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq < ? ORDER BY seq DESC LIMIT ?");
-		query_int(&q, start);
-		query_int(&q, page->limit);
-		while (query_step(&q)) {
-			struct store_business *b = rows_add(&rows);
+	while (query_step(q)) {
+		struct store_business *b = rows_add(&rows);
 
-			if (b != NULL)
-				business_read(&q, b);
-		}
-		err = query_end(&q);
+		if (b != NULL)
+			business_read(q, b);
 	}
+	err = query_end(q);
 	core_return(s, db);
 	if (err == STORE_OK && rows.failed)
 		err = STORE_NO_MEMORY;
@@ -302,4 +293,41 @@ enum store_error store_business_list(struct store *s, const struct store_page *p
 			break;
 	rows_clear(&rows);
 	return err;
+}
+
+enum store_error store_business_list(struct store *s, const struct store_page *page,
+	bool (*each)(const struct store_business *b, void *arg), void *arg)
+{
+	struct db *db = core_reader(s);
+	struct query q;
+	int64_t start;
+	enum store_error err = core_page_start(db, "SELECT seq FROM businesses WHERE id = ?", NULL, page, &start);
+
+	if (err != STORE_OK) {
+		core_return(s, db);
+		return err;
+	}
+	q = page->ascending
+		? query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq > ? ORDER BY seq LIMIT ?")
+		: query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq < ? ORDER BY seq DESC LIMIT ?");
+	query_int(&q, start);
+	query_int(&q, page->limit);
+	return business_rows(s, db, &q, each, arg);
+}
+
+enum store_error store_business_find(struct store *s, const char *text, unsigned limit,
+	bool (*each)(const struct store_business *b, void *arg), void *arg)
+{
+	struct db *db;
+	struct query q;
+
+	if (!core_text_ok(text, STORE_NAME_LEN) || limit == 0 || limit > STORE_LIST_MAX)
+		return STORE_INVALID;
+	db = core_reader(s);
+	q = query_start(db,
+		"SELECT " COLUMNS " FROM businesses WHERE instr(lower(id), lower(?1)) = 1 "
+		"OR instr(lower(name), lower(?1)) > 0 ORDER BY seq DESC LIMIT ?2");
+	query_text(&q, text);
+	query_int(&q, limit);
+	return business_rows(s, db, &q, each, arg);
 }

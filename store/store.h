@@ -125,6 +125,10 @@ enum store_error store_business_remove(struct store *s, const char *id) __attrib
 /* after: created order, by id of the row. */
 enum store_error store_business_list(struct store *s, const struct store_page *page,
 	bool (*each)(const struct store_business *b, void *arg), void *arg) __attribute__((warn_unused_result));
+/* Those whose id begins with text, or whose name has it, upper and lower case of a to z alike: the newest limit ones. Where
+ * few have it, all businesses are read through: for the operator. */
+enum store_error store_business_find(struct store *s, const char *text, unsigned limit,
+	bool (*each)(const struct store_business *b, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* Where a platform answers, and with what it is signed. Both sealed; in a get the blobs live until
  * each() returns. */

@@ -11,6 +11,7 @@ const struct route admin_routes[] = {
 	{.name = "sign-in", .open = true, .get = admin_sign_in_get, .post = admin_sign_in_post, .form_max = FORM_MAX},
 	{.name = "sign-out", .post = admin_sign_out_post, .form_max = FORM_MAX},
 	{.name = "", .get = admin_overview_get},
+	{.name = "find", .get = admin_find_get},
 	{.name = "business", .get = admin_business_get},
 	{.name = "link", .post = admin_link_post, .form_max = FORM_MAX},
 	{.name = "end-link", .post = admin_end_link_post, .form_max = FORM_MAX},

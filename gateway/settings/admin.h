@@ -52,6 +52,7 @@ void admin_sign_in_get(struct visit *v);
 void admin_sign_in_post(struct visit *v);
 void admin_sign_out_post(struct visit *v);
 void admin_overview_get(struct visit *v);
+void admin_find_get(struct visit *v);
 void admin_business_get(struct visit *v);
 void admin_link_post(struct visit *v);
 void admin_end_link_post(struct visit *v);

@@ -1,6 +1,7 @@
 /*
  * Overview: whether the roles work, what waits, and which businesses there are.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/settings/admin.h"
@@ -125,14 +126,50 @@ static bool business_row(const struct store_business *b, void *arg)
 	return true;
 }
 
-static void finder(struct visit *v)
+#define BUSINESSES_HEAD                                                                                                \
+	"<table class=\"businesses\"><caption>Newest first</caption><thead><tr><th scope=\"col\">Business</th>"        \
+	"<th scope=\"col\">Connections</th><th scope=\"col\">Last webhook</th></tr></thead><tbody>"
+
+static void finder(struct visit *v, const char *text)
 {
-	html_raw(&v->out,
-		"<h2>Businesses</h2><form method=\"get\" action=\"business\">"
-		"<label for=\"id\">Find one by its id</label><div class=\"copy\"><input type=\"text\" id=\"id\" "
-		"name=\"id\" "
+	html_put(&v->out,
+		"<form method=\"get\" action=\"find\"><label for=\"text\">Find by the beginning of the id, or a part "
+		"of the name</label><div class=\"copy\"><input type=\"text\" id=\"text\" name=\"text\" value=\"%s\" "
 		"required maxlength=\"64\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\">"
-		"<button class=\"quiet\">Find</button></div></form>");
+		"<button class=\"quiet\">Find</button></div></form>",
+		text);
+}
+
+void admin_find_get(struct visit *v)
+{
+	char text[4 * 64 + 1];
+	struct admin_table t = {.v = v, .page = "./", .head = BUSINESSES_HEAD};
+	enum store_error err;
+
+	if (!visit_query(v, "text", text, sizeof(text)) || text[0] == '\0') {
+		visit_redirect(v, "");
+		return;
+	}
+	layout_begin(v, "", "Businesses found", NULL);
+	finder(v, text);
+	err = store_business_find(v->s->store, text, ADMIN_PAGE + 1, business_row, &t);
+	if (err != STORE_OK) {
+		visit_failed(v, store_error_text(err));
+		return;
+	}
+	if (t.rows == 1) {
+		char found[sizeof("business?id=") + STORE_BUSINESS_ID_LEN];
+
+		(void)snprintf(found, sizeof(found), "business?id=%s", t.last);
+		visit_redirect(v, found);
+		return;
+	}
+	if (t.more)
+		html_put(&v->out, "<p>These are the newest %u of more. Write more of the name or id.</p>", t.rows);
+	t.more = false;
+	admin_table_end(&t, "None is called so.");
+	layout_end(v);
+	visit_send(v, 200);
 }
 
 static void first_business(struct visit *v)
@@ -149,13 +186,7 @@ static void first_business(struct visit *v)
 
 void admin_overview_get(struct visit *v)
 {
-	struct admin_table t = {.v = v,
-		.page = "./",
-		.cursor = "after",
-		.head = "<table class=\"businesses\"><caption>Newest first</caption><thead><tr><th "
-			"scope=\"col\">Business</th>"
-			"<th scope=\"col\">Connections</th>"
-			"<th scope=\"col\">Last webhook</th></tr></thead><tbody>"};
+	struct admin_table t = {.v = v, .page = "./", .cursor = "after", .head = BUSINESSES_HEAD};
 	const struct store_page wanted = {.after = admin_table_after(&t), .limit = ADMIN_PAGE + 1};
 	struct store_counts counts;
 	enum store_error err = store_counts(v->s->store, &counts);
@@ -171,7 +202,8 @@ void admin_overview_get(struct visit *v)
 	if (counts.businesses == 0) {
 		first_business(v);
 	} else {
-		finder(v);
+		html_raw(&v->out, "<h2>Businesses</h2>");
+		finder(v, "");
 		err = store_business_list(v->s->store, &wanted, business_row, &t);
 		if (err == STORE_NOT_FOUND) {
 			visit_redirect(v, "");

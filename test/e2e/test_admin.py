@@ -437,8 +437,17 @@ def test_an_operators_round(owner, gateway, provider):  # noqa: F811
     owner.one("nav[aria-label=Settings]")
 
     go("")
-    owner.one("#id").send_keys(paul.id, keys.ENTER)
-    owner.says("open in a browser")
+    owner.one("#text").send_keys("SHOP ", keys.ENTER)
+    owner.says("Shop 2 with a name")
+    assert len(owner.all("table.businesses tbody tr")) == 3 and owner.one("#text").get_attribute("value") == "SHOP "
+    owner.shoot_both("admin-find")
+    for text in (paul.id, paul.id[:-1].upper(), "pAUL <"):
+        go("")
+        owner.one("#text").send_keys(text, keys.ENTER)
+        owner.says("open in a browser")
+    for text in ("no such shop", "%", "_"):
+        go("find?text=" + urllib.parse.quote(text))
+        owner.says("None is called so.")
     owner.enter("form[action=sign-out] button")
     owner.says("You are signed out")
     assert go("letters") == "Operator sign-in" and owner.js("return window.pwned") is None

@@ -104,6 +104,35 @@ static void test_pages(void **state)
 	assert_int_equal(store_business_list(s, &page, see_business, &up), STORE_INVALID);
 }
 
+static void test_find(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} cases[] = {{"Shoe-1", 2}, {"shoe-12", 1}, {"oe-1", 0}, {"PHONES", 2}, {"a\xe1\xbb\x8d", 1}, {"%", 0},
+		{"_", 0}, {"A shop", 2}};
+	struct store *s = store_of(state);
+
+	add_business(s, "shoe-1");
+	add_business(s, "shoe-12");
+	assert_int_equal(store_business_change(s, "shoe-1", "Bola's phones", 0), STORE_OK);
+	assert_int_equal(store_business_change(s, "shoe-12", "Phones of A\xe1\xbb\x8d", 0), STORE_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seen seen = {0};
+
+		assert_int_equal(store_business_find(s, cases[i].text, 5, see_business, &seen), STORE_OK);
+		assert_int_equal(seen.len, cases[i].len);
+		if (i == 0)
+			assert_string_equal(seen.ids[0], "shoe-12");
+		seen = (struct seen){0};
+		assert_int_equal(store_business_find(s, cases[i].text, 1, see_business, &seen), STORE_OK);
+		assert_true(seen.len <= 1);
+	}
+	assert_int_equal(store_business_find(s, "", 5, see_business, NULL), STORE_INVALID);
+	assert_int_equal(store_business_find(s, "x", 0, see_business, NULL), STORE_INVALID);
+	assert_int_equal(store_business_find(s, "x", STORE_LIST_MAX + 1, see_business, NULL), STORE_INVALID);
+}
+
 /* With one reader in hand, a visitor may ask again. */
 static bool ask_again(const struct store_business *b, void *arg)
 {
@@ -365,6 +394,7 @@ int main(void)
 		TEST(test_tenant_keys),
 		TEST(test_businesses),
 		TEST(test_pages),
+		TEST(test_find),
 		TEST(test_visitor_may_call),
 		TEST(test_connections),
 		TEST(test_status_moves),
