@@ -17,6 +17,7 @@
 /* Where nobody else says how: details are read by users of the API and of the commands. */
 #define CONNECT_REGISTER "`keyhouse connection register`, or PATCH with take_over false"
 #define CONNECT_TAKE_OVER "`keyhouse connection register --take-over`, or PATCH with take_over"
+#define CONNECT_TOKEN_FIRST "known once the access token is right" /* what a line says that waits for it */
 #define CONNECT_NO_SENDER "no sender runs: start the service, then " CONNECT_REGISTER
 
 /* Those of one provider stand together, in the order in which outbound_check wants them. */

@@ -70,10 +70,10 @@ static void tell_permissions(struct connecting *w, const struct asked *a)
 	bool messaging = holds_text(scopes, "whatsapp_business_messaging");
 	bool management = holds_text(scopes, "whatsapp_business_management");
 
-	if (a->debug.class != OUTBOUND_ACCEPTED)
+	if (w->refused[CREDENTIAL_TOKEN])
+		connect_check(w, "permissions", CONNECT_CHECK_WAITING, CONNECT_TOKEN_FIRST);
+	else if (a->debug.class != OUTBOUND_ACCEPTED)
 		connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token can be looked at");
-	else if (w->refused[CREDENTIAL_TOKEN])
-		connect_check(w, "permissions", CONNECT_CHECK_WAITING, "known once the token is right");
 	else if (!cJSON_IsArray(scopes))
 		connect_check(
 			w, "permissions", CONNECT_CHECK_WAITING, "Meta's answer did not list the token's permissions");
@@ -94,7 +94,7 @@ static void tell_unfound(struct connecting *w, const char *name, const char *fie
 {
 	const char *detail = w->report->detail;
 
-	if (strcmp(w->report->field, field) != 0 || w->refused[CREDENTIAL_TOKEN])
+	if (strcmp(w->report->field, field) != 0)
 		connect_check(w, name, CONNECT_CHECK_WAITING, "known once the rest is right");
 	else if (w->unfound == CONNECT_UNAVAILABLE)
 		connect_check(w, name, CONNECT_CHECK_WAITING, "%s", detail);
@@ -109,7 +109,9 @@ static void tell_waba(struct connecting *w, const struct asked *a)
 {
 	bool listed, found = find_is_target(a->token, w->connection->waba_id, &listed), some;
 
-	if (w->connection->waba_id[0] == '\0')
+	if (w->refused[CREDENTIAL_TOKEN])
+		connect_check(w, "waba", CONNECT_CHECK_WAITING, CONNECT_TOKEN_FIRST);
+	else if (w->connection->waba_id[0] == '\0')
 		tell_unfound(w, "waba", "waba_id");
 	else if (a->list.code == CODE_PARAMETER && a->list.subcode == SUBCODE_MISSING && !found)
 		connect_fault(w, "waba", FINDING_IDS_MIXED, "%s",
@@ -269,8 +271,13 @@ static void number_refused(struct connecting *w, const struct asked *a, enum fin
 
 static void tell_number(struct connecting *w, const struct asked *a)
 {
+	const struct connect_check *token = connect_check_find(w->report, "token");
 	const struct outbound_result *r = &a->number;
 
+	if (w->refused[CREDENTIAL_TOKEN] && token->result == CONNECT_CHECK_FAILED) {
+		connect_check(w, "number", CONNECT_CHECK_WAITING, CONNECT_TOKEN_FIRST);
+		return;
+	}
 	if (is_proof_refused(a)) {
 		connect_check(w, "number", CONNECT_CHECK_WAITING, "known once the app secret is right");
 		return;

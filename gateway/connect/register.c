@@ -181,7 +181,9 @@ static void check_subscribed(struct connecting *w, const struct place *p, enum c
 	if (p->waba.why[0] != '\0')
 		connect_check_silent(w, "subscription", p->waba.why);
 	else if (p->waba.owner == OWNER_UNKNOWN)
-		check(w, "subscription", CONNECT_CHECK_WAITING, "Meta did not say whether the app is subscribed");
+		check(w, "subscription", CONNECT_CHECK_WAITING,
+			w->refused[CREDENTIAL_TOKEN] ? CONNECT_TOKEN_FIRST
+						     : "Meta did not say whether the app is subscribed");
 	else if (p->waba.subscribed)
 		check(w, "subscription", CONNECT_CHECK_OK, "the app is subscribed to the account");
 	else if (no == CONNECT_CHECK_FAILED)
@@ -213,7 +215,7 @@ static void check_unknown(struct connecting *w, const struct place *p, const cha
 	if (why[0] != '\0')
 		connect_check_silent(w, "callback", why);
 	else
-		check(w, "callback", CONNECT_CHECK_WAITING, what);
+		check(w, "callback", CONNECT_CHECK_WAITING, w->refused[CREDENTIAL_TOKEN] ? CONNECT_TOKEN_FIRST : what);
 	check_subscribed(w, p, CONNECT_CHECK_WAITING);
 }
 

@@ -11,14 +11,17 @@
 #define BAR_WIDTH 20u
 #define BARS_HEIGHT 100u
 
-/* "2026-11-26", in UTC as all days here. */
+/* "Mon 3 Nov", in UTC as all days here. */
 static void day_text(int64_t ms, char out[static 16])
 {
 	const time_t seconds = (time_t)(ms / 1000);
+	char weekday[8], month[8];
 	struct tm tm = {0};
 
 	(void)gmtime_r(&seconds, &tm);
-	(void)strftime(out, 16, "%Y-%m-%d", &tm);
+	(void)strftime(weekday, sizeof(weekday), "%a", &tm);
+	(void)strftime(month, sizeof(month), "%b", &tm);
+	(void)snprintf(out, 16, "%.3s %d %.3s", weekday, tm.tm_mday, month);
 }
 
 static void put_span(struct html *h, int64_t ms)

@@ -29,7 +29,8 @@ static void failed(struct visit *v, enum connect_error err)
 			"<p>The key belongs to a number that is connected here already, in your shop or "
 			"another. Ask whoever gave you the link to these pages.</p>");
 	else
-		html_raw(&v->out, "<p>It is not your fault. Try again in a few minutes.</p>");
+		html_raw(&v->out,
+			"<p>It is not your fault. Wait a few minutes, then press Check now on the Status page.</p>");
 	layout_note_end(v);
 	html_raw(&v->out, "<p><a class=\"button\" href=\"./\">To Status</a></p>");
 }

@@ -181,7 +181,8 @@ static void unavailable(struct visit *v, const struct connect_form *form, const 
 		connect_fault_add(&faults, report->field, report->detail);
 	else
 		log_error("settings: a connection cannot be made business=%s", v->business.id);
-	refused(v, form, "That did not work just now", "It is not your fault. Try again in a few minutes.", &faults);
+	refused(v, form, "That did not work just now",
+		"It is not your fault. Wait a few minutes, then press Connect again.", &faults);
 }
 
 /* What Meta says no to is mended in the form: it is not kept, so that the form can be sent again. */

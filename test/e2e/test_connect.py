@@ -107,6 +107,17 @@ def test_a_handshake_hides_no_fault(shop):
     assert (checks(again.json)["webhook"], again.json["status"]) == ("ok", "pending"), again.body
 
 
+def test_a_refused_token_is_said_once(provider, shop):
+    """What cannot be known before it is right says only that."""
+    answer = shop.connect()
+    assert well(answer), answer.body
+    provider.revoke(shop.token)
+    again = shop.gateway.api("POST", shop.path("connections", answer.json["id"], "test"))
+    assert checks(again.json)["token"] == "failed" and again.json["status"] == "key_refused", again.body
+    for name in ("permissions", "waba", "number", "subscription"):
+        assert (checks(again.json)[name], detail(again, name)) == ("waiting", "known once the access token is right"), name
+
+
 def test_keys_of_two_apps(provider, shop):
     """The token belongs to another app than the secret: the token is at fault, and the secret; not the number."""
     provider.patch(apps={"4343": {"secret": "s" * 32}})

@@ -119,7 +119,29 @@ def test_a_newcomer_connects_by_keyboard(owner, gateway, provider, ada):  # noqa
     tab_to(owner, "form[action=check] button").send_keys(Keys.SPACE)
     owner.says("The key is refused: +234 801 234 5678")
     assert "Waiting for" not in owner.words()
+    # Said once; what waits for it is short.
+    words = owner.words()
+    assert words.count("enerate a new one") == 1 and words.count("Known once the access token is right.") >= 4, words
     owner.shoot_both("check-refused")
+
+
+def test_meta_does_not_answer(owner, provider, ada):  # noqa: F811
+    """What to press then, and when."""
+    owner.come(ada)
+    provider.fault("error", http=503, code=2)
+    owner.go("connect-meta")
+    keys_alone = {name: ada.meta[name] for name in ("app_id", "app_secret", "access_token")}
+    fill(owner, keys_alone)
+    owner.says("Wait a few minutes, then press Connect again.", timeout=20)
+    owner.shoot_both("connect-silent")
+    assert ada.connections() == []
+    provider.heal()
+    connect(owner, "meta", keys_alone)
+    owner.says("Connected: ", timeout=20)
+    provider.fault("error", http=503, code=2)
+    owner.go("")
+    owner.click("form[action=check] button")
+    owner.says("press Check now again in a few minutes", timeout=20)
 
 
 def test_what_goes_wrong_at_meta(owner, gateway, provider, ada):  # noqa: F811

@@ -1,5 +1,8 @@
 """Goal of this test: a shop owner brings his products from a spreadsheet, sees what became of his messages and sends one
 again, and sees how busy the days were; what strangers wrote stays text, and no shop sees another's."""
+import datetime
+import re
+
 import pytest
 
 import owner as pages
@@ -213,6 +216,9 @@ def test_activity(owner, provider, paul, sarah):  # noqa: F811
                         ["Messages that came to nothing", "1", "1"], ["Conversations", "3", "3"]]
     assert rows[4][1:] == ["under 1 second"] * 2
     assert "Today: 3." in owner.one("svg.bars").get_attribute("aria-label")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    said = f"most: 3 on {now:%a} {now.day} {now:%b}"
+    assert said in owner.words() and not re.search(r"\d{4}-\d\d-\d\d", owner.words())
     tall = "return [...document.querySelectorAll('rect.bar')].map(r => r.height.baseVal.value)"
     assert owner.js(tall) == [0] * 29 + [100]
     owner.click("summary")
