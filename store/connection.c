@@ -130,11 +130,12 @@ static enum store_error number_claim(struct db *db, const struct store_connectio
 	return query_finish(&q);
 }
 
-static enum store_error business_exists(struct db *db, const char *id)
+static enum store_error business_exists(struct db *db, const struct store_connection *c)
 {
-	struct query q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?");
+	struct query q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?1 AND ?2 IN (0, created_at)");
 
-	query_text(&q, id);
+	query_text(&q, c->business_id);
+	query_int(&q, c->business_at);
 	return query_exists(&q);
 }
 
@@ -142,7 +143,7 @@ static enum store_error run_connection_add(struct db *db, void *arg)
 {
 	const struct connection_add *a = arg;
 	const struct store_connection *c = a->connection;
-	enum store_error err = business_exists(db, c->business_id);
+	enum store_error err = business_exists(db, c);
 
 	if (err == STORE_OK)
 		err = connection_insert(db, c, c->created_at > 0 ? c->created_at : store_now_ms());

@@ -176,6 +176,7 @@ struct store_connection {
 	char verified_name[STORE_NAME_LEN + 1];
 	char verify_token[65];
 	int64_t handshake_at; /* when its verify token came last in a handshake; 0: never */
+	int64_t business_at; /* going in: created_at of the business it is meant for, whose id another may have by now; 0: any */
 	bool number_proven; /* going in: the provider said that this key has this number */
 	bool checks_failed; /* the last live checks found a fault in its keys or number */
 	int64_t created_at;
@@ -200,7 +201,7 @@ struct store_credential {
 
 /* Adds a connection with its number and credentials in one transaction. A number that is proven is taken over from
  * another business that only claimed it: that connection becomes pending and receives nothing on it any more.
- * STORE_NOT_FOUND (no such business), STORE_NUMBER_TAKEN. */
+ * STORE_NOT_FOUND (no such business any more), STORE_NUMBER_TAKEN. */
 enum store_error store_connection_add(struct store *s, const struct store_connection *c,
 	const struct store_credential *credentials, size_t credentials_len) __attribute__((warn_unused_result));
 /* A connection of another business is STORE_NOT_FOUND. */

@@ -183,17 +183,24 @@ static bool count_connection(const struct store_connection *connection, void *ar
 }
 
 /* More connections than are verified would store a key whose webhooks are all refused. */
-enum connect_error connect_room(const struct connect *c, const char *business_id, struct connect_report *report)
+enum connect_error connect_room(struct connecting *w)
 {
 	const struct store_page page = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+	struct store *store = tenants_store(w->c->tenants);
+	struct store_connection *s = w->connection;
+	struct store_business b;
 	unsigned have = 0;
-	enum connect_error err = connect_from_store(
-		store_connection_list(tenants_store(c->tenants), business_id, &page, count_connection, &have));
+	enum store_error err = store_business_get(store, s->business_id, &b);
 
-	if (err != CONNECT_OK || have < TENANT_CONNECTIONS_MAX)
-		return err;
-	(void)snprintf(report->field, sizeof(report->field), "phone_number_id");
-	(void)snprintf(report->detail, sizeof(report->detail), "a business has at most %u connections",
+	if (err == STORE_OK)
+		err = store_connection_list(store, s->business_id, &page, count_connection, &have);
+	if (err != STORE_OK)
+		return connect_from_store(err);
+	s->business_at = b.created_at;
+	if (have < TENANT_CONNECTIONS_MAX)
+		return CONNECT_OK;
+	(void)snprintf(w->report->field, sizeof(w->report->field), "phone_number_id");
+	(void)snprintf(w->report->detail, sizeof(w->report->detail), "a business has at most %u connections",
 		TENANT_CONNECTIONS_MAX);
 	return CONNECT_INVALID;
 }

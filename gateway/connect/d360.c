@@ -330,9 +330,6 @@ enum connect_error connect_d360_add(const struct connect *c, const struct connec
 	*report = (struct connect_report){0};
 	if (!form_d360_ok(in, report))
 		return CONNECT_INVALID;
-	err = connect_room(c, in->business_id, report);
-	if (err != CONNECT_OK)
-		return err;
 	secret = webhook_secret_new();
 	if (secret == NULL)
 		return CONNECT_UNAVAILABLE;
@@ -340,7 +337,9 @@ enum connect_error connect_d360_add(const struct connect *c, const struct connec
 	(void)snprintf(
 		connection.client_id, sizeof(connection.client_id), "%s", in->client_id != NULL ? in->client_id : "");
 	connecting_begin(&w, c, &connection, report);
-	err = add(&w, in, secret);
+	err = connect_room(&w);
+	if (err == CONNECT_OK)
+		err = add(&w, in, secret);
 	if (err == CONNECT_OK) {
 		*out = connection;
 		*webhook_secret = secret;

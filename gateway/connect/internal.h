@@ -120,8 +120,9 @@ enum connect_error connect_seal(
 /* Fills what every new connection has. Texts may be NULL. */
 void connect_describe(struct store_connection *connection, enum store_provider provider, const char *business_id,
 	const char *waba_id, const char *phone_number_id);
-/* CONNECT_INVALID when the business has as many connections as are verified. */
-enum connect_error connect_room(const struct connect *c, const char *business_id, struct connect_report *report);
+/* Whether the business is there, and has room: CONNECT_INVALID when it has as many connections as are verified. The new
+ * connection is meant for that business alone. */
+enum connect_error connect_room(struct connecting *w);
 /* Stores a new connection with the credentials that are held. */
 enum connect_error connect_store(struct connecting *w, const struct provider *p);
 

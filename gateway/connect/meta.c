@@ -468,13 +468,12 @@ enum connect_error connect_meta_add(const struct connect *c, const struct connec
 	*report = (struct connect_report){0};
 	if (!form_meta_ok(in, in->verify && c->outbound != NULL, report))
 		return CONNECT_INVALID;
-	err = connect_room(c, in->business_id, report);
-	if (err != CONNECT_OK)
-		return err;
 	connect_describe(&connection, STORE_META, in->business_id, in->waba_id, in->phone_number_id);
 	(void)snprintf(connection.app_id, sizeof(connection.app_id), "%s", in->app_id);
 	connecting_begin(&w, c, &connection, report);
-	err = add(&w, in);
+	err = connect_room(&w);
+	if (err == CONNECT_OK)
+		err = add(&w, in);
 	if (err == CONNECT_OK)
 		*out = connection;
 	connect_held_clear(&w.held);
