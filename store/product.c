@@ -2,8 +2,12 @@
  * A shop's products.
  */
 #include <string.h>
+#include <time.h>
 
 #include "store/core.h"
+
+#define MANY 500u /* products */
+#define TURN_S 5
 
 #define COLUMNS "id, name, name_key, aliases, price, currency, stock, unit"
 
@@ -84,6 +88,18 @@ static enum store_error product_put(struct db *db, struct put *a, const struct s
 	return query_finish(&q);
 }
 
+static enum store_error room_left(struct db *db, const char *business_id)
+{
+	struct query q = query_start(db, "SELECT count(*) FROM products WHERE business_id = ?");
+	bool fits;
+	enum store_error err;
+
+	query_text(&q, business_id);
+	fits = query_step(&q) && query_get_int(&q) <= STORE_PRODUCTS_MAX;
+	err = query_end(&q);
+	return err != STORE_OK ? err : fits ? STORE_OK : STORE_TOO_MANY;
+}
+
 static enum store_error run_put(struct db *db, void *arg)
 {
 	struct put *a = arg;
@@ -94,18 +110,35 @@ static enum store_error run_put(struct db *db, void *arg)
 	err = query_exists(&q);
 	for (size_t i = 0; i < a->products_len && err == STORE_OK; i++)
 		err = product_put(db, a, &a->products[i]);
+	if (err == STORE_OK && a->added > 0)
+		err = room_left(db, a->business_id);
 	a->done = err == STORE_OK;
 	return a->done && a->try ? STORE_STALE : err; /* an error takes everything back */
 }
 
+/* Several that bring many would be one group, and every webhook would wait for all of them. */
+static bool turn_take(struct store *s)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += TURN_S;
+	return pthread_mutex_timedlock(&s->import, &until) == 0;
+}
+
 static enum store_error put(struct store *s, struct put *a, unsigned *added, unsigned *changed)
 {
+	const bool many = a->products_len > MANY;
 	enum store_error err;
 
 	for (size_t i = 0; i < a->products_len; i++)
 		if (a->products[i].name[0] == '\0' || a->products[i].name_key[0] == '\0' || a->products[i].stock < -1)
 			return STORE_INVALID;
+	if (many && !turn_take(s))
+		return STORE_BUSY;
 	err = core_write(s, run_put, a);
+	if (many)
+		(void)pthread_mutex_unlock(&s->import);
 	if (a->try && a->done && err == STORE_STALE)
 		err = STORE_OK;
 	if (err == STORE_OK) {

@@ -34,6 +34,8 @@ const char *store_error_text(enum store_error err)
 		return "the disk is too slow";
 	case STORE_BUSY:
 		return "too much is waiting to be written";
+	case STORE_TOO_MANY:
+		return "there may be no more of them";
 	case STORE_FULL:
 		return "the disk is full";
 	case STORE_FAILED:
@@ -199,6 +201,7 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 		goto out;
 	}
 	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_mutex_init(&s->import, NULL);
 	(void)pthread_cond_init(&s->returned, NULL);
 	err = file_make(opt->path, opt->create);
 	if (err == STORE_OK)
@@ -247,6 +250,7 @@ void store_close(struct store *s)
 	free(s->readers);
 	free(s->idle);
 	(void)pthread_mutex_destroy(&s->lock);
+	(void)pthread_mutex_destroy(&s->import);
 	(void)pthread_cond_destroy(&s->returned);
 	free(s);
 }

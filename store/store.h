@@ -34,7 +34,8 @@ enum store_error {
 	STORE_NUMBER_TAKEN, /* (provider, phone_number_id) belongs to a connection already */
 	STORE_STALE, /* compare-and-swap lost: somebody changed the row first */
 	STORE_TIMEOUT, /* not durable in time; it may still become so */
-	STORE_BUSY, /* the writer's queue is full */
+	STORE_BUSY, /* the writer's queue is full, or large changes wait for each other */
+	STORE_TOO_MANY, /* there would be more of them than there may be */
 	STORE_FULL, /* no room on disk; nothing was changed */
 	STORE_FAILED, /* I/O error or damaged file: final, the process must end */
 	STORE_NEWER, /* the database was written by a newer version */
@@ -569,6 +570,7 @@ enum store_error store_outbox_recover(struct store *s, unsigned *recovered) __at
 
 /* ------------------------------------------------------------ products */
 
+#define STORE_PRODUCTS_MAX 20000u /* of one business */
 #define STORE_PRODUCT_NAME_LEN 200u
 #define STORE_PRODUCT_ALIASES_LEN 1000u
 
@@ -585,7 +587,8 @@ struct store_product {
 
 /* Upserts all or none: by id where it is not "", else by name_key (the id is then
  * made here, or stays the existing row's). *added and *changed count rows.
- * STORE_EXISTS when an id and another row's name_key collide. */
+ * STORE_EXISTS when an id and another row's name_key collide; STORE_TOO_MANY. Of those that bring many only one is
+ * written at a time, so that webhooks come in between; STORE_BUSY: its turn did not come within seconds. */
 enum store_error store_product_put(struct store *s, const char *business_id, const struct store_product *products,
 	size_t products_len, unsigned *added, unsigned *changed) __attribute__((warn_unused_result));
 /* What store_product_put would do; changes nothing. */

@@ -47,6 +47,8 @@ static const struct problem_row rows_of_problems[] = {
 		"this Idempotency-Key came before with another body"},
 	[PROBLEM_RESPONDER_NOT_SUPPORTED] = {422, "responder_not_supported", "Unprocessable Content",
 		"the responders are none, catalogue and platform"},
+	[PROBLEM_TOO_MANY_PRODUCTS] = {422, "too_many_products", "Unprocessable Content",
+		"a business has at most 20000 products; nothing was stored"},
 	[PROBLEM_UNAVAILABLE] = {503, "unavailable", "Service Unavailable",
 		"this cannot be done now; try again in a few seconds"},
 };
@@ -92,6 +94,9 @@ void problem_store(struct call *c, enum store_error err)
 	case STORE_EXISTS:
 	case STORE_STALE:
 		problem(c->res, PROBLEM_CONFLICT, NULL, NULL);
+		return;
+	case STORE_TOO_MANY:
+		problem(c->res, PROBLEM_TOO_MANY_PRODUCTS, NULL, NULL);
 		return;
 	case STORE_TIMEOUT:
 		problem(c->res, PROBLEM_UNAVAILABLE, NULL,

@@ -41,6 +41,7 @@ static enum outcome after_store(struct inbound *in, const struct store_event *e,
 	case STORE_NEWER:
 	case STORE_NOT_OURS:
 	case STORE_NO_MEMORY:
+	case STORE_TOO_MANY:
 	case STORE_INVALID:
 		log_warn("event stuck business=%s event=%s: %s", e->business_id, e->id, store_error_text(err));
 		return STUCK;

@@ -334,6 +334,10 @@ static void save(struct visit *v)
 	if (err == STORE_EXISTS) {
 		(void)snprintf(t.why, sizeof(t.why), "Another product has this name already.");
 		show_form(v, 422, &t);
+	} else if (err == STORE_TOO_MANY) {
+		(void)snprintf(t.why, sizeof(t.why),
+			"Your shop has 20,000 products already, and more do not fit. Remove one first.");
+		show_form(v, 422, &t);
 	} else if (err != STORE_OK) {
 		visit_failed(v, store_error_text(err));
 	} else {

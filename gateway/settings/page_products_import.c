@@ -115,6 +115,10 @@ static bool import_judge(
 		html_raw(&v->out,
 			"<p>An id in the list belongs to one of your products, and the name beside it to another. "
 			"Mend the id, or leave the column id out.</p>");
+	else if (err == STORE_TOO_MANY)
+		html_raw(&v->out,
+			"<p>With this list your shop would have more than 20,000 products, and more do not fit. Make "
+			"the list shorter, or remove products first.</p>");
 	else
 		html_raw(&v->out, "<p>It could not be looked through just now. Wait a moment, then try again.</p>");
 	html_raw(&v->out, "<p>Mend the list here or in your spreadsheet, then look at it again.</p>");
@@ -183,7 +187,7 @@ void products_import(struct visit *v, bool store)
 		visit_failed(v, "memory for an import");
 	else if (err == STORE_OK)
 		products_done(v, added, changed);
-	else if (err == STORE_INVALID || err == STORE_EXISTS)
+	else if (err == STORE_INVALID || err == STORE_EXISTS || err == STORE_TOO_MANY)
 		show_preview(v, &in, csv);
 	else
 		visit_failed(v, store_error_text(err));

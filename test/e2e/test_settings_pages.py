@@ -9,6 +9,7 @@ import owner as pages
 from conftest import PAUL, Shop, wait_for
 from owner import owner  # noqa: F401
 from provider import Provider
+from test_settings import Caller
 
 pytestmark = pages.needed
 PAULS, SARAHS = "106540352242922", "106540352242923"
@@ -195,6 +196,25 @@ def test_messages(owner, provider, paul, sarah):  # noqa: F811
     owner.click("a[rel=next]")
     owner.says("Offer 1\n")
     assert len(owner.all(".log li")) == 1 and owner.one("#direction option[value=out][selected]")
+
+
+def test_more_products_than_fit(gateway, paul):
+    """Nothing of them is stored, and it is said in plain words."""
+    caller = Caller(gateway)
+    caller.open(paul)
+    csrf = caller.csrf()
+    head = "name,price,currency\n"
+    for part in range(2):
+        paul.products(head + "".join(f"Thing {part * 10000 + i},1,NGN\n" for i in range(10000)))
+    more = head + "Thing 5,2,NGN\nOne thing more,1,NGN\n"
+    refused = gateway.api("POST", paul.path("products"), more, "text/csv")
+    assert (refused.status, refused.json["code"]) == (422, "too_many_products"), refused.body
+    for what in ("preview", "import"):
+        page = caller.post("products", csrf=csrf, do=what, csv=more)
+        assert page.status == 422 and b"more than 20,000 products" in page.body and b"Nothing was stored." in page.body
+    page = caller.post("products", csrf=csrf, do="save", name="One thing more", price="1", currency="NGN")
+    assert page.status == 422 and b"20,000 products already" in page.body
+    assert caller.post("products", csrf=csrf, do="import", csv=head + "Thing 5,2,NGN\n").status == 303
 
 
 def test_activity(owner, provider, paul, sarah):  # noqa: F811

@@ -2,6 +2,7 @@
  * Businesses, keys, connections, credentials, products and tokens: what goes in comes
  * out, also after a restart, and never to another business.
  */
+#include "store/core.h"
 #include "test/unit/store/helper.h"
 
 static struct store *store_of(void **state)
@@ -296,6 +297,79 @@ static void test_product_try(void **state)
 	assert_int_equal(changed, 2);
 }
 
+/* Owns: the caller frees. */
+static struct store_product *many(unsigned n, const char *prefix)
+{
+	struct store_product *p = calloc(n, sizeof(*p));
+
+	assert_non_null(p);
+	for (unsigned i = 0; i < n; i++) {
+		p[i] = product("", "");
+		(void)snprintf(p[i].name, sizeof(p[i].name), "%s %u", prefix, i);
+		(void)snprintf(p[i].name_key, sizeof(p[i].name_key), "%s%u", prefix, i);
+	}
+	return p;
+}
+
+static void test_at_most_so_many_products(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_product *all = many(STORE_PRODUCTS_MAX, "a"), one = product("", "one more");
+	unsigned added, changed;
+
+	assert_int_equal(store_product_put(s, "one", all, STORE_PRODUCTS_MAX - 1, &added, &changed), STORE_OK);
+	/* Some fit, but not all: none. */
+	all[0] = product("", "another");
+	assert_int_equal(store_product_try(s, "one", all, STORE_PRODUCTS_MAX, &added, &changed), STORE_TOO_MANY);
+	assert_int_equal(store_product_put(s, "one", all, STORE_PRODUCTS_MAX, &added, &changed), STORE_TOO_MANY);
+	assert_int_equal(store_product_put(s, "one", &one, 1, &added, &changed), STORE_OK);
+	assert_int_equal(store_product_put(s, "one", all, 1, &added, &changed), STORE_TOO_MANY);
+	assert_int_equal(store_product_put(s, "one", all + 1, 9, &added, &changed), STORE_OK);
+	assert_int_equal(changed, 9);
+	assert_int_equal(store_product_put(s, "two", all, 1, &added, &changed), STORE_OK);
+	free(all);
+}
+
+#define IMPORTERS 4u
+
+/* Returns NULL when all went in. */
+static void *import_many(void *arg)
+{
+	struct store_product *p = many(501, "p");
+	unsigned added = 0, changed = 0;
+	enum store_error err = store_product_put(arg, "one", p, 501, &added, &changed);
+
+	free(p);
+	return err == STORE_OK && added + changed == 501 ? NULL : arg;
+}
+
+static void test_many_products_take_turns(void **state)
+{
+	struct store *s = store_of(state);
+	unsigned long before = writer_commits(s->writer);
+	struct store_product *p = many(501, "q");
+	pthread_t threads[IMPORTERS];
+	unsigned added, changed;
+
+	for (size_t i = 0; i < IMPORTERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, import_many, s), 0);
+	for (size_t i = 0; i < IMPORTERS; i++) {
+		void *failed;
+
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_true(writer_commits(s->writer) - before >= IMPORTERS);
+	/* Whose turn does not come is told so; few products have no turn. */
+	assert_int_equal(pthread_mutex_lock(&s->import), 0);
+	assert_int_equal(store_product_put(s, "one", p, 501, &added, &changed), STORE_BUSY);
+	assert_int_equal(store_product_put(s, "one", p, 500, &added, &changed), STORE_OK);
+	assert_int_equal(pthread_mutex_unlock(&s->import), 0);
+	assert_int_equal(store_product_put(s, "one", p, 501, &added, &changed), STORE_OK);
+	assert_int_equal(added, 1);
+	free(p);
+}
+
 static void test_products(void **state)
 {
 	struct store *s = store_of(state);
@@ -395,6 +469,8 @@ int main(void)
 		TEST(test_businesses),
 		TEST(test_pages),
 		TEST(test_find),
+		TEST(test_at_most_so_many_products),
+		TEST(test_many_products_take_turns),
 		TEST(test_visitor_may_call),
 		TEST(test_connections),
 		TEST(test_status_moves),
