@@ -189,9 +189,9 @@ const char *connect_why(const struct outbound_result *result)
 
 void connect_check_silent(struct connecting *w, const char *name, const char *why)
 {
-	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; test the connection again later",
+	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; %s later",
 		why[0] != '\0' ? why : connect_provider_name(w->connection->provider),
-		why[0] != '\0' ? "" : " did not answer");
+		why[0] != '\0' ? "" : " did not answer", w->stored ? "test the connection again" : "try again");
 }
 
 void connect_seen(const struct outbound_result *result, struct seen *seen)

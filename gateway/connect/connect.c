@@ -140,6 +140,7 @@ enum connect_error connecting_load(struct connecting *w, const struct connect *c
 	if (err != CONNECT_OK)
 		return err;
 	connecting_begin(w, c, connection, report);
+	w->stored = true;
 	p = provider_of(connection->provider);
 	err = connect_from_store(store_credential_list(store, business_id, "", held_take, &w->held));
 	if (err == CONNECT_OK && w->held.no_memory)
@@ -230,7 +231,8 @@ enum connect_error connect_store(struct connecting *w, const struct provider *p)
 	w->connection->number_proven = w->described;
 	w->connection->checks_failed = connect_any_failed(w->report);
 	err = store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len);
-	if (err == STORE_OK)
+	w->stored = err == STORE_OK;
+	if (w->stored)
 		tenants_forget(w->c->tenants, w->connection->business_id);
 	return conclusion(w, err);
 }

@@ -62,6 +62,7 @@ struct connecting {
 	struct held held;
 	struct connect_report *report;
 	char url[2049]; /* our webhook URL */
+	bool stored; /* the connection can be tested again */
 	int64_t ask_until; /* no question to the provider begins after it */
 	/* what was found */
 	bool all_ok; /* every check that decides about the status passed, or had nothing to look at */

@@ -133,6 +133,7 @@ def test_meta_does_not_answer(owner, provider, ada):  # noqa: F811
     keys_alone = {name: ada.meta[name] for name in ("app_id", "app_secret", "access_token")}
     fill(owner, keys_alone)
     owner.says("Wait a few minutes, then press Connect again.", timeout=20)
+    assert "Check now" not in owner.words(), "there is no such button yet"
     owner.shoot_both("connect-silent")
     assert ada.connections() == []
     provider.heal()
