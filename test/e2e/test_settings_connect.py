@@ -272,7 +272,10 @@ def test_what_was_pasted_stays_in_the_browser(owner, gateway, provider, ada):  #
     owner.click("[data-show=access_token]")
     assert owner.one("#access_token").get_attribute("type") == "text"
     owner.one("#app_secret").clear()
+    provider.fault("slow", on="/phone_numbers", delay=2, times=1)
     type_in(owner, {"app_secret": ada.secret})
+    owner.says("Access token: Valid.")
+    assert "one of them is wrong" not in owner.words() and not owner.seen("#access_token"), "lines of this time alone"
     owner.says("This account has several numbers.", timeout=20)
     assert focused(owner, "#outcome") and value(owner, "access_token") == ada.token
     owner.shoot_both("connect-which-kept")

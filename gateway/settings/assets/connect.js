@@ -75,22 +75,24 @@ function firstFault(form) {
 const main = document.getElementById("main");
 const mainOf = html => new DOMParser().parseFromString(html, "text/html").querySelector("main");
 
-// The answer so far: a line for each check. The last one may have come by half.
-function grow(html) {
-  const now = mainOf(html), list = main.querySelector(".checks");
-  if (!list) {
-    if (now?.querySelector(".checks")) {
-      main.replaceChildren(...now.childNodes);
-    }
-    return;
+// Shows the answer so far, whose lines are one for each check, and returns its list. The last line may have come by half.
+function grow(html, list) {
+  const now = mainOf(html), checks = now?.querySelector(".checks");
+  if (!checks) {
+    return null;
   }
-  now.querySelectorAll(".checks > li").forEach((line, i) => {
+  if (!list) {
+    main.replaceChildren(...now.childNodes);
+    return checks;
+  }
+  [...checks.children].forEach((line, i) => {
     if (i === list.children.length) {
       list.append(line);
     } else if (!line.isEqualNode(list.children[i])) {
       list.children[i].replaceWith(line);
     }
   });
+  return list;
 }
 
 // The whole of it. Where it holds a form again, what was typed is in it.
@@ -126,11 +128,11 @@ function setBack(before, title, text) {
 async function ask(form) {
   const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let html = "";
+  let html = "", list = null;
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     html += part.value;
     if (answer.ok) {
-      grow(html);
+      list = grow(html, list);
     }
   }
   if (!html.includes("</main>")) {
