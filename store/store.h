@@ -537,6 +537,14 @@ enum store_error store_ask_recover(struct store *s) __attribute__((warn_unused_r
 
 /* ------------------------------------------------------------ outbox */
 
+/* What a business's messages to customers wait for. */
+struct store_outbox_counts {
+	int64_t waiting; /* QUEUED, SENDING or RETRY */
+	int64_t unknown; /* UNKNOWN and made since then, of its newest STORE_ACTIVITY_ROWS_MAX messages */
+};
+enum store_error store_outbox_counts(struct store *s, const char *business_id, int64_t since,
+	struct store_outbox_counts *out) __attribute__((warn_unused_result));
+
 /* Leases up to limit messages that are due: QUEUED or RETRY with next_at <= now,
  * of connections that are pending, active or webhook_taken and businesses that are active, the
  * oldest of each conversation only and none while another of the same

@@ -163,36 +163,19 @@ static bool connection_write(const struct store_connection *s, void *arg)
 
 /* ------------------------------------------------------------ the shop */
 
-struct queue {
-	unsigned waiting, unknown;
-};
-
-static bool count_message(const struct store_message *m, void *arg)
-{
-	struct queue *q = arg;
-
-	q->waiting += m->state == STORE_MESSAGE_QUEUED || m->state == STORE_MESSAGE_SENDING ||
-		m->state == STORE_MESSAGE_RETRY;
-	q->unknown += m->state == STORE_MESSAGE_UNKNOWN;
-	return true;
-}
-
-/* Of the newest messages, which are all that anybody waits for. */
 static void queue_write(struct visit *v)
 {
-	const struct store_page newest = {.limit = STORE_LIST_MAX};
-	const struct store_message_filter filter = {.direction = STORE_OUTBOUND};
-	struct queue q = {0, 0};
+	struct store_outbox_counts c;
 
-	if (store_message_list(v->s->store, v->business.id, &filter, &newest, count_message, &q) != STORE_OK)
+	if (store_outbox_counts(v->s->store, v->business.id, store_now_ms() - DAY_MS, &c) != STORE_OK)
 		return;
-	html_put(&v->out, "<dt>Waiting to be sent</dt><dd>%u</dd>", q.waiting);
-	if (q.unknown > 0)
+	html_put(&v->out, "<dt>Waiting to be sent</dt><dd>%lld</dd>", (long long)c.waiting);
+	if (c.unknown > 0)
 		html_put(&v->out,
-			"<dt>Not known whether sent</dt><dd>%u. They are not sent a second time; WhatsApp may still "
-			"tell "
-			"what became of them.</dd>",
-			q.unknown);
+			"<dt>Not known whether sent</dt><dd>%lld in the last 24 hours. They are not sent a second "
+			"time; "
+			"WhatsApp may still tell what became of them.</dd>",
+			(long long)c.unknown);
 }
 
 /* A webhook that nobody could vouch for: mostly a stranger's, now and then the sign that a secret was changed at Meta. */

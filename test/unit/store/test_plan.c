@@ -171,6 +171,7 @@ static void use_everything(struct store *s)
 	struct store_sharing sharing;
 	struct store_connection_facts facts = {.looked_at = 1};
 	struct store_activity activity;
+	struct store_outbox_counts waiting;
 	bool yes;
 
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
@@ -211,6 +212,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_product_get(s, "one", "p", &product), STORE_NOT_FOUND);
 	assert_int_equal(store_product_each(s, "one", see_product, &seen), STORE_OK);
 	assert_int_equal(store_activity(s, "one", 1, &activity), STORE_OK);
+	assert_int_equal(store_outbox_counts(s, "one", 1, &waiting), STORE_OK);
 	assert_int_equal(store_product_remove(s, "one", "none"), STORE_NOT_FOUND);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(store_business_list(s, &pages[i], see_business, &seen), STORE_OK);
@@ -271,6 +273,8 @@ static const struct {
 	{"WHERE state = 1 ORDER BY seq", "events_unsettled"},
 	{"n.business_id = ?1 AND n.phone_number_id", "numbers_business"},
 	{"SELECT created_at, direction, state, conversation", "messages_business (business_id=?)"},
+	{"SELECT created_at, state FROM messages", "messages_business (business_id=?)"},
+	{"WHERE state IN (2, 3, 4) AND business_id = ?", "outbox_conversation (business_id=?)"},
 	{"WHERE state = 3", "outbox_sending"},
 	{"m.state IN (8, 9, 10)", "SEARCH m USING INDEX messages_letters (seq<?)"},
 	{"u.verdict = 2", "SEARCH u USING INDEX updates_quarantined (id<?)"},
