@@ -1,10 +1,12 @@
 /*
- * What became of a business's messages, day by day: one walk back along its log.
+ * What became of a business's messages, day by day: one walk back along its log, and what
+ * was counted of its answers.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/core.h"
+#include "store/demand.h"
 
 #define DAY_MS INT64_C(86400000)
 /* An event that waited for a restart is logged behind messages younger than its own. */
@@ -132,11 +134,13 @@ static void medians(struct walk *w)
 
 /* ------------------------------------------------------------ the walk */
 
-static void count(struct store_activity_sum *sum, enum store_direction direction, enum store_message_state state)
+static void count(
+	struct store_activity_sum *sum, enum store_direction direction, enum store_message_state state, bool order)
 {
 	const unsigned bit = STORE_STATE_BIT(state);
 
 	sum->received += direction == STORE_INBOUND;
+	sum->orders += direction == STORE_INBOUND && order;
 	sum->answered += (bit & STORE_STATES_ARRIVED) != 0;
 	sum->failed += (bit & STORE_STATES_FAILED) != 0;
 }
@@ -145,6 +149,7 @@ static bool visit(struct walk *w, struct query *q, int64_t at)
 {
 	const enum store_direction direction = (enum store_direction)query_get_int(q);
 	const enum store_message_state state = (enum store_message_state)query_get_int(q);
+	const bool order = query_get_int(q) != 0;
 	const int64_t days = (at - w->first_day) / DAY_MS;
 	/* What a clock that was set back left behind happened today. */
 	const unsigned day = days < STORE_ACTIVITY_DAYS ? (unsigned)days : STORE_ACTIVITY_DAYS - 1;
@@ -155,8 +160,8 @@ static bool visit(struct walk *w, struct query *q, int64_t at)
 	p = place_visit(w, conversation, day);
 	if (p == NULL)
 		return false;
-	count(&w->out->days[day], direction, state);
-	count(&w->out->all, direction, state);
+	count(&w->out->days[day], direction, state, order);
+	count(&w->out->all, direction, state, order);
 	if ((STORE_STATE_BIT(state) & STORE_STATES_ARRIVED) != 0)
 		p->answer_at = at;
 	else if (direction == STORE_INBOUND && p->answer_at >= at)
@@ -167,8 +172,8 @@ static bool visit(struct walk *w, struct query *q, int64_t at)
 static enum store_error walk(struct db *db, const char *business_id, struct walk *w)
 {
 	struct query q = query_start(db,
-		"SELECT created_at, direction, state, conversation FROM messages INDEXED BY messages_business "
-		"WHERE business_id = ? ORDER BY seq DESC LIMIT ?");
+		"SELECT created_at, direction, state, type = 'order', conversation FROM messages "
+		"INDEXED BY messages_business WHERE business_id = ? ORDER BY seq DESC LIMIT ?");
 	unsigned rows = 0;
 	bool enough = false, whole = true;
 	enum store_error err;
@@ -199,6 +204,8 @@ enum store_error store_activity(
 	for (size_t i = 0; i < STORE_ACTIVITY_DAYS; i++)
 		out.days[i].answer_ms = -1;
 	err = walk(db, business_id, &w);
+	if (err == STORE_OK)
+		err = demand_days(db, business_id, first_day, &out);
 	core_return(s, db);
 	if (err == STORE_OK) {
 		medians(&w);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "store/core.h"
+#include "store/demand.h"
 #include "store/message.h"
 
 /* ------------------------------------------------------------ owing */
@@ -225,12 +226,15 @@ static enum store_error answer_insert(struct db *db, const struct store_message 
 	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
 	struct store_message dead;
 
-	if (err != STORE_NOT_FOUND)
-		return err == STORE_OK ? message_insert(db, m) : err;
-	dead = *m;
-	dead.state = STORE_MESSAGE_DEAD;
-	memcpy(dead.reason, gone, sizeof(gone));
-	return message_insert(db, &dead);
+	if (err == STORE_NOT_FOUND) {
+		dead = *m;
+		dead.state = STORE_MESSAGE_DEAD;
+		memcpy(dead.reason, gone, sizeof(gone));
+		return message_insert(db, &dead);
+	}
+	if (err == STORE_OK)
+		err = message_insert(db, m);
+	return err == STORE_OK ? demand_count(db, m) : err;
 }
 
 /* STORE_STALE where the business is there and nothing with that id is another's. */
@@ -285,7 +289,8 @@ enum store_error store_ask_done(struct store *s, const char *business_id, const 
 		return STORE_INVALID;
 	for (size_t i = 0; i < answers_len; i++)
 		if (!message_ok(&answers[i]) || answers[i].direction != STORE_OUTBOUND ||
-			answers[i].state != STORE_MESSAGE_QUEUED || strcmp(answers[i].business_id, business_id) != 0)
+			answers[i].state != STORE_MESSAGE_QUEUED || strcmp(answers[i].business_id, business_id) != 0 ||
+			!demand_ok(answers[i].demand))
 			return STORE_INVALID;
 	return core_write(s, run_done, &a);
 }

@@ -254,6 +254,8 @@ enum store_error store_business_remove(struct store *s, const char *id)
 		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
 		 "WHERE business_id = ? LIMIT ?)"),
 		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",
+		("DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
+		 "FROM demand WHERE business_id = ? LIMIT ?)"),
 	};
 	struct removal r = {.changed = 0};
 	enum store_error err;

@@ -66,6 +66,9 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		{"DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_bare "
 		 "WHERE body IS NULL AND received_at < ? LIMIT ?)",
 			rows, 0},
+		{"DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
+		 "FROM demand INDEXED BY demand_day WHERE day < ? LIMIT ?)",
+			rows / DAY_MS, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

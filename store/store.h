@@ -348,6 +348,14 @@ enum store_message_state {
 };
 #define STORE_STATE_BIT(state) (1u << (unsigned)(state))
 
+/* What an answer is about: a question about products, and those that it names, each once. */
+#define STORE_DEMAND_PRODUCTS 8u
+struct store_demand {
+	bool asked; /* else nothing is counted */
+	size_t products_len;
+	char products[STORE_DEMAND_PRODUCTS][STORE_BUSINESS_ID_LEN + 1];
+};
+
 struct store_message {
 	char id[STORE_ID_LEN + 1];
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
@@ -369,6 +377,7 @@ struct store_message {
 	uint32_t attempts;
 	int32_t error_code; /* the provider's, or 0 */
 	char reason[STORE_TEXT_LEN + 1]; /* plain words, no customer data */
+	const struct store_demand *demand; /* of an answer, counted when it is queued; may be NULL */
 };
 
 /* What a status says about an outbound message of ours. Found by message_id where
@@ -503,6 +512,8 @@ enum store_error store_message_list(struct store *s, const char *business_id, co
 
 struct store_activity_sum {
 	int64_t received; /* inbound messages */
+	int64_t orders; /* those of them that bring an order from WhatsApp's catalogue */
+	int64_t questions; /* about products, that were answered; known where answers come with their demand */
 	int64_t answered, failed; /* outbound messages, by the states above */
 	int64_t conversations; /* in which one of either direction happened */
 	int64_t answer_ms; /* median from an inbound message of these to the next answered one in its conversation; -1: none */
@@ -523,8 +534,8 @@ enum store_error store_activity(struct store *s, const char *business_id, int64_
  * never less than one, going round the businesses. A lease lasts until it is done, tried later, or the process ends. */
 enum store_error store_ask_lease(struct store *s, int64_t now, unsigned limit, unsigned per_business,
 	bool (*each)(const struct store_ask *a, void *arg), void *arg) __attribute__((warn_unused_result));
-/* Ends an ask and queues its answers (0..5) in one transaction. STORE_STALE when it was ended already: nothing is
- * queued. An answer whose connection has gone is logged as DEAD. STORE_NOT_FOUND: removed with its business. */
+/* Ends an ask, queues its answers (0..5) and counts their demand in one transaction. STORE_STALE when it was ended
+ * already: nothing is queued. An answer whose connection has gone is logged as DEAD and not counted. STORE_NOT_FOUND: removed with its business. */
 enum store_error store_ask_done(struct store *s, const char *business_id, const char *id,
 	const struct store_message *answers, size_t answers_len) __attribute__((warn_unused_result));
 /* Ends the lease; it is due again at next_at. STORE_STALE when it is not leased with this attempt. */
@@ -611,6 +622,16 @@ enum store_error store_product_each(struct store *s, const char *business_id,
 	bool (*each)(const struct store_product *p, void *arg), void *arg) __attribute__((warn_unused_result));
 enum store_error store_product_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));
+
+/* How many answers named a product, in the days that store_activity counts. */
+struct store_demand_row {
+	char product_id[STORE_BUSINESS_ID_LEN + 1];
+	char name[STORE_PRODUCT_NAME_LEN + 1];
+	int64_t all, today; /* the last day's */
+};
+/* The shop's products that were asked for most, at most limit of them. */
+enum store_error store_demand_list(struct store *s, const char *business_id, int64_t first_day, unsigned limit,
+	bool (*each)(const struct store_demand_row *row, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ calls that may come twice */
 

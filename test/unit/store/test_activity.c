@@ -30,6 +30,15 @@ static void came(struct store *s, uint8_t conversation, int64_t at)
 	log_one(s, "one", message("one", CONNECTION_ONE, conversation), at);
 }
 
+static void ordered(struct store *s, enum store_direction direction, int64_t at)
+{
+	struct store_message m =
+		direction == STORE_INBOUND ? message("one", CONNECTION_ONE, 9) : outbound("one", CONNECTION_ONE, 9);
+
+	memcpy(m.type, "order", 6);
+	log_one(s, "one", m, at);
+}
+
 static void went(struct store *s, uint8_t conversation, enum store_message_state to, int64_t at)
 {
 	struct store_message m = outbound("one", CONNECTION_ONE, conversation);
@@ -82,6 +91,26 @@ static void test_days(void **state)
 	same(&a.all, 1, 0, 0, 1, -1);
 	a = activity_of(s, "nobody");
 	same(&a.all, 0, 0, 0, 0, -1);
+}
+
+/* What customers ordered, and nothing that a shop sent. */
+static void test_orders(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_activity a;
+
+	ordered(s, STORE_INBOUND, FIRST - 1);
+	ordered(s, STORE_INBOUND, FIRST + 5 * DAY);
+	ordered(s, STORE_INBOUND, FIRST + 5 * DAY + 1);
+	ordered(s, STORE_OUTBOUND, FIRST + 5 * DAY + 2);
+	came(s, 1, FIRST + 5 * DAY + 3);
+	ordered(s, STORE_INBOUND, FIRST + (int64_t)LAST * DAY);
+	a = activity_of(s, "one");
+	assert_int_equal(a.days[5].orders, 2);
+	assert_int_equal(a.days[5].received, 3);
+	assert_int_equal(a.days[LAST].orders, 1);
+	assert_int_equal(a.all.orders, 3);
+	assert_int_equal(activity_of(s, "two").all.orders, 0);
 }
 
 /* The middle one of 1, 2 and 9 minutes; two questions before one answer both waited for it. */
@@ -160,6 +189,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_days),
+		TEST(test_orders),
 		TEST(test_median),
 		TEST(test_a_hundred_thousand),
 	};
