@@ -76,6 +76,7 @@ static void queue(struct ask *a, const struct reply_answer *answer)
 			a->row.id);
 		answers_clear(&answers);
 	}
+	answers.messages[0].demand = &answer->demand; /* counted with the first, or not at all */
 	if (err == OUTBOUND_OK || err == OUTBOUND_INVALID)
 		asks_finish(a, answers.messages, answers.len);
 	else

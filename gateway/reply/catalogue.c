@@ -15,10 +15,11 @@
 
 #define ANSWERED_AT_ONCE_MAX 3u
 
-/* A text message under construction, bounded by what WhatsApp takes. */
+/* A text message under construction, bounded by what WhatsApp takes, and what it is about. */
 struct draft {
 	char text[REPLY_TEXT_MAX];
 	size_t len;
+	struct store_demand *demand;
 };
 
 static void add(struct draft *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -144,6 +145,16 @@ static void say_list(struct draft *d, const struct found *f, const char *shop, c
 	add(d, "%s", shop);
 }
 
+_Static_assert(REPLY_SHOWN_MAX <= STORE_DEMAND_PRODUCTS, "an answer's products are counted, all of them");
+
+/* Who asks for the whole list asks for nothing of it. */
+static void note_demand(struct store_demand *out, const struct found *f, bool whole_list)
+{
+	out->asked = true;
+	for (size_t i = 0; i < f->len && !whole_list; i++)
+		memcpy(out->products[out->products_len++], f->product[i].id, sizeof(out->products[0]));
+}
+
 static void say_found(struct draft *d, const struct found *f, const struct reply_search *s, const char *shop)
 {
 	if (!f->close && !f->several && f->len <= ANSWERED_AT_ONCE_MAX)
@@ -154,6 +165,7 @@ static void say_found(struct draft *d, const struct found *f, const struct reply
 		say_list(d, f, shop, "We did not find exactly that. The closest we have:");
 	else
 		say_list(d, f, shop, "We have these:");
+	note_demand(d->demand, f, s->query[0].all);
 }
 
 static void say_personal(struct draft *d, const char *shop)
@@ -222,14 +234,16 @@ static void answer_small_talk(struct draft *d, const struct reply_search *s, con
 
 static void answer_not_found(struct draft *d, const struct reply_search *s, const char *shop)
 {
-	if (!s->seen_product)
+	if (!s->seen_product) {
 		add(d, "Thank you for your message. A person at %s will answer you soon.", shop);
-	else if (only_shop_name(s, shop) && (s->said & REPLY_MEANS_GREETING) != 0)
+	} else if (only_shop_name(s, shop) && (s->said & REPLY_MEANS_GREETING) != 0) {
 		greet(d, shop);
-	else if (s->asks && (s->said & (REPLY_MEANS_AWAY | REPLY_MEANS_COMPLAINT)) == 0)
+	} else if (s->asks && (s->said & (REPLY_MEANS_AWAY | REPLY_MEANS_COMPLAINT)) == 0) {
 		add(d, "Sorry, we did not find that at %s. Could you name the product another way?", shop);
-	else
+		d->demand->asked = true;
+	} else {
 		say_personal(d, shop);
+	}
 }
 
 /* "2" answers a list of ours, which is not remembered here. */
@@ -288,7 +302,7 @@ static void cut(char *out, size_t out_len, const char *s)
 static void look_up(const struct reply_context *c, const struct reply_question *question, struct reply_search *s,
 	struct reply_answer *out)
 {
-	struct draft d = {.len = 0};
+	struct draft d = {.len = 0, .demand = &out->demand};
 	char shop[STORE_NAME_LEN + 1];
 
 	cut(shop, sizeof(shop), question->business_name);

@@ -67,6 +67,7 @@ struct reply_answer {
 	enum reply_outcome outcome;
 	char *messages[REPLY_MESSAGES_MAX]; /* Cloud API message bodies to the customer, in order */
 	size_t len;
+	struct store_demand demand; /* what the answer is about, where the responder knows */
 	int64_t after_ms; /* LATER: not before; 0 where nobody said */
 	char why[256]; /* what went wrong, for the log: a rule, never content; "" for nothing */
 };

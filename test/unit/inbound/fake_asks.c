@@ -128,6 +128,8 @@ enum store_error store_ask_done(struct store *s, const char *business_id, const 
 
 			house_copy(answer->message_id, sizeof(answer->message_id), id);
 			answer->message = answers[i];
+			if (answers[i].demand != NULL)
+				answer->demand = *answers[i].demand;
 			memcpy(answer->content, answers[i].content, answers[i].content_len);
 		}
 	}
@@ -232,10 +234,11 @@ static void note_asked(const struct reply_question *q)
 	print(a->metadata, sizeof(a->metadata), q->metadata);
 }
 
-/* Two messages, but "silence" to that very text. */
+/* Two messages about a cracker, but "silence" to that very text. */
 static void repeat(const struct house_held *h)
 {
-	struct reply_answer a = {.outcome = REPLY_ANSWERED};
+	struct reply_answer a = {
+		.outcome = REPLY_ANSWERED, .demand = {.asked = true, .products_len = 1, .products = {"cracker"}}};
 	char first[256], last[256];
 
 	(void)snprintf(first, sizeof(first), "You said %s, %s", h->text, h->customer);

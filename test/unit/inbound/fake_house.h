@@ -63,6 +63,7 @@ struct house_held {
 struct house_answer {
 	char message_id[STORE_ID_LEN + 1];
 	struct store_message message;
+	struct store_demand demand;
 	char content[1024];
 };
 

@@ -136,6 +136,11 @@ static void answers_go_where_the_question_came_from(void **state)
 	assert_string_equal(h->answers[0].content, "You said How much?, 15557770001");
 	assert_string_equal(h->answers[1].content, "Bye, 15557770001");
 	assert_string_equal(h->answers[2].content, "You said Row one, US.1002");
+	/* One question is counted once. */
+	assert_true(h->answers[0].demand.asked);
+	assert_string_equal(h->answers[0].demand.products[0], "cracker");
+	assert_false(h->answers[1].demand.asked);
+	assert_true(h->answers[2].demand.asked);
 }
 
 static void statuses_are_handed_on(void **state)

@@ -55,6 +55,7 @@ struct got {
 	enum reply_outcome outcome;
 	size_t len;
 	char *message, *text; /* of the one message, NULL for silence */
+	struct store_demand demand;
 	bool complains;
 };
 
@@ -67,6 +68,7 @@ static void done(void *arg, const struct reply_answer *a)
 	g->outcome = a->outcome;
 	g->len = a->len;
 	g->complains = a->why[0] != 0;
+	g->demand = a->demand;
 	if (a->len == 0)
 		return;
 	g->message = strdup(a->messages[0]);
@@ -576,6 +578,56 @@ static void to_whom(void **state)
 	free(s);
 }
 
+/* What an answer is counted for: "p0 p2", "none" of a question about products, "" for no such question. */
+static void counts(struct shop *s, const char *question, const char *expected)
+{
+	struct got g = ask_of(&s->store, "catalogue", "paul", "Paul's Electronics", question);
+	char got[200] = "";
+
+	for (size_t i = 0; i < g.demand.products_len; i++)
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i > 0 ? " " : "", g.demand.products[i]);
+	if (g.demand.asked && g.demand.products_len == 0)
+		snprintf(got, sizeof(got), "none");
+	if (strcmp(got, expected) != 0)
+		print_error("asked: %s\ngot:\n%s\n", question, g.text != NULL ? g.text : "");
+	assert_string_equal(got, expected);
+	assert_true(g.demand.asked || g.demand.products_len == 0);
+	got_clear(&g);
+}
+
+static void demand(void **state)
+{
+	static const struct row rows[] = {
+		{"iPhone 13 Pro", "", "450000", "NGN", 5, ""},
+		{"iPhone 13", "", "400000", "NGN", 0, ""},
+		{"AirPods Pro 2", "earbuds", "180000", "NGN", 3, ""},
+		{"Samsung Galaxy S22", "", "380000", "NGN", 3, ""},
+	};
+	struct shop *s = OPEN(rows), *empty = open_shop(NULL, 0);
+
+	(void)state;
+	counts(s, "How much is iPhone 13 Pro?", "p0");
+	counts(s, "iphone 13 pro", "p0");
+	counts(s, "price of airpods and samsung s22", "p2 p3");
+	/* Named twice, it is in the answer once. */
+	counts(s, "airpods pro 2 and earbuds", "p2");
+	/* Out of stock, or one of several that it may be. */
+	counts(s, "do you have iphone 13?", "p1");
+	counts(s, "how much is iphone?", "p1 p0");
+	counts(s, "how much is a television?", "none");
+	/* The list itself: nobody asked for what happens to stand first in it. */
+	counts(s, "catalogue", "none");
+	counts(s, "Good morning", "");
+	counts(s, "How much?", "");
+	counts(s, "ORDER", "");
+	counts(s, "2", "");
+	counts(s, "thank you", "");
+	counts(s, "I want my money back", "");
+	counts(empty, "How much is iPhone 13 Pro?", "");
+	free(s);
+	free(empty);
+}
+
 static void longest_answer(void **state)
 {
 	struct shop *s = open_shop(NULL, 0);
@@ -594,6 +646,7 @@ static void longest_answer(void **state)
 	g = ask_of(&s->store, "catalogue", "paul", shop, "catalogue");
 	assert_int_equal(g.len, 1);
 	assert_true(strlen(g.text) > 1800 && strlen(g.text) <= REPLY_TEXT_MAX);
+	assert_true(g.demand.asked);
 	got_clear(&g);
 	free(s);
 }
@@ -688,6 +741,7 @@ int main(void)
 		cmocka_unit_test(never_echoes),
 		cmocka_unit_test(table),
 		cmocka_unit_test(to_whom),
+		cmocka_unit_test(demand),
 		cmocka_unit_test(longest_answer),
 		cmocka_unit_test(any_bytes),
 		cmocka_unit_test(speed),
