@@ -1,7 +1,9 @@
 /*
- * Activity: how much was written and answered, today and in the days before.
+ * Activity: how much was written and answered, today and in the days before, and what
+ * customers asked for most. Names of products are from outside.
  */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "gateway/settings/internal.h"
@@ -10,6 +12,15 @@
 #define LAST (STORE_ACTIVITY_DAYS - 1)
 #define BAR_WIDTH 20u
 #define BARS_HEIGHT 100u
+#define ASKED_MAX 10u
+#define ASKED_WIDTH 1000
+
+/* What was asked for is known only where the catalogue answers: only it knows what its answers are about. */
+struct asked {
+	bool known;
+	struct store_demand_row rows[ASKED_MAX]; /* the most asked first */
+	size_t len;
+};
 
 /* "Mon 3 Nov", in UTC as all days here. */
 static void day_text(int64_t ms, char out[static 16])
@@ -48,7 +59,7 @@ static void put_row(struct html *h, const char *name, int64_t today, int64_t all
 		name, (long long)today, (long long)all);
 }
 
-static void put_figures(struct html *h, const struct store_activity *a)
+static void put_figures(struct html *h, const struct store_activity *a, bool asked_known)
 {
 	const struct store_activity_sum *today = &a->days[LAST], *all = &a->all;
 
@@ -57,6 +68,9 @@ static void put_figures(struct html *h, const struct store_activity *a)
 		"<th scope=\"col\" class=\"number\">Today</th><th scope=\"col\" class=\"number\">30 "
 		"days</th></tr></thead><tbody>");
 	put_row(h, "Messages from customers", today->received, all->received);
+	if (asked_known)
+		put_row(h, "Price questions", today->questions, all->questions);
+	put_row(h, "Orders", today->orders, all->orders);
 	put_row(h, "Messages to customers that went out", today->answered, all->answered);
 	put_row(h, "Messages that came to nothing", today->failed, all->failed);
 	put_row(h, "Conversations", today->conversations, all->conversations);
@@ -64,7 +78,13 @@ static void put_figures(struct html *h, const struct store_activity *a)
 	put_span(h, today->answer_ms);
 	html_raw(h, "</td><td class=\"number\">");
 	put_span(h, all->answer_ms);
-	html_raw(h, "</td></tr></tbody></table>");
+	html_raw(h,
+		"</td></tr></tbody></table>"
+		"<p class=\"small soft\">Orders are those sent from your catalogue in WhatsApp. ");
+	html_raw(h,
+		asked_known ? "Price questions are those about products that this service answered.</p>"
+			    : "Price questions are counted where this service answers them from your list of "
+			      "products.</p>");
 	if (all->failed > 0)
 		html_raw(h,
 			"<p><a href=\"messages?direction=out&amp;state=failed\">Not delivered</a> and "
@@ -112,7 +132,7 @@ static void put_bars(struct html *h, const struct store_activity *a, int64_t fir
 		from, (long long)top, date);
 }
 
-static void put_days(struct html *h, const struct store_activity *a, int64_t first_day)
+static void put_days(struct html *h, const struct store_activity *a, int64_t first_day, bool asked_known)
 {
 	char date[16];
 
@@ -124,7 +144,10 @@ static void put_days(struct html *h, const struct store_activity *a, int64_t fir
 		"nothing</th>"
 		"<th scope=\"col\" class=\"number\">Conversations</th><th scope=\"col\" class=\"number\">Time to an "
 		"answer</th>"
-		"</tr></thead><tbody>");
+		"<th scope=\"col\" class=\"number\">Orders</th>");
+	if (asked_known)
+		html_raw(h, "<th scope=\"col\" class=\"number\">Price questions</th>");
+	html_raw(h, "</tr></thead><tbody>");
 	for (size_t i = STORE_ACTIVITY_DAYS; i-- > 0;) {
 		const struct store_activity_sum *d = &a->days[i];
 
@@ -135,14 +158,44 @@ static void put_days(struct html *h, const struct store_activity *a, int64_t fir
 			date, (long long)d->received, (long long)d->answered, (long long)d->failed,
 			(long long)d->conversations);
 		put_span(h, d->answer_ms);
-		html_raw(h, "</td></tr>");
+		html_put(h, "</td><td class=\"number\">%lld</td>", (long long)d->orders);
+		if (asked_known)
+			html_put(h, "<td class=\"number\">%lld</td>", (long long)d->questions);
+		html_raw(h, "</tr>");
 	}
 	html_raw(h, "</tbody></table></div></details>");
 }
 
+/* ------------------------------------------------------------ what was asked for */
+
+static void put_asked(struct html *h, const struct asked *asked)
+{
+	html_raw(h, "<h2>Most asked products</h2>");
+	if (asked->len == 0) {
+		html_raw(h, "<p>In the last 30 days nobody asked about a product on your list.</p>");
+		return;
+	}
+	html_raw(h, "<p class=\"small soft\">How many answers named it in 30 days.</p><ol class=\"asked\">");
+	for (size_t i = 0; i < asked->len; i++) {
+		const struct store_demand_row *r = &asked->rows[i];
+
+		html_put(h,
+			"<li><p class=\"ends\"><a href=\"products?change=%s\"><bdi>%s</bdi></a><span>%lld"
+			"<span class=\"soft\">, today %lld</span></span></p>",
+			r->product_id, r->name, (long long)r->all, (long long)r->today);
+		html_put(h,
+			"<svg class=\"bars\" aria-hidden=\"true\" viewBox=\"0 0 %d 1\" "
+			"preserveAspectRatio=\"none\" width=\"100%%\" height=\"8\">"
+			"<rect class=\"ground\" width=\"%d\" height=\"1\"/>"
+			"<rect class=\"bar\" width=\"%d\" height=\"1\"/></svg></li>",
+			ASKED_WIDTH, ASKED_WIDTH, (int)(r->all * ASKED_WIDTH / asked->rows[0].all));
+	}
+	html_raw(h, "</ol>");
+}
+
 /* ------------------------------------------------------------ */
 
-static void put_activity(struct visit *v, const struct store_activity *a, int64_t first_day)
+static void put_activity(struct visit *v, const struct store_activity *a, int64_t first_day, const struct asked *asked)
 {
 	if (a->all.conversations == 0) {
 		html_raw(&v->out,
@@ -158,25 +211,38 @@ static void put_activity(struct visit *v, const struct store_activity *a, int64_
 		html_raw(&v->out, ".");
 		layout_note_end(v);
 	}
-	put_figures(&v->out, a);
+	put_figures(&v->out, a, asked->known);
 	if (a->all.received > 0)
 		put_bars(&v->out, a, first_day);
-	put_days(&v->out, a, first_day);
+	if (asked->known)
+		put_asked(&v->out, asked);
+	put_days(&v->out, a, first_day, asked->known);
+}
+
+static bool take_row(const struct store_demand_row *row, void *arg)
+{
+	struct asked *asked = arg;
+
+	asked->rows[asked->len++] = *row;
+	return true;
 }
 
 void activity_get(struct visit *v)
 {
 	const int64_t now = store_now_ms();
 	const int64_t first_day = now - now % DAY_MS - (int64_t)LAST * DAY_MS;
+	struct asked asked = {.known = strcmp(v->business.responder, "catalogue") == 0};
 	struct store_activity a;
 	enum store_error err = store_activity(v->s->store, v->business.id, first_day, &a);
 
+	if (err == STORE_OK && asked.known)
+		err = store_demand_list(v->s->store, v->business.id, first_day, ASKED_MAX, take_row, &asked);
 	if (err != STORE_OK) {
 		visit_failed(v, store_error_text(err));
 		return;
 	}
 	layout_begin(v, "activity", "Activity", NULL);
-	put_activity(v, &a, first_day);
+	put_activity(v, &a, first_day, &asked);
 	layout_end(v);
 	visit_send(v, 200);
 }

@@ -218,32 +218,63 @@ def test_more_products_than_fit(gateway, paul):
 
 
 def test_activity(owner, provider, paul, sarah):  # noqa: F811
-    paul.products(PAUL)
+    paul.products(PAUL + f'"Fan {MARKUP.replace(chr(34), chr(34) * 2)}",12000,NGN,4\n')
     owner.come(paul)
     owner.go("activity")
     owner.says("Nothing in the last 30 days")
     owner.shoot_both("activity-none")
 
-    for phone in (ADA, BEN, ADA):
-        provider.write(PAULS, {"type": "text", "text": {"body": "How much is iPhone 13 Pro?"}}, phone=phone)
-    provider.wait_sent(3)
+    # asked for nothing that is on the list
+    provider.write(PAULS, {"type": "text", "text": {"body": "How much is a television?"}}, phone=BEN)
+    provider.wait_sent(1)
+    owner.go("activity")
+    owner.says("nobody asked about a product on your list")
+    for text in ("How much is iPhone 13 Pro?", "Price of a fan and airpods?", "do you have airpods", "Good morning"):
+        provider.write(PAULS, {"type": "text", "text": {"body": text}}, phone=ADA)
+    provider.wait_sent(5)
+    provider.write(PAULS, {"type": "order", "order": {"catalog_id": "1948", "product_items": [
+        {"product_retailer_id": "13-pro", "quantity": 1, "item_price": 450000, "currency": "NGN"}]}}, phone=ADA)
     provider.fault("error", number=PAULS, http=400, code=131026, holding="phone is")
     paul.post("Your phone is here", to="+2348099999999")
-    assert wait_for(lambda: paul.messages(state="dead") and len(paul.messages(state="sent")) == 3)
+    assert wait_for(lambda: paul.messages(state="dead") and len(paul.messages(state="sent")) == 5 and
+                    len(paul.messages(direction="inbound")) == 6)
     owner.go("activity")
-    rows = owner.js("return [...document.querySelectorAll('main > table tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
-    assert rows[:4] == [["Messages from customers", "3", "3"], ["Messages to customers that went out", "3", "3"],
-                        ["Messages that came to nothing", "1", "1"], ["Conversations", "3", "3"]]
-    assert rows[4][1:] == ["under 1 second"] * 2
-    assert "Today: 3." in owner.one("svg.bars").get_attribute("aria-label")
+    cells = "return [...document.querySelectorAll(arguments[0])].map(r => [...r.cells].map(c => c.innerText))"
+    rows = owner.js(cells, "main > table tbody tr")
+    assert rows[:6] == [["Messages from customers", "6", "6"], ["Price questions", "4", "4"], ["Orders", "1", "1"],
+                        ["Messages to customers that went out", "5", "5"], ["Messages that came to nothing", "1", "1"],
+                        ["Conversations", "3", "3"]]
+    assert rows[6][1:] == ["under 1 second"] * 2
+    assert "Today: 6." in owner.one("svg[role=img]").get_attribute("aria-label")
     now = datetime.datetime.now(datetime.timezone.utc)
-    said = f"most: 3 on {now:%a} {now.day} {now:%b}"
-    assert said in owner.words() and not re.search(r"\d{4}-\d\d-\d\d", owner.words())
-    tall = "return [...document.querySelectorAll('rect.bar')].map(r => r.height.baseVal.value)"
+    assert f"most: 6 on {now:%a} {now.day} {now:%b}" in owner.words() and not re.search(r"\d{4}-\d\d-\d\d", owner.words())
+    tall = "return [...document.querySelectorAll('svg[role=img] .bar')].map(r => r.height.baseVal.value)"
     assert owner.js(tall) == [0] * 29 + [100]
+    asked = "return [...document.querySelectorAll('.asked li')].map(r => r.innerText.trim().split(/\\s*\\n/))"
+    once = [["Fan " + MARKUP, "1, today 1"], ["iPhone 13 Pro (128GB)", "1, today 1"]]
+    assert owner.js(asked) == [["AirPods Pro 2", "2, today 2"], *once]
+    long = "return [...document.querySelectorAll('.asked .bar')].map(r => r.width.baseVal.value)"
+    assert owner.js(long) == [1000, 500, 500]
+    harmless(owner)
     owner.click("summary")
-    assert len(owner.all("details tbody tr")) == 30
+    days = owner.js(cells, "details tbody tr")
+    assert len(days) == 30 and days[0][6:] == ["1", "4"] and days[1][6:] == ["0", "0"]
     owner.shoot_both("activity")
+    owner.browser.find_element("link text", "AirPods Pro 2").click()
+    assert owner.one("#name").get_attribute("value") == "AirPods Pro 2"
+
+    # what is not sold any more is left out; what is not known is no nought
+    sold = {p["name"]: p["id"] for p in paul.gateway.api("GET", paul.path("products")).json["data"]}
+    assert paul.gateway.api("DELETE", paul.path("products", sold["AirPods Pro 2"])).status == 204
+    owner.go("activity")
+    assert owner.js(asked) == once
     owner.come(sarah)
     owner.go("activity")
     owner.says("Nothing in the last 30 days")
+    provider.write(SARAHS, {"type": "text", "text": {"body": "How much is the dress?"}}, phone=BEN)
+    assert wait_for(lambda: sarah.messages())
+    owner.go("activity")
+    owner.says("Price questions are counted where this service answers them")
+    rows = owner.js(cells, "main > table tbody tr")
+    assert rows[1] == ["Orders", "0", "0"] and len(rows) == 6 and not owner.all(".asked")
+    owner.shoot_both("activity-unanswered")
