@@ -239,6 +239,8 @@ static const struct setting settings[CONFIG_KEYS] = {
 		"https://HOST (http only to loopback)", "where Meta serves media"},
 	[CONFIG_D360_API_URL] = {"d360_api_url", "https://waba-v2.360dialog.io", rule_provider_url,
 		"https://HOST (http only to loopback)", "360dialog's messaging API"},
+	[CONFIG_D360_SANDBOX_URL] = {"d360_sandbox_url", "https://waba-sandbox.360dialog.io", rule_provider_url,
+		"https://HOST (http only to loopback)", "its sandbox, for trying out"},
 	[CONFIG_RESPONDER_ALLOW] = {"responder_allow", "", rule_destinations,
 		"HOST:PORT or [IPv6]:PORT, separated by commas",
 		"responders that may have a private address or plain http (127.0.0.1:9000)"},
@@ -496,7 +498,7 @@ void config_print_help(void)
 	(void)printf("Settings, as flags (--data-dir DIR), environment (KEYHOUSE_DATA_DIR) or in the file\n"
 		     "named by --config, else <data_dir>/keyhouse.conf (data_dir = DIR):\n");
 	for (int k = 0; k < CONFIG_KEYS; k++)
-		(void)printf("  %-17s %-29s %s\n", settings[k].name,
+		(void)printf("  %-17s %-33s %s\n", settings[k].name,
 			settings[k].initial[0] != '\0' ? settings[k].initial : "-", settings[k].help);
 }
 

@@ -62,6 +62,7 @@ static int sender_main(const struct config *config)
 		.meta_api_url = config_get(config, CONFIG_META_API_URL),
 		.meta_api_version = config_get(config, CONFIG_META_API_VERSION),
 		.d360_api_url = config_get(config, CONFIG_D360_API_URL),
+		.d360_sandbox_url = config_get(config, CONFIG_D360_SANDBOX_URL),
 		.public_url = config_get(config, CONFIG_PUBLIC_URL),
 		.responder_allow = config_get(config, CONFIG_RESPONDER_ALLOW),
 		.responder_timeout_ms = 1000 * config_number(config, CONFIG_RESPONDER_TIMEOUT)};

@@ -168,6 +168,7 @@ struct store_connection {
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 	enum store_provider provider;
 	enum store_connection_status status;
+	bool sandbox; /* 360dialog's, for trying out */
 	char app_id[STORE_PROVIDER_ID_LEN + 1];
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
 	char client_id[STORE_CLIENT_ID_LEN + 1]; /* 360dialog's; "" where not given */

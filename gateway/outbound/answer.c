@@ -223,7 +223,7 @@ static void read_refusal(const struct answer_to *to, const cJSON *answer, struct
 {
 	struct answer_words words = {0};
 
-	if (to->kind->host == KIND_D360)
+	if (kind_is_d360(to->kind))
 		d360_refusal(to->kind, answer, r, &words);
 	else
 		meta_refusal(to->kind, answer, r, &words);
@@ -246,7 +246,7 @@ static bool is_blank(const struct transfer_end *end)
 /* Both providers have put errors under a 200. */
 static bool holds_error(const struct kind *k, const cJSON *answer)
 {
-	return json_get(answer, "error") != NULL || (k->host == KIND_D360 && d360_is_refusal(answer));
+	return json_get(answer, "error") != NULL || (kind_is_d360(k) && d360_is_refusal(answer));
 }
 
 static void read_provider(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
@@ -262,7 +262,7 @@ static void read_provider(const struct answer_to *to, const struct transfer_end 
 			r->class = OUTBOUND_ACCEPTED;
 		else
 			set_reason(r, "the provider's answer is not one that ",
-				to->kind->host == KIND_D360 ? "360dialog gives" : "Meta gives");
+				kind_is_d360(to->kind) ? "360dialog gives" : "Meta gives");
 	} else {
 		read_refusal(to, answer, r);
 	}

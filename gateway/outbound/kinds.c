@@ -186,6 +186,35 @@ static const struct kind kinds[] = {
 		.wants = KIND_WANTS_URL,
 		.auth = KIND_NO_KEY,
 		.answer = KIND_REFUSAL},
+	/* The sandbox keeps /v1 in all of its paths; that it has a health_status is unproven (facts/360dialog.md 1). */
+	{.kind = OUTBOUND_D360_SANDBOX_SEND,
+		.use = KIND_SEND,
+		.host = KIND_D360_SANDBOX,
+		.post = true,
+		.path = "/v1/messages",
+		.wants = KIND_WANTS_BODY,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key"},
+		.answer = KIND_FIELDS,
+		.expects = {"messages[0].id"},
+		.fields = send_fields},
+	{.kind = OUTBOUND_D360_SANDBOX_WEBHOOK,
+		.use = KIND_CHECK,
+		.host = KIND_D360_SANDBOX,
+		.path = "/v1/configs/webhook",
+		.wants = KIND_WANTS_URL,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key", "webhook_secret"},
+		.answer = KIND_D360_CALLBACK},
+	{.kind = OUTBOUND_D360_SANDBOX_WEBHOOK_SET,
+		.use = KIND_CHECK,
+		.host = KIND_D360_SANDBOX,
+		.post = true,
+		.path = "/v1/configs/webhook",
+		.wants = KIND_WANTS_URL,
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key", "webhook_secret"},
+		.answer = KIND_NOTHING},
 };
 
 const struct kind *kind_find(uint32_t number)
@@ -194,6 +223,16 @@ const struct kind *kind_find(uint32_t number)
 		if ((uint32_t)kinds[i].kind == number)
 			return &kinds[i];
 	return NULL;
+}
+
+bool kind_is_d360(const struct kind *k)
+{
+	return k->host == KIND_D360 || k->host == KIND_D360_SANDBOX;
+}
+
+bool kind_sets_webhook(const struct kind *k)
+{
+	return k->kind == OUTBOUND_D360_WEBHOOK_SET || k->kind == OUTBOUND_D360_SANDBOX_WEBHOOK_SET;
 }
 
 size_t kind_credentials(const struct kind *k)

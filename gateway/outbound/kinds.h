@@ -18,7 +18,7 @@
 enum kind_use { KIND_SEND = 1, KIND_CHECK, KIND_ASK };
 
 /* Where it goes. A provider's key goes to no other host than its row's. */
-enum kind_host { KIND_META = 1, KIND_D360, KIND_JOB_URL, KIND_OURSELVES /* below public_url */ };
+enum kind_host { KIND_META = 1, KIND_D360, KIND_D360_SANDBOX, KIND_JOB_URL, KIND_OURSELVES /* below public_url */ };
 
 enum kind_auth {
 	/* Authorization: Bearer {first credential}. Where there is a second, the app secret, the call is proven by it. */
@@ -67,6 +67,10 @@ struct kind {
 
 /* NULL: there is no such kind. */
 const struct kind *kind_find(uint32_t number);
+/* Whether it speaks to 360dialog, live or its sandbox. */
+bool kind_is_d360(const struct kind *k);
+/* Whether it registers our webhook there: the sender makes the body. */
+bool kind_sets_webhook(const struct kind *k);
 size_t kind_credentials(const struct kind *k);
 bool kind_wants(const struct kind *k, unsigned what);
 /* Whether its calls carry appsecret_proof, which some apps demand (facts/meta.md 5). */

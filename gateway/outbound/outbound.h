@@ -60,6 +60,10 @@ enum outbound_kind {
 						{"sealed" (base64, of the next version), "fingerprint", "last4", "expires_in"} */
 	OUTBOUND_OURSELVES = 16, /* GET our own webhook URL (url), as the Internet sees it. ACCEPTED: it leads here */
 	OUTBOUND_META_NUMBER_SHORT = 14, /* as META_NUMBER, for tokens that may not read all of that (code 10 or 100) */
+	OUTBOUND_D360_SANDBOX_SEND =
+		17, /* POST /v1/messages; these three go to 360dialog's sandbox, and nowhere else */
+	OUTBOUND_D360_SANDBOX_WEBHOOK = 18, /* C as D360_WEBHOOK */
+	OUTBOUND_D360_SANDBOX_WEBHOOK_SET = 19, /* as D360_WEBHOOK_SET */
 };
 
 /* The header that 360dialog sends with every webhook, because we ask it to (facts/360dialog.md 2.3: letters, digits,
@@ -131,7 +135,7 @@ enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused
  *   META_TOKEN_EXCHANGE               access_token (the one to be changed), app_secret
  *   META_APP_*                        app_secret
  *   D360_HEALTH                       api_key
- *   D360_WEBHOOK, D360_WEBHOOK_SET    api_key, webhook_secret
+ *   D360_*WEBHOOK, D360_*WEBHOOK_SET  api_key, webhook_secret
  *   OURSELVES                         none */
 struct outbound_check {
 	enum outbound_kind kind;
@@ -140,7 +144,7 @@ struct outbound_check {
 	const char *app_id; /* META_DEBUG_TOKEN, META_APP_*, META_WABA_CALLBACK (whose override is asked about) */
 	const char *waba_id; /* META_WABA_* */
 	const char *phone_number_id; /* META_NUMBER* */
-	const char *url; /* our webhook URL: kinds marked C, D360_WEBHOOK_SET, OURSELVES */
+	const char *url; /* our webhook URL: kinds marked C, D360_*WEBHOOK_SET, OURSELVES */
 	const char *body; /* JSON: META_APP_SUBSCRIBE, META_WABA_SUBSCRIBE */
 	const struct store_credential *credentials;
 	size_t credentials_len;
@@ -213,6 +217,7 @@ struct outbound_sender_options {
 	const char *meta_api_url; /* "https://graph.facebook.com" */
 	const char *meta_api_version; /* "v26.0" */
 	const char *d360_api_url; /* "https://waba-v2.360dialog.io" */
+	const char *d360_sandbox_url; /* "https://waba-sandbox.360dialog.io" */
 	const char *public_url; /* what webhook URLs of ours begin with */
 	const char *responder_allow; /* "host:port, host:port": may be private, may be http; "" for none */
 	unsigned responder_timeout_ms;

@@ -130,6 +130,13 @@ static enum prepare_error body_open(struct tenants *t, const struct store_messag
 	return *body != NULL ? PREPARE_OK : PREPARE_UNREADABLE;
 }
 
+static enum outbound_kind send_kind(const struct store_connection *c)
+{
+	if (c->provider == STORE_META)
+		return OUTBOUND_META_SEND;
+	return c->sandbox ? OUTBOUND_D360_SANDBOX_SEND : OUTBOUND_D360_SEND;
+}
+
 enum prepare_error prepare_send(struct tenants *t, const struct store_message *m, struct prepared *out)
 {
 	struct store_connection connection;
@@ -142,7 +149,7 @@ enum prepare_error prepare_send(struct tenants *t, const struct store_message *m
 	found = store_connection_get(tenants_store(t), m->business_id, m->connection_id, &connection);
 	if (found != STORE_OK)
 		return found == STORE_NOT_FOUND ? PREPARE_NO_CREDENTIAL : PREPARE_LATER;
-	kind = connection.provider == STORE_360DIALOG ? OUTBOUND_D360_SEND : OUTBOUND_META_SEND;
+	kind = send_kind(&connection);
 	if (!copy_text(out->id, sizeof(out->id), m->id) ||
 		!copy_text(out->business_id, sizeof(out->business_id), m->business_id) ||
 		!copy_text(out->number, sizeof(out->number), kind == OUTBOUND_META_SEND ? m->number : NULL))

@@ -79,6 +79,20 @@ static enum outbound_class build_signed(struct request *r, const struct request_
 
 /* ------------------------------------------------------------ to a provider */
 
+static const struct request_host *host_of(const struct request_world *world, enum kind_host host)
+{
+	switch (host) {
+	case KIND_D360:
+		return &world->d360;
+	case KIND_D360_SANDBOX:
+		return &world->d360_sandbox;
+	case KIND_META:
+	case KIND_JOB_URL: /* build_signed's */
+		break;
+	}
+	return &world->meta;
+}
+
 static bool keys_are_safe(const struct kind *k, const struct secret *const *secrets)
 {
 	for (size_t i = 0; i < kind_credentials(k); i++)
@@ -100,7 +114,7 @@ static void proof_make(const struct secret *const *secrets, char *out)
 static enum outbound_class build_keyed(struct request *r, const struct request_world *world, const struct job *j,
 	const struct secret *const *secrets, const char **why)
 {
-	const struct request_host *host = j->kind->host == KIND_D360 ? &world->d360 : &world->meta;
+	const struct request_host *host = host_of(world, j->kind->host);
 	const struct kind_target target = {.base_url = host->base_url,
 		.version = world->version,
 		.number = j->number,
@@ -119,7 +133,7 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	r->url = kind_url(j->kind, &target);
 	if (j->kind->auth != KIND_IN_URL)
 		r->key = kind_key_value(j->kind, j->app_id, secrets);
-	if (j->kind->kind == OUTBOUND_D360_WEBHOOK_SET)
+	if (kind_sets_webhook(j->kind))
 		r->body = d360_webhook_body(j->url, secrets[1]);
 	if (r->url == NULL || (r->key == NULL && j->kind->auth != KIND_IN_URL) ||
 		(j->kind->post && j->body_len == 0 && r->body == NULL))

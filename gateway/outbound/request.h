@@ -18,7 +18,7 @@ bool request_host_read(const char *url, struct request_host *out);
 
 /* What the settings say. */
 struct request_world {
-	struct request_host meta, d360;
+	struct request_host meta, d360, d360_sandbox;
 	const char *version; /* Meta's */
 	const char *public_url; /* without a final slash */
 	const char *responder_allow;

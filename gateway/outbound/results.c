@@ -31,7 +31,7 @@ static void confirm_begin(struct outbound *o, const struct sending *s)
 	enum prepare_error err;
 
 	/* 360dialog says 401 for nothing else (facts/360dialog.md 4), and offers nobody to ask. */
-	if (s->kind->host == KIND_D360) {
+	if (kind_is_d360(s->kind)) {
 		settle_key_refused(o->tenants, s);
 		return;
 	}
@@ -81,7 +81,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	}
 	ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
-	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && (s.kind->host == KIND_D360 || r->code == CODE_BAD_TOKEN))
+	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && (kind_is_d360(s.kind) || r->code == CODE_BAD_TOKEN))
 		confirm_begin(o, &s);
 }
 

@@ -306,7 +306,8 @@ static bool sender_init(struct sender *s, const struct outbound_sender_options *
 	size_t len = strlen(opt->public_url);
 
 	if (!kind_version_ok(opt->meta_api_version) || !request_host_read(opt->meta_api_url, &s->world.meta) ||
-		!request_host_read(opt->d360_api_url, &s->world.d360)) {
+		!request_host_read(opt->d360_api_url, &s->world.d360) ||
+		!request_host_read(opt->d360_sandbox_url, &s->world.d360_sandbox)) {
 		log_error("a provider's URL or version cannot be used: https, or http to loopback");
 		return false;
 	}

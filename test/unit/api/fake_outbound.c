@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define KINDS (OUTBOUND_OURSELVES + 1)
+#define KINDS (OUTBOUND_D360_SANDBOX_WEBHOOK_SET + 1)
 
 enum { WANTS_APP = 1, WANTS_WABA = 2, WANTS_NUMBER = 4, WANTS_URL = 8, WANTS_BODY = 16 };
 
@@ -34,6 +34,8 @@ static const struct {
 	[OUTBOUND_D360_HEALTH] = {0, {"api_key"}},
 	[OUTBOUND_D360_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
 	[OUTBOUND_D360_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},
+	[OUTBOUND_D360_SANDBOX_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
+	[OUTBOUND_D360_SANDBOX_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},
 };
 
 static struct {
@@ -162,10 +164,11 @@ static void check_ok(const struct outbound_check *check)
 static void callback_fields(char *out, size_t room, const struct outbound_check *check)
 {
 	const char *state = kinds[check->kind].owner;
+	bool d360 = check->kind == OUTBOUND_D360_WEBHOOK || check->kind == OUTBOUND_D360_SANDBOX_WEBHOOK;
 
 	(void)snprintf(out, room, "{\"callback\":{\"state\":\"%s\"%s%s}%s}", state,
 		strcmp(state, "foreign") == 0 ? ",\"owner\":\"https://elsewhere.example\"" : "",
-		check->kind == OUTBOUND_D360_WEBHOOK && has_secret ? ",\"secret\":true" : "",
+		d360 && has_secret ? ",\"secret\":true" : "",
 		subscribed && check->kind == OUTBOUND_META_WABA_CALLBACK ? ",\"subscribed\":true" : "");
 }
 
@@ -190,6 +193,7 @@ static void do_well(const struct outbound_check *check, char *out, size_t room)
 	case OUTBOUND_META_APP_CALLBACK:
 	case OUTBOUND_META_WABA_CALLBACK:
 	case OUTBOUND_D360_WEBHOOK:
+	case OUTBOUND_D360_SANDBOX_WEBHOOK:
 		callback_fields(out, room, check);
 		break;
 	case OUTBOUND_META_APP_SUBSCRIBE:
@@ -205,9 +209,14 @@ static void do_well(const struct outbound_check *check, char *out, size_t room)
 		break;
 	case OUTBOUND_OURSELVES:
 		break;
+	case OUTBOUND_D360_SANDBOX_WEBHOOK_SET:
+		kinds[OUTBOUND_D360_SANDBOX_WEBHOOK].owner = "ours";
+		has_secret = true;
+		break;
 	case OUTBOUND_META_TOKEN_EXCHANGE: /* only as a test says */
 	case OUTBOUND_META_SEND:
 	case OUTBOUND_D360_SEND:
+	case OUTBOUND_D360_SANDBOX_SEND:
 	case OUTBOUND_RESPONDER_ASK:
 		fail_msg("no check");
 		break;

@@ -40,6 +40,7 @@ static void defaults(void **state)
 	assert_string_equal(config_get(&config, CONFIG_PUBLIC_URL), "http://127.0.0.1:8080");
 	assert_string_equal(config_get(&config, CONFIG_MASTER_KEY_FILE), "./keyhouse-data/master.key");
 	assert_int_equal(config_number(&config, CONFIG_RETENTION_DAYS), 30);
+	assert_string_equal(config_get(&config, CONFIG_D360_SANDBOX_URL), "https://waba-sandbox.360dialog.io");
 }
 
 static void flag_beats_environment_beats_file(void **state)
@@ -123,6 +124,7 @@ static void rules(void **state)
 		{"--meta-api-url=http://graph.facebook.com", "meta_api_url"},
 		{"--meta-api-url=http://127.0.0.1.evil.example", "meta_api_url"},
 		{"--meta-api-url=http://localhost.evil.example", "meta_api_url"},
+		{"--d360-sandbox-url=http://waba-sandbox.360dialog.io", "d360_sandbox_url"},
 		{"--meta-api-version=26", "meta_api_version"}, {"--meta-api-version=v26", "meta_api_version"},
 		{"--meta-api-version=v26.0/..", "meta_api_version"}, {"--retention-days=0", "retention_days"},
 		{"--retention-days=9999", "retention_days"}, {"--retention-days=-1", "retention_days"},
@@ -143,6 +145,7 @@ static void rules(void **state)
 	accepted("--meta-api-url=http://127.0.0.1:9000");
 	accepted("--meta-api-url=http://[::1]:9000");
 	accepted("--meta-api-url=http://localhost:9000/base");
+	accepted("--d360-sandbox-url=http://localhost:9000/base");
 	accepted("--public-url=https://keys.example.com");
 }
 

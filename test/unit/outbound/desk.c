@@ -79,15 +79,25 @@ static void add_credential(struct desk *d, const char *id, const char *field, co
 	free(blob);
 }
 
-void desk_connection(struct desk *d, enum store_provider provider, const char *id, const char *number, const char *key,
-	const char *app_secret)
+static void add_connection(struct store_connection c, const char *id, const char *number)
 {
-	struct store_connection c = {.provider = provider, .status = STORE_CONNECTION_PENDING, .app_id = "4242"};
-
+	c.status = STORE_CONNECTION_PENDING;
 	(void)snprintf(c.id, sizeof(c.id), "%s", id);
 	(void)snprintf(c.business_id, sizeof(c.business_id), "%s", BUSINESS);
 	(void)snprintf(c.phone_number_id, sizeof(c.phone_number_id), "%s", number);
 	fake_connection(&c);
+}
+
+void desk_connection_sandbox(struct desk *d, const char *id, const char *number, const char *key)
+{
+	add_connection((struct store_connection){.provider = STORE_360DIALOG, .sandbox = true}, id, number);
+	add_credential(d, id, "api_key", key);
+}
+
+void desk_connection(struct desk *d, enum store_provider provider, const char *id, const char *number, const char *key,
+	const char *app_secret)
+{
+	add_connection((struct store_connection){.provider = provider, .app_id = "4242"}, id, number);
 	add_credential(d, id, provider == STORE_META ? "access_token" : "api_key", key);
 	add_credential(d, id, "app_secret", app_secret);
 }

@@ -33,6 +33,8 @@ void desk_close(struct desk *d);
 /* NULL credentials are left out. key: access_token or api_key. */
 void desk_connection(struct desk *d, enum store_provider provider, const char *id, const char *number, const char *key,
 	const char *app_secret);
+/* To 360dialog's sandbox. */
+void desk_connection_sandbox(struct desk *d, const char *id, const char *number, const char *key);
 /* Seals and queues; id has room for the message's. */
 void desk_queue(struct desk *d, const char *connection, const char *number, const char *json, char *id, int64_t age_ms);
 struct fake_row desk_await_state(const char *id, enum store_message_state state);

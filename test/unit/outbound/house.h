@@ -18,7 +18,7 @@ struct house {
 
 /* What the sender is told; NULL and 0 take what house_open says. */
 struct house_world {
-	const char *meta_api_url, *d360_api_url, *responder_allow;
+	const char *meta_api_url, *d360_api_url, *d360_sandbox_url, *responder_allow;
 	unsigned responder_timeout_ms;
 };
 void house_open_in(struct house *h, const struct house_world *world);

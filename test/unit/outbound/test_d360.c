@@ -21,12 +21,15 @@
 #define PROOF "0a488f0c5fdec677da6287417e7df81d4c18c84d297e31a9691dfd6a8d5664bc" /* HMAC-SHA-256 of TOKEN with SECRET */
 #define OURS HOUSE_URL "/webhooks/" BUSINESS
 
-static char d360_url[64];
-static uint16_t d360_port;
+#define SANDBOX_KEY "5511467334920_sandbox"
 
-static void open_two_hosts(struct desk *d)
+static char d360_url[64], sandbox_url[64];
+static uint16_t d360_port, sandbox_port;
+
+static void open_hosts(struct desk *d)
 {
-	const struct house_world world = {.meta_api_url = desk_url(), .d360_api_url = d360_url};
+	const struct house_world world = {
+		.meta_api_url = desk_url(), .d360_api_url = d360_url, .d360_sandbox_url = sandbox_url};
 
 	desk_open(d, &world);
 }
@@ -40,7 +43,7 @@ static void a_key_goes_to_its_own_host(void **state)
 	struct server_seen seen;
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
 	desk_connection(&d, STORE_META, "c2", "222", TOKEN, NULL);
 	desk_start(&d, NULL);
@@ -71,6 +74,44 @@ static void a_key_goes_to_its_own_host(void **state)
 	desk_close(&d);
 }
 
+static void a_sandbox_key_goes_to_the_sandbox_alone(void **state)
+{
+	char live[STORE_ID_LEN + 1], trial[STORE_ID_LEN + 1], value[256];
+	struct desk d = {0};
+	struct server_seen seen;
+
+	(void)state;
+	open_hosts(&d);
+	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
+	desk_connection_sandbox(&d, "c2", "222", SANDBOX_KEY);
+	desk_start(&d, NULL);
+	desk_queue(&d, "c1", "111", HELLO, live, 0);
+	desk_queue(&d, "c2", "222", HELLO, trial, 0);
+	(void)desk_await_state(live, STORE_MESSAGE_SENT);
+	(void)desk_await_state(trial, STORE_MESSAGE_SENT);
+
+	server_seen("v1/messages", &seen);
+	assert_int_equal(seen.requests, 1);
+	assert_int_equal(seen.port, sandbox_port);
+	assert_string_equal(seen.path, "POST /v1/messages HTTP/1.1");
+	server_header(&seen, "D360-API-KEY", value, sizeof(value));
+	assert_string_equal(value, SANDBOX_KEY);
+	(void)snprintf(value, sizeof(value), "\"biz_opaque_callback_data\":\"%s\"", trial);
+	assert_non_null(strstr(seen.body, value));
+
+	server_seen("messages", &seen);
+	assert_int_equal(seen.requests, 1);
+	assert_int_equal(seen.port, d360_port);
+	server_header(&seen, "D360-API-KEY", value, sizeof(value));
+	assert_string_equal(value, KEY);
+
+	server_set("v1/messages", &(struct server_reply){.status = 401, .body = ""});
+	desk_queue(&d, "c2", "222", HELLO, trial, 0);
+	desk_await_status("c2", STORE_CONNECTION_KEY_REFUSED);
+	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_ACTIVE);
+	desk_close(&d);
+}
+
 static void answers_become_states(void **state)
 {
 	static const struct {
@@ -97,7 +138,7 @@ static void answers_become_states(void **state)
 		struct desk d = {0};
 		struct fake_row r;
 
-		open_two_hosts(&d);
+		open_hosts(&d);
 		desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
 		server_set("messages", &rows[i].reply);
 		desk_start(&d, NULL);
@@ -120,7 +161,7 @@ static void a_key_changed_meanwhile_is_not_refused(void **state)
 	struct desk d = {0};
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
 	server_set("messages", &(struct server_reply){.how = SERVER_LATE, .status = 401, .body = ""});
 	desk_start(&d, NULL);
@@ -140,7 +181,7 @@ static void a_taken_webhook_still_sends_and_may_lose_its_key(void **state)
 	struct desk d = {0};
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
 	assert_int_equal(
 		store_connection_status_set(NULL, BUSINESS, "c1", 0, STORE_CONNECTION_WEBHOOK_TAKEN), STORE_OK);
@@ -210,7 +251,7 @@ static void a_webhook_is_looked_at_and_set(void **state)
 	struct held h;
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_start(&d, NULL);
 	hold(&d, &h, "api_key", KEY, "webhook_secret");
 	check = check_of(OUTBOUND_D360_WEBHOOK, &h);
@@ -252,6 +293,43 @@ static void a_webhook_is_looked_at_and_set(void **state)
 	desk_close(&d);
 }
 
+static void the_sandboxs_webhook_is_looked_at_and_set(void **state)
+{
+	char value[256];
+	struct outbound_check check;
+	struct server_seen seen;
+	struct desk d = {0};
+	struct held h;
+
+	(void)state;
+	open_hosts(&d);
+	desk_start(&d, NULL);
+	hold(&d, &h, "api_key", SANDBOX_KEY, "webhook_secret");
+	check = check_of(OUTBOUND_D360_SANDBOX_WEBHOOK, &h);
+	server_set("v1/configs/webhook",
+		&(struct server_reply){.status = 200, .body = "{\"url\":\"https://chat.example/x?token=s3cr3t\"}"});
+	run_check(&d, &check, OUTBOUND_ACCEPTED,
+		"{\"callback\":{\"state\":\"foreign\",\"owner\":\"https://chat.example\",\"secret\":false}}");
+	server_seen("v1/configs/webhook", &seen);
+	assert_string_equal(seen.path, "GET /v1/configs/webhook HTTP/1.1");
+	assert_int_equal(seen.port, sandbox_port);
+	server_set("v1/configs/webhook", &(struct server_reply){.status = 401, .body = "{}"});
+	run_check(&d, &check, OUTBOUND_AUTH, NULL);
+
+	server_set("v1/configs/webhook", &(struct server_reply){.status = 200, .body = "{\"url\":\"x\"}"});
+	check = check_of(OUTBOUND_D360_SANDBOX_WEBHOOK_SET, &h);
+	run_check(&d, &check, OUTBOUND_ACCEPTED, "{}");
+	server_seen("v1/configs/webhook", &seen);
+	assert_string_equal(seen.path, "POST /v1/configs/webhook HTTP/1.1");
+	assert_int_equal(seen.port, sandbox_port);
+	assert_string_equal(
+		seen.body, "{\"url\":\"" OURS "\",\"headers\":{\"" OUTBOUND_D360_HEADER "\":\"" SECRET "\"}}");
+	server_header(&seen, "D360-API-KEY", value, sizeof(value));
+	assert_string_equal(value, SANDBOX_KEY);
+	let_go(&h);
+	desk_close(&d);
+}
+
 static void health_is_asked_for(void **state)
 {
 	struct outbound_check check;
@@ -260,7 +338,7 @@ static void health_is_asked_for(void **state)
 	struct held h;
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_start(&d, NULL);
 	hold(&d, &h, "api_key", KEY, NULL);
 	check = check_of(OUTBOUND_D360_HEALTH, &h);
@@ -288,7 +366,7 @@ static void metas_registration_is_asked_and_set(void **state)
 	struct held h;
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_start(&d, NULL);
 	hold(&d, &h, "app_secret", "appsecret-appsecret", NULL);
 	server_set("4242",
@@ -339,7 +417,7 @@ static void checks_that_break_their_kind_are_refused(void **state)
 	struct held h;
 
 	(void)state;
-	open_two_hosts(&d);
+	open_hosts(&d);
 	desk_start(&d, NULL);
 	hold(&d, &h, "api_key", KEY, "webhook_secret");
 	memset(long_url + strlen(long_url), 'x', sizeof(long_url) - 1 - strlen(long_url));
@@ -372,10 +450,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_goes_to_its_own_host),
+		cmocka_unit_test(a_sandbox_key_goes_to_the_sandbox_alone),
 		cmocka_unit_test(answers_become_states),
 		cmocka_unit_test(a_key_changed_meanwhile_is_not_refused),
 		cmocka_unit_test(a_taken_webhook_still_sends_and_may_lose_its_key),
 		cmocka_unit_test(a_webhook_is_looked_at_and_set),
+		cmocka_unit_test(the_sandboxs_webhook_is_looked_at_and_set),
 		cmocka_unit_test(health_is_asked_for),
 		cmocka_unit_test(metas_registration_is_asked_and_set),
 		cmocka_unit_test(checks_that_break_their_kind_are_refused),
@@ -384,5 +464,7 @@ int main(void)
 	desk_listen();
 	d360_port = server_start();
 	(void)snprintf(d360_url, sizeof(d360_url), "http://localhost:%u/", d360_port);
+	sandbox_port = server_start();
+	(void)snprintf(sandbox_url, sizeof(sandbox_url), "http://localhost:%u", sandbox_port);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,7 +314,7 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(OUTBOUND_OURSELVES + 1));
+	assert_null(kind_find(OUTBOUND_D360_SANDBOX_WEBHOOK_SET + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)
@@ -351,6 +351,9 @@ static void every_kind_has_its_place(void **state)
 		{OUTBOUND_D360_SEND, "https://graph.example/messages", true},
 		{OUTBOUND_D360_WEBHOOK, "https://graph.example/v1/configs/webhook", false},
 		{OUTBOUND_D360_WEBHOOK_SET, "https://graph.example/v1/configs/webhook", true},
+		{OUTBOUND_D360_SANDBOX_SEND, "https://graph.example/v1/messages", true},
+		{OUTBOUND_D360_SANDBOX_WEBHOOK, "https://graph.example/v1/configs/webhook", false},
+		{OUTBOUND_D360_SANDBOX_WEBHOOK_SET, "https://graph.example/v1/configs/webhook", true},
 	};
 
 	(void)state;
@@ -364,15 +367,17 @@ static void every_kind_has_its_place(void **state)
 		if (kind_wants(k, KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_NUMBER))
 			assert_null(url(rows[i].kind, "v26.0", "7/7", "T"));
 	}
-	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_META_NUMBER_SHORT; n++) {
+	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_D360_SANDBOX_WEBHOOK_SET; n++) {
 		const struct kind *k = kind_find(n);
 
 		assert_int_equal(k->kind, n);
 		assert_true(kind_credentials(k) >= 1);
 		/* The key of one provider is no header of another's. */
-		assert_int_equal(k->auth == KIND_D360_KEY, k->host == KIND_D360);
+		assert_int_equal(k->auth == KIND_D360_KEY, kind_is_d360(k));
 		assert_int_equal(k->auth == KIND_SIGNED, k->host == KIND_JOB_URL);
-		assert_int_equal(strcmp(k->credentials[0], "api_key") == 0, k->host == KIND_D360);
+		assert_int_equal(strcmp(k->credentials[0], "api_key") == 0, kind_is_d360(k));
+		/* What is for trying out goes to a host of its own. */
+		assert_int_equal(k->host == KIND_D360_SANDBOX, n >= OUTBOUND_D360_SANDBOX_SEND);
 		/* A proof is made of token and app secret, and put where the path has its hole. A send has none. */
 		assert_int_equal(kind_is_proven(k), k->path != NULL && strstr(k->path, "{proof}") != NULL);
 		assert_true(
