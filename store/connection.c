@@ -8,7 +8,8 @@
 #define FIRST_CHECK_MS (INT64_C(6) * 3600 * 1000) /* after it was added; more, by chance, so that many do not meet */
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
-	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at, c.checks_failed"
+	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at, c.sandbox, "        \
+	"c.checks_failed"
 
 static void connection_read(struct query *q, struct store_connection *c)
 {
@@ -27,6 +28,7 @@ static void connection_read(struct query *q, struct store_connection *c)
 	c->updated_at = query_get_int(q);
 	query_get_text(q, c->client_id, sizeof(c->client_id));
 	c->handshake_at = query_get_int(q);
+	c->sandbox = query_get_int(q) != 0;
 	c->checks_failed = query_get_int(q) != 0;
 }
 
@@ -42,9 +44,9 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 {
 	struct query q = query_start(db,
 		"INSERT INTO connections (id, business_id, provider, status, app_id, waba_id, phone_number_id, "
-		"display_phone, verified_name, verify_token, created_at, updated_at, client_id, told, state_at, "
-		"check_at, checks_failed) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + abs(random() % 3600000), ?)");
+		"display_phone, verified_name, verify_token, created_at, updated_at, client_id, sandbox, told, "
+		"state_at, check_at, checks_failed) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + abs(random() % 3600000), ?)");
 
 	query_text(&q, c->id);
 	query_text(&q, c->business_id);
@@ -59,6 +61,7 @@ static enum store_error connection_insert(struct db *db, const struct store_conn
 	query_int(&q, now);
 	query_int(&q, now);
 	query_text(&q, c->client_id);
+	query_int(&q, c->sandbox);
 	query_int(&q, c->status);
 	query_int(&q, now);
 	query_int(&q, now + FIRST_CHECK_MS);
@@ -73,14 +76,22 @@ struct holder {
 	bool proven;
 };
 
+/* Numbers of the sandbox are each business's own (migrations/0004). */
+static const char *sandbox_of(const struct store_connection *c)
+{
+	return c->sandbox ? c->business_id : "";
+}
+
 static enum store_error number_holder(struct db *db, const struct store_connection *c, struct holder *out)
 {
 	struct query q = query_start(db,
-		"SELECT business_id, connection_id, proven FROM numbers WHERE provider = ? AND phone_number_id = ?");
+		"SELECT business_id, connection_id, proven FROM numbers "
+		"WHERE provider = ? AND phone_number_id = ? AND sandbox_of = ?");
 
 	*out = (struct holder){.proven = false};
 	query_int(&q, c->provider);
 	query_text(&q, c->phone_number_id);
+	query_text(&q, sandbox_of(c));
 	if (query_step(&q)) {
 		query_get_text(&q, out->business_id, sizeof(out->business_id));
 		query_get_text(&q, out->connection_id, sizeof(out->connection_id));
@@ -119,11 +130,12 @@ static enum store_error number_claim(struct db *db, const struct store_connectio
 			return err;
 	}
 	q = query_start(db,
-		"INSERT INTO numbers (provider, phone_number_id, business_id, connection_id, proven) "
-		"VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET business_id = excluded.business_id, "
+		"INSERT INTO numbers (provider, phone_number_id, sandbox_of, business_id, connection_id, proven) "
+		"VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET business_id = excluded.business_id, "
 		"connection_id = excluded.connection_id, proven = excluded.proven");
 	query_int(&q, c->provider);
 	query_text(&q, c->phone_number_id);
+	query_text(&q, sandbox_of(c));
 	query_text(&q, c->business_id);
 	query_text(&q, c->id);
 	query_int(&q, c->number_proven);

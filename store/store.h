@@ -31,7 +31,7 @@ enum store_error {
 	STORE_OK = 0,
 	STORE_NOT_FOUND,
 	STORE_EXISTS, /* the id is in use */
-	STORE_NUMBER_TAKEN, /* (provider, phone_number_id) belongs to a connection already */
+	STORE_NUMBER_TAKEN, /* (provider, phone_number_id) belongs to a connection already; of the sandbox: of this business */
 	STORE_STALE, /* compare-and-swap lost: somebody changed the row first */
 	STORE_TIMEOUT, /* not durable in time; it may still become so */
 	STORE_BUSY, /* the writer's queue is full, or large changes wait for each other */
@@ -168,7 +168,7 @@ struct store_connection {
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 	enum store_provider provider;
 	enum store_connection_status status;
-	bool sandbox; /* 360dialog's, for trying out */
+	bool sandbox; /* 360dialog's, for trying out: all who try it have the same number, and each may connect it */
 	char app_id[STORE_PROVIDER_ID_LEN + 1];
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
 	char client_id[STORE_CLIENT_ID_LEN + 1]; /* 360dialog's; "" where not given */

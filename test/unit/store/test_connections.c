@@ -195,6 +195,33 @@ static void test_proven_numbers(void **state)
 	assert_int_equal(store_connection_add(s, &owner, NULL, 0), STORE_NUMBER_TAKEN);
 }
 
+/* Everybody who tries the sandbox has its one number; of a live one it takes nothing. */
+static void test_sandbox_numbers(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_connection live = connection(META_ONE, "two", "9001"), mine = connection(D360_ONE, "one", "9001");
+	struct store_connection theirs = connection("0000000000000000000000c0x7", "two", ""), c;
+
+	live.provider = mine.provider = theirs.provider = STORE_360DIALOG;
+	mine.sandbox = theirs.sandbox = true;
+	assert_int_equal(store_connection_add(s, &mine, NULL, 0), STORE_OK);
+	assert_int_equal(store_connection_add(s, &live, NULL, 0), STORE_OK);
+	assert_int_equal(store_connection_add(s, &theirs, NULL, 0), STORE_OK);
+	assert_true(get(s, "one", D360_ONE).sandbox);
+	assert_false(get(s, "two", META_ONE).sandbox);
+	assert_int_equal(store_connection_number_set(s, "two", theirs.id, "9002", "", false), STORE_OK);
+	assert_int_equal(store_connection_by_number(s, "one", STORE_360DIALOG, "9001", &c), STORE_OK);
+	assert_string_equal(c.id, D360_ONE);
+	assert_true(c.sandbox);
+	assert_int_equal(store_connection_by_number(s, "two", STORE_360DIALOG, "9001", &c), STORE_OK);
+	assert_string_equal(c.id, META_ONE);
+	/* Within a business it is one connection's, as any number is. */
+	memcpy(mine.id, "0000000000000000000000c0x6", sizeof(mine.id));
+	assert_int_equal(store_connection_add(s, &mine, NULL, 0), STORE_NUMBER_TAKEN);
+	memcpy(mine.phone_number_id, "9002", 5);
+	assert_int_equal(store_connection_add(s, &mine, NULL, 0), STORE_OK);
+}
+
 static bool shared(struct store *s, const char *app, const char *business)
 {
 	struct store_sharing sharing;
@@ -368,6 +395,7 @@ int main(void)
 		TEST(test_handshake),
 		TEST(test_handshake_of_a_fault),
 		TEST(test_proven_numbers),
+		TEST(test_sandbox_numbers),
 		TEST(test_app_shared),
 		TEST(test_where_a_conversation_was),
 		TEST(test_responder),

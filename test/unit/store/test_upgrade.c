@@ -104,6 +104,7 @@ static void test_the_rest_is_as_it_was(void **state)
 	assert_int_equal(store_connection_by_number(h->store, "one", STORE_META, "1001", &c), STORE_OK);
 	assert_string_equal(c.client_id, "");
 	assert_int_equal(c.handshake_at, 0);
+	assert_false(c.sandbox);
 	assert_int_equal(c.status, STORE_CONNECTION_ACTIVE);
 	assert_int_equal(store_counts(h->store, &counts), STORE_OK);
 	assert_int_equal(counts.businesses, 2);
