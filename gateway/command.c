@@ -37,7 +37,7 @@ static const struct command commands[] = {
 		"      [--app-secret-file F] [--access-token-file F] [--take-over] [--no-verify] [--json]",
 		"secrets: prompt, or two lines on standard input", command_connection_add},
 	{"connection", "add", 1, 1,
-		"BUSINESS --provider 360dialog [--client-id X] [--phone-number-id N]\n"
+		"BUSINESS --provider 360dialog [--sandbox] [--client-id X] [--phone-number-id N]\n"
 		"      [--api-key-file F] [--platform-secret] [--take-over] [--no-verify] [--json]",
 		"the API key: prompt, or a line on standard input", command_connection_add},
 	{"connection", "test", 2, 2, "BUSINESS ID [--json]", "ask the provider whether its keys work; changes nothing",
@@ -114,7 +114,7 @@ static bool *flag_place(struct line *l, const char *name)
 		const char *name;
 		bool *place;
 	} flags[] = {{"--json", &l->json}, {"--no-verify", &l->no_verify}, {"--yes", &l->yes},
-		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret},
+		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret}, {"--sandbox", &l->sandbox},
 		{"--rotate-secret", &l->rotate_secret}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

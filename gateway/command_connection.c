@@ -143,6 +143,10 @@ int command_connection_add(struct line *l)
 		(void)line_complain("--provider must be meta or 360dialog");
 		return EXIT_USAGE;
 	}
+	if (!d360 && l->sandbox) {
+		(void)line_complain("--sandbox is 360dialog's: say --provider 360dialog, too");
+		return EXIT_USAGE;
+	}
 	if (!d360 && !ids_there(l))
 		return EXIT_USAGE;
 	if (business_there(l) != EXIT_DONE)
@@ -156,6 +160,8 @@ int command_connection_add(struct line *l)
 	(void)cJSON_AddBoolToObject(body, "verify", !l->no_verify);
 	if (l->take_over)
 		(void)cJSON_AddTrueToObject(body, "take_over");
+	if (l->sandbox)
+		(void)cJSON_AddTrueToObject(body, "sandbox");
 	if (line_path(path, "/v1/businesses", l->words[0], "connections", NULL, NULL) && add_secrets(l, body, d360))
 		result = line_ask_json(l, "POST", path, !l->no_verify, body, &answer);
 	if (result == EXIT_DONE)
@@ -258,8 +264,9 @@ int command_connection_remove(struct line *l)
 
 int command_connection_list(struct line *l)
 {
-	static const char *const columns[] = {"id", "provider", "status", "phone_number_id", "display_phone", NULL};
-	static const int widths[] = {26, 9, 14, 20, 0};
+	static const char *const columns[] = {
+		"id", "provider", "sandbox", "status", "phone_number_id", "display_phone", NULL};
+	static const int widths[] = {26, 9, 7, 14, 20, 0};
 	char path[LINE_PATH_LEN];
 
 	return line_path(path, "/v1/businesses", l->words[0], "connections", NULL, NULL)

@@ -34,6 +34,8 @@ void console_value(const cJSON *v, int width)
 	if (cJSON_IsNumber(v)) {
 		(void)snprintf(number, sizeof(number), "%.0f", v->valuedouble);
 		console_text(number, width);
+	} else if (cJSON_IsBool(v)) {
+		console_text(cJSON_IsTrue(v) ? "yes" : "no", width);
 	} else {
 		console_text(cJSON_IsString(v) && v->valuestring[0] != '\0' ? v->valuestring : "-", width);
 	}
@@ -51,7 +53,7 @@ void console_object(const cJSON *object, bool json)
 		return;
 	}
 	cJSON_ArrayForEach (item, object) {
-		if (cJSON_IsString(item) || cJSON_IsNumber(item)) {
+		if (cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item)) {
 			console_text(item->string, 16);
 			console_value(item, 0);
 		}

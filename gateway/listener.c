@@ -342,6 +342,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	struct connect connect = {.public_url = config_get(c, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(c, CONFIG_META_API_URL)),
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
+		.d360_sandbox_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_SANDBOX_URL)),
 		.serving = true};
 	struct api_options api = {
 		.doctor = {.refusal = refusal, .ctx = l}, .responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW)};

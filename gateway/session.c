@@ -123,7 +123,8 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 	struct outbound_options outbound = {.sender_fd = sender_fd, .checks_only = true};
 	struct connect connect = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_META_API_URL)),
-		.d360_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_API_URL))};
+		.d360_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_API_URL)),
+		.d360_sandbox_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_SANDBOX_URL))};
 	struct api_options api = {.responder_allow = config_get(s->config, CONFIG_RESPONDER_ALLOW)};
 	enum tenant_error tenant;
 	enum store_error err;

@@ -55,6 +55,8 @@ static cJSON *connection_json(
 	out_begin(&o);
 	out_text(&o, "id", s->id);
 	out_text(&o, "provider", listing_name(providers, (int)s->provider));
+	if (s->provider == STORE_360DIALOG)
+		out_value(&o, "sandbox", cJSON_CreateBool(s->sandbox));
 	out_text(&o, "status", connect_state_of(s->status)->name);
 	out_text(&o, "phone_number_id", s->phone_number_id);
 	out_text(&o, "waba_id", s->waba_id);
@@ -232,13 +234,13 @@ static void connect_problem(struct call *c, enum connect_error err, const struct
 struct provider_fields {
 	const char *provider;
 	const char *required[6];
-	const char *others[4]; /* the other provider's */
+	const char *others[5]; /* the other provider's */
 	const char *detail;
 };
 
 static const struct provider_fields meta_fields = {"meta", {"app_id", "app_secret", "access_token", NULL},
-	{"api_key", "client_id", "platform_secret", NULL},
-	"api_key, client_id and platform_secret are not provider meta's"};
+	{"api_key", "client_id", "platform_secret", "sandbox", NULL},
+	"api_key, client_id, platform_secret and sandbox are not provider meta's"};
 static const struct provider_fields d360_fields = {"360dialog", {"api_key", NULL},
 	{"app_id", "app_secret", "access_token", NULL},
 	"app_id, app_secret and access_token are not provider 360dialog's"};
@@ -262,8 +264,8 @@ static bool fields_there(struct call *c, const cJSON *body, const struct provide
 
 static void log_added(const struct call *c, const struct store_connection *s)
 {
-	log_info("connection added business=%s connection=%s provider=%s status=%s", c->business.id, s->id,
-		listing_name(providers, (int)s->provider), connect_state_of(s->status)->name);
+	log_info("connection added business=%s connection=%s provider=%s sandbox=%d status=%s", c->business.id, s->id,
+		listing_name(providers, (int)s->provider), s->sandbox, connect_state_of(s->status)->name);
 }
 
 static void add_meta(struct call *c, cJSON *body)
@@ -298,12 +300,14 @@ static void add_d360(struct call *c, cJSON *body)
 	const struct connect *connect = &c->api->doctor.connect;
 	struct secret *api_key = form_secret(body, "api_key"), *webhook_secret = NULL;
 	struct secret *platform_secret = form_secret(body, "platform_secret");
+	const bool sandbox = cJSON_IsTrue(json_get(body, "sandbox"));
 	struct connect_d360 d360 = {.business_id = c->business.id,
 		.client_id = json_get_string(body, "client_id"),
 		.phone_number_id = json_get_string(body, "phone_number_id"),
 		.waba_id = json_get_string(body, "waba_id"),
 		.api_key = api_key,
 		.platform_secret = platform_secret,
+		.sandbox = json_get(body, "sandbox") != NULL ? &sandbox : NULL,
 		.verify = !cJSON_IsFalse(json_get(body, "verify")),
 		.take_over = cJSON_IsTrue(json_get(body, "take_over"))};
 	struct store_connection s;
@@ -333,7 +337,8 @@ void connections_add(struct call *c)
 	static const struct form_field fields[] = {{"provider", FORM_TEXT, true}, {"app_id", FORM_TEXT, false},
 		{"app_secret", FORM_TEXT, false}, {"access_token", FORM_TEXT, false}, {"api_key", FORM_TEXT, false},
 		{"client_id", FORM_TEXT, false}, {"platform_secret", FORM_TEXT, false}, {"waba_id", FORM_TEXT, false},
-		{"phone_number_id", FORM_TEXT, false}, {"verify", FORM_BOOL, false}, {"take_over", FORM_BOOL, false}};
+		{"phone_number_id", FORM_TEXT, false}, {"sandbox", FORM_BOOL, false}, {"verify", FORM_BOOL, false},
+		{"take_over", FORM_BOOL, false}};
 	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
 	const char *provider = json_get_string(body, "provider");
 

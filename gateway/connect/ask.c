@@ -139,13 +139,23 @@ static const char *or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
+/* The sandbox's own, where the connection is to it. */
+static enum outbound_kind kind_for(const struct store_connection *s, enum outbound_kind kind)
+{
+	if (s->sandbox && kind == OUTBOUND_D360_WEBHOOK)
+		return OUTBOUND_D360_SANDBOX_WEBHOOK;
+	if (s->sandbox && kind == OUTBOUND_D360_WEBHOOK_SET)
+		return OUTBOUND_D360_SANDBOX_WEBHOOK_SET;
+	return kind;
+}
+
 void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential first, const char *body,
 	struct outbound_result *result)
 {
 	const struct store_connection *s = w->connection;
 	bool one = kind == OUTBOUND_META_APP_CALLBACK || kind == OUTBOUND_META_APP_SUBSCRIBE ||
 		kind == OUTBOUND_D360_HEALTH;
-	const struct outbound_check check = {.kind = kind,
+	const struct outbound_check check = {.kind = kind_for(s, kind),
 		.business_id = s->business_id,
 		.connection_id = s->id,
 		.app_id = or_null(s->app_id),
@@ -190,8 +200,8 @@ const char *connect_why(const struct outbound_result *result)
 void connect_check_silent(struct connecting *w, const char *name, const char *why)
 {
 	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; %s later",
-		why[0] != '\0' ? why : connect_provider_name(w->connection->provider),
-		why[0] != '\0' ? "" : " did not answer", w->stored ? "test the connection again" : "try again");
+		why[0] != '\0' ? why : connect_provider_name(w->connection), why[0] != '\0' ? "" : " did not answer",
+		w->stored ? "test the connection again" : "try again");
 }
 
 void connect_seen(const struct outbound_result *result, struct seen *seen)
@@ -221,11 +231,11 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 
 const char *connect_url_fault(const struct connecting *w)
 {
-	bool d360 = w->connection->provider == STORE_360DIALOG;
+	bool d360 = w->connection->provider == STORE_360DIALOG, sandbox = w->connection->sandbox;
 	const char *host = w->url + strlen("https://");
 	size_t len;
 
-	if (d360 ? w->c->d360_is_loopback : w->c->meta_is_loopback)
+	if (sandbox ? w->c->d360_sandbox_is_loopback : d360 ? w->c->d360_is_loopback : w->c->meta_is_loopback)
 		return NULL;
 	if (strncmp(w->url, "https://", 8) != 0)
 		return d360 ? "public_url is http; 360dialog delivers to https only"
@@ -281,7 +291,7 @@ static bool webhook_came(const struct connecting *w)
 void connect_webhook_check(struct connecting *w)
 {
 	const struct timespec pause = {.tv_nsec = HANDSHAKE_LOOK_MS * 1000000L};
-	const char *name = connect_provider_name(w->connection->provider);
+	const char *name = connect_provider_name(w->connection);
 	int64_t until = store_now_ms() + HANDSHAKE_WAIT_MS;
 	bool came = webhook_came(w);
 
@@ -292,7 +302,7 @@ void connect_webhook_check(struct connecting *w)
 	if (came)
 		connect_check(w, "webhook", CONNECT_CHECK_OK, "%s reaches us and proves who it is", name);
 	else
-		connect_check(w, "webhook", CONNECT_CHECK_WAITING, "waiting for %s's first webhook", name);
+		connect_check(w, "webhook", CONNECT_CHECK_WAITING, "waiting for the first webhook from %s", name);
 }
 
 void connect_number_described(struct connecting *w, const struct cJSON *fields)

@@ -27,9 +27,9 @@ static const struct provider *provider_of(enum store_provider p)
 	return p == STORE_360DIALOG ? &d360_provider : &meta_provider;
 }
 
-const char *connect_provider_name(enum store_provider provider)
+const char *connect_provider_name(const struct store_connection *s)
 {
-	return provider_of(provider)->name;
+	return s->sandbox ? "360dialog's sandbox" : provider_of(s->provider)->name;
 }
 
 enum connect_error connect_from_store(enum store_error err)
@@ -370,7 +370,7 @@ static enum credential credential_named(const char *field)
  * be replaced, one after the other. While the token is dead too, debug_token's refusal does not tell which it means. */
 static enum connect_error judge_new(const struct connecting *w, enum credential which, struct connect_report *report)
 {
-	const char *name = connect_provider_name(w->connection->provider);
+	const char *name = connect_provider_name(w->connection);
 	char detail[120];
 
 	if (which == CREDENTIAL_API_KEY && w->other_number) {

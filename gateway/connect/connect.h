@@ -62,7 +62,8 @@ struct connect {
 	struct tenants *tenants;
 	struct outbound *outbound; /* NULL: no sender runs, every live check is skipped */
 	const char *public_url; /* what our webhook URLs begin with */
-	bool meta_is_loopback, d360_is_loopback; /* the provider's URL: only then may public_url be http */
+	bool meta_is_loopback, d360_is_loopback,
+		d360_sandbox_is_loopback; /* its URL: only then may public_url be http */
 	bool serving; /* our webhook URL is answered now; else Meta's handshake would fail, and nothing is registered there */
 	/* NULL, or: once it is true no further question is begun, and the rest is said to be waiting. */
 	const atomic_bool *stop;
@@ -94,8 +95,8 @@ bool connect_was_answered(const struct connect_report *report);
 /* Whether a check failed with this finding. */
 bool connect_failed_with(const struct connect_report *report, enum finding finding);
 
-/* "Meta" or "360dialog". */
-const char *connect_provider_name(enum store_provider provider);
+/* "Meta", "360dialog" or "360dialog's sandbox". */
+const char *connect_provider_name(const struct store_connection *s);
 /* The digits of a number as the provider shows it ("+234 801 234 5678"). */
 #define CONNECT_DIGITS_MAX 32u
 void connect_digits(const char *shown, char out[static CONNECT_DIGITS_MAX + 1]);
@@ -150,6 +151,8 @@ struct connect_d360 {
 	const struct secret *api_key; /* opaque: 8..512 printable ASCII, no space (facts/360dialog.md 1) */
 	const struct secret
 		*platform_secret; /* may be NULL; 8..256 printable ASCII; then x-360dialog-signature is demanded */
+	const bool
+		*sandbox; /* NULL: a key that ends in _sandbox is one of 360dialog's sandbox (facts/360dialog.md 1) */
 	bool verify;
 	bool take_over; /* a foreign webhook may be replaced */
 };
@@ -158,7 +161,8 @@ struct connect_d360 {
  * the webhooks now (foreign and not take_over: CONNECT_WEBHOOK_TAKEN); stores; sets our webhook with the connection's
  * secret header; reads it back. 401: CONNECT_CREDENTIAL_REFUSED. A number that answers BLOCKED: status blocked. All
  * passed: active; silence or anything else: pending. *webhook_secret is the fresh value of OUTBOUND_D360_HEADER, to be
- * shown once. Owns: caller ends it with secret_free. */
+ * shown once. Owns: caller ends it with secret_free.
+ * A key of the sandbox is probed by looking who gets the webhooks alone; its number is learnt from the first one. */
 enum connect_error connect_d360_add(const struct connect *c, const struct connect_d360 *in,
 	struct store_connection *out, struct secret **webhook_secret, struct connect_report *report)
 	__attribute__((warn_unused_result));

@@ -87,46 +87,58 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 	cJSON_Delete(fields);
 }
 
-static void health(struct connecting *w)
+static const char *new_key(const struct connecting *w)
 {
-	struct outbound_result result;
+	return w->connection->sandbox ? "write START to the sandbox's number for a new one"
+				      : "generate a new one in the 360dialog Hub";
+}
 
-	connect_ask(w, OUTBOUND_D360_HEALTH, CREDENTIAL_API_KEY, NULL, &result);
-	switch (result.class) {
-	case OUTBOUND_ACCEPTED:
-		health_answered(w, &result);
-		break;
+/* The first question about the key was not answered well. */
+static void not_accepted(struct connecting *w, const struct outbound_result *result)
+{
+	const char *name = connect_provider_name(w->connection);
+	const char *reason = result->reason[0] != '\0' ? result->reason : "it does not say why";
+
+	switch (result->class) {
 	case OUTBOUND_AUTH:
 		w->refused[CREDENTIAL_API_KEY] = true;
 		connect_fault(w, "key", FINDING_KEY_REFUSED,
-			"360dialog refuses the key: a newer one replaced it, or it was copied wrongly; generate a new "
-			"one in "
-			"the 360dialog Hub");
+			"%s refuses the key: a newer one replaced it, or it was copied wrongly; %s", name, new_key(w));
 		check(w, "number", CONNECT_CHECK_WAITING, "known once the key works");
 		break;
 	case OUTBOUND_ACCOUNT:
 		w->blocked = true;
-		check(w, "key", CONNECT_CHECK_OK, "360dialog knows the key");
-		connect_fault(w, "number", finding_is_unpaid(result.reason) ? FINDING_UNPAID : FINDING_NUMBER_BLOCKED,
-			"the account needs attention, see the 360dialog Hub: %s",
-			result.reason[0] != '\0' ? result.reason : "it does not say why");
+		connect_check(w, "key", CONNECT_CHECK_OK, "%s knows the key", name);
+		connect_fault(w, "number", finding_is_unpaid(reason) ? FINDING_UNPAID : FINDING_NUMBER_BLOCKED,
+			"the account needs attention, see the 360dialog Hub: %s", reason);
 		break;
+	case OUTBOUND_ACCEPTED:
 	case OUTBOUND_NOT_SENT:
 	case OUTBOUND_OUTCOME_UNKNOWN:
 	case OUTBOUND_RETRYABLE:
 	case OUTBOUND_RATE_LIMITED:
 	case OUTBOUND_NO_CREDENTIAL:
-		connect_check_silent(w, "key", connect_why(&result));
-		connect_check_silent(w, "number", connect_why(&result));
+		connect_check_silent(w, "key", connect_why(result));
+		connect_check_silent(w, "number", connect_why(result));
 		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
-		connect_check(w, "key", CONNECT_CHECK_WAITING, "360dialog does not answer this question: %s",
-			result.reason[0] != '\0' ? result.reason : "it does not say why");
-		check(w, "number", CONNECT_CHECK_WAITING, "known once 360dialog answers");
+		connect_check(w, "key", CONNECT_CHECK_WAITING, "%s does not answer this question: %s", name, reason);
+		connect_check(w, "number", CONNECT_CHECK_WAITING, "known once %s answers", name);
 		break;
 	}
+}
+
+static void health(struct connecting *w)
+{
+	struct outbound_result result;
+
+	connect_ask(w, OUTBOUND_D360_HEALTH, CREDENTIAL_API_KEY, NULL, &result);
+	if (result.class == OUTBOUND_ACCEPTED)
+		health_answered(w, &result);
+	else
+		not_accepted(w, &result);
 	outbound_result_clear(&result);
 }
 
@@ -142,8 +154,29 @@ static void look(struct connecting *w)
 	outbound_result_clear(&result);
 }
 
+/* That the sandbox tells whose key it is, is unproven: who gets the webhooks is all that it is asked. */
+static void probe_sandbox(struct connecting *w)
+{
+	struct outbound_result result;
+
+	connect_ask(w, OUTBOUND_D360_WEBHOOK, CREDENTIAL_API_KEY, NULL, &result);
+	connect_seen(&result, &w->seen);
+	if (result.class == OUTBOUND_ACCEPTED) {
+		check(w, "key", CONNECT_CHECK_OK, "360dialog's sandbox accepts the key");
+		check(w, "number", CONNECT_CHECK_SKIPPED,
+			"the sandbox does not tell its number; the first message that comes from it does");
+	} else {
+		not_accepted(w, &result);
+	}
+	outbound_result_clear(&result);
+}
+
 static void probe(struct connecting *w)
 {
+	if (w->connection->sandbox) {
+		probe_sandbox(w);
+		return;
+	}
 	health(w);
 	if (!w->refused[CREDENTIAL_API_KEY])
 		look(w);
@@ -202,8 +235,8 @@ static bool set_ours(struct connecting *w)
 	done = result.class == OUTBOUND_ACCEPTED;
 	if (result.class == OUTBOUND_AUTH) {
 		w->refused[CREDENTIAL_API_KEY] = true;
-		connect_fault(w, "callback", FINDING_KEY_REFUSED,
-			"360dialog refuses the key: generate a new one in the 360dialog Hub");
+		connect_fault(w, "callback", FINDING_KEY_REFUSED, "%s refuses the key: %s",
+			connect_provider_name(w->connection), new_key(w));
 	} else if (connect_is_silent(&result)) {
 		connect_check_silent(w, "callback", connect_why(&result));
 	} else if (!done) {
@@ -216,9 +249,12 @@ static bool set_ours(struct connecting *w)
 
 static bool all_ok(const struct connecting *w)
 {
-	for (size_t i = 0; i < w->report->checks_len; i++)
-		if (w->report->checks[i].result != CONNECT_CHECK_OK)
+	for (size_t i = 0; i < w->report->checks_len; i++) {
+		const enum connect_check_result result = w->report->checks[i].result;
+
+		if (result != CONNECT_CHECK_OK && result != CONNECT_CHECK_SKIPPED)
 			return false;
+	}
 	return true;
 }
 
@@ -253,6 +289,16 @@ const struct provider d360_provider = {.first = CREDENTIAL_API_KEY,
 
 /* ------------------------------------------------------------ adding */
 
+static bool is_sandbox(const struct connect_d360 *in)
+{
+	static const char ending[] = "_sandbox";
+	const size_t len = secret_len(in->api_key), ending_len = sizeof(ending) - 1;
+
+	if (in->sandbox != NULL)
+		return *in->sandbox;
+	return len > ending_len && memcmp(secret_bytes(in->api_key) + len - ending_len, ending, ending_len) == 0;
+}
+
 /* NULL: memory is short. */
 static struct secret *webhook_secret_new(void)
 {
@@ -270,7 +316,11 @@ static enum connect_error judge_new(const struct connecting *w, bool take_over)
 {
 	if (w->refused[CREDENTIAL_API_KEY]) {
 		form_fault(w->report, "api_key",
-			"360dialog refuses this key; nothing was stored; generate a new one in the 360dialog Hub");
+			w->connection->sandbox
+				? "360dialog's sandbox refuses this key; nothing was stored; where it is a live "
+				  "number's, say sandbox false; else write START to the sandbox's number for a new one"
+				: "360dialog refuses this key; nothing was stored; where it is the sandbox's, say "
+				  "sandbox true (--sandbox); else generate a new one in the 360dialog Hub");
 		return CONNECT_CREDENTIAL_REFUSED;
 	}
 	if (w->other_number) {
@@ -334,6 +384,7 @@ enum connect_error connect_d360_add(const struct connect *c, const struct connec
 	if (secret == NULL)
 		return CONNECT_UNAVAILABLE;
 	connect_describe(&connection, STORE_360DIALOG, in->business_id, in->waba_id, in->phone_number_id);
+	connection.sandbox = is_sandbox(in);
 	(void)snprintf(
 		connection.client_id, sizeof(connection.client_id), "%s", in->client_id != NULL ? in->client_id : "");
 	connecting_begin(&w, c, &connection, report);

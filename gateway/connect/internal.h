@@ -138,7 +138,7 @@ void connect_check(struct connecting *w, const char *name, enum connect_check_re
 void connect_fault(struct connecting *w, const char *name, enum finding finding, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Asks with the credentials from first on. A question that cannot be asked has the class OUTCOME_UNKNOWN.
+/* Asks with the credentials from first on; 360dialog's sandbox where the connection is to it. A question that cannot be asked has the class OUTCOME_UNKNOWN.
  * Owns: the caller clears result. */
 void connect_ask(struct connecting *w, enum outbound_kind kind, enum credential first, const char *body,
 	struct outbound_result *result);

@@ -190,7 +190,7 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 			"<p>%s did not answer, so nothing was found out. Before, it was: <b>%s</b>. It is not your "
 			"fault; "
 			"press Check now again in a few minutes.</p>",
-			connect_provider_name(s->provider), state->title);
+			connect_provider_name(s), state->title);
 		layout_note_end(v);
 		connection_buttons(v, s);
 		html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
@@ -219,7 +219,7 @@ static void button(struct visit *v, const struct store_connection *s, const char
 	if (take_over)
 		html_raw(&v->out, "<input type=\"hidden\" name=\"take_over\" value=\"yes\">");
 	html_put(&v->out, "<button class=\"%s\" data-busy=\"Asking %s \xe2\x80\xa6\">%s</button></form>", class,
-		connect_provider_name(s->provider), text);
+		connect_provider_name(s), text);
 }
 
 void connection_buttons(struct visit *v, const struct store_connection *s)

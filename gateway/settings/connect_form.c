@@ -210,6 +210,12 @@ void connect_form_write(struct visit *v, const struct connect_form *form, const 
 	layout_form(v, form->page);
 	for (size_t i = 0; i < form->steps_len; i++)
 		step_write(v, form, &form->steps[i], faults);
+	if (form->has_sandbox)
+		html_put(&v->out,
+			"<label class=\"inline\"><input type=\"checkbox\" name=\"sandbox\" value=\"yes\"%s> <span>This "
+			"is a "
+			"key of %s\xe2\x80\x99s sandbox, for trying out</span></label>",
+			strcmp(visit_field(v, "sandbox"), "yes") == 0 ? " checked" : "", form->provider);
 	if (faults->foreign != NULL)
 		html_put(&v->out,
 			"<label class=\"inline\"><input type=\"checkbox\" name=\"take_over\" value=\"yes\"> "

@@ -31,6 +31,7 @@ struct connect_form {
 	const char *provider; /* "Meta" */
 	const struct connect_step *steps;
 	size_t steps_len;
+	bool has_sandbox; /* the form asks whether the key is one of it */
 };
 extern const struct connect_form connect_form_meta, connect_form_d360;
 

@@ -52,12 +52,17 @@ static const struct connect_step d360_steps[] = {
 		"<li>Under <b>API key</b> press <b>Generate API key</b>.</li>"
 		"<li>Copy the key at once: 360dialog shows it only now.</li></ol>"
 		"<p>A new key ends the older ones of this number. If another program still uses one, it stops "
-		"working.</p>",
+		"working.</p>"
+		"<details><summary>I only want to try it out</summary><p>360dialog has a sandbox. From your own phone, "
+		"write "
+		"<b>START</b> to it in WhatsApp, at +55 11 4673 3492: it answers with a key. It can write to that "
+		"phone "
+		"alone, and 200 messages at most.</p></details>",
 		{{"api_key", "API key", "One long word. A key belongs to one number, so nothing else is needed.",
 			PASTE_OTHER, true, false}}},
 };
 
 const struct connect_form connect_form_meta = {
-	"connect-meta", "Meta", meta_steps, sizeof(meta_steps) / sizeof(meta_steps[0])};
+	"connect-meta", "Meta", meta_steps, sizeof(meta_steps) / sizeof(meta_steps[0]), false};
 const struct connect_form connect_form_d360 = {
-	"connect-360dialog", "360dialog", d360_steps, sizeof(d360_steps) / sizeof(d360_steps[0])};
+	"connect-360dialog", "360dialog", d360_steps, sizeof(d360_steps) / sizeof(d360_steps[0]), true};

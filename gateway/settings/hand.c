@@ -35,6 +35,12 @@ static void hand_meta(struct visit *v, const struct store_connection *s, const c
 static void hand_d360(
 	struct visit *v, const struct store_connection *s, const char *url, const struct secret *webhook_secret)
 {
+	if (s->sandbox) {
+		html_raw(&v->out,
+			"<p>360dialog\xe2\x80\x99s sandbox did not take our address. Press <b>Set our address "
+			"again</b>.</p>");
+		return;
+	}
 	html_raw(&v->out,
 		"<p>360dialog did not take our address by itself. Press <b>Set our address again</b>, or enter "
 		"it in the 360dialog Hub: open your number\xe2\x80\x99s details, then <b>Webhook</b>.</p>");
@@ -70,7 +76,8 @@ void hand_wait(struct visit *v, const struct store_connection *s, int64_t since)
 		"data-waiting=\"Waiting for %s \xe2\x80\xa6\" data-ok=\"%s came: messages reach us.\">",
 		s->id, (long long)since, what, meta ? what : "The first message");
 	html_put(&v->out, "%s has not come yet.</p>", meta ? what : "The first message");
-	html_raw(&v->out, "<p class=\"help\">To be sure, write a WhatsApp message to this number from any phone.</p>");
+	html_put(&v->out, "<p class=\"help\">To be sure, write a WhatsApp message to this number from %s phone.</p>",
+		s->sandbox ? "your own" : "any");
 }
 
 /* ------------------------------------------------------------ whether it came */

@@ -19,7 +19,7 @@ static const struct {
 	{"api_key", "API key",
 		"360dialog: your number's page in the Hub. A new key there ends the old one at once, so paste it here "
 		"right "
-		"away."},
+		"away. For a new key of the sandbox write START to it."},
 	{"platform_secret", "Platform secret", "360dialog partners: Partner Hub, Integration."},
 	{"webhook_secret", "Webhook secret", NULL}, /* made here */
 };
@@ -94,7 +94,7 @@ static void disconnect_form(struct visit *v, const struct store_connection *c)
 		"are not sent, and customers who write get no answer from here any more. Our address stays with %s "
 		"until you "
 		"remove it there.</p>",
-		c->id, connect_provider_name(c->provider));
+		c->id, connect_provider_name(c));
 	html_raw(&v->out,
 		"<label class=\"inline\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> Yes, "
 		"disconnect "
@@ -112,8 +112,7 @@ static bool connection_card(const struct store_connection *c, void *arg)
 		"<section class=\"card\"><h2>%s <span class=\"soft small\">%s</span></h2><table "
 		"class=\"keys\"><caption>Keys that are "
 		"kept, sealed</caption>",
-		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet",
-		connect_provider_name(c->provider));
+		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet", connect_provider_name(c));
 	if (store_credential_list(v->s->store, v->business.id, "", secret_row, &inner) != STORE_OK)
 		v->out.failed = true;
 	html_raw(&v->out, "</table>");
@@ -343,8 +342,7 @@ static bool receipt_row(const struct store_connection *c, void *arg)
 
 	r->count++;
 	html_put(&r->v->out, "<li>%s (%s)</li>",
-		c->display_phone[0] != '\0' ? c->display_phone : "a number not known yet",
-		connect_provider_name(c->provider));
+		c->display_phone[0] != '\0' ? c->display_phone : "a number not known yet", connect_provider_name(c));
 	return true;
 }
 

@@ -126,7 +126,7 @@ static bool connection_row(const struct store_connection *c, void *arg)
 	struct html *h = row(arg);
 
 	html_put(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>",
-		c->display_phone[0] != '\0' ? c->display_phone : "not known yet", connect_provider_name(c->provider),
+		c->display_phone[0] != '\0' ? c->display_phone : "not known yet", connect_provider_name(c),
 		admin_connection_words(c->status));
 	return true;
 }

@@ -58,7 +58,7 @@ void check_post(struct visit *v)
 
 	if (!find(v, &s))
 		return;
-	connect = checks_begin(v, "Check now", connect_provider_name(s.provider));
+	connect = checks_begin(v, "Check now", connect_provider_name(&s));
 	err = connect_test(&connect, v->business.id, s.id, &s, &report);
 	finish(v, err, &s, &report);
 }
@@ -73,7 +73,7 @@ void register_post(struct visit *v)
 
 	if (!find(v, &s))
 		return;
-	connect = checks_begin(v, take_over ? "Take over" : "Set our address again", connect_provider_name(s.provider));
+	connect = checks_begin(v, take_over ? "Take over" : "Set our address again", connect_provider_name(&s));
 	err = connect_register(&connect, v->business.id, s.id, take_over, &s, &report);
 	log_info("settings: webhook registered again business=%s connection=%s take_over=%d status=%s link=%s",
 		v->business.id, s.id, take_over, connect_state_of(s.status)->name, v->session.id);

@@ -105,9 +105,8 @@ static const char *refusal_of(const struct connect_report *report)
 			"Meta does not accept App ID and App secret together: one of them is wrong. Copy both again "
 			"from the same app."},
 		{"api_key",
-			"360dialog does not accept this key. A newer one ended it, or it was not copied whole. "
-			"Generate "
-			"a new one."}};
+			"360dialog does not accept this key. A newer one ended it, it was not copied whole, or the box "
+			"about the sandbox says the wrong thing. If the box is right, get a new key."}};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(texts[i].field, report->field) == 0)
@@ -240,8 +239,9 @@ static void not_connected(
 
 static void log_added(const struct visit *v, const struct store_connection *s)
 {
-	log_info("connection added business=%s connection=%s provider=%s status=%s link=%s", v->business.id, s->id,
-		s->provider == STORE_META ? "meta" : "360dialog", connect_state_of(s->status)->name, v->session.id);
+	log_info("connection added business=%s connection=%s provider=%s sandbox=%d status=%s link=%s", v->business.id,
+		s->id, s->provider == STORE_META ? "meta" : "360dialog", s->sandbox, connect_state_of(s->status)->name,
+		v->session.id);
 }
 
 /* ------------------------------------------------------------ Meta */
@@ -301,6 +301,8 @@ void connect_meta_post(struct visit *v)
 
 void connect_d360_post(struct visit *v)
 {
+	/* Without the tick the key itself tells. */
+	const bool ticked = strcmp(visit_field(v, "sandbox"), "yes") == 0;
 	struct connect_faults faults = {.len = 0};
 	struct secret *api_key, *webhook_secret = NULL;
 	struct store_connection s;
@@ -318,6 +320,7 @@ void connect_d360_post(struct visit *v)
 	err = connect_d360_add(&connect,
 		&(struct connect_d360){.business_id = v->business.id,
 			.api_key = api_key,
+			.sandbox = ticked ? &ticked : NULL,
 			.verify = true,
 			.take_over = strcmp(visit_field(v, "take_over"), "yes") == 0},
 		&s, &webhook_secret, &report);

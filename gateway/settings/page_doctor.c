@@ -90,7 +90,7 @@ static void begins(const struct store_connection *c, void *arg)
 	html_raw(&l->v->out, "<h2>");
 	number_write(l->v, c);
 	html_put(&l->v->out, "</h2><p>Asking %s \xe2\x80\xa6</p><ul class=\"checks\" aria-live=\"polite\">",
-		connect_provider_name(c->provider));
+		connect_provider_name(c));
 	(void)visit_flush(l->v);
 }
 

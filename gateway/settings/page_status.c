@@ -143,7 +143,7 @@ static bool connection_write(const struct store_connection *s, void *arg)
 	(void)findings_write(v, shop->report, s->id);
 	if (s->status == STORE_CONNECTION_KEY_REFUSED)
 		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
-	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s->provider));
+	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s));
 	facts_write(v, s);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
 	if (known)

@@ -25,7 +25,7 @@
 #define OTHER_SECRET "99aa88bb77cc66dd55ee44ff33001122"
 #define OTHER_TOKEN "EAAPlantedReplacementTokenThatStaysHidden9876543210YY"
 
-#define API_KEY "kPlantedD360KeyThatNobodyMaySee77_sandbox"
+#define API_KEY "kPlantedD360KeyThatNobodyMaySee77_cardbox"
 #define OTHER_KEY "kPlantedD360KeyNumberTwoHiddenAsWell88xx"
 #define PLATFORM_SECRET "plantedPlatformSecretOf360dialog5512"
 

@@ -60,6 +60,7 @@ static void connected_and_shown(void **state)
 		"{" KEY ",\"client_id\":\"abc-CL_1\",\"platform_secret\":\"" PLATFORM_SECRET "\"}");
 	assert_int_equal(a.status, 201);
 	assert_string_equal(text_at(&a, "provider"), "360dialog");
+	assert_true(cJSON_IsFalse(json_get(a.json, "sandbox")));
 	assert_string_equal(text_at(&a, "status"), "active");
 	assert_string_equal(text_at(&a, "client_id"), "abc-CL_1");
 	assert_string_equal(text_at(&a, "phone_number_id"), "3003");
@@ -110,6 +111,8 @@ static void rules_of_its_fields(void **state)
 		{"{" KEY ",\"access_token\":\"" ACCESS_TOKEN "\"}", "unknown_field", NULL},
 		{"{" KEY ",\"webhook_secret\":\"" OTHER_KEY "\"}", "unknown_field", "webhook_secret"},
 		{"{" KEY ",\"take_over\":\"yes\"}", "invalid_field", "take_over"},
+		{"{" KEY ",\"sandbox\":\"yes\"}", "invalid_field", "sandbox"},
+		{"{\"provider\":\"meta\",\"sandbox\":false}", "unknown_field", NULL},
 	};
 
 	(void)state;
@@ -229,6 +232,38 @@ static void without_asking_the_provider(void **state)
 	answer_clear(&a);
 }
 
+static void the_sandbox_is_shown(void **state)
+{
+	static const struct {
+		const char *body;
+		bool sandbox;
+	} rows[] = {
+		{"{" KEY ",\"sandbox\":true}", true},
+		{"{" KEY ",\"sandbox\":false}", false},
+		{"{\"provider\":\"360dialog\",\"api_key\":\"5511467334920_sandbox\"}", true},
+		{"{\"provider\":\"360dialog\",\"api_key\":\"5511467334920_sandbox\",\"sandbox\":false}", false},
+	};
+	struct answer a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fake_reset();
+		a = ask(house, "POST", LIST, rows[i].body);
+		assert_int_equal(a.status, 201);
+		b = ask(house, "GET", path_of(text_at(&a, "id")), NULL);
+		assert_int_equal(cJSON_IsTrue(json_get(a.json, "sandbox")), rows[i].sandbox);
+		assert_int_equal(cJSON_IsTrue(json_get(b.json, "sandbox")), rows[i].sandbox);
+		assert_int_equal(fake_asked(OUTBOUND_D360_SANDBOX_WEBHOOK_SET), rows[i].sandbox);
+		assert_int_equal(fake_asked(OUTBOUND_D360_HEALTH), !rows[i].sandbox);
+		answer_clear(&b);
+		expect(house, "DELETE", path_of(text_at(&a, "id")), NULL, 204, NULL, NULL);
+		answer_clear(&a);
+	}
+	a = ask(house, "POST", LIST, META("3007"));
+	assert_null(json_get(a.json, "sandbox"));
+	answer_clear(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +271,7 @@ int main(void)
 		cmocka_unit_test(rules_of_its_fields),
 		cmocka_unit_test(nothing_is_stored_when_refused),
 		cmocka_unit_test(keys_are_replaced),
+		cmocka_unit_test(the_sandbox_is_shown),
 		cmocka_unit_test(without_asking_the_provider),
 	};
 

@@ -74,12 +74,14 @@ char shown_secret[64];
 enum connect_error connect_key(const struct connect *c, const char *business, const struct keys *k,
 	struct store_connection *out, struct connect_report *report)
 {
-	struct secret *key = secret_new(API_KEY, strlen(API_KEY)), *webhook_secret = NULL, *platform = NULL;
+	const char *text = k->key != NULL ? k->key : API_KEY;
+	struct secret *key = secret_new(text, strlen(text)), *webhook_secret = NULL, *platform = NULL;
 	struct connect_d360 in = {.business_id = business,
 		.client_id = "client-7",
 		.phone_number_id = k->number,
 		.waba_id = k->waba,
 		.api_key = key,
+		.sandbox = k->sandbox,
 		.verify = !k->skip,
 		.take_over = k->take_over};
 	enum connect_error err;

@@ -29,9 +29,11 @@ enum connect_error add(const struct connect *c, const struct values *v, bool ver
 enum connect_error add_over(const struct connect *c, const char *business, const struct values *v,
 	struct store_connection *out, struct connect_report *report);
 
-/* A 360dialog connection of business, with API_KEY. */
+/* A 360dialog connection of business. */
 struct keys {
+	const char *key; /* NULL: API_KEY */
 	const char *number, *waba, *platform_secret;
+	const bool *sandbox;
 	bool skip, take_over;
 };
 extern const struct keys key_plain, key_over, key_unverified;
