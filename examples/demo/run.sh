@@ -117,7 +117,8 @@ mkdir -p "$dir/data"
 is_free "$port" || fail "port $port is in use; another one: make run PORT=$((port + 1))"
 is_free "$sandbox_port" || fail "port $sandbox_port is in use; another one: make run SANDBOX_PORT=$((sandbox_port + 1))"
 export KEYHOUSE_LISTEN="127.0.0.1:$port" KEYHOUSE_META_API_URL="$sandbox" KEYHOUSE_META_MEDIA_URL="$sandbox"
-export KEYHOUSE_D360_API_URL="$sandbox" KEYHOUSE_RESPONDER_ALLOW="${KEYHOUSE_RESPONDER_ALLOW:-127.0.0.1:9000}"
+export KEYHOUSE_D360_API_URL="$sandbox" KEYHOUSE_D360_SANDBOX_URL="$sandbox/360dialog-sandbox"
+export KEYHOUSE_RESPONDER_ALLOW="${KEYHOUSE_RESPONDER_ALLOW:-127.0.0.1:9000}"
 
 "$bin/keyhouse-sandbox" --listen "127.0.0.1:$sandbox_port" --book examples/demo/book.json --state "$dir/sandbox.json" &
 sandbox_pid=$!

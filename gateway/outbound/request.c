@@ -87,7 +87,8 @@ static const struct request_host *host_of(const struct request_world *world, enu
 	case KIND_D360_SANDBOX:
 		return &world->d360_sandbox;
 	case KIND_META:
-	case KIND_JOB_URL: /* build_signed's */
+	case KIND_JOB_URL: /* build_signed's and build_ourselves' */
+	case KIND_OURSELVES:
 		break;
 	}
 	return &world->meta;

@@ -41,7 +41,8 @@ class Newcomer:
         self.port, self.sandbox_port = free_port(), free_port()
         around = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}  # the tests' own make
         self.env = {**around, "DESTDIR": f"{directory}/root", "KEYHOUSE_LISTEN": f"127.0.0.1:{self.port}",
-                    "KEYHOUSE_META_API_URL": provider.url, "KEYHOUSE_D360_API_URL": provider.url}
+                    "KEYHOUSE_META_API_URL": provider.url, "KEYHOUSE_D360_API_URL": provider.url,
+                    "KEYHOUSE_D360_SANDBOX_URL": provider.url + "/360dialog-sandbox"}
         self.demo = {**around, "PORT": str(self.port), "SANDBOX_PORT": str(self.sandbox_port),
                      "DEMO_DIR": f"{directory}/keyhouse-demo", "B": str(BINARY.parent)}
 

@@ -365,6 +365,23 @@ def multipart(fields, data, kind="image/png"):
     return lines + file + data + b"\r\n--b0--\r\n", {"Content-Type": "multipart/form-data; boundary=b0"}
 
 
+def test_360dialogs_own_sandbox(provider, dialog):
+    """Keys of its own, two paths, and nothing beside."""
+    live, under = "/v1/configs/webhook", "/360dialog-sandbox"
+    provider.add_d360_key("key-of-trial_sandbox", "306540352242922", sandbox=True)
+    trial = caller(provider, {"D360-API-KEY": "key-of-trial_sandbox"})
+    hello = {"messaging_product": "whatsapp", "to": "+2348012345678", "type": "text", "text": {"body": "hello"}}
+    assert trial("GET", under + live) == (200, {"url": "", "headers": {}})
+    assert trial("POST", under + live, {"url": "http://127.0.0.1:1/in"})[0] == 200
+    assert provider.book["keys"]["key-of-trial_sandbox"]["webhook"]["url"] == "http://127.0.0.1:1/in"
+    assert trial("POST", under + "/v1/messages", hello)[1]["messages"][0]["id"].startswith("wamid.")
+    for path in ("/health_status", "/v1/health_status", "/messages", "/v1/media", "/media/1", "/"):
+        assert trial("GET", under + path)[0] == 404 and trial("POST", under + path, hello)[0] == 404, path
+    for call, path in ((dialog, under + live), (trial, live), (trial, "/messages"), (trial, "/health_status")):
+        assert call("GET", path)[0] == 401, path
+    assert dialog("POST", under + "/v1/messages", hello)[0] == 401 and dialog("GET", live)[0] == 200
+
+
 @pytest.mark.parametrize("api", ["meta", "360dialog"])
 def test_media_come_back_as_they_went(provider, meta, dialog, api):
     call, start, node = (meta, f"/v26.0/{NUMBER}", "/v26.0") if api == "meta" else (dialog, "", "")
