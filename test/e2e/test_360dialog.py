@@ -2,6 +2,7 @@
 somebody else's is not taken unasked, deliveries prove themselves by our header, sends carry the key and no id, and
 only a 401 says that the key is dead."""
 import json
+import os
 
 import pytest
 
@@ -331,6 +332,91 @@ def test_a_401_alone_is_about_the_key(provider, dialog):
         return [m["body"]["biz_opaque_callback_data"] for m in provider.sent(NUMBER)]
     assert wait_for(lambda: set(waiting) <= set(sent())), ("what waited goes with the new key", [dialog.message(i) for i in waiting])
     assert len(sent()) == len(set(sent())) and {r.token for r in provider.sends()[-len(waiting):]} == {key}
+
+
+# ------------------------------------------------------------ the sandbox
+
+SANDBOX = "/360dialog-sandbox"
+TRIAL = "306540352242966"  # all who try it have the same number
+
+
+def sandbox_key(provider, ending="_sandbox", **more):
+    key = os.urandom(8).hex() + ending
+    provider.add_d360_key(key, TRIAL, sandbox=True, **more)
+    return key
+
+
+def sandbox_shop(gateway, provider, name, **more):
+    return DialogShop(gateway, provider, name, TRIAL, fields={"sandbox": True}, sandbox=True, **more)
+
+
+@pytest.mark.parametrize(("ending", "said"), [("_sandbox", {}), ("_AK", {"sandbox": True})], ids=["by its ending", "said"])
+def test_a_key_of_the_sandbox(gateway, provider, ending, said):
+    connect, id_ = business(gateway)
+    key = sandbox_key(provider, ending)
+    answer = connect(key, **said)
+    assert (answer.status, answer.json["status"], answer.json["sandbox"]) == (201, "active", True), answer.body
+    assert answer.json["phone_number_id"] is None
+    assert checks(answer.json) == {"key": "ok", "number": "skipped", "callback": "ok", "webhook": "waiting"}
+    assert asks_of(provider) == [f"GET {SANDBOX}/v1/configs/webhook", f"POST {SANDBOX}/v1/configs/webhook",
+                                 f"GET {SANDBOX}/v1/configs/webhook"]
+    assert provider.d360.webhook(TRIAL) == {"url": answer.json["webhook_url"], "headers": answer.json["webhook_headers"]}
+    assert [c["sandbox"] for c in stored(gateway, id_)] == [True]
+
+
+def test_the_sandbox_from_end_to_end(gateway, provider, dialog):
+    shop = sandbox_shop(gateway, provider, "Trial")
+    shop.products(PAUL)
+    provider.reset()
+    assert provider.deliver(TRIAL, asked(QUESTION, "wamid.trial"))[0].status == 200
+    provider.wait_sent(1, number=TRIAL)
+    (connection,) = shop.connections()
+    assert (connection["phone_number_id"], connection["status"]) == (TRIAL, "active"), "learnt"
+    assert dialog.post("from the live one").status == 202
+    provider.wait_sent(1, number=NUMBER)
+    assert {(r.path, r.token) for r in provider.requests} == {(f"{SANDBOX}/v1/messages", shop.key), ("/messages", dialog.key)}
+    shown = shop.test()
+    assert (shown["status"], checks(shown)["webhook"]) == ("active", "ok"), shown
+    (answer,) = [m["body"] for m in provider.sent(TRIAL)]
+    assert "450,000" in answer["text"]["body"]
+    provider.revoke(shop.key)
+    shop.post("no more")
+    assert wait_for(lambda: shop.connection_status() == "key_refused")
+    assert dialog.connection_status() == "active"
+
+
+def test_a_key_of_the_other_kind_is_refused(gateway, provider):
+    connect, id_ = business(gateway)
+    live = new_key()
+    provider.add_d360_key(live, NUMBER)
+    for key, sandbox in ((live, True), (sandbox_key(provider), False)):
+        answer = connect(key, sandbox=sandbox)
+        assert (answer.status, answer.json["code"]) == (422, "credential_refused"), answer.body
+        assert key.encode() not in answer.body
+    assert stored(gateway, id_) == [] and mutations(provider) == []
+    answer = gateway.api("POST", f"/v1/businesses/{id_}/connections", {"provider": "meta", "sandbox": True})
+    assert (answer.status, answer.json["code"]) == (400, "unknown_field"), answer.body
+    assert connect(live, sandbox=False).json["sandbox"] is False
+
+
+def test_everybody_may_try_the_sandbox(gateway, provider):
+    shops = [sandbox_shop(gateway, provider, name, responder="none") for name in ("One", "Two")]
+    for n, shop in enumerate(shops):
+        assert shop.send(shop.question("hello", f"wamid.try{n}")).status == 200
+        assert wait_for(lambda s=shop: [e for e in s.events() if e["delivered"] == 1]), shop.events()
+        assert shop.connections()[0]["phone_number_id"] == TRIAL
+    assert shops[0].send(shops[0].question("hello", "wamid.not"), shops[1].webhook_secret).status == 401
+
+
+def test_the_sandbox_on_the_command_line(gateway, provider):
+    connect, id_ = business(gateway)
+    key = sandbox_key(provider, "_AK")
+    refused = gateway.run("connection", "add", id_, "--app-id", "1", "--sandbox", stdin="x\nx\n", check=False)
+    assert refused.returncode == 2 and "--provider 360dialog" in refused.stderr
+    said = gateway.run("connection", "add", id_, "--provider", "360dialog", "--sandbox", stdin=key + "\n").stdout
+    assert "360dialog's sandbox accepts the key" in said and key not in said
+    header, row = gateway.run("connection", "list", id_).stdout.splitlines()
+    assert dict(zip(header.split(), row.split()))["sandbox"] == "yes"
 
 
 # ------------------------------------------------------------ rotating

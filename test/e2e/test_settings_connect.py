@@ -355,6 +355,35 @@ def test_connecting_without_javascript(owner, gateway, provider, ada):  # noqa: 
     assert [c["phone_number_id"] for c in ada.connections()] == [SECOND]
 
 
+def test_a_key_of_the_sandbox(owner, gateway, provider, ada):  # noqa: F811
+    provider.add_d360_key(ada.key, D360, sandbox=True)
+    owner.come(ada)
+    connect(owner, "360dialog", {"api_key": ada.key})
+    owner.says("or the box about the sandbox says the wrong thing", timeout=20)
+    tab_to(owner, "[name=sandbox]").send_keys(Keys.SPACE)
+    fill(owner, {"api_key": ada.key})
+    owner.says("360dialog's sandbox accepts the key", timeout=20)
+    owner.says("Waiting for the first message")
+    owner.shoot_both("connected-sandbox")
+    owner.go("")
+    owner.says("360dialog's sandbox")
+    assert [c["sandbox"] for c in ada.connections()] == [True]
+    # The tick stays where something else is asked; without it, the key's ending tells.
+    for key, ticked in ((new_key(), True), (os.urandom(8).hex() + "_sandbox", False)):
+        provider.add_d360_key(key, D360, sandbox=True, webhook=ELSEWHERE + "/hook")
+        owner.go("connect-360dialog")
+        if ticked:
+            owner.click("[name=sandbox]")
+        fill(owner, {"api_key": key})
+        owner.says(f"is sent to {ELSEWHERE} now", timeout=20)
+        assert owner.one("[name=sandbox]").is_selected() == ticked
+        owner.click("[name=take_over]")
+        fill(owner, {"api_key": key})
+        owner.says("360dialog's sandbox accepts the key", timeout=20)
+        shows_no_secret(owner, gateway, key)
+    assert [c["sandbox"] for c in ada.connections()] == [True] * 3
+
+
 @SKIP
 def test_nothing_pasted_stays_in_memory(gateway, provider, ada):
     """Through the form, without a browser: well, into wrong fields, and refused."""
