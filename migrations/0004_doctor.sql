@@ -5,6 +5,10 @@ ALTER TABLE connection_facts ADD COLUMN findings INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE connections ADD COLUMN sandbox INTEGER NOT NULL DEFAULT 0 CHECK (sandbox IN (0, 1));
 
+-- Whether the last live checks found a fault in the connection's keys or number: then a handshake, which proves only that
+-- its provider reaches us, makes it active no more.
+ALTER TABLE connections ADD COLUMN checks_failed INTEGER NOT NULL DEFAULT 0 CHECK (checks_failed IN (0, 1));
+
 -- The sandbox has one number for all who try it, so there each business may have it. sandbox_of: that business, else ''.
 CREATE TABLE numbers_new (
 	provider INTEGER NOT NULL,
