@@ -100,14 +100,14 @@ enum store_error facts_keep(const struct connecting *w, bool key_is_new)
 {
 	struct store *store = tenants_store(w->c->tenants);
 	const struct store_connection *s = w->connection;
+	const bool told = w->token_told || w->number_told || connect_was_answered(w->report);
 	struct store_connection_facts before, now = w->facts;
 	enum store_error err = store_connection_facts_get(store, s->business_id, s->id, &before);
 
 	if (err != STORE_OK)
 		return err;
 	now.findings = findings_after(w->report, key_is_new ? 0 : before.findings);
-	if (!w->token_told && !w->number_told && now.findings == before.findings &&
-		!(key_is_new && before.token_expires_at != 0))
+	if (!told && now.findings == before.findings && !(key_is_new && before.token_expires_at != 0))
 		return STORE_OK;
 	if (!w->number_told) {
 		const uint64_t findings = now.findings;
@@ -118,6 +118,6 @@ enum store_error facts_keep(const struct connecting *w, bool key_is_new)
 	}
 	if (!w->token_told)
 		now.token_expires_at = key_is_new ? 0 : before.token_expires_at;
-	now.looked_at = w->token_told || w->number_told ? store_now_ms() : before.looked_at;
+	now.looked_at = told ? store_now_ms() : before.looked_at;
 	return store_connection_facts_put(store, s->business_id, s->id, &now);
 }
