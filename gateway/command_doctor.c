@@ -31,13 +31,28 @@ static void show_line(const char *before, const char *text)
 	console_text(text, 0);
 }
 
-static void show_finding(const cJSON *f)
+/* The command that does what the finding asks for. */
+static void show_command(const char *business, const cJSON *f)
 {
-	const char *number = text_of(f, "number"), *detail = text_of(f, "detail");
+	static const struct {
+		const char *action, *command, *tail;
+	} commands[] = {{"register", "connection register", ""}, {"take_over", "connection register", " --take-over"},
+		{"replace", "connection rotate", " FIELD"}};
+	const char *action = text_of(f, "action"), *id = text_of(f, "connection_id");
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].action, action) == 0)
+			(void)printf("   keyhouse %s %s %s%s\n", commands[i].command, business,
+				id[0] != '\0' ? id : "CONNECTION", commands[i].tail);
+}
+
+static void show_finding(const char *business, const cJSON *f)
+{
+	const char *number = text_of(f, "number"), *detail = text_of(f, "detail"), *id = text_of(f, "connection_id");
 	const cJSON *messages = json_get(f, "messages");
 
-	(void)printf("%s %s [%s]", cJSON_IsTrue(json_get(f, "stops_messages")) ? "!!" : "--", text_of(f, "title"),
-		text_of(f, "finding"));
+	(void)printf("%s %s [%s]%s%s", cJSON_IsTrue(json_get(f, "stops_messages")) ? "!!" : "--", text_of(f, "title"),
+		text_of(f, "finding"), id[0] != '\0' ? " " : "", id);
 	show_line(number[0] != '\0' ? " " : "", number);
 	show_line("   ", text_of(f, "cause"));
 	if (cJSON_IsNumber(messages) && messages->valuedouble > 0)
@@ -46,6 +61,7 @@ static void show_finding(const cJSON *f)
 	if (detail[0] != '\0')
 		show_line("   ", detail);
 	show_line("   To do: ", text_of(f, "remedy"));
+	show_command(business, f);
 }
 
 /* Whether one of them stops messages. */
@@ -86,7 +102,7 @@ static int look(struct line *l)
 				: "It has no connection yet; add one with `keyhouse connection add`.\n");
 	} else {
 		cJSON_ArrayForEach (f, findings)
-			show_finding(f);
+			show_finding(l->words[0], f);
 	}
 	result = stops(findings) ? EXIT_FAILED : EXIT_DONE;
 	cJSON_Delete(answer);
@@ -108,9 +124,13 @@ struct round {
 /* Address and clock are the house's, not a business's: said once. */
 static bool is_said(struct round *r, const cJSON *f)
 {
+	static const char *const of_the_house[] = {"url_unusable", "clock_wrong", "not_serving"};
 	const char *name = text_of(f, "finding");
+	bool house = false;
 
-	if (strcmp(name, "url_unusable") != 0 && strcmp(name, "clock_wrong") != 0)
+	for (size_t i = 0; i < sizeof(of_the_house) / sizeof(of_the_house[0]); i++)
+		house = house || strcmp(name, of_the_house[i]) == 0;
+	if (!house || text_of(f, "connection_id")[0] != '\0')
 		return false;
 	for (size_t i = 0; i < r->shown_len; i++)
 		if (strcmp(r->shown[i], name) == 0)
@@ -139,7 +159,7 @@ static void show_business(struct round *r, const cJSON *business, const cJSON *f
 			console_text(text_of(business, "name"), 0);
 		}
 		headed = true;
-		show_finding(f);
+		show_finding(text_of(business, "id"), f);
 	}
 	r->found += headed ? 1 : 0;
 }
@@ -214,7 +234,9 @@ int command_doctor(struct line *l)
 		console_object(r.all, true);
 	else if (result == EXIT_DONE)
 		(void)printf("%s%u of %u businesses with findings%s\n", r.found > 0 ? "\n" : "", r.found, r.looked,
-			r.found > 0 ? "; to ask the providers now: keyhouse doctor BUSINESS" : "");
+			r.found > 0
+				? ", as they were looked at last; to ask the providers now: keyhouse doctor BUSINESS"
+				: "");
 	cJSON_Delete(r.all);
 	return result == EXIT_DONE && r.stops ? EXIT_FAILED : result;
 }

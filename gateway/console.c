@@ -13,12 +13,27 @@
 #include <termios.h>
 #include <unistd.h>
 
+/* The bytes of a control character that text begins with, those that turn the direction of writing among them; 0: none. */
+static size_t hidden_len(const char *text)
+{
+	const unsigned char *b = (const unsigned char *)text;
+
+	if (b[0] < 0x20 || b[0] == 0x7f)
+		return 1;
+	if (b[0] == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f)
+		return 2;
+	if (b[0] == 0xe2 &&
+		((b[1] == 0x80 && b[2] >= 0xaa && b[2] <= 0xae) || (b[1] == 0x81 && b[2] >= 0xa6 && b[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
 void console_text(const char *text, int width)
 {
 	int printed = 0;
 
-	for (; *text != '\0'; text++) {
-		(void)putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+	for (; *text != '\0'; text += hidden_len(text) > 1 ? hidden_len(text) : 1) {
+		(void)putchar(hidden_len(text) > 0 ? '?' : *text);
 		printed += ((unsigned char)*text & 0xc0) != 0x80;
 	}
 	if (width == 0)

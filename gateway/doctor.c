@@ -4,13 +4,16 @@
  */
 #include "gateway/doctor.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DAY_MS INT64_C(86400000)
 #define EXPIRES_SOON_MS (5 * DAY_MS) /* it should have been renewed by then */
 #define CLOCK_MAX_S 60
+#define CLOCK_OLD_MS (INT64_C(12) * 3600 * 1000) /* what was told longer ago may be mended */
 #define QUIET_MS (INT64_C(10) * 60 * 1000) /* before it is said that nothing was heard */
 #define OURSELVES_TIMEOUT_MS 10000u
 #define LOOK_MAX_MS (INT64_C(2) * 60 * 1000) /* no connection is asked about after that */
@@ -82,6 +85,21 @@ static bool is_stopped(const struct patient *p, const struct store_connection *c
 	return false;
 }
 
+/* What is to be mended first: without it the rest cannot work, or is not known. */
+static unsigned rank(enum finding f)
+{
+	static const enum finding order[] = {FINDING_NOT_SERVING, FINDING_PAUSED, FINDING_URL_UNUSABLE,
+		FINDING_OTHER_APP, FINDING_APP_SECRET_WRONG, FINDING_KEY_REFUSED, FINDING_TOKEN_EXPIRED,
+		FINDING_PERMISSION_MISSING, FINDING_IDS_MIXED, FINDING_ACCOUNT_SHARED, FINDING_NUMBER_NOT_REGISTERED,
+		FINDING_UNPAID, FINDING_QUALITY_BLOCKED, FINDING_NUMBER_BLOCKED, FINDING_OVERRIDE_ELSEWHERE,
+		FINDING_WEBHOOK_TAKEN, FINDING_WEBHOOK_UNSET, FINDING_APP_NOT_SUBSCRIBED, FINDING_FIELD_OFF};
+	unsigned n = 0;
+
+	while (n < sizeof(order) / sizeof(order[0]) && order[n] != f)
+		n++;
+	return n < sizeof(order) / sizeof(order[0]) ? n : n + (unsigned)f;
+}
+
 static int stops_first(const void *a, const void *b)
 {
 	const struct doctor_finding *x = a, *y = b;
@@ -89,6 +107,8 @@ static int stops_first(const void *a, const void *b)
 
 	if (first != second)
 		return first ? -1 : 1;
+	if (x->finding != y->finding)
+		return rank(x->finding) < rank(y->finding) ? -1 : 1;
 	return strcmp(x->connection_id, y->connection_id);
 }
 
@@ -124,6 +144,18 @@ static void from_state(struct patient *p, const struct store_connection *c)
 	}
 }
 
+static void add_expiry(struct patient *p, const struct store_connection *c, const struct store_connection_facts *f)
+{
+	const time_t at = (time_t)(f->token_expires_at / 1000);
+	char when[32] = "", detail[64];
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
+	(void)snprintf(detail, sizeof(detail), "It ends on %s UTC.", when);
+	add_seen(p, FINDING_TOKEN_EXPIRES, c, f->looked_at, detail);
+}
+
 /* Of the provider's own words about number and token (facts/meta.md 5, 6). */
 static void from_facts(struct patient *p, const struct store_connection *c, const struct store_connection_facts *f)
 {
@@ -131,18 +163,20 @@ static void from_facts(struct patient *p, const struct store_connection *c, cons
 		const char *status;
 		enum finding finding;
 	} statuses[] = {{"PENDING", FINDING_NUMBER_NOT_REGISTERED}, {"OFFLINE", FINDING_NUMBER_NOT_REGISTERED},
-		{"DISCONNECTED", FINDING_NUMBER_NOT_REGISTERED}, {"FLAGGED", FINDING_QUALITY_BLOCKED},
-		{"RESTRICTED", FINDING_QUALITY_BLOCKED}, {"BANNED", FINDING_NUMBER_BLOCKED}};
+		{"DISCONNECTED", FINDING_NUMBER_NOT_REGISTERED}, {"FLAGGED", FINDING_QUALITY_LOW},
+		{"RESTRICTED", FINDING_NUMBER_LIMITED}, {"BANNED", FINDING_NUMBER_BLOCKED}};
 
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		if (strcmp(f->number_status, statuses[i].status) == 0)
 			add_seen(p, statuses[i].finding, c, f->looked_at, NULL);
-	if (strcmp(f->quality, "RED") == 0)
-		add_seen(p, FINDING_QUALITY_BLOCKED, c, f->looked_at, NULL);
+	if (strcmp(f->quality, "RED") == 0 && !has(p, FINDING_QUALITY_BLOCKED, c))
+		add_seen(p, FINDING_QUALITY_LOW, c, f->looked_at, NULL);
+	if (strcmp(f->can_send, "LIMITED") == 0)
+		add_seen(p, FINDING_NUMBER_LIMITED, c, f->looked_at, NULL);
 	if (f->token_expires_at > 0 && f->token_expires_at <= p->now)
 		add_seen(p, FINDING_TOKEN_EXPIRED, c, f->looked_at, NULL);
 	else if (f->token_expires_at > 0 && f->token_expires_at - p->now < EXPIRES_SOON_MS)
-		add_seen(p, FINDING_TOKEN_EXPIRES, c, f->looked_at, NULL);
+		add_expiry(p, c, f);
 }
 
 static void from_memory(struct patient *p, size_t n)
@@ -177,7 +211,7 @@ static enum finding finding_of_trouble(const struct store_trouble *t)
 
 	if (f == FINDING_NONE && t->error_code == 0 && finding_is_unpaid(t->reason))
 		return FINDING_UNPAID;
-	return f;
+	return f != FINDING_NONE ? f : FINDING_MESSAGES_REFUSED;
 }
 
 static bool take_trouble(const struct store_trouble *t, void *arg)
@@ -187,58 +221,105 @@ static bool take_trouble(const struct store_trouble *t, void *arg)
 	struct doctor_finding *found;
 
 	/* What stops all messages is over once one went. */
-	if (f == FINDING_NONE || (finding_words(f)->stops && t->accepted_at > t->made_at))
+	if (finding_words(f)->stops && t->accepted_at > t->made_at)
 		return true;
 	for (size_t i = 0; i < p->out->connections; i++) {
 		if (strcmp(p->connections[i].id, t->connection_id) != 0)
 			continue;
+		if (f == FINDING_MESSAGES_REFUSED && is_stopped(p, &p->connections[i]))
+			continue; /* by what is said already */
 		found = add(p, f, &p->connections[i]);
 		if (found == NULL)
 			continue;
 		found->at = t->last_at;
 		found->messages = t->count;
-		(void)snprintf(found->detail, sizeof(found->detail), "WhatsApp says: %.200s", t->reason);
+		(void)snprintf(found->detail, sizeof(found->detail), "%s: %.200s",
+			t->error_code != 0 ? "WhatsApp says" : "Noted", t->reason);
 	}
 	return true;
 }
 
 /* ------------------------------------------------------------ of refused calls */
 
-/* Anybody may call and be refused. It is a sign of something where nothing good came after it, and where no look has
- * found the keys right since, or nothing good ever came. */
-static bool is_sign(const struct patient *p, enum store_provider provider, int64_t at)
+/* Anybody may call and be refused: where something good ever came, a look decides, which such a call brings about. */
+static bool was_heard(const struct patient *p, enum store_provider provider, bool handshakes)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < p->out->connections; i++) {
-		if (p->connections[i].provider != provider || p->connections[i].status == STORE_CONNECTION_SUSPENDED)
+		const struct store_connection *c = &p->connections[i];
+
+		if (c->provider != provider || c->status == STORE_CONNECTION_SUSPENDED)
 			continue;
 		any = true;
-		if (p->heard[i] >= at || (p->heard[i] > 0 && p->facts[i].looked_at >= at))
-			return false;
+		if (p->heard[i] > 0 || (handshakes && c->handshake_at > 0))
+			return true;
 	}
-	return any;
+	return !any;
+}
+
+static bool has_anywhere(const struct patient *p, enum finding f)
+{
+	for (size_t i = 0; i < p->out->len; i++)
+		if (p->out->findings[i].finding == f)
+			return true;
+	return false;
 }
 
 static void from_refusals(struct patient *p)
 {
 	struct doctor_refusal r = {0};
-	enum store_provider provider;
+	struct doctor_finding *found;
 
 	if (p->d->refusal == NULL || !p->d->refusal(p->d->ctx, p->business.id, &r))
 		return;
-	provider = r.finding == FINDING_WEBHOOK_SECRET_WRONG ? STORE_360DIALOG : STORE_META;
-	if (r.at > 0 && r.finding != FINDING_NONE && is_sign(p, provider, r.at)) {
-		struct doctor_finding *found = add(p, r.finding, NULL);
-
-		if (found != NULL) {
-			found->at = r.at;
-			found->provider = provider;
-			(void)snprintf(found->detail, sizeof(found->detail), "A call was refused: %.200s", r.why);
-		}
-	}
-	if (r.token_at > 0 && is_sign(p, STORE_META, r.token_at))
+	if (r.signature_at > 0 && was_heard(p, STORE_META, false) && was_heard(p, STORE_360DIALOG, false))
+		r.signature_at = 0;
+	if (r.signature_at > 0 && !has_anywhere(p, FINDING_APP_SECRET_WRONG) &&
+		!has_anywhere(p, FINDING_WEBHOOK_SECRET_WRONG))
+		add_seen(p, FINDING_SIGNED_BY_OTHERS, NULL, r.signature_at, NULL);
+	if (r.token_at > 0 && !was_heard(p, STORE_META, true))
 		add_seen(p, FINDING_VERIFY_TOKEN_WRONG, NULL, r.token_at, NULL);
+	/* Who made that one has the connection's own secret. */
+	for (size_t i = 0; i < p->out->connections; i++)
+		if (p->connections[i].provider == STORE_360DIALOG && p->heard[i] > r.platform_at)
+			r.platform_at = 0;
+	found = r.platform_at > 0 ? add(p, FINDING_PLATFORM_SECRET_WRONG, NULL) : NULL;
+	if (found != NULL) {
+		found->at = r.platform_at;
+		found->provider = STORE_360DIALOG;
+	}
+}
+
+/* ------------------------------------------------------------ of who answers */
+
+static bool stop_at_first(const struct store_product *product, void *arg)
+{
+	(void)product;
+	*(bool *)arg = true;
+	return false;
+}
+
+static enum store_error from_responder(struct patient *p)
+{
+	const struct store_page first = {.limit = 1};
+	struct doctor_finding *found;
+	bool any = false;
+	unsigned failing;
+	enum store_error err = store_asks_failing(p->store, p->business.id, &failing);
+
+	if (err == STORE_OK && failing > 0) {
+		found = add(p, FINDING_RESPONDER_FAILING, NULL);
+		if (found != NULL)
+			(void)snprintf(found->detail, sizeof(found->detail),
+				failing < 1000 ? "%u wait." : "More than %u wait.", failing < 1000 ? failing : 999);
+	}
+	if (err == STORE_OK && strcmp(p->business.responder, "catalogue") == 0) {
+		err = store_product_list(p->store, p->business.id, &first, stop_at_first, &any);
+		if (err == STORE_OK && !any)
+			add_seen(p, FINDING_CATALOGUE_EMPTY, NULL, p->now, NULL);
+	}
+	return err;
 }
 
 /* ------------------------------------------------------------ of the clock */
@@ -250,7 +331,8 @@ static void from_clock(struct patient *p)
 	int64_t at;
 	unsigned off;
 
-	if (p->d->connect.outbound == NULL || !outbound_clock(p->d->connect.outbound, &ahead, &at))
+	if (p->d->connect.outbound == NULL || !outbound_clock(p->d->connect.outbound, &ahead, &at) ||
+		p->now - at > CLOCK_OLD_MS)
 		return;
 	off = (unsigned)abs(ahead);
 	if (off <= CLOCK_MAX_S)
@@ -292,6 +374,34 @@ static enum store_error load(
 	return err != STORE_OK ? err : store_connection_list(p->store, business_id, &all, take_connection, p);
 }
 
+struct hearing {
+	const char *connection_id;
+	int64_t at;
+	unsigned events;
+};
+
+static bool hear(const struct store_event_summary *e, void *arg)
+{
+	struct hearing *h = arg;
+
+	h->events++;
+	if (strcmp(e->connection_id, h->connection_id) == 0)
+		h->at = e->received_at;
+	return h->at == 0;
+}
+
+/* When a webhook of the connection came last; a handshake is none. Where so many of the business's others came that it
+ * is not known, it is taken for long ago. */
+static enum store_error heard_find(struct store *store, const struct store_connection *c, int64_t *at)
+{
+	const struct store_page newest = {.limit = STORE_LIST_MAX};
+	struct hearing h = {.connection_id = c->id};
+	enum store_error err = store_event_list(store, c->business_id, 0, &newest, hear, &h);
+
+	*at = h.at == 0 && h.events == STORE_LIST_MAX ? 1 : h.at;
+	return err;
+}
+
 static enum store_error recall(struct patient *p)
 {
 	enum store_error err = STORE_OK;
@@ -301,12 +411,19 @@ static enum store_error recall(struct patient *p)
 
 		err = store_connection_facts_get(p->store, p->business.id, c->id, &p->facts[i]);
 		if (err == STORE_OK)
-			err = connect_last_heard(p->store, c, &p->heard[i]);
+			err = heard_find(p->store, c, &p->heard[i]);
 		if (err == STORE_NOT_FOUND) /* removed meanwhile */
 			err = STORE_OK;
 	}
+	if (!p->d->connect.serving)
+		add_seen(p, FINDING_NOT_SERVING, NULL, p->now, NULL);
 	if (p->business.status != STORE_BUSINESS_ACTIVE)
 		add_seen(p, FINDING_PAUSED, NULL, p->business.updated_at, NULL);
+	if (p->out->connections > 0) {
+		from_clock(p);
+		if (err == STORE_OK)
+			err = from_responder(p);
+	}
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_memory(p, i);
 	if (err == STORE_OK)
@@ -314,8 +431,6 @@ static enum store_error recall(struct patient *p)
 	from_refusals(p);
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_silence(p, i);
-	if (p->out->connections > 0)
-		from_clock(p);
 	qsort(p->out->findings, p->out->len, sizeof(p->out->findings[0]), stops_first);
 	return err;
 }
@@ -340,16 +455,14 @@ enum store_error doctor_recall(const struct doctor *d, const char *business_id, 
 /* Whether our address leads here. Where a webhook came lately it does, whatever it looks like from inside. */
 static void look_at_ourselves(struct patient *p)
 {
-	char url[2049];
-	struct outbound_check check = {
-		.kind = OUTBOUND_OURSELVES, .business_id = p->business.id, .connection_id = "", .url = url};
+	const struct outbound_check check = {
+		.kind = OUTBOUND_OURSELVES, .business_id = p->business.id, .connection_id = ""};
 	struct outbound_result result = {0};
 	int64_t heard;
 
 	for (size_t i = 0; i < p->out->connections; i++)
-		if (connect_last_heard(p->store, &p->connections[i], &heard) != STORE_OK || p->now - heard < DAY_MS)
+		if (heard_find(p->store, &p->connections[i], &heard) != STORE_OK || p->now - heard < DAY_MS)
 			return;
-	connect_webhook_url(&p->d->connect, p->business.id, url, sizeof(url));
 	if (!p->d->connect.serving ||
 		outbound_check(p->d->connect.outbound, &check, OURSELVES_TIMEOUT_MS, &result) != OUTBOUND_OK)
 		return;
@@ -388,31 +501,67 @@ static void look_at_connection(struct patient *p, struct store_connection *c)
 		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, silent->detail);
 }
 
+/* A look keeps a thread for minutes where a provider hangs, and spends of what it may be asked. */
+#define LOOKS_MAX 16u
+static pthread_mutex_t looks_lock = PTHREAD_MUTEX_INITIALIZER;
+static char looks[LOOKS_MAX][STORE_BUSINESS_ID_LEN + 1]; /* whose are under way; "": free */
+
+/* NULL: this business has one already, or no place is free. */
+static char *look_begin(const char *business_id)
+{
+	char *mine = NULL;
+
+	pthread_mutex_lock(&looks_lock);
+	for (size_t i = 0; i < LOOKS_MAX; i++) {
+		if (looks[i][0] == '\0')
+			mine = looks[i];
+	}
+	for (size_t i = 0; i < LOOKS_MAX; i++)
+		if (strcmp(looks[i], business_id) == 0)
+			mine = NULL;
+	if (mine != NULL)
+		(void)snprintf(mine, sizeof(looks[0]), "%s", business_id);
+	pthread_mutex_unlock(&looks_lock);
+	return mine;
+}
+
+static void look_end(char *mine)
+{
+	pthread_mutex_lock(&looks_lock);
+	mine[0] = '\0';
+	pthread_mutex_unlock(&looks_lock);
+}
+
+static void look(struct patient *p)
+{
+	const int64_t until = p->now + LOOK_MAX_MS;
+
+	for (size_t i = 0; i < p->out->connections; i++) {
+		if (store_now_ms() < until)
+			look_at_connection(p, &p->connections[i]);
+		else
+			add_seen(p, FINDING_PROVIDER_SILENT, &p->connections[i], p->now,
+				"not asked: the others took too long");
+	}
+	if (p->out->connections > 0)
+		look_at_ourselves(p);
+}
+
 enum store_error doctor_look(const struct doctor *d, const char *business_id, struct doctor_report *out)
 {
 	struct patient *p = calloc(1, sizeof(*p));
-	enum store_error err;
+	char *mine = p != NULL ? look_begin(business_id) : NULL;
+	enum store_error err = mine != NULL ? load(p, d, business_id, out) : p != NULL ? STORE_BUSY : STORE_NO_MEMORY;
 
-	*out = (struct doctor_report){.len = 0};
-	if (p == NULL)
-		return STORE_NO_MEMORY;
-	err = load(p, d, business_id, out);
-	if (err == STORE_OK && d->connect.outbound != NULL) {
-		const int64_t until = p->now + LOOK_MAX_MS;
-
-		for (size_t i = 0; i < out->connections; i++) {
-			if (store_now_ms() < until)
-				look_at_connection(p, &p->connections[i]);
-			else
-				add_seen(p, FINDING_PROVIDER_SILENT, &p->connections[i], p->now,
-					"not asked: the others took too long");
-		}
-		if (out->connections > 0)
-			look_at_ourselves(p);
-	}
-	p->now = store_now_ms();
-	if (err == STORE_OK)
+	*out = (struct doctor_report){.len = 0, .connections = err == STORE_OK ? out->connections : 0};
+	if (err == STORE_OK && d->connect.outbound != NULL && p->business.status == STORE_BUSINESS_ACTIVE)
+		look(p);
+	if (err == STORE_OK) {
+		p->now = store_now_ms();
 		err = recall(p);
+	}
+	if (mine != NULL)
+		look_end(mine);
 	free(p);
 	return err;
 }

@@ -14,8 +14,7 @@
 struct doctor_refusal {
 	int64_t at; /* of the last webhook; 0: none */
 	const char *why; /* plain words for a shop owner */
-	enum finding finding; /* what it may be the sign of */
-	int64_t token_at; /* of the last handshake with a verify token that is nobody's; 0: none */
+	int64_t signature_at, token_at, platform_at; /* as inbound tells them; 0: none */
 };
 
 struct doctor {
@@ -27,7 +26,7 @@ struct doctor {
 	void *begins_arg;
 };
 
-#define DOCTOR_FINDINGS_MAX 64u
+#define DOCTOR_FINDINGS_MAX 128u
 struct doctor_finding {
 	enum finding finding;
 	enum store_provider provider; /* whose remedy it is */
@@ -48,7 +47,7 @@ struct doctor_report {
 enum store_error doctor_recall(const struct doctor *d, const char *business_id, struct doctor_report *out)
 	__attribute__((warn_unused_result));
 /* Tests every connection (connect_test) and asks whether our address leads here, then the same. May take 40 seconds for
- * each connection, and no more than three minutes. */
+ * each connection, and no more than three minutes. STORE_BUSY: this business is looked at already, or too many are. */
 enum store_error doctor_look(const struct doctor *d, const char *business_id, struct doctor_report *out)
 	__attribute__((warn_unused_result));
 

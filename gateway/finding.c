@@ -6,68 +6,89 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTER_KEY "enter it under Keys and access."
+#define UNDER_KEYS "under Keys and access"
+#define NEW_TOKEN                                                                                                      \
+	"In Meta's Business settings, under System users, choose your user and press Generate token. Choose this "     \
+	"app, "                                                                                                        \
+	"the expiry Never, and both whatsapp_business_messaging and whatsapp_business_management. Enter the "          \
+	"token " UNDER_KEYS "."
+#define NEW_KEY                                                                                                        \
+	"Make a new API key in the 360dialog Hub, and enter it " UNDER_KEYS ". It ends every older key of this "       \
+	"number."
 #define TAKE_OVER                                                                                                      \
-	"If the messages should come here, press Check everything, then Take over. The other system gets nothing any " \
-	"more then."
-#define SET_ADDRESS "Press Set our address again on Status."
-#define OPERATOR "This is for whoever runs this service: "
+	"If the messages should come here, press Take over. The other system gets no more customers' messages then."
+#define SET_ADDRESS "Press Set our address again."
+#define AGAIN "Then press Check everything."
+#define OPERATOR "Send this to whoever runs this service: "
+
+/* Each row: name, title, cause, remedy with Meta, remedy with 360dialog (BOTH: the same), whether it stops messages. */
+#define BOTH(remedy) remedy, remedy
 
 static const struct finding_words words[] = {
 	[FINDING_KEY_REFUSED] = {"key_refused", "The key is refused",
 		"WhatsApp does not accept this number's key. It was copied wrongly, taken back, or replaced by a newer "
 		"one.",
-		"Make a new access token in Meta's Business settings, under System users, and " ENTER_KEY,
-		"Make a new API key in the 360dialog Hub, and " ENTER_KEY " It ends every older key of this number.",
-		true},
+		NEW_TOKEN, NEW_KEY, true},
 	[FINDING_APP_SECRET_WRONG] = {"app_secret_wrong", "Wrong app secret",
-		"Meta signs every message with the app's secret, and the one kept here is another. So nothing that "
-		"comes is taken for Meta's.",
-		"Copy the app secret again from Meta's App dashboard, App settings > Basic, and " ENTER_KEY,
-		"Enter the platform secret of the 360dialog Hub again under Keys and access.", true},
-	[FINDING_VERIFY_TOKEN_WRONG] = {"verify_token_wrong", "Another verify token at Meta",
+		"Meta signs every message with the app's secret, and the one kept here is not this app's. So what "
+		"comes is "
+		"not taken for Meta's.",
+		BOTH("Copy the app secret again from Meta's App dashboard, App settings > Basic, and enter "
+		     "it " UNDER_KEYS "."),
+		true},
+	[FINDING_VERIFY_TOKEN_WRONG] = {"verify_token_wrong", "The verify token at Meta is wrong",
 		"Meta called our address with a verify token that is not this shop's. Often another value was pasted "
-		"in "
-		"its place, or that of another shop.",
-		"Copy the verify token from Status, and paste it at Meta below the callback URL: App dashboard, "
-		"WhatsApp > Configuration.",
-		"360dialog needs no verify token. Press Set our address again on Status.", true},
+		"in its "
+		"place.",
+		BOTH("Press Set our address again: that enters the right one at Meta. Or by hand: in Meta's App "
+		     "dashboard, "
+		     "WhatsApp > Configuration, press Edit at the callback URL, paste the address and the verify token "
+		     "from "
+		     "Status, press Verify and save, and switch the field messages on."),
+		true},
 	[FINDING_APP_NOT_SUBSCRIBED] = {"app_not_subscribed", "The app is not subscribed",
 		"Meta gives an account's messages only to apps that are subscribed to the account. This app is not.",
-		SET_ADDRESS, SET_ADDRESS, true},
+		BOTH(SET_ADDRESS), true},
 	[FINDING_OVERRIDE_ELSEWHERE] = {"override_elsewhere", "A second address at Meta goes first",
 		"Beside the app's own address Meta keeps one for the WhatsApp account (an override), which goes first. "
 		"There it has another system's.",
-		TAKE_OVER, TAKE_OVER, true},
+		BOTH(TAKE_OVER), true},
 	[FINDING_WEBHOOK_TAKEN] = {"webhook_taken", "Another system gets the messages",
-		"What customers write to this number is sent to another system, not here.", TAKE_OVER, TAKE_OVER, true},
+		"What customers write to this number is sent to another system, not here.", BOTH(TAKE_OVER), true},
 	[FINDING_NUMBER_NOT_REGISTERED] = {"number_not_registered", "The number is not registered",
 		"WhatsApp knows this number, but it is not registered for sending by a service.",
-		"Open the number in Meta's WhatsApp Manager and finish its registration. Then press Check everything.",
-		"Finish the number's setup in the 360dialog Hub. Then press Check everything.", true},
+		"Look into Meta's WhatsApp Manager, under Phone numbers: where it says Pending or asks for a code, "
+		"finish that. "
+		"If it is verified already, it has to be registered with its six-digit PIN; ask whoever runs this "
+		"service, or "
+		"your developer, for that call (POST to the number's register). " AGAIN,
+		"Finish the number's setup in the 360dialog Hub. " AGAIN, true},
 	[FINDING_TOKEN_EXPIRED] = {"token_expired", "The access token has expired",
-		"The access token was made for a time that is over.",
-		"Make one that never expires in Meta's Business settings, under System users, and " ENTER_KEY,
-		"Make a new API key in the 360dialog Hub, and " ENTER_KEY, true},
+		"The access token was made for a time that is over.", NEW_TOKEN, NEW_KEY, true},
 	[FINDING_PERMISSION_MISSING] = {"permission_missing", "A permission is missing",
 		"The access token is good, but it may not do all that is needed with this number or its account.",
-		"In Meta's Business settings, under System users, give the user the WhatsApp account. Make a new token "
-		"there "
-		"with whatsapp_business_messaging and whatsapp_business_management, and " ENTER_KEY,
+		"First, in Meta's Business settings, under System users, choose your user and assign it the app and "
+		"the "
+		"WhatsApp account, both with full control. Then press Generate token: choose this app, the expiry "
+		"Never, and "
+		"both whatsapp_business_messaging and whatsapp_business_management. Enter the token " UNDER_KEYS ".",
 		"Ask 360dialog's support to allow this key to send.", true},
 	[FINDING_UNPAID] = {"unpaid", "Something is not paid",
-		"WhatsApp holds messages back because of a payment: there is no card, it failed, or a bill is open.",
-		"Add or mend the payment method in Meta's Business settings, under Billing and payments. What waits is "
-		"sent by itself then.",
-		"Pay the open bill in the 360dialog Hub, and look at Meta's payment settings, too. What waits is sent "
-		"by "
-		"itself then.",
+		"WhatsApp holds messages back because of a payment: there is no card, it failed, a bill or a credit "
+		"line is "
+		"open, or the account's currency or time zone is not set.",
+		"Mend the payment method in Meta's Business settings, under Billing and payments. What is marked as "
+		"not sent "
+		"can then be sent again under Messages.",
+		"Pay the open bill in the 360dialog Hub, and look at Meta's payment settings, too. What is marked as "
+		"not sent "
+		"can then be sent again under Messages.",
 		true},
 	[FINDING_WINDOW_CLOSED] = {"window_closed", "More than 24 hours since the customer wrote",
 		"WhatsApp lets a shop answer freely for 24 hours after a customer's last message. What came later was "
 		"refused.",
-		"Wait until the customer writes again, or have a template sent that WhatsApp has approved.",
-		"Wait until the customer writes again, or have a template sent that WhatsApp has approved.", false},
+		BOTH("Wait until the customer writes again, or have a template sent that WhatsApp has approved."),
+		false},
 	[FINDING_TEMPLATE_PAUSED] = {"template_paused", "A template is paused",
 		"Customers did not like a message template, so WhatsApp paused or stopped it. Messages with it are "
 		"refused.",
@@ -75,71 +96,116 @@ static const struct finding_words words[] = {
 		"Change the template in the 360dialog Hub, under Templates, or use another one.", false},
 	[FINDING_URL_UNUSABLE] = {"url_unusable", "Our address cannot be reached",
 		"Meta and 360dialog deliver to an https address with a valid certificate that everybody can reach. "
-		"Ours "
-		"is not one now.",
-		OPERATOR "public_url has to be such an address, and lead here.",
-		OPERATOR "public_url has to be such an address without a port or an underscore, and lead here.", true},
+		"Ours is "
+		"not one now.",
+		OPERATOR "public_url has to be such an address, and lead to this service.",
+		OPERATOR
+		"public_url has to be such an address without a port or an underscore, and lead to this service.",
+		true},
 	[FINDING_CLOCK_WRONG] = {"clock_wrong", "The clock is wrong",
 		"The clock of the server that this service runs on differs from the provider's. Times are shown "
-		"wrongly, "
-		"and "
+		"wrongly, and "
 		"answers may be taken for too old.",
-		OPERATOR "the server's clock has to be set, best by a time service (NTP).",
-		OPERATOR "the server's clock has to be set, best by a time service (NTP).", false},
+		BOTH(OPERATOR "the server's clock has to be set, best by a time service (NTP)."), false},
 	[FINDING_QUALITY_BLOCKED] = {"quality_blocked", "Held back for low quality",
 		"Customers blocked or reported this number, so WhatsApp limits or stops what it sends.",
 		"Write only to people who wrote first or asked for it. The reasons stand in Meta's WhatsApp Manager; "
 		"the "
 		"rating gets better with time.",
 		"Write only to people who wrote first or asked for it. The reasons stand in the 360dialog Hub; the "
-		"rating "
-		"gets better with time.",
+		"rating gets "
+		"better with time.",
 		true},
 	[FINDING_NUMBER_BLOCKED] = {"number_blocked", "The number may not send",
 		"The key is good, but WhatsApp lets this number or its account send nothing.",
-		"The reason stands in Meta's WhatsApp Manager. Mend it there, then press Check everything.",
-		"The reason stands in the 360dialog Hub. Mend it there, then press Check everything.", true},
+		"The reason stands in Meta's WhatsApp Manager. Mend it there. " AGAIN,
+		"The reason stands in the 360dialog Hub. Mend it there. " AGAIN, true},
 	[FINDING_IDS_MIXED] = {"ids_mixed", "Number and key do not belong together",
 		"The ids or the key that were entered are those of another number or account.",
 		"Compare the phone number ID and the WhatsApp Business Account ID with Meta's App dashboard, WhatsApp "
-		"> "
-		"API "
-		"setup. Then disconnect the number under Keys and access, and connect it again.",
-		"Take this number's own API key from the 360dialog Hub, and enter it under Keys and access.", true},
+		"> API "
+		"setup. Then disconnect the number " UNDER_KEYS ", and connect it again.",
+		"Take this number's own API key from the 360dialog Hub, and enter it " UNDER_KEYS ".", true},
 	[FINDING_OTHER_APP] = {"other_app", "Parts of two different apps",
 		"App ID, app secret and access token do not belong to one app of Meta's.",
-		"Take all three from the same app, and replace what is wrong under Keys and access.",
-		"Take all three from the same app, and replace what is wrong under Keys and access.", true},
+		BOTH("If the App ID is right, replace app secret and access token by those of this app " UNDER_KEYS
+		     ". If it is another app that you want, disconnect the number there, and connect it again with all "
+		     "three of "
+		     "that one app."),
+		true},
 	[FINDING_WEBHOOK_UNSET] = {"webhook_unset", "Our address is not set",
-		"The provider does not know where to send this number's messages.", SET_ADDRESS, SET_ADDRESS, true},
+		"The provider does not know where to send this number's messages.", BOTH(SET_ADDRESS), true},
 	[FINDING_WEBHOOK_SECRET_WRONG] = {"webhook_secret_wrong", "Messages come without our secret",
 		"360dialog sends the messages here, but without the secret that proves where they come from. So they "
 		"are "
 		"refused.",
-		SET_ADDRESS, SET_ADDRESS, true},
+		BOTH(SET_ADDRESS), true},
 	[FINDING_TOKEN_EXPIRES] = {"token_expires", "The access token expires soon",
-		"It was made for 60 days. This service renews it in its last week, which has not happened yet.",
-		"Make one that never expires in Meta's Business settings, under System users, and " ENTER_KEY,
-		"Make a new API key in the 360dialog Hub, and " ENTER_KEY, false},
+		"Tokens of Meta's API setup last a day, others 60 days, and this one comes to its end. After that "
+		"nothing is "
+		"sent.",
+		NEW_TOKEN, NEW_KEY, false},
 	[FINDING_PROVIDER_SILENT] = {"provider_silent", "No answer just now",
 		"The provider did not answer when it was asked, so not everything is known.",
-		"It is not your fault. Press Check everything again in a few minutes.",
-		"It is not your fault. Press Check everything again in a few minutes.", false},
-	[FINDING_NOTHING_HEARD] = {"nothing_heard", "Nothing has come from this number yet",
-		"All looks right, but not one call of the provider has arrived here since it was connected.",
-		"Write to the number from any phone. If nothing arrives in a minute, press Set our address again.",
+		BOTH("It is not your fault. Press Check everything again in a few minutes."), false},
+	[FINDING_NOTHING_HEARD] = {"nothing_heard", "No message has come from this number yet",
+		"All looks right, but not one message has arrived here since the number was connected.",
+		"Write to the number from any phone. If nothing arrives in a minute, look whether your app at Meta is "
+		"switched "
+		"to Live, and press Set our address again.",
 		"Write to the number from any phone. If nothing arrives in a minute, press Set our address again.",
 		false},
 	[FINDING_PAUSED] = {"paused", "Paused",
-		"Whoever runs this service has paused this. Nothing is received or sent.", "Ask them when it goes on.",
-		"Ask them when it goes on.", true},
+		"Whoever runs this service has paused this. Nothing is received or sent.",
+		BOTH("Ask them when it goes on."), false},
 	[FINDING_ACCOUNT_SHARED] = {"account_shared", "Another business here has this account",
 		"Meta keeps one address for each WhatsApp account, and here another business uses it.",
-		"One business has to hold all the numbers of the account. Ask whoever gave you the link to these "
-		"pages.",
-		"One business has to hold all the numbers of the account. Ask whoever gave you the link to these "
-		"pages.",
+		BOTH("One business has to hold all the numbers of the account. Ask whoever gave you the link to these "
+		     "pages."),
 		true},
+	[FINDING_SIGNED_BY_OTHERS] = {"signed_by_others", "A call came that we cannot take for yours",
+		"Somebody called this shop's address without the right proof, and nothing good has come yet. It may be "
+		"another "
+		"app of yours at Meta that sends here, or a stranger.",
+		"If messages are missing, press Set our address again, and take our address out of every other app at "
+		"Meta.",
+		"If messages are missing, press Set our address again.", false},
+	[FINDING_PLATFORM_SECRET_WRONG] = {"platform_secret_wrong", "Wrong platform secret",
+		"360dialog's messages bring our own secret, but their signature was not made with the platform secret "
+		"kept "
+		"here. So they are refused.",
+		BOTH("Copy the platform secret again from 360dialog's Partner Hub, under Integration, and enter "
+		     "it " UNDER_KEYS "."),
+		true},
+	[FINDING_QUALITY_LOW] = {"quality_low", "Low quality rating",
+		"Customers blocked or reported this number. If that goes on, WhatsApp limits what it sends.",
+		BOTH("Write only to people who wrote first or asked for it."), false},
+	[FINDING_NUMBER_LIMITED] = {"number_limited", "The number may send with limits",
+		"WhatsApp does not let this number send all that it could.",
+		"The reason stands in Meta's WhatsApp Manager.", "The reason stands in the 360dialog Hub.", false},
+	[FINDING_NOT_SERVING] = {"not_serving", "The service is not running",
+		"Nothing is received, and nothing is sent.",
+		BOTH("Start it: keyhouse serve, or systemctl start keyhouse."), true},
+	[FINDING_FIELD_OFF] = {"field_off", "Messages are switched off at Meta",
+		"The app does not subscribe to the webhook field messages, so Meta tells nothing of what customers "
+		"write.",
+		BOTH("Press Set our address again. Or by hand: in Meta's App dashboard, WhatsApp > Configuration, "
+		     "under Webhook "
+		     "fields, switch messages on."),
+		true},
+	[FINDING_RESPONDER_FAILING] = {"responder_failing", "Messages arrive, but nobody answers",
+		"What customers write arrives, but the service that writes the answers does not give any.",
+		BOTH("Tell whoever gave you the link to these pages. The questions wait, and are asked again."), true},
+	[FINDING_CATALOGUE_EMPTY] = {"catalogue_empty", "The list of products is empty",
+		"This service answers from your list of products and prices, and nothing is on it.",
+		BOTH("Add your products under Products."), false},
+	[FINDING_TEST_NUMBER] = {"test_number", "This is a test number of Meta's",
+		"It may write only to the few numbers that are listed at Meta.",
+		BOTH("Add the other number in Meta's App dashboard, WhatsApp > API setup, or connect your own number."),
+		false},
+	[FINDING_MESSAGES_REFUSED] = {"messages_refused", "Some messages were not sent",
+		"WhatsApp refused messages for a reason of their own.",
+		BOTH("Look under Messages: at each stands what WhatsApp says, and what to do."), false},
 };
 
 const struct finding_words *finding_words(enum finding f)
@@ -156,6 +222,67 @@ const char *finding_remedy(enum finding f, enum store_provider provider)
 	return provider == STORE_360DIALOG ? w->remedy_d360 : w->remedy_meta;
 }
 
+enum finding_action finding_action(enum finding f)
+{
+	switch (f) {
+	case FINDING_VERIFY_TOKEN_WRONG:
+	case FINDING_APP_NOT_SUBSCRIBED:
+	case FINDING_WEBHOOK_UNSET:
+	case FINDING_WEBHOOK_SECRET_WRONG:
+	case FINDING_FIELD_OFF:
+		return FINDING_REGISTER;
+	case FINDING_OVERRIDE_ELSEWHERE:
+	case FINDING_WEBHOOK_TAKEN:
+		return FINDING_TAKE_OVER;
+	case FINDING_KEY_REFUSED:
+	case FINDING_APP_SECRET_WRONG:
+	case FINDING_TOKEN_EXPIRED:
+	case FINDING_PERMISSION_MISSING:
+	case FINDING_OTHER_APP:
+	case FINDING_TOKEN_EXPIRES:
+	case FINDING_PLATFORM_SECRET_WRONG:
+		return FINDING_REPLACE;
+	case FINDING_UNPAID:
+	case FINDING_WINDOW_CLOSED:
+	case FINDING_TEMPLATE_PAUSED:
+	case FINDING_TEST_NUMBER:
+	case FINDING_MESSAGES_REFUSED:
+		return FINDING_LOOK_AT_MESSAGES;
+	case FINDING_CATALOGUE_EMPTY:
+		return FINDING_LOOK_AT_PRODUCTS;
+	case FINDING_NONE:
+	case FINDING_NUMBER_NOT_REGISTERED:
+	case FINDING_URL_UNUSABLE:
+	case FINDING_CLOCK_WRONG:
+	case FINDING_QUALITY_BLOCKED:
+	case FINDING_NUMBER_BLOCKED:
+	case FINDING_IDS_MIXED:
+	case FINDING_PROVIDER_SILENT:
+	case FINDING_NOTHING_HEARD:
+	case FINDING_PAUSED:
+	case FINDING_ACCOUNT_SHARED:
+	case FINDING_SIGNED_BY_OTHERS:
+	case FINDING_QUALITY_LOW:
+	case FINDING_NUMBER_LIMITED:
+	case FINDING_NOT_SERVING:
+	case FINDING_RESPONDER_FAILING:
+		break;
+	}
+	return FINDING_NO_ACTION;
+}
+
+const char *finding_action_name(enum finding_action a)
+{
+	static const char *const names[] = {[FINDING_NO_ACTION] = "",
+		[FINDING_REGISTER] = "register",
+		[FINDING_TAKE_OVER] = "take_over",
+		[FINDING_REPLACE] = "replace",
+		[FINDING_LOOK_AT_MESSAGES] = "messages",
+		[FINDING_LOOK_AT_PRODUCTS] = "products"};
+
+	return names[a];
+}
+
 enum finding finding_of_code(int32_t code)
 {
 	static const struct {
@@ -165,9 +292,9 @@ enum finding finding_of_code(int32_t code)
 		{132016, FINDING_TEMPLATE_PAUSED}, {131042, FINDING_UNPAID}, {131044, FINDING_UNPAID},
 		{134011, FINDING_UNPAID}, {133010, FINDING_NUMBER_NOT_REGISTERED},
 		{131045, FINDING_NUMBER_NOT_REGISTERED}, {133006, FINDING_NUMBER_NOT_REGISTERED},
-		{131048, FINDING_QUALITY_BLOCKED}, {131064, FINDING_QUALITY_BLOCKED}, {368, FINDING_NUMBER_BLOCKED},
-		{131031, FINDING_NUMBER_BLOCKED}, {131037, FINDING_NUMBER_BLOCKED}, {3, FINDING_PERMISSION_MISSING},
-		{10, FINDING_PERMISSION_MISSING}, {131005, FINDING_PERMISSION_MISSING}};
+		{131048, FINDING_QUALITY_BLOCKED}, {131030, FINDING_TEST_NUMBER}, {368, FINDING_NUMBER_BLOCKED},
+		{131031, FINDING_NUMBER_BLOCKED}, {3, FINDING_PERMISSION_MISSING}, {10, FINDING_PERMISSION_MISSING},
+		{131005, FINDING_PERMISSION_MISSING}};
 
 	if (code >= 200 && code <= 299)
 		return FINDING_PERMISSION_MISSING;
@@ -179,7 +306,7 @@ enum finding finding_of_code(int32_t code)
 
 bool finding_is_unpaid(const char *text)
 {
-	static const char *const signs[] = {"payment", "unpaid", "overdue"};
+	static const char *const signs[] = {"lack of payment", "unpaid", "overdue", "payment method", "payment issue"};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
 		if (strcasestr(text, signs[i]) != NULL)

@@ -38,8 +38,18 @@ enum finding {
 	FINDING_NOTHING_HEARD = 23,
 	FINDING_PAUSED = 24,
 	FINDING_ACCOUNT_SHARED = 25,
+	FINDING_SIGNED_BY_OTHERS = 26,
+	FINDING_PLATFORM_SECRET_WRONG = 27,
+	FINDING_QUALITY_LOW = 28,
+	FINDING_NUMBER_LIMITED = 29,
+	FINDING_NOT_SERVING = 30,
+	FINDING_FIELD_OFF = 31,
+	FINDING_RESPONDER_FAILING = 32,
+	FINDING_CATALOGUE_EMPTY = 33,
+	FINDING_TEST_NUMBER = 34,
+	FINDING_MESSAGES_REFUSED = 35,
 };
-#define FINDING_LAST FINDING_ACCOUNT_SHARED
+#define FINDING_LAST FINDING_MESSAGES_REFUSED
 #define FINDING_BIT(finding) (UINT64_C(1) << (unsigned)(finding))
 
 struct finding_words {
@@ -54,7 +64,19 @@ struct finding_words {
 const struct finding_words *finding_words(enum finding f);
 const char *finding_remedy(enum finding f, enum store_provider provider);
 
-/* What a provider's error code of a refused message says beyond that message (facts/meta.md 3); FINDING_NONE: nothing. */
+/* What mends it here, or is a step of that. */
+enum finding_action {
+	FINDING_NO_ACTION, /* nothing that is done here */
+	FINDING_REGISTER, /* our webhook is set again */
+	FINDING_TAKE_OVER, /* the same, where another system has it */
+	FINDING_REPLACE, /* a key is entered again */
+	FINDING_LOOK_AT_MESSAGES,
+	FINDING_LOOK_AT_PRODUCTS,
+};
+enum finding_action finding_action(enum finding f);
+const char *finding_action_name(enum finding_action a); /* the API's; "" for none */
+
+/* What a provider's error code of a refused message says (facts/meta.md 3); FINDING_NONE: nothing but that message. */
 enum finding finding_of_code(int32_t code);
 /* What a provider's words say where there is no code of its own: that payment is the matter (facts/360dialog.md 4). */
 bool finding_is_unpaid(const char *words);

@@ -312,7 +312,11 @@ static bool refusal(void *ctx, const char *business_id, struct doctor_refusal *o
 
 	if (!inbound_refusal(l->inbound, business_id, &r))
 		return false;
-	*out = (struct doctor_refusal){.at = r.at, .why = r.why, .finding = r.finding, .token_at = r.token_at};
+	*out = (struct doctor_refusal){.at = r.at,
+		.why = r.why,
+		.signature_at = r.signature_at,
+		.token_at = r.token_at,
+		.platform_at = r.platform_at};
 	return true;
 }
 

@@ -3,6 +3,9 @@
 -- Bits, as gateway/finding.h numbers them.
 ALTER TABLE connection_facts ADD COLUMN findings INTEGER NOT NULL DEFAULT 0;
 
+-- Messages that met something, and nothing else: a row leaves it once its reason is empty.
+CREATE INDEX messages_refused ON messages (business_id, seq) WHERE direction = 2 AND reason <> '';
+
 ALTER TABLE connections ADD COLUMN sandbox INTEGER NOT NULL DEFAULT 0 CHECK (sandbox IN (0, 1));
 
 -- Whether the last live checks found a fault in the connection's keys or number: then a handshake, which proves only that

@@ -325,6 +325,23 @@ enum store_error store_ask_later(
 	return core_write(s, run_later, &a);
 }
 
+enum store_error store_asks_failing(struct store *s, const char *business_id, unsigned *n)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT count(*) FROM (SELECT 1 FROM asks INDEXED BY asks_failing WHERE attempts > (asked_at > 0) "
+		"AND business_id = ? LIMIT 1000)");
+	enum store_error err;
+
+	*n = 0;
+	query_text(&q, business_id);
+	if (query_step(&q))
+		*n = (unsigned)query_get_int(&q);
+	err = query_end(&q);
+	core_return(s, db);
+	return err;
+}
+
 enum store_error store_ask_next_due(struct store *s, int64_t *at)
 {
 	struct db *db = core_reader(s);

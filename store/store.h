@@ -542,6 +542,9 @@ enum store_error store_ask_done(struct store *s, const char *business_id, const 
 /* Ends the lease; it is due again at next_at. STORE_STALE when it is not leased with this attempt. */
 enum store_error store_ask_later(struct store *s, const char *business_id, const char *id, uint32_t attempt,
 	int64_t next_at) __attribute__((warn_unused_result));
+/* How many asks of a business were asked before without an answer, at most 1,000. */
+enum store_error store_asks_failing(struct store *s, const char *business_id, unsigned *n)
+	__attribute__((warn_unused_result));
 /* When the next ask that is not leased is due (0: now; INT64_MAX: none). A business at its per_business counts too. */
 enum store_error store_ask_next_due(struct store *s, int64_t *at) __attribute__((warn_unused_result));
 /* At start: leases of an earlier process end. What waits for a later try goes on waiting. */
@@ -780,13 +783,14 @@ enum store_error store_unparsed_list(struct store *s, const char *after, unsigne
 struct store_trouble {
 	char connection_id[STORE_ID_LEN + 1];
 	int32_t error_code; /* the provider's, or 0 */
-	char reason[STORE_TEXT_LEN + 1]; /* of the newest */
+	char reason[STORE_TEXT_LEN + 1]; /* of the newest; without a code all have the same */
 	unsigned count;
 	int64_t last_at; /* when that was last */
 	int64_t made_at; /* the newest one's created_at */
-	int64_t accepted_at; /* the same of the newest of this connection that the provider took; 0: none */
+	int64_t accepted_at; /* the same of the newest of this connection that the provider took; 0: none of the
+				business's newest 5,000 */
 };
-/* Of the messages made since then, at most the newest 5,000 and 32 kinds of trouble; newest trouble first. */
+/* Of the messages made since then that were refused, at most the newest 5,000 and 32 kinds of trouble; newest first. */
 enum store_error store_trouble_list(struct store *s, const char *business_id, int64_t since,
 	bool (*each)(const struct store_trouble *t, void *arg), void *arg) __attribute__((warn_unused_result));
 

@@ -22,6 +22,7 @@ static cJSON *finding_json(const struct doctor_finding *f)
 	out_text(&o, "title", words->title);
 	out_text(&o, "cause", words->cause);
 	out_text(&o, "remedy", finding_remedy(f->finding, f->provider));
+	out_text(&o, "action", finding_action_name(finding_action(f->finding)));
 	out_text(&o, "detail", f->detail);
 	out_number(&o, "messages", f->messages);
 	out_time(&o, "seen_at", f->at);

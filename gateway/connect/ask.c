@@ -226,6 +226,7 @@ void connect_seen(const struct outbound_result *result, struct seen *seen)
 	connect_text(seen->host, sizeof(seen->host), host != NULL && host[0] != '\0' ? host : "another system");
 	seen->secret = cJSON_IsTrue(json_get_path(fields, "callback.secret"));
 	seen->subscribed = cJSON_IsTrue(json_get(fields, "subscribed"));
+	seen->deaf = cJSON_IsTrue(json_get(fields, "deaf"));
 	cJSON_Delete(fields);
 }
 

@@ -32,8 +32,8 @@ static const char *entity_id(const cJSON *fields, const char *type)
 {
 	const cJSON *entity;
 
-	cJSON_ArrayForEach (entity, json_get_path(fields, "health_status.entities")) {
-		const char *is = json_get_string(entity, "entity_type"), *id = json_get_string(entity, "id");
+	cJSON_ArrayForEach (entity, json_get_path(fields, "health.entities")) {
+		const char *is = json_get_string(entity, "type"), *id = json_get_string(entity, "id");
 
 		if (is != NULL && strcmp(is, type) == 0 && connect_is_id(id))
 			return id;
@@ -60,9 +60,8 @@ static void learn(struct connecting *w, const cJSON *fields, const char *id)
 static void health_answered(struct connecting *w, const struct outbound_result *r)
 {
 	cJSON *fields = r->fields != NULL ? json_parse(r->fields, strlen(r->fields)) : NULL;
-	const char *can_send = cJSON_GetStringValue(json_get_path(fields, "health_status.can_send_message"));
+	const char *can_send = cJSON_GetStringValue(json_get_path(fields, "health.can_send"));
 	const char *id = json_get_string(fields, "id");
-	char why[FACTS_WHY_LEN + 1];
 
 	if (!connect_is_id(id))
 		id = entity_id(fields, "PHONE_NUMBER");
@@ -77,10 +76,7 @@ static void health_answered(struct connecting *w, const struct outbound_result *
 		learn(w, fields, id);
 		w->blocked = can_send != NULL && strcmp(can_send, "BLOCKED") == 0;
 		if (w->blocked)
-			connect_fault(w, "number", facts_why_blocked(w, fields, why, sizeof(why)),
-				"WhatsApp lets this number send nothing; look into the 360dialog Hub for the "
-				"reason%s%s",
-				why[0] != '\0' ? ": " : "", why);
+			facts_tell_blocked(w, fields, "WhatsApp lets this number send nothing: see the 360dialog Hub");
 		else
 			check(w, "number", CONNECT_CHECK_OK, "the key belongs to this number");
 	}

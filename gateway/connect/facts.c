@@ -10,6 +10,7 @@
 #include "gateway/connect/internal.h"
 #include "gateway/json.h"
 
+#define WHY_LEN 160u
 #define EXPIRES_MAX 253402300799.0 /* the last second of the year 9999 */
 
 static void word(char *out, size_t room, const cJSON *fields, const char *path)
@@ -50,32 +51,14 @@ void facts_of_number(struct connecting *w, const cJSON *fields)
 	word(f->quality, sizeof(f->quality), fields, "quality_rating");
 	word(f->messaging_limit, sizeof(f->messaging_limit), fields, "whatsapp_business_manager_messaging_limit");
 	word(f->throughput, sizeof(f->throughput), fields, "throughput.level");
-	word(f->can_send, sizeof(f->can_send), fields, "health_status.can_send_message");
+	word(f->can_send, sizeof(f->can_send), fields, "health.can_send");
 }
 
-/* The first error that the entities of health_status tell (facts/meta.md 6). */
-static const char *first_error(const cJSON *fields)
-{
-	const cJSON *entity, *error;
-
-	cJSON_ArrayForEach (entity, json_get_path(fields, "health_status.entities"))
-		cJSON_ArrayForEach (error, json_get(entity, "errors")) {
-			const char *words = json_get_string(error, "error_description");
-
-			if (words != NULL && words[0] != '\0')
-				return words;
-		}
-	return "";
-}
-
-enum finding facts_why_blocked(struct connecting *w, const cJSON *fields, char *why, size_t room)
+static enum finding why_blocked(const struct store_connection_facts *f, const char *why)
 {
 	static const char *const unregistered[] = {"PENDING", "OFFLINE", "DISCONNECTED"};
-	const struct store_connection_facts *f = &w->facts;
-	const char *words = first_error(fields);
 
-	connect_text(why, room, words);
-	if (finding_is_unpaid(words))
+	if (finding_is_unpaid(why))
 		return FINDING_UNPAID;
 	for (size_t i = 0; i < sizeof(unregistered) / sizeof(unregistered[0]); i++)
 		if (strcmp(f->number_status, unregistered[i]) == 0)
@@ -83,6 +66,17 @@ enum finding facts_why_blocked(struct connecting *w, const cJSON *fields, char *
 	if (strcmp(f->quality, "RED") == 0 || strcmp(f->number_status, "FLAGGED") == 0)
 		return FINDING_QUALITY_BLOCKED;
 	return FINDING_NUMBER_BLOCKED;
+}
+
+void facts_tell_blocked(struct connecting *w, const cJSON *fields, const char *what)
+{
+	const char *words = cJSON_GetStringValue(json_get_path(fields, "health.why"));
+	char why[WHY_LEN + 1];
+	enum finding finding;
+
+	connect_text(why, sizeof(why), words != NULL ? words : "");
+	finding = why_blocked(&w->facts, why);
+	connect_fault(w, "number", finding, "%s%s%s", what, why[0] != '\0' ? "; it says: " : "", why);
 }
 
 /* What failed now. Where nothing did, but not all was answered, what failed before is held to last. */

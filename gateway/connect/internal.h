@@ -54,6 +54,7 @@ struct seen {
 	char host[129]; /* of a foreign one: scheme and host */
 	bool secret; /* 360dialog: our header carries our secret */
 	bool subscribed; /* Meta: the app hears of this account */
+	bool deaf; /* Meta: the app does not hear of messages */
 };
 
 struct connecting {
@@ -179,10 +180,9 @@ bool find_is_elsewhere(
 /* In facts.c: what is worth keeping of debug_token's answer, and of an answer about the number. */
 void facts_of_token(struct connecting *w, const struct cJSON *fields);
 void facts_of_number(struct connecting *w, const struct cJSON *fields);
-/* Why a number may send nothing, as far as that answer tells: the finding, and the provider's words, or "". After
+/* The failed check of a number that may send nothing: what, and why as far as that answer tells. After
  * facts_of_number. */
-#define FACTS_WHY_LEN 120u
-enum finding facts_why_blocked(struct connecting *w, const struct cJSON *fields, char *why, size_t room);
+void facts_tell_blocked(struct connecting *w, const struct cJSON *fields, const char *what);
 /* Keeps it beside what was said before of the part that was not asked or did not answer. key_is_new: what was said of
  * the old key's token is said no more. */
 enum store_error facts_keep(const struct connecting *w, bool key_is_new);

@@ -241,9 +241,8 @@ static void number_answered(struct connecting *w, const struct asked *a)
 		if (find_is_elsewhere(w, a->token, a->numbers, why, sizeof(why)))
 			connect_fault(w, "number", FINDING_IDS_MIXED, "%s", why);
 		else if (w->blocked)
-			connect_fault(w, "number", facts_why_blocked(w, fields, why, sizeof(why)),
-				"Meta lets this number send nothing: see Meta's WhatsApp Manager for the reason%s%s",
-				why[0] != '\0' ? ": " : "", why);
+			facts_tell_blocked(
+				w, fields, "Meta lets this number send nothing: see Meta's WhatsApp Manager");
 		else
 			connect_check(w, "number", CONNECT_CHECK_OK, "the token may use this number");
 	}

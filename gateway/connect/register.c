@@ -283,7 +283,13 @@ static void look_at_callback(struct connecting *w, const struct place *p)
 			connect_register_by(w));
 		break;
 	case OWNER_OURS:
-		check(w, "callback", CONNECT_CHECK_OK, "Meta sends this account's webhooks to us");
+		if (p->app.deaf)
+			connect_fault(w, "callback", FINDING_FIELD_OFF,
+				"the app is not told of messages: its webhook field messages is off; switch it on at "
+				"Meta, or: %s",
+				connect_register_by(w));
+		else
+			check(w, "callback", CONNECT_CHECK_OK, "Meta sends this account's webhooks to us");
 		break;
 	case OWNER_HOUSE:
 		if (is_theirs(p))

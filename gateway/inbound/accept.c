@@ -135,29 +135,29 @@ static bool is_sent(const char *header)
 /* Why a webhook was refused: for the log, and for the shop owner on his Status page. The caller is told nothing of it. */
 struct why {
 	const char *log, *shop;
-	enum finding finding;
+	enum refusal_sign sign;
 };
 
 static const struct why *why_refused(
 	const struct inbound_proofs *p, const struct verdict *found, bool known, size_t count)
 {
 	static const struct why
-		nobody = {"there is no such business, or it is suspended", "", FINDING_NONE},
+		nobody = {"there is no such business, or it is suspended", "", REFUSAL_NO_SIGN},
 		no_connection = {"none of its connections can verify: all are suspended, or there is none",
-			"No number is connected here that could have been meant.", FINDING_NONE},
+			"No number is connected here that could have been meant.", REFUSAL_NO_SIGN},
 		no_proof = {"no proof sent, or one sent twice",
-			"It did not prove who sent it. Strangers try that now and then.", FINDING_NONE},
+			"It did not prove who sent it. Strangers try that now and then.", REFUSAL_NO_SIGN},
 		platform = {"platform signature missing or wrong",
-			"It was not signed with the platform secret that is kept here.", FINDING_APP_SECRET_WRONG},
+			"It was not signed with the platform secret that is kept here.", REFUSAL_PLATFORM},
 		header = {"wrong secret header",
 			"It did not bring the secret that we gave 360dialog. Press Set our address again.",
-			FINDING_WEBHOOK_SECRET_WRONG},
+			REFUSAL_SIGNATURE},
 		signature = {"wrong signature",
 			"It was not signed with the app secret that is kept here. If it was Meta, replace the app "
 			"secret under Keys and access.",
-			FINDING_APP_SECRET_WRONG},
+			REFUSAL_SIGNATURE},
 		other_kind = {"its connections know another kind of proof than was sent",
-			"It came from another provider than the one connected here.", FINDING_NONE};
+			"It came from another provider than the one connected here.", REFUSAL_NO_SIGN};
 
 	if (!known)
 		return &nobody;
@@ -185,13 +185,26 @@ static void log_refusal(atomic_llong *last_at, const char *what, const char *bus
 	log_info("%s refused business=%s: %s", what, business_id, why);
 }
 
+static bool look_soon(const struct store_connection *c, void *arg)
+{
+	struct inbound *in = arg;
+
+	return store_health_soon(in->store, c->business_id, c->id, store_now_ms()) == STORE_OK;
+}
+
 static void refuse(struct inbound *in, const char *business_id, bool known, const struct why *why)
 {
 	/* A path that names nobody is a stranger's text, or a key pasted in the wrong place. */
 	const char *named = known ? business_id : "-";
 
 	atomic_fetch_add(&in->refused, 1);
-	refusals_note(in->refusals, named, why->shop, why->finding);
+	/* The provider is asked whether the secrets are still right: whoever called may be a stranger. */
+	if (refusals_note(in->refusals, named, why->shop, why->sign) && known) {
+		const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
+
+		if (store_connection_list(in->store, business_id, &all, look_soon, in) != STORE_OK)
+			log_warn("a refused webhook is not looked into soon business=%s", business_id);
+	}
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
 

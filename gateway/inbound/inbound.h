@@ -49,9 +49,11 @@ void inbound_webhook(struct inbound *in, struct http_request *req, const char *b
 struct inbound_refusal {
 	int64_t at;
 	const char *why; /* plain words for a shop owner; constant */
-	enum finding finding; /* what it may be the sign of */
 	unsigned long count;
-	int64_t token_at; /* the last handshake whose verify token is nobody's; 0: none */
+	/* When that happened last; 0: never. Anybody may make the first two, but none hides another. */
+	int64_t signature_at; /* a signature that no app secret here made */
+	int64_t token_at; /* a handshake whose verify token is nobody's */
+	int64_t platform_at; /* a connection's own secret, and a wrong platform signature */
 };
 bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out);
 

@@ -11,6 +11,7 @@
 #include "vault/vault.h"
 
 #define PLACES 4096u
+#define LATELY_MS (INT64_C(10) * 60 * 1000)
 
 struct place {
 	char business_id[STORE_BUSINESS_ID_LEN + 1]; /* "": free */
@@ -59,19 +60,40 @@ static struct inbound_refusal *refusal_of(struct refusals *r, const char *busine
 	return &p->refusal;
 }
 
-void refusals_note(struct refusals *r, const char *business_id, const char *why, enum finding finding)
+/* True: it was not there lately. */
+static bool stamp(int64_t *at, int64_t now)
 {
+	const bool fresh = now - *at > LATELY_MS;
+
+	*at = now;
+	return fresh;
+}
+
+bool refusals_note(struct refusals *r, const char *business_id, const char *why, enum refusal_sign sign)
+{
+	const int64_t now = store_now_ms();
 	struct inbound_refusal *noted;
+	bool fresh = false;
 
 	if (r == NULL)
-		return;
+		return false;
 	pthread_mutex_lock(&r->lock);
 	noted = refusal_of(r, business_id);
 	noted->count++;
-	noted->at = store_now_ms();
+	noted->at = now;
 	noted->why = why;
-	noted->finding = finding;
+	switch (sign) {
+	case REFUSAL_SIGNATURE:
+		fresh = stamp(&noted->signature_at, now);
+		break;
+	case REFUSAL_PLATFORM:
+		fresh = stamp(&noted->platform_at, now);
+		break;
+	case REFUSAL_NO_SIGN:
+		break;
+	}
 	pthread_mutex_unlock(&r->lock);
+	return fresh;
 }
 
 void refusals_note_token(struct refusals *r, const char *business_id)

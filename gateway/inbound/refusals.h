@@ -16,7 +16,9 @@ void refusals_free(struct refusals *r); /* NULL is fine */
 
 /* why lives as long as the program. Takes as long for every text, also one that is no business's. r NULL: nothing is
  * remembered. */
-void refusals_note(struct refusals *r, const char *business_id, const char *why, enum finding finding);
+enum refusal_sign { REFUSAL_NO_SIGN, REFUSAL_SIGNATURE, REFUSAL_PLATFORM };
+/* True: a sign of something, as the last ten minutes had none. */
+bool refusals_note(struct refusals *r, const char *business_id, const char *why, enum refusal_sign sign);
 void refusals_note_token(struct refusals *r, const char *business_id);
 bool refusals_get(struct refusals *r, const char *business_id, struct inbound_refusal *out);
 

@@ -16,6 +16,9 @@
 #include "gateway/outbound/meta.h"
 #include "gateway/outbound/scrub.h"
 
+#define HEALTH_ENTITIES_MAX 16u
+#define HEALTH_WHY_LEN 160u
+
 const char *outbound_class_text(enum outbound_class c)
 {
 	switch (c) {
@@ -119,6 +122,78 @@ static char *pick_fields(const struct answer_to *to, const cJSON *answer)
 	return text_out(to, picked_of(to->kind, answer));
 }
 
+/* What stands in the way of sending, in the provider's words (facts/meta.md 6): the first that it names. */
+static const char *health_why(const cJSON *entities)
+{
+	const cJSON *entity, *error;
+
+	cJSON_ArrayForEach (entity, entities)
+		cJSON_ArrayForEach (error, json_get(entity, "errors")) {
+			const char *words = json_get_string(error, "error_description");
+
+			if (words != NULL && words[0] != '\0')
+				return words;
+		}
+	return "";
+}
+
+static bool health_add_entities(cJSON *health, const cJSON *entities)
+{
+	cJSON *list = cJSON_AddArrayToObject(health, "entities");
+	const cJSON *entity;
+	size_t len = 0;
+
+	cJSON_ArrayForEach (entity, entities) {
+		const char *type = json_get_string(entity, "entity_type"), *id = json_get_string(entity, "id");
+		cJSON *row;
+
+		if (type == NULL || id == NULL)
+			continue;
+		if (len++ == HEALTH_ENTITIES_MAX)
+			break;
+		row = cJSON_CreateObject();
+		if (cJSON_AddStringToObject(row, "type", type) == NULL ||
+			cJSON_AddStringToObject(row, "id", id) == NULL || !cJSON_AddItemToArray(list, row)) {
+			cJSON_Delete(row);
+			return false;
+		}
+	}
+	return list != NULL;
+}
+
+static bool health_add(const struct answer_to *to, const cJSON *answer, cJSON *fields)
+{
+	const cJSON *said = json_get(answer, "health_status"), *entities = json_get(said, "entities");
+	const char *can_send = json_get_string(said, "can_send_message");
+	cJSON *health = said != NULL ? cJSON_AddObjectToObject(fields, "health") : NULL;
+	char why[HEALTH_WHY_LEN + 1], *words;
+	bool ok;
+
+	if (said == NULL)
+		return true;
+	words = strdup(health_why(entities));
+	ok = health != NULL && words != NULL &&
+		cJSON_AddStringToObject(health, "can_send", can_send != NULL ? can_send : "") != NULL &&
+		health_add_entities(health, entities);
+
+	if (ok) {
+		scrub_reason(words, to->secrets, kind_credentials(to->kind), why, sizeof(why));
+		ok = cJSON_AddStringToObject(health, "why", why) != NULL;
+	}
+	free(words);
+	return ok;
+}
+
+static char *pick_number(const struct answer_to *to, const cJSON *answer)
+{
+	cJSON *fields = picked_of(to->kind, answer);
+
+	if (fields != NULL && health_add(to, answer, fields))
+		return text_out(to, fields);
+	cJSON_Delete(fields);
+	return NULL;
+}
+
 static char *pick_list(const struct answer_to *to, const cJSON *answer)
 {
 	const cJSON *data = json_get(answer, "data"), *item;
@@ -170,6 +245,8 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 	switch (to->kind->answer) {
 	case KIND_FIELDS:
 		return is_expected(to->kind, answer) ? pick_fields(to, answer) : NULL;
+	case KIND_NUMBER:
+		return is_expected(to->kind, answer) ? pick_number(to, answer) : NULL;
 	case KIND_SUCCESS:
 		return is_success(answer) ? pick_fields(to, answer) : NULL;
 	case KIND_LIST:
@@ -269,18 +346,15 @@ static void read_provider(const struct answer_to *to, const struct transfer_end 
 	cJSON_Delete(answer);
 }
 
-/* A year either way is as good as any: whoever says more says nonsense. */
-#define CLOCK_AHEAD_MAX 31536000
-
+/* Of a good answer: what stands between may have a clock of its own. Whoever is off by more says nonsense. */
 static void read_clock(const struct transfer_end *end, struct outbound_result *r)
 {
 	const int64_t ahead = end->date - end->date_read_at;
 
-	r->clock_told = end->date > 0;
-	if (r->clock_told)
-		r->clock_ahead_s = ahead > CLOCK_AHEAD_MAX ? CLOCK_AHEAD_MAX
-			: ahead < -CLOCK_AHEAD_MAX	   ? -CLOCK_AHEAD_MAX
-							   : (int32_t)ahead;
+	if (end->date <= 0 || !is_2xx(end) || ahead > OUTBOUND_CLOCK_MAX_S || ahead < -OUTBOUND_CLOCK_MAX_S)
+		return;
+	r->clock_told = true;
+	r->clock_ahead_s = (int32_t)ahead;
 }
 
 /* ------------------------------------------------------------ our own */

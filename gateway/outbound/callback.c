@@ -106,10 +106,28 @@ static cJSON *describe(const char *url, const struct callback_ours *ours)
 	return NULL;
 }
 
+/* Whether the app is told of messages; where its fields are not listed, it is believed. */
+static bool hears_messages(const cJSON *entry)
+{
+	const cJSON *fields = json_get(entry, "fields"), *field;
+
+	if (!cJSON_IsArray(fields))
+		return true;
+	cJSON_ArrayForEach (field, fields) {
+		const char *name = json_get_string(field, "name");
+
+		if (name != NULL && strcmp(name, "messages") == 0)
+			return true;
+	}
+	return false;
+}
+
 cJSON *callback_of_app(const cJSON *answer, const struct callback_ours *ours)
 {
 	const cJSON *data = json_get(answer, "data"), *entry;
 	const char *url = "";
+	bool deaf = false;
+	cJSON *out;
 
 	if (!cJSON_IsArray(data))
 		return NULL;
@@ -120,9 +138,15 @@ cJSON *callback_of_app(const cJSON *answer, const struct callback_ours *ours)
 			continue;
 		if (!address_of(entry, "callback_url", &url))
 			return NULL;
+		deaf = !hears_messages(entry);
 		break;
 	}
-	return describe(url, ours);
+	out = describe(url, ours);
+	if (out != NULL && deaf && cJSON_AddTrueToObject(out, "deaf") == NULL) {
+		cJSON_Delete(out);
+		return NULL;
+	}
+	return out;
 }
 
 cJSON *callback_of_waba(const cJSON *answer, const struct callback_ours *ours)

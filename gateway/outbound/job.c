@@ -182,13 +182,14 @@ bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result
 	const uint32_t subcode = frame_get_u32(f);
 	const uint64_t retry_after = frame_get_u64(f);
 	const uint8_t clock_told = frame_get_u8(f);
-	const uint32_t clock_ahead = frame_get_u32(f);
+	const int32_t clock_ahead = (int32_t)frame_get_u32(f);
 	const char *reason = frame_get_text(f);
 	const char *fields = frame_get_text(f);
 	char *copy = NULL;
 
 	if (!frame_end(f) || class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || http_status > 999 ||
-		retry_after > INT64_MAX || clock_told > 1 || strlen(reason) >= sizeof(r->reason))
+		retry_after > INT64_MAX || clock_told > 1 || clock_ahead > OUTBOUND_CLOCK_MAX_S ||
+		clock_ahead < -OUTBOUND_CLOCK_MAX_S || strlen(reason) >= sizeof(r->reason))
 		return false;
 	if (fields[0] != '\0') {
 		copy = strdup(fields);
@@ -201,7 +202,7 @@ bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result
 		.subcode = (int32_t)subcode,
 		.retry_after_ms = (int64_t)retry_after,
 		.clock_told = clock_told == 1,
-		.clock_ahead_s = (int32_t)clock_ahead,
+		.clock_ahead_s = clock_ahead,
 		.fields = copy};
 	memcpy(r->reason, reason, strlen(reason) + 1);
 	*ticket = number;

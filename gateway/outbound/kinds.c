@@ -15,15 +15,14 @@ static const char *const send_fields[] = {
 /* Of what was asked for, all that came. */
 static const char *const number_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating",
 	"code_verification_status", "platform_type", "throughput.level", "status", "name_status",
-	"whatsapp_business_manager_messaging_limit", "health_status", NULL};
+	"whatsapp_business_manager_messaging_limit", NULL};
 
 static const char *const numbers_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating", NULL};
 
 static const char *const token_fields[] = {
 	"data.app_id", "data.type", "data.is_valid", "data.expires_at", "data.scopes", "data.granular_scopes", NULL};
 
-static const char *const health_fields[] = {
-	"id", "display_phone_number", "verified_name", "quality_rating", "health_status", NULL};
+static const char *const health_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating", NULL};
 
 static const char *const success_fields[] = {"success", NULL};
 
@@ -53,7 +52,7 @@ static const struct kind kinds[] = {
 		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,
 		.credentials = {"access_token", "app_secret"},
-		.answer = KIND_FIELDS,
+		.answer = KIND_NUMBER,
 		.expects = {"id"},
 		.fields = number_fields},
 	/* The provider documents no way but the URL for the token that is asked about. */
@@ -121,7 +120,7 @@ static const struct kind kinds[] = {
 		.path = "/health_status?fields=id,display_phone_number,verified_name,quality_rating",
 		.auth = KIND_D360_KEY,
 		.credentials = {"api_key"},
-		.answer = KIND_FIELDS,
+		.answer = KIND_NUMBER,
 		.expects = {"id", "health_status.can_send_message"},
 		.fields = health_fields},
 	{.kind = OUTBOUND_D360_WEBHOOK,
@@ -176,14 +175,14 @@ static const struct kind kinds[] = {
 		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,
 		.credentials = {"access_token", "app_secret"},
-		.answer = KIND_FIELDS,
+		.answer = KIND_NUMBER,
 		.expects = {"id"},
 		.fields = number_fields},
 	/* As the providers come to us, but without a call's text: whoever answers there refuses it. */
 	{.kind = OUTBOUND_OURSELVES,
 		.use = KIND_CHECK,
 		.host = KIND_OURSELVES,
-		.wants = KIND_WANTS_URL,
+		.path = "/webhooks/{business}",
 		.auth = KIND_NO_KEY,
 		.answer = KIND_REFUSAL},
 	/* The sandbox keeps /v1 in all of its paths; that it has a health_status is unproven (facts/360dialog.md 1). */

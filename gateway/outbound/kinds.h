@@ -40,6 +40,7 @@ enum kind_auth {
 /* How a good answer is read. */
 enum kind_answer {
 	KIND_FIELDS = 1, /* the fields named by the row, if one of expects is there */
+	KIND_NUMBER, /* the same, and "health": {"can_send", "why" (scrubbed), "entities": [{"type", "id"}]} */
 	KIND_SUCCESS, /* the fields named by the row, if success is true or "true" */
 	KIND_LIST, /* {"data": [...]}: the fields named by the row, of each */
 	KIND_APP_CALLBACK, /* callback.h: what of it leaves the sender */

@@ -42,7 +42,9 @@ enum outbound_kind {
 	OUTBOUND_META_SEND = 1, /* POST /{version}/{phone_number_id}/messages */
 	OUTBOUND_META_NUMBER = 2, /* GET  /{version}/{phone_number_id}?fields=..., all that we would know of it */
 	OUTBOUND_META_DEBUG_TOKEN = 3, /* GET  /{version}/debug_token?input_token=..., bearer {app_id}|{app_secret} */
-	OUTBOUND_META_APP_CALLBACK = 4, /* C GET  /{version}/{app_id}/subscriptions, bearer {app_id}|{app_secret} */
+	OUTBOUND_META_APP_CALLBACK =
+		4, /* C GET  /{version}/{app_id}/subscriptions, bearer {app_id}|{app_secret}; fields
+						also "deaf": true where the app is not told of messages */
 	OUTBOUND_META_APP_SUBSCRIBE = 5, /* POST the same; the body is the caller's */
 	OUTBOUND_META_WABA_CALLBACK = 6, /* C GET  /{version}/{waba_id}/subscribed_apps: this app's override; fields
 						also "subscribed": true | false */
@@ -58,7 +60,7 @@ enum outbound_kind {
 	OUTBOUND_META_TOKEN_EXCHANGE =
 		15, /* GET  /{version}/oauth/access_token: a fresh token for one that still works; fields
 						{"sealed" (base64, of the next version), "fingerprint", "last4", "expires_in"} */
-	OUTBOUND_OURSELVES = 16, /* GET our own webhook URL (url), as the Internet sees it. ACCEPTED: it leads here */
+	OUTBOUND_OURSELVES = 16, /* GET the business's webhook URL, as the Internet sees it. ACCEPTED: it leads here */
 	OUTBOUND_META_NUMBER_SHORT = 14, /* as META_NUMBER, for tokens that may not read all of that (code 10 or 100) */
 	OUTBOUND_D360_SANDBOX_SEND =
 		17, /* POST /v1/messages; these three go to 360dialog's sandbox, and nowhere else */
@@ -89,6 +91,7 @@ const char *outbound_class_text(enum outbound_class c); /* plain words for a sho
 /* The class of a message that came to nothing with this code of the provider's. False: a code that the facts do not name. */
 bool outbound_code_class(int32_t code, enum outbound_class *out);
 
+#define OUTBOUND_CLOCK_MAX_S 31536000 /* a year */
 struct outbound_result {
 	enum outbound_class class;
 	int http_status; /* 0: no answer */
@@ -96,7 +99,7 @@ struct outbound_result {
 	int32_t subcode;
 	int64_t retry_after_ms; /* 0: not said */
 	bool clock_told; /* the provider's answer said what time it is: */
-	int32_t clock_ahead_s; /* how far its clock is before ours; negative: behind */
+	int32_t clock_ahead_s; /* how far its clock is before ours; negative: behind; within OUTBOUND_CLOCK_MAX_S */
 	char reason[256]; /* plain words; secrets the sender held are blanked */
 	char *fields; /* ACCEPTED: the answer's fields that the kind names, as JSON in the answer's own
 				* shape ("messages[0].id" and "data.is_valid" are paths in it); else NULL */
@@ -144,7 +147,7 @@ struct outbound_check {
 	const char *app_id; /* META_DEBUG_TOKEN, META_APP_*, META_WABA_CALLBACK (whose override is asked about) */
 	const char *waba_id; /* META_WABA_* */
 	const char *phone_number_id; /* META_NUMBER* */
-	const char *url; /* our webhook URL: kinds marked C, D360_*WEBHOOK_SET, OURSELVES */
+	const char *url; /* our webhook URL: kinds marked C and D360_*WEBHOOK_SET */
 	const char *body; /* JSON: META_APP_SUBSCRIBE, META_WABA_SUBSCRIBE */
 	const struct store_credential *credentials;
 	size_t credentials_len;

@@ -4,6 +4,7 @@
  */
 #include "gateway/outbound/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -148,18 +149,23 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 
 /* ------------------------------------------------------------ to ourselves */
 
-/* Only below public_url, whatever the listener says. */
+/* The address is made here: no other one below public_url is asked for, whatever the listener says. */
 static enum outbound_class build_ourselves(
 	struct request *r, const struct request_world *world, const struct job *j, const char **why)
 {
-	const size_t len = strlen(world->public_url);
+	const size_t room = strlen(world->public_url) + strlen(j->kind->path) + strlen(j->business_id) + 1;
 
-	if (len == 0 || strncmp(j->url, world->public_url, len) != 0 || j->url[len] != '/') {
-		*why = "it is not an address of ours";
+	if (world->public_url[0] == '\0') {
+		*why = "our address is not known";
 		return OUTBOUND_NOT_SENT;
 	}
-	r->transfer.url = j->url;
-	r->transfer.plain_http = strncmp(j->url, "https://", 8) != 0;
+	r->url = malloc(room);
+	if (r->url == NULL)
+		return OUTBOUND_NOT_SENT;
+	(void)snprintf(r->url, room, "%s%.*s%s", world->public_url, (int)strcspn(j->kind->path, "{"), j->kind->path,
+		j->business_id);
+	r->transfer.url = r->url;
+	r->transfer.plain_http = strncmp(r->url, "https://", 8) != 0;
 	return OUTBOUND_ACCEPTED;
 }
 

@@ -19,6 +19,8 @@ void checks_end(struct visit *v);
 /* A line for each finding about this connection ("": about the shop), what stops messages first. Returns how many. */
 size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id);
 
+/* The form that checks everything. */
+void doctor_button(struct visit *v, const char *text, const char *class);
 /* All of them, with a heading for each number. */
 void findings_write_all(struct visit *v, const struct doctor_report *report);
 

@@ -26,6 +26,43 @@ static void detail_write(struct visit *v, const struct doctor_finding *f)
 	html_raw(&v->out, "</p>");
 }
 
+static void act_form(struct visit *v, const struct doctor_finding *f, const char *take_over, const char *text)
+{
+	layout_form(v, "register");
+	html_put(&v->out,
+		"<input type=\"hidden\" name=\"connection\" value=\"%s\">"
+		"<input type=\"hidden\" name=\"take_over\" value=\"%s\">"
+		"<button data-busy=\"One moment \xe2\x80\xa6\">%s</button></form>",
+		f->connection_id, take_over, text);
+}
+
+/* What it asks for is one press away; the operator only reads. */
+static void act_write(struct visit *v, const struct doctor_finding *f)
+{
+	if (v->admin)
+		return;
+	switch (finding_action(f->finding)) {
+	case FINDING_REGISTER:
+		if (f->connection_id[0] != '\0')
+			act_form(v, f, "no", "Set our address again");
+		break;
+	case FINDING_TAKE_OVER:
+		act_form(v, f, "yes", "Take over");
+		break;
+	case FINDING_REPLACE:
+		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
+		break;
+	case FINDING_LOOK_AT_MESSAGES:
+		html_raw(&v->out, "<p><a href=\"messages?direction=out\">See the messages</a></p>");
+		break;
+	case FINDING_LOOK_AT_PRODUCTS:
+		html_raw(&v->out, "<p><a class=\"button\" href=\"products\">Add products</a></p>");
+		break;
+	case FINDING_NO_ACTION:
+		break;
+	}
+}
+
 size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id)
 {
 	size_t found = 0;
@@ -41,6 +78,7 @@ size_t findings_write(struct visit *v, const struct doctor_report *report, const
 		html_put(&v->out, "<b>%s</b><p>%s</p>", words->title, words->cause);
 		detail_write(v, f);
 		html_put(&v->out, "<p>%s</p>", finding_remedy(f->finding, f->provider));
+		act_write(v, f);
 		layout_note_end(v);
 	}
 	return found;
@@ -94,38 +132,27 @@ static void begins(const struct store_connection *c, void *arg)
 	(void)visit_flush(l->v);
 }
 
-static bool connection_write(const struct store_connection *c, void *arg)
-{
-	struct visit *v = arg;
-
-	html_raw(&v->out, "<p>");
-	number_write(v, c);
-	html_raw(&v->out, "</p>");
-	connection_buttons(v, c);
-	return true;
-}
-
 static void outcome(struct visit *v, const struct doctor_report *report)
 {
-	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
-
 	if (report->len == 0) {
 		outcome_heading(v, report->connections > 0 ? "All is well" : "No number is connected yet");
 		layout_note(v, report->connections > 0 ? "ok" : "wait");
 		html_raw(&v->out,
-			report->connections > 0 ? "Nothing was found that needs you."
-						: "Connect one first, then there is something to check.");
+			report->connections > 0
+				? "Nothing was found that needs you. Write to your number from another phone: the "
+				  "answer should come within a minute."
+				: "Connect one first, then there is something to check.");
 		layout_note_end(v);
 		return;
 	}
-	outcome_heading(v, report->len == 1 ? "One thing was found" : "This was found");
+	outcome_heading(v, report->len == 1 ? "One thing was found" : "This was found: begin with the first");
 	findings_write_all(v, report);
-	html_raw(&v->out, "<h2>Mend it</h2>");
-	if (store_connection_list(v->s->store, v->business.id, &all, connection_write, v) != STORE_OK)
-		html_raw(&v->out, "<p>The numbers cannot be read just now.</p>");
-	html_raw(&v->out,
-		"<p class=\"row\"><a class=\"button quiet\" href=\"access\">Keys and access</a> "
-		"<a class=\"button quiet\" href=\"messages\">Messages</a></p>");
+}
+
+void doctor_button(struct visit *v, const char *text, const char *class)
+{
+	layout_form(v, "doctor");
+	html_put(&v->out, "<button class=\"%s\" data-busy=\"Checking \xe2\x80\xa6\">%s</button></form>", class, text);
 }
 
 void doctor_page_post(struct visit *v)
@@ -136,6 +163,11 @@ void doctor_page_post(struct visit *v)
 	enum store_error err = STORE_NO_MEMORY;
 
 	d.connect = checks_page_begin(v, "Check everything");
+	html_raw(&v->out,
+		"<p>This may take up to three minutes. You can close the page meanwhile: what is found stands on "
+		"Status, "
+		"too.</p>");
+	(void)visit_flush(v);
 	d.begins = begins;
 	d.begins_arg = &looking;
 	if (report != NULL)
@@ -145,14 +177,17 @@ void doctor_page_post(struct visit *v)
 	if (err == STORE_OK) {
 		outcome(v, report);
 	} else {
-		outcome_heading(v, "That did not work just now");
-		layout_note(v, "bad");
-		html_raw(&v->out, "It is not your fault. Try again in a few minutes.");
+		outcome_heading(v, err == STORE_BUSY ? "One moment, please" : "That did not work just now");
+		layout_note(v, "wait");
+		html_raw(&v->out,
+			err == STORE_BUSY ? "It is being checked already. What is found stands on Status in a moment."
+					  : "It is not your fault. Try again in a few minutes.");
 		layout_note_end(v);
 	}
 	if (v->s->outbound != NULL)
 		outbound_wake(v->s->outbound);
-	html_raw(&v->out, "<p class=\"row\"><a class=\"button\" href=\"./\">To Status</a></p>");
+	doctor_button(v, "Check everything again", "quiet");
+	html_raw(&v->out, "<p class=\"row\"><a class=\"button quiet\" href=\"./\">To Status</a></p>");
 	layout_end(v);
 	visit_send(v, 200);
 	free(report);

@@ -138,11 +138,9 @@ static bool connection_write(const struct store_connection *s, void *arg)
 	const bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
 
 	title_write(v, s);
-	if (!is_stopped(shop, s))
+	if (!is_stopped(shop, s) && v->business.status == STORE_BUSINESS_ACTIVE)
 		state_write(v, s, !known || last > 0);
 	(void)findings_write(v, shop->report, s->id);
-	if (s->status == STORE_CONNECTION_KEY_REFUSED)
-		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s));
 	facts_write(v, s);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
@@ -222,11 +220,8 @@ static enum store_error numbers_write(struct visit *v, struct doctor_report *rep
 	struct shop shop = {v, report};
 	enum store_error err;
 
+	doctor_button(v, "Check everything", "quiet");
 	err = store_connection_list(v->s->store, v->business.id, &all, connection_write, &shop);
-	layout_form(v, "doctor");
-	html_raw(&v->out,
-		"<button data-busy=\"Checking \xe2\x80\xa6\">Check everything</button></form>"
-		"<p class=\"small soft\">Asks WhatsApp about every number, and says what is amiss and what to do.</p>");
 	shop_write(v);
 	html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
 	return err;

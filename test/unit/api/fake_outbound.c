@@ -30,7 +30,7 @@ static const struct {
 	[OUTBOUND_META_APP_SUBSCRIBE] = {WANTS_APP | WANTS_BODY, {"app_secret"}},
 	[OUTBOUND_META_WABA_CALLBACK] = {WANTS_APP | WANTS_WABA | WANTS_URL, {"access_token", "app_secret"}},
 	[OUTBOUND_META_WABA_SUBSCRIBE] = {WANTS_WABA | WANTS_BODY, {"access_token", "app_secret"}},
-	[OUTBOUND_OURSELVES] = {WANTS_URL, {NULL}},
+	[OUTBOUND_OURSELVES] = {0, {NULL}},
 	[OUTBOUND_D360_HEALTH] = {0, {"api_key"}},
 	[OUTBOUND_D360_WEBHOOK] = {WANTS_URL, {"api_key", "webhook_secret"}},
 	[OUTBOUND_D360_WEBHOOK_SET] = {WANTS_URL, {"api_key", "webhook_secret"}},

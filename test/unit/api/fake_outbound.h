@@ -53,8 +53,7 @@ unsigned fake_wakes(void);
 /* 360dialog's, of a number. can: AVAILABLE, LIMITED or BLOCKED. */
 #define FAKE_HEALTH(number, can)                                                                                       \
 	"{\"id\":\"" number "\",\"display_phone_number\":\"+234 801 234 5678\",\"verified_name\":\"Paul's "            \
-	"Electronics\",\"health_status\":{\"can_send_message\":\"" can "\",\"entities\":[{\"entity_type\":"            \
-	"\"PHONE_NUMBER\",\"id\":\"" number "\",\"can_send_message\":\"" can "\"},{\"entity_type\":\"WABA\","          \
-	"\"id\":\"2002\",\"can_send_message\":\"AVAILABLE\"}]}}"
+	"Electronics\",\"health\":{\"can_send\":\"" can "\",\"entities\":[{\"type\":\"PHONE_NUMBER\",\"id\":\"" number \
+	"\"},{\"type\":\"WABA\",\"id\":\"2002\"}],\"why\":\"\"}}"
 
 #endif

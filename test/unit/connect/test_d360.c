@@ -78,11 +78,11 @@ static const struct outcome outcomes[] = {
 		STORE_CONNECTION_ACTIVE, "number", CONNECT_CHECK_OK},
 	{"number in the entities",
 		{.class = OUTBOUND_ACCEPTED,
-			.fields = "{\"health_status\":{\"entities\":[5,{\"entity_type\":\"WABA\",\"id\":\"2002\"},"
-				  "{\"entity_type\":\"PHONE_NUMBER\",\"id\":\"3003\"}]}}"},
+			.fields = "{\"health\":{\"entities\":[5,{\"type\":\"WABA\",\"id\":\"2002\"},"
+				  "{\"type\":\"PHONE_NUMBER\",\"id\":\"3003\"}]}}"},
 		{0}, {0}, CONNECT_OK, STORE_CONNECTION_ACTIVE, "number", CONNECT_CHECK_OK},
-	{"no number", {.class = OUTBOUND_ACCEPTED, .fields = "{\"health_status\":{\"entities\":{}}}"}, {0}, {0},
-		CONNECT_OK, STORE_CONNECTION_PENDING, "number", CONNECT_CHECK_WAITING},
+	{"no number", {.class = OUTBOUND_ACCEPTED, .fields = "{\"health\":{\"entities\":{}}}"}, {0}, {0}, CONNECT_OK,
+		STORE_CONNECTION_PENDING, "number", CONNECT_CHECK_WAITING},
 	{"no JSON", {.class = OUTBOUND_ACCEPTED, .fields = "<html>"}, {0}, {0}, CONNECT_OK, STORE_CONNECTION_PENDING,
 		"number", CONNECT_CHECK_WAITING},
 	{"nothing at all", {.class = OUTBOUND_ACCEPTED}, {0}, {0}, CONNECT_OK, STORE_CONNECTION_PENDING, "number",

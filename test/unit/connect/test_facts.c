@@ -11,7 +11,7 @@
 #define NUMBER                                                                                                         \
 	"{\"id\":\"3003\",\"status\":\"CONNECTED\",\"name_status\":\"APPROVED\",\"quality_rating\":\"GREEN\","         \
 	"\"whatsapp_business_manager_messaging_limit\":\"TIER_2K\",\"throughput\":{\"level\":\"STANDARD\"},"           \
-	"\"health_status\":{\"can_send_message\":\"LIMITED\"}}"
+	"\"health\":{\"can_send\":\"LIMITED\"}}"
 
 static struct store_connection_facts facts_of(const char *id)
 {
@@ -111,7 +111,7 @@ static void what_is_no_word_is_not_said(void **state)
 	f = tested(out.id, TOKEN(",\"expires_at\":\"soon\""),
 		"{\"id\":\"3003\",\"status\":7,\"name_status\":\"A\\u0001\",\"quality_rating\":\"GR\xc3\x9cN\","
 		"\"whatsapp_business_manager_messaging_limit\":\"123456789012345678901234567890123\","
-		"\"throughput\":\"HIGH\",\"health_status\":{\"can_send_message\":\"1234567890123456\"}}");
+		"\"throughput\":\"HIGH\",\"health\":{\"can_send\":\"1234567890123456\"}}");
 	assert_int_equal(f.token_expires_at, 0);
 	assert_string_equal(f.number_status, "");
 	assert_string_equal(f.name_status, "");
@@ -134,8 +134,7 @@ static void dialog360s_words_are_kept(void **state)
 	fake_reset();
 	fake_answer(OUTBOUND_D360_HEALTH,
 		&(struct fake_says){.class = OUTBOUND_ACCEPTED,
-			.fields = "{\"id\":\"3003\",\"quality_rating\":\"YELLOW\",\"health_status\":{\"can_send_"
-				  "message\":"
+			.fields = "{\"id\":\"3003\",\"quality_rating\":\"YELLOW\",\"health\":{\"can_send\":"
 				  "\"BLOCKED\"}}"});
 	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_OK);
 	f = facts_of(out.id);
@@ -149,8 +148,7 @@ static void dialog360s_words_are_kept(void **state)
 /* A number that Meta lets send nothing is blocked, until Meta says otherwise. */
 static void a_banned_number_is_blocked(void **state)
 {
-	static const char *const words[] = {
-		"\"status\":\"BANNED\"", "\"health_status\":{\"can_send_message\":\"BLOCKED\"}"};
+	static const char *const words[] = {"\"status\":\"BANNED\"", "\"health\":{\"can_send\":\"BLOCKED\"}"};
 	struct store_connection out;
 	struct connect_report report;
 	char number[200];

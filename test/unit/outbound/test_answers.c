@@ -148,8 +148,8 @@ static const struct row rows[] = {
 	{OUTBOUND_D360_HEALTH, 200,
 		"{\"health_status\":{\"can_send_message\":\"BLOCKED\",\"entities\":[{\"entity_type\":\"PHONE_NUMBER\","
 		"\"id\":\"106\"}]}}",
-		"{\"health_status\":{\"can_send_message\":\"BLOCKED\",\"entities\":[{\"entity_type\":\"PHONE_NUMBER\","
-		"\"id\":\"106\"}]}}"},
+		"{\"health\":{\"can_send\":\"BLOCKED\",\"entities\":[{\"type\":\"PHONE_NUMBER\",\"id\":\"106\"}],"
+		"\"why\":\"\"}}"},
 	{OUTBOUND_D360_HEALTH, 200, "{\"display_phone_number\":\"+1 555\"}", NULL},
 	{OUTBOUND_D360_SEND, 200, "{\"messages\":[{\"id\":\"wamid.X\",\"y\":1}]}",
 		"{\"messages\":[{\"id\":\"wamid.X\"}]}"},

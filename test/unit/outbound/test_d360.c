@@ -346,7 +346,7 @@ static void health_is_asked_for(void **state)
 		&(struct server_reply){.status = 200,
 			.body = "{\"health_status\":{\"can_send_message\":\"AVAILABLE\"},\"id\":\"106\"}"});
 	run_check(&d, &check, OUTBOUND_ACCEPTED,
-		"{\"id\":\"106\",\"health_status\":{\"can_send_message\":\"AVAILABLE\"}}");
+		"{\"id\":\"106\",\"health\":{\"can_send\":\"AVAILABLE\",\"entities\":[],\"why\":\"\"}}");
 	server_seen("health_status", &seen);
 	assert_string_equal(
 		seen.path, "GET /health_status?fields=id,display_phone_number,verified_name,quality_rating HTTP/1.1");
