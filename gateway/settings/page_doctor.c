@@ -127,7 +127,7 @@ static void begins(const struct store_connection *c, void *arg)
 	l->begun = true;
 	html_raw(&l->v->out, "<h2>");
 	number_write(l->v, c);
-	html_put(&l->v->out, "</h2><p>Asking %s \xe2\x80\xa6</p><ul class=\"checks\" aria-live=\"polite\">",
+	html_put(&l->v->out, "</h2><p>What %s says:</p><ul class=\"checks\" aria-live=\"polite\">",
 		connect_provider_name(c));
 	(void)visit_flush(l->v);
 }
@@ -151,8 +151,10 @@ static void outcome(struct visit *v, const struct doctor_report *report)
 
 void doctor_button(struct visit *v, const char *text, const char *class)
 {
+	html_raw(&v->out, "<div class=\"row\">");
 	layout_form(v, "doctor");
-	html_put(&v->out, "<button class=\"%s\" data-busy=\"Checking \xe2\x80\xa6\">%s</button></form>", class, text);
+	html_put(&v->out, "<button class=\"%s\" data-busy=\"Checking \xe2\x80\xa6\">%s</button></form></div>", class,
+		text);
 }
 
 void doctor_page_post(struct visit *v)
