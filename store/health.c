@@ -77,12 +77,24 @@ enum store_error store_health_next(struct store *s, const char *business_id, con
 
 static enum store_error run_soon(struct db *db, void *arg)
 {
-	return mark(db, "UPDATE connections SET check_at = min(check_at, ?) WHERE business_id = ? AND id = ?", arg);
+	const struct marking *m = arg;
+	struct query q = query_start(db,
+		"UPDATE connections SET check_at = max(?1, ?4 + coalesce((SELECT looked_at FROM connection_facts "
+		"WHERE connection_id = connections.id), 0)) WHERE business_id = ?2 AND id = ?3 AND check_at > ?1 + ?4 "
+		"* 3 / 2");
+	enum store_error err;
+
+	query_int(&q, m->value);
+	query_text(&q, m->business_id);
+	query_text(&q, m->connection_id);
+	query_int(&q, STORE_HEALTH_GAP_MS);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
-enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t at)
+enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t now)
 {
-	struct marking m = {business_id, connection_id, at};
+	struct marking m = {business_id, connection_id, now};
 
 	return core_write(s, run_soon, &m);
 }

@@ -189,7 +189,9 @@ static bool look_soon(const struct store_connection *c, void *arg)
 {
 	struct inbound *in = arg;
 
-	return store_health_soon(in->store, c->business_id, c->id, store_now_ms()) == STORE_OK;
+	const enum store_error err = store_health_soon(in->store, c->business_id, c->id, store_now_ms());
+
+	return err == STORE_OK || err == STORE_NOT_FOUND;
 }
 
 static void refuse(struct inbound *in, const char *business_id, bool known, const struct why *why)

@@ -180,6 +180,8 @@ static bool health_add(const struct answer_to *to, const cJSON *answer, cJSON *f
 		scrub_reason(words, to->secrets, kind_credentials(to->kind), why, sizeof(why));
 		ok = cJSON_AddStringToObject(health, "why", why) != NULL;
 	}
+	if (words != NULL)
+		vault_wipe(words, strlen(words));
 	free(words);
 	return ok;
 }

@@ -14,7 +14,6 @@
 #include "gateway/outbound/plan.h"
 #include "gateway/outbound/prepare.h"
 
-#define LOOK_AGAIN_MS (INT64_C(10) * 60 * 1000)
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 1000
 
@@ -98,18 +97,13 @@ static void prove_connection(struct tenants *t, const struct sending *s)
 			s->connection_id);
 }
 
-/* What the provider says of key, number or account is looked into at once, but not for every message. */
+/* What the provider says of key, number or account is looked into. */
 static void look_soon(struct tenants *t, const struct sending *s)
 {
-	struct store *store = tenants_store(t);
-	struct store_connection_facts facts;
-	int64_t at = store_now_ms();
+	const enum store_error err =
+		store_health_soon(tenants_store(t), s->business_id, s->connection_id, store_now_ms());
 
-	if (store_connection_facts_get(store, s->business_id, s->connection_id, &facts) != STORE_OK)
-		return;
-	if (facts.looked_at + LOOK_AGAIN_MS > at)
-		at = facts.looked_at + LOOK_AGAIN_MS;
-	if (store_health_soon(store, s->business_id, s->connection_id, at) != STORE_OK)
+	if (err != STORE_OK && err != STORE_NOT_FOUND)
 		log_warn("a refused send is not looked into soon business=%s connection=%s", s->business_id,
 			s->connection_id);
 }

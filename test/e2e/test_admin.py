@@ -438,8 +438,8 @@ def test_an_operators_round(owner, gateway, provider):  # noqa: F811
 
     go("")
     owner.one("#text").send_keys("SHOP ", keys.ENTER)
-    owner.says("Shop 2 with a name")
-    assert len(owner.all("table.businesses tbody tr")) == 3 and owner.one("#text").get_attribute("value") == "SHOP "
+    assert wait_for(lambda: len(owner.all("table.businesses tbody tr")) == 3), owner.words()
+    assert "Shop 2 with a name" in owner.words() and owner.one("#text").get_attribute("value") == "SHOP "
     owner.shoot_both("admin-find")
     for text in (paul.id, paul.id[:-1].upper(), "pAUL <"):
         go("")

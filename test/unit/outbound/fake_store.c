@@ -332,21 +332,11 @@ enum store_error store_outbox_recover(struct store *s, unsigned *recovered)
 	return STORE_OK;
 }
 
-enum store_error store_connection_facts_get(
-	struct store *s, const char *business_id, const char *connection_id, struct store_connection_facts *out)
+enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t now)
 {
 	(void)s;
 	(void)business_id;
 	(void)connection_id;
-	*out = (struct store_connection_facts){.looked_at = 0};
-	return STORE_OK;
-}
-
-enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t at)
-{
-	(void)s;
-	(void)business_id;
-	(void)connection_id;
-	(void)at;
+	(void)now;
 	return STORE_OK;
 }

@@ -49,10 +49,20 @@ static void test_due_in_their_order(void **state)
 	assert_string_equal(n.ids[0], CONNECTION_TWO);
 	assert_int_equal(store_health_next(s, "one", CONNECTION_TWO, 1), STORE_NOT_FOUND);
 
-	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, 5000), STORE_OK);
+	/* What is due soon stays as it is, whoever asks; else it is due now, but not twice within a gap. */
+	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, 5000), STORE_NOT_FOUND);
 	assert_int_equal(due(s, 1000, &n), 1);
-	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, 500), STORE_OK);
-	assert_int_equal(due(s, 500, &n), 1);
+	assert_int_equal(store_health_next(s, "two", CONNECTION_TWO, now + 6 * HOUR), STORE_OK);
+	assert_int_equal(store_health_soon(s, "one", CONNECTION_TWO, now), STORE_NOT_FOUND);
+	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, now), STORE_OK);
+	assert_int_equal(due(s, now, &n), 2);
+	assert_int_equal(store_connection_facts_put(
+				 s, "two", CONNECTION_TWO, &(struct store_connection_facts){.looked_at = now - 1000}),
+		STORE_OK);
+	assert_int_equal(store_health_next(s, "two", CONNECTION_TWO, now + 6 * HOUR), STORE_OK);
+	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, now), STORE_OK);
+	assert_int_equal(due(s, now + STORE_HEALTH_GAP_MS - 1001, &n), 1);
+	assert_int_equal(due(s, now + STORE_HEALTH_GAP_MS - 1000, &n), 2);
 }
 
 static void test_the_suspended_are_left_alone(void **state)
