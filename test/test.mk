@@ -109,7 +109,7 @@ test-slow: deps-test
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 # They wait more than they work: four at a time keep two cores busy. The longest rounds in a browser are test-slow's.
-ROUNDS = $(patsubst %,test/e2e/test_%.py,phone settings_connect settings_pages)
+ROUNDS = $(patsubst %,test/e2e/test_%.py,phone settings_connect settings_pages doctor)
 e2e: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) -n 4 test/e2e $(patsubst %,--ignore=%,$(ROUNDS))
 

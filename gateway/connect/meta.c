@@ -26,7 +26,7 @@
 #define SAME_APP "take app id, app secret and access token from the same app"
 #define OTHER_APP "belongs to app_id, but not to the app that the access token is of: " SAME_APP
 #define NEW_TOKEN "generate a new one in Meta's Business settings, under System users"
-#define EXPIRED "the access token has expired: " NEW_TOKEN " that does not"
+#define EXPIRED "the access token has expired: " NEW_TOKEN ", with the expiry Never"
 #define ASSIGN "give the system user the account in Meta's Business settings, under System users"
 
 /* What Meta was asked, and its answers. class 0: not asked. */
@@ -82,7 +82,7 @@ static void tell_permissions(struct connecting *w, const struct asked *a)
 			"whatsapp_business_messaging, whatsapp_business_management");
 	else
 		connect_fault(w, "permissions", FINDING_PERMISSION_MISSING,
-			"the token lacks %s: %s with both permissions",
+			"the token lacks %s: %s, with both permissions",
 			messaging	     ? "whatsapp_business_management"
 				: management ? "whatsapp_business_messaging"
 					     : "whatsapp_business_messaging and whatsapp_business_management",
