@@ -419,10 +419,10 @@ def test_a_file_is_looked_at_and_never_run(provider):
 
 def test_odd_headers_of_a_webhook(provider, dialog):
     with Listening() as ours:
-        for headers in (["x"], [{"a": 1}], {"X-Number": 1, "X-Cut\r\nX-Evil": "y", "X-Good": "yes"}):
+        for n, headers in enumerate((["x"], [{"a": 1}], {"X-Number": 1, "X-Cut\r\nX-Evil": "y", "X-Good": "yes"}), 1):
             provider.patch(keys={"key-of-shop": {"webhook": {"url": ours.url, "headers": headers}}})
             provider.write(D360, {"type": "text", "text": {"body": "x"}})
-        assert wait_for(lambda: len(ours.got) == 3)
+            assert wait_for(lambda: len(ours.got) == n)
         assert "X-Good" in ours.got[2][1] and "X-Evil" not in ours.got[2][1]
 
 
