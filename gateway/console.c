@@ -32,8 +32,9 @@ void console_text(const char *text, int width)
 {
 	int printed = 0;
 
-	for (; *text != '\0'; text += hidden_len(text) > 1 ? hidden_len(text) : 1) {
-		(void)putchar(hidden_len(text) > 0 ? '?' : *text);
+	for (size_t hidden; *text != '\0'; text += hidden > 1 ? hidden : 1) {
+		hidden = hidden_len(text);
+		(void)putchar(hidden > 0 ? '?' : *text);
 		printed += ((unsigned char)*text & 0xc0) != 0x80;
 	}
 	if (width == 0)

@@ -24,6 +24,7 @@ struct patient {
 	struct store_business business;
 	struct store_connection connections[TENANT_CONNECTIONS_MAX];
 	int64_t heard[TENANT_CONNECTIONS_MAX]; /* when a webhook of each came last; 0: never */
+	unsigned events; /* that were gone through for that */
 	struct store_connection_facts facts[TENANT_CONNECTIONS_MAX];
 	struct doctor_report *out;
 	int64_t now;
@@ -67,20 +68,21 @@ static void add_seen(
 		(void)snprintf(found->detail, sizeof(found->detail), "%s", detail);
 }
 
+/* c NULL: about anything. */
 static bool has(const struct patient *p, enum finding f, const struct store_connection *c)
 {
 	for (size_t i = 0; i < p->out->len; i++)
-		if (p->out->findings[i].finding == f && strcmp(p->out->findings[i].connection_id, c->id) == 0)
+		if (p->out->findings[i].finding == f &&
+			(c == NULL || strcmp(p->out->findings[i].connection_id, c->id) == 0))
 			return true;
 	return false;
 }
 
-/* Something of this connection stands in the way already. */
-static bool is_stopped(const struct patient *p, const struct store_connection *c)
+bool doctor_is_stopped(const struct doctor_report *report, const char *connection_id)
 {
-	for (size_t i = 0; i < p->out->len; i++)
-		if (strcmp(p->out->findings[i].connection_id, c->id) == 0 &&
-			finding_words(p->out->findings[i].finding)->stops)
+	for (size_t i = 0; i < report->len; i++)
+		if (strcmp(report->findings[i].connection_id, connection_id) == 0 &&
+			finding_words(report->findings[i].finding)->stops)
 			return true;
 	return false;
 }
@@ -159,16 +161,10 @@ static void add_expiry(struct patient *p, const struct store_connection *c, cons
 /* Of the provider's own words about number and token (facts/meta.md 5, 6). */
 static void from_facts(struct patient *p, const struct store_connection *c, const struct store_connection_facts *f)
 {
-	static const struct {
-		const char *status;
-		enum finding finding;
-	} statuses[] = {{"PENDING", FINDING_NUMBER_NOT_REGISTERED}, {"OFFLINE", FINDING_NUMBER_NOT_REGISTERED},
-		{"DISCONNECTED", FINDING_NUMBER_NOT_REGISTERED}, {"FLAGGED", FINDING_QUALITY_LOW},
-		{"RESTRICTED", FINDING_NUMBER_LIMITED}, {"BANNED", FINDING_NUMBER_BLOCKED}};
+	const enum finding status = finding_of_number_status(f->number_status);
 
-	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		if (strcmp(f->number_status, statuses[i].status) == 0)
-			add_seen(p, statuses[i].finding, c, f->looked_at, NULL);
+	if (status != FINDING_NONE)
+		add_seen(p, status, c, f->looked_at, NULL);
 	if (strcmp(f->quality, "RED") == 0 && !has(p, FINDING_QUALITY_BLOCKED, c))
 		add_seen(p, FINDING_QUALITY_LOW, c, f->looked_at, NULL);
 	if (strcmp(f->can_send, "LIMITED") == 0)
@@ -199,7 +195,7 @@ static void from_silence(struct patient *p, size_t n)
 	const struct store_connection *c = &p->connections[n];
 
 	if (p->heard[n] == 0 && c->status != STORE_CONNECTION_SUSPENDED && p->now - c->created_at > QUIET_MS &&
-		!is_stopped(p, c))
+		!doctor_is_stopped(p->out, c->id))
 		add_seen(p, FINDING_NOTHING_HEARD, c, c->created_at, NULL);
 }
 
@@ -226,7 +222,7 @@ static bool take_trouble(const struct store_trouble *t, void *arg)
 	for (size_t i = 0; i < p->out->connections; i++) {
 		if (strcmp(p->connections[i].id, t->connection_id) != 0)
 			continue;
-		if (f == FINDING_MESSAGES_REFUSED && is_stopped(p, &p->connections[i]))
+		if (f == FINDING_MESSAGES_REFUSED && doctor_is_stopped(p->out, p->connections[i].id))
 			continue; /* by what is said already */
 		found = add(p, f, &p->connections[i]);
 		if (found == NULL)
@@ -258,14 +254,6 @@ static bool was_heard(const struct patient *p, enum store_provider provider, boo
 	return !any;
 }
 
-static bool has_anywhere(const struct patient *p, enum finding f)
-{
-	for (size_t i = 0; i < p->out->len; i++)
-		if (p->out->findings[i].finding == f)
-			return true;
-	return false;
-}
-
 static void from_refusals(struct patient *p)
 {
 	struct doctor_refusal r = {0};
@@ -275,8 +263,8 @@ static void from_refusals(struct patient *p)
 		return;
 	if (r.signature_at > 0 && was_heard(p, STORE_META, false) && was_heard(p, STORE_360DIALOG, false))
 		r.signature_at = 0;
-	if (r.signature_at > 0 && !has_anywhere(p, FINDING_APP_SECRET_WRONG) &&
-		!has_anywhere(p, FINDING_WEBHOOK_SECRET_WRONG))
+	if (r.signature_at > 0 && !has(p, FINDING_APP_SECRET_WRONG, NULL) &&
+		!has(p, FINDING_WEBHOOK_SECRET_WRONG, NULL))
 		add_seen(p, FINDING_SIGNED_BY_OTHERS, NULL, r.signature_at, NULL);
 	if (r.token_at > 0 && !was_heard(p, STORE_META, true))
 		add_seen(p, FINDING_VERIFY_TOKEN_WRONG, NULL, r.token_at, NULL);
@@ -369,49 +357,43 @@ static enum store_error load(
 	p->store = tenants_store(d->connect.tenants);
 	p->out = out;
 	p->now = store_now_ms();
-	out->connections = 0;
 	err = store_business_get(p->store, business_id, &p->business);
 	return err != STORE_OK ? err : store_connection_list(p->store, business_id, &all, take_connection, p);
 }
 
-struct hearing {
-	const char *connection_id;
-	int64_t at;
-	unsigned events;
-};
-
 static bool hear(const struct store_event_summary *e, void *arg)
 {
-	struct hearing *h = arg;
+	struct patient *p = arg;
 
-	h->events++;
-	if (strcmp(e->connection_id, h->connection_id) == 0)
-		h->at = e->received_at;
-	return h->at == 0;
+	p->events++;
+	for (size_t i = 0; i < p->out->connections; i++)
+		if (p->heard[i] == 0 && strcmp(e->connection_id, p->connections[i].id) == 0)
+			p->heard[i] = e->received_at;
+	return true;
 }
 
-/* When a webhook of the connection came last; a handshake is none. Where so many of the business's others came that it
- * is not known, it is taken for long ago. */
-static enum store_error heard_find(struct store *store, const struct store_connection *c, int64_t *at)
+/* When a webhook of each connection came last; a handshake is none. Where so many of the others came that it is not known,
+ * it is taken for long ago. */
+static enum store_error hear_all(struct patient *p)
 {
 	const struct store_page newest = {.limit = STORE_LIST_MAX};
-	struct hearing h = {.connection_id = c->id};
-	enum store_error err = store_event_list(store, c->business_id, 0, &newest, hear, &h);
+	enum store_error err;
 
-	*at = h.at == 0 && h.events == STORE_LIST_MAX ? 1 : h.at;
+	p->events = 0;
+	memset(p->heard, 0, sizeof(p->heard));
+	err = store_event_list(p->store, p->business.id, 0, &newest, hear, p);
+	for (size_t i = 0; i < p->out->connections; i++)
+		if (p->heard[i] == 0 && p->events == STORE_LIST_MAX)
+			p->heard[i] = 1;
 	return err;
 }
 
 static enum store_error recall(struct patient *p)
 {
-	enum store_error err = STORE_OK;
+	enum store_error err = hear_all(p);
 
 	for (size_t i = 0; i < p->out->connections && err == STORE_OK; i++) {
-		const struct store_connection *c = &p->connections[i];
-
-		err = store_connection_facts_get(p->store, p->business.id, c->id, &p->facts[i]);
-		if (err == STORE_OK)
-			err = heard_find(p->store, c, &p->heard[i]);
+		err = store_connection_facts_get(p->store, p->business.id, p->connections[i].id, &p->facts[i]);
 		if (err == STORE_NOT_FOUND) /* removed meanwhile */
 			err = STORE_OK;
 	}
@@ -458,10 +440,11 @@ static void look_at_ourselves(struct patient *p)
 	const struct outbound_check check = {
 		.kind = OUTBOUND_OURSELVES, .business_id = p->business.id, .connection_id = ""};
 	struct outbound_result result = {0};
-	int64_t heard;
 
+	if (hear_all(p) != STORE_OK)
+		return;
 	for (size_t i = 0; i < p->out->connections; i++)
-		if (heard_find(p->store, &p->connections[i], &heard) != STORE_OK || p->now - heard < DAY_MS)
+		if (p->now - p->heard[i] < DAY_MS)
 			return;
 	if (!p->d->connect.serving ||
 		outbound_check(p->d->connect.outbound, &check, OURSELVES_TIMEOUT_MS, &result) != OUTBOUND_OK)
@@ -497,7 +480,7 @@ static void look_at_connection(struct patient *p, struct store_connection *c)
 			silent == NULL)
 			silent = check;
 	}
-	if (silent != NULL && !is_stopped(p, c))
+	if (silent != NULL && !doctor_is_stopped(p->out, c->id))
 		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, silent->detail);
 }
 
@@ -550,15 +533,17 @@ static void look(struct patient *p)
 enum store_error doctor_look(const struct doctor *d, const char *business_id, struct doctor_report *out)
 {
 	struct patient *p = calloc(1, sizeof(*p));
-	char *mine = p != NULL ? look_begin(business_id) : NULL;
-	enum store_error err = mine != NULL ? load(p, d, business_id, out) : p != NULL ? STORE_BUSY : STORE_NO_MEMORY;
+	char *mine = look_begin(business_id);
+	enum store_error err = p == NULL ? STORE_NO_MEMORY : STORE_BUSY;
 
-	*out = (struct doctor_report){.len = 0, .connections = err == STORE_OK ? out->connections : 0};
-	if (err == STORE_OK && d->connect.outbound != NULL && p->business.status == STORE_BUSINESS_ACTIVE)
-		look(p);
-	if (err == STORE_OK) {
+	*out = (struct doctor_report){.len = 0};
+	if (p != NULL && mine != NULL) {
+		err = load(p, d, business_id, out);
+		if (err == STORE_OK && d->connect.outbound != NULL && p->business.status == STORE_BUSINESS_ACTIVE)
+			look(p);
 		p->now = store_now_ms();
-		err = recall(p);
+		if (err == STORE_OK)
+			err = recall(p);
 	}
 	if (mine != NULL)
 		look_end(mine);

@@ -43,6 +43,9 @@ struct doctor_report {
 	size_t connections;
 };
 
+/* Whether something of this connection stands in the way of all its messages. */
+bool doctor_is_stopped(const struct doctor_report *report, const char *connection_id);
+
 /* What is remembered; asks nobody. STORE_NOT_FOUND: no such business. */
 enum store_error doctor_recall(const struct doctor *d, const char *business_id, struct doctor_report *out)
 	__attribute__((warn_unused_result));

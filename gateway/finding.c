@@ -304,6 +304,21 @@ enum finding finding_of_code(int32_t code)
 	return FINDING_NONE;
 }
 
+enum finding finding_of_number_status(const char *status)
+{
+	static const struct {
+		const char *status;
+		enum finding finding;
+	} statuses[] = {{"PENDING", FINDING_NUMBER_NOT_REGISTERED}, {"OFFLINE", FINDING_NUMBER_NOT_REGISTERED},
+		{"DISCONNECTED", FINDING_NUMBER_NOT_REGISTERED}, {"FLAGGED", FINDING_QUALITY_LOW},
+		{"RESTRICTED", FINDING_NUMBER_LIMITED}, {"BANNED", FINDING_NUMBER_BLOCKED}};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (strcmp(statuses[i].status, status) == 0)
+			return statuses[i].finding;
+	return FINDING_NONE;
+}
+
 bool finding_is_unpaid(const char *text)
 {
 	static const char *const signs[] = {"lack of payment", "unpaid", "overdue", "payment method", "payment issue"};

@@ -78,6 +78,8 @@ const char *finding_action_name(enum finding_action a); /* the API's; "" for non
 
 /* What a provider's error code of a refused message says (facts/meta.md 3); FINDING_NONE: nothing but that message. */
 enum finding finding_of_code(int32_t code);
+/* What the provider's own word for a number's state says (facts/meta.md 6); FINDING_NONE: nothing. */
+enum finding finding_of_number_status(const char *status);
 /* What a provider's words say where there is no code of its own: that payment is the matter (facts/360dialog.md 4). */
 bool finding_is_unpaid(const char *words);
 

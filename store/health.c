@@ -80,8 +80,8 @@ static enum store_error run_soon(struct db *db, void *arg)
 	const struct marking *m = arg;
 	struct query q = query_start(db,
 		"UPDATE connections SET check_at = max(?1, ?4 + coalesce((SELECT looked_at FROM connection_facts "
-		"WHERE connection_id = connections.id), 0)) WHERE business_id = ?2 AND id = ?3 AND check_at > ?1 + ?4 "
-		"* 3 / 2");
+		"WHERE connection_id = connections.id), 0)) WHERE business_id = ?2 AND ?3 IN ('', id) AND check_at > "
+		"?1 + ?4 * 3 / 2");
 	enum store_error err;
 
 	query_int(&q, m->value);

@@ -274,7 +274,8 @@ enum store_error store_health_due(struct store *s, int64_t now, unsigned limit,
 enum store_error store_health_next(struct store *s, const char *business_id, const char *connection_id, int64_t at)
 	__attribute__((warn_unused_result));
 /* It is due now, as something spoke against it; but not sooner than STORE_HEALTH_GAP_MS after it was looked at, and where
- * it is due within a gap and a half, that stays. STORE_NOT_FOUND: nothing was changed. */
+ * it is due within a gap and a half, that stays. connection_id "": all of the business. STORE_NOT_FOUND: nothing was
+ * changed. */
 #define STORE_HEALTH_GAP_MS 600000
 enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t now)
 	__attribute__((warn_unused_result));

@@ -90,6 +90,8 @@ const struct connect_check *connect_check_find(const struct connect_report *repo
 /* Whether it was made, and is well. */
 bool connect_check_is_ok(const struct connect_report *report, const char *name);
 
+/* Whether the checks so far found a fault. */
+bool connect_any_failed(const struct connect_report *report);
 /* Whether the provider answered all that it was asked. */
 bool connect_was_answered(const struct connect_report *report);
 /* Whether a check failed with this finding. */

@@ -56,14 +56,13 @@ void facts_of_number(struct connecting *w, const cJSON *fields)
 
 static enum finding why_blocked(const struct store_connection_facts *f, const char *why)
 {
-	static const char *const unregistered[] = {"PENDING", "OFFLINE", "DISCONNECTED"};
+	const enum finding status = finding_of_number_status(f->number_status);
 
 	if (finding_is_unpaid(why))
 		return FINDING_UNPAID;
-	for (size_t i = 0; i < sizeof(unregistered) / sizeof(unregistered[0]); i++)
-		if (strcmp(f->number_status, unregistered[i]) == 0)
-			return FINDING_NUMBER_NOT_REGISTERED;
-	if (strcmp(f->quality, "RED") == 0 || strcmp(f->number_status, "FLAGGED") == 0)
+	if (status == FINDING_NUMBER_NOT_REGISTERED)
+		return status;
+	if (strcmp(f->quality, "RED") == 0 || status == FINDING_QUALITY_LOW)
 		return FINDING_QUALITY_BLOCKED;
 	return FINDING_NUMBER_BLOCKED;
 }

@@ -110,8 +110,6 @@ enum connect_error connecting_load(struct connecting *w, const struct connect *c
  * refused has been replaced. */
 enum connect_error connecting_conclude(struct connecting *w, bool key_is_new);
 
-/* Whether the checks so far found a fault. */
-bool connect_any_failed(const struct connect_report *report);
 /* Keeps whether the probe found one, before our webhook is registered: that makes the provider call us. Silence changes
  * nothing, unless key_is_new. */
 enum connect_error connecting_probed(struct connecting *w, bool key_is_new);

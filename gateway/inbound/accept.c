@@ -185,13 +185,13 @@ static void log_refusal(atomic_llong *last_at, const char *what, const char *bus
 	log_info("%s refused business=%s: %s", what, business_id, why);
 }
 
-static bool look_soon(const struct store_connection *c, void *arg)
+/* The provider is asked whether the secrets are still right: whoever called may be a stranger. */
+static void look_soon(struct inbound *in, const char *business_id)
 {
-	struct inbound *in = arg;
+	const enum store_error err = store_health_soon(in->store, business_id, "", store_now_ms());
 
-	const enum store_error err = store_health_soon(in->store, c->business_id, c->id, store_now_ms());
-
-	return err == STORE_OK || err == STORE_NOT_FOUND;
+	if (err != STORE_OK && err != STORE_NOT_FOUND)
+		log_warn("a refused webhook is not looked into soon business=%s", business_id);
 }
 
 static void refuse(struct inbound *in, const char *business_id, bool known, const struct why *why)
@@ -200,13 +200,8 @@ static void refuse(struct inbound *in, const char *business_id, bool known, cons
 	const char *named = known ? business_id : "-";
 
 	atomic_fetch_add(&in->refused, 1);
-	/* The provider is asked whether the secrets are still right: whoever called may be a stranger. */
-	if (refusals_note(in->refusals, named, why->shop, why->sign) && known) {
-		const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
-
-		if (store_connection_list(in->store, business_id, &all, look_soon, in) != STORE_OK)
-			log_warn("a refused webhook is not looked into soon business=%s", business_id);
-	}
+	if (refusals_note(in->refusals, named, why->shop, why->sign) && known)
+		look_soon(in, business_id);
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
 

@@ -137,14 +137,6 @@ void outcome_heading(struct visit *v, const char *title)
 	html_put(&v->out, "<h2 id=\"outcome\" tabindex=\"-1\">%s</h2>", title);
 }
 
-static bool any_failed(const struct connect_report *report)
-{
-	for (size_t i = 0; i < report->checks_len; i++)
-		if (report->checks[i].result == CONNECT_CHECK_FAILED)
-			return true;
-	return false;
-}
-
 /* Where the provider said nothing, the state is the one from before. */
 static bool any_answered(const struct connect_report *report)
 {
@@ -181,7 +173,7 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 	const struct secret *webhook_secret)
 {
 	const struct connect_state *state = connect_state_of(s->status);
-	const bool failed = any_failed(report), active = s->status == STORE_CONNECTION_ACTIVE && !failed;
+	const bool failed = connect_any_failed(report), active = s->status == STORE_CONNECTION_ACTIVE && !failed;
 
 	if (!any_answered(report)) {
 		outcome_heading(v, "No answer just now");
@@ -211,13 +203,18 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 
 /* ------------------------------------------------------------ buttons */
 
+void connection_form(struct visit *v, const char *action, const char *connection_id, bool take_over)
+{
+	layout_form(v, action);
+	html_put(&v->out, "<input type=\"hidden\" name=\"connection\" value=\"%s\">", connection_id);
+	if (take_over)
+		html_raw(&v->out, "<input type=\"hidden\" name=\"take_over\" value=\"yes\">");
+}
+
 static void button(struct visit *v, const struct store_connection *s, const char *action, bool take_over,
 	const char *class, const char *text)
 {
-	layout_form(v, action);
-	html_put(&v->out, "<input type=\"hidden\" name=\"connection\" value=\"%s\">", s->id);
-	if (take_over)
-		html_raw(&v->out, "<input type=\"hidden\" name=\"take_over\" value=\"yes\">");
+	connection_form(v, action, s->id, take_over);
 	html_put(&v->out, "<button class=\"%s\" data-busy=\"Asking %s \xe2\x80\xa6\">%s</button></form>", class,
 		connect_provider_name(s), text);
 }

@@ -34,6 +34,8 @@ void outcome_write(struct visit *v, const struct store_connection *s, const stru
 /* The same in words of ours, where there is no connection. */
 void outcome_heading(struct visit *v, const char *title);
 
+/* A form about a connection; the caller writes its button, and closes it. */
+void connection_form(struct visit *v, const char *action, const char *connection_id, bool take_over);
 /* Buttons of a stored connection: Check now, and how its webhooks come here. */
 void connection_buttons(struct visit *v, const struct store_connection *s);
 

@@ -14,26 +14,21 @@ static void detail_write(struct visit *v, const struct doctor_finding *f)
 	if (f->detail[0] == '\0' && f->messages == 0)
 		return;
 	html_raw(&v->out, "<p class=\"small soft\">");
-	if (f->messages > 0)
+	if (f->messages > 0) {
 		html_put(&v->out, "%u %s in the last 24 hours, last ", f->messages,
 			f->messages == 1 ? "message" : "messages");
-	if (f->messages > 0)
 		html_time(&v->out, f->at);
-	if (f->messages > 0)
 		html_raw(&v->out, ". ");
+	}
 	if (f->detail[0] != '\0')
 		plain_write(v, f->detail);
 	html_raw(&v->out, "</p>");
 }
 
-static void act_form(struct visit *v, const struct doctor_finding *f, const char *take_over, const char *text)
+static void act_form(struct visit *v, const struct doctor_finding *f, bool take_over, const char *text)
 {
-	layout_form(v, "register");
-	html_put(&v->out,
-		"<input type=\"hidden\" name=\"connection\" value=\"%s\">"
-		"<input type=\"hidden\" name=\"take_over\" value=\"%s\">"
-		"<button data-busy=\"One moment \xe2\x80\xa6\">%s</button></form>",
-		f->connection_id, take_over, text);
+	connection_form(v, "register", f->connection_id, take_over);
+	html_put(&v->out, "<button data-busy=\"One moment \xe2\x80\xa6\">%s</button></form>", text);
 }
 
 /* What it asks for is one press away; the operator only reads. */
@@ -44,10 +39,10 @@ static void act_write(struct visit *v, const struct doctor_finding *f)
 	switch (finding_action(f->finding)) {
 	case FINDING_REGISTER:
 		if (f->connection_id[0] != '\0')
-			act_form(v, f, "no", "Set our address again");
+			act_form(v, f, false, "Set our address again");
 		break;
 	case FINDING_TAKE_OVER:
-		act_form(v, f, "yes", "Take over");
+		act_form(v, f, true, "Take over");
 		break;
 	case FINDING_REPLACE:
 		html_raw(&v->out, "<p><a class=\"button\" href=\"access\">Replace the key</a></p>");
@@ -167,8 +162,7 @@ void doctor_page_post(struct visit *v)
 	d.connect = checks_page_begin(v, "Check everything");
 	html_raw(&v->out,
 		"<p>This may take up to three minutes. You can close the page meanwhile: what is found stands on "
-		"Status, "
-		"too.</p>");
+		"Status, too.</p>");
 	(void)visit_flush(v);
 	d.begins = begins;
 	d.begins_arg = &looking;

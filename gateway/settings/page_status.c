@@ -120,16 +120,6 @@ struct shop {
 	struct doctor_report *report; /* what is amiss, as far as it is remembered */
 };
 
-/* What stands in the way says more than the state that it led to. */
-static bool is_stopped(const struct shop *shop, const struct store_connection *s)
-{
-	for (size_t i = 0; i < shop->report->len; i++)
-		if (strcmp(shop->report->findings[i].connection_id, s->id) == 0 &&
-			finding_words(shop->report->findings[i].finding)->stops)
-			return true;
-	return false;
-}
-
 static bool connection_write(const struct store_connection *s, void *arg)
 {
 	const struct shop *shop = arg;
@@ -138,7 +128,8 @@ static bool connection_write(const struct store_connection *s, void *arg)
 	const bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
 
 	title_write(v, s);
-	if (!is_stopped(shop, s) && v->business.status == STORE_BUSINESS_ACTIVE)
+	/* What stands in the way says more than the state that it led to. */
+	if (!doctor_is_stopped(shop->report, s->id) && v->business.status == STORE_BUSINESS_ACTIVE)
 		state_write(v, s, !known || last > 0);
 	(void)findings_write(v, shop->report, s->id);
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s));

@@ -56,6 +56,9 @@ static void test_due_in_their_order(void **state)
 	assert_int_equal(store_health_soon(s, "one", CONNECTION_TWO, now), STORE_NOT_FOUND);
 	assert_int_equal(store_health_soon(s, "two", CONNECTION_TWO, now), STORE_OK);
 	assert_int_equal(due(s, now, &n), 2);
+	assert_int_equal(store_health_next(s, "two", CONNECTION_TWO, now + 6 * HOUR), STORE_OK);
+	assert_int_equal(store_health_soon(s, "two", "", now), STORE_OK);
+	assert_int_equal(due(s, now, &n), 2);
 	assert_int_equal(store_connection_facts_put(
 				 s, "two", CONNECTION_TWO, &(struct store_connection_facts){.looked_at = now - 1000}),
 		STORE_OK);
