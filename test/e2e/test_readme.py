@@ -3,6 +3,7 @@ by somebody who has nothing but the build; the real providers are the sandbox, a
 that it points to exists."""
 import json
 import os
+import pathlib
 import re
 import shlex
 import signal
@@ -67,7 +68,8 @@ class Newcomer:
             log.seek(0)
             return log.read()
         assert wait_for(lambda: process.poll() is not None or until(said()), timeout=60), (command, said())
-        assert process.poll() is None, (command, said(), open(f"{self.dir}/keyhouse-demo/keyhouse.log").read()[-1500:])
+        kept = pathlib.Path(self.dir, "keyhouse-demo", "keyhouse.log")
+        assert process.poll() is None, (command, said(), kept.read_text()[-1500:] if kept.exists() else "it kept no log")
         return process, said
 
     def close(self):
