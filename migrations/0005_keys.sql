@@ -1,0 +1,50 @@
+-- Keys that are replaced while the service runs, and who used which when.
+
+-- Who did what with a secret or a setting; no value of either. hash is that of the row before and of this row: rows
+-- hang together, and the vault's seal of the newest is in audit_heads. A business may go while its rows stay.
+CREATE TABLE audit (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	at INTEGER NOT NULL,
+	actor TEXT NOT NULL,
+	business_id TEXT NOT NULL,
+	action TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	purpose TEXT NOT NULL,
+	value BLOB NOT NULL,
+	hash BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_business ON audit (business_id, seq);
+
+-- seq is the last row that a seal covers; refused counts what the vault was asked by who may not, since its start.
+CREATE TABLE audit_heads (
+	seq INTEGER PRIMARY KEY,
+	at INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	refused INTEGER NOT NULL,
+	mac BLOB NOT NULL
+) STRICT;
+
+-- A tenant key that is being replaced: state 1, what older versions sealed is sealed anew under this version, cursor
+-- says how far that has come; 2, nothing is left under older ones, which open nothing any more and are about to go.
+ALTER TABLE tenant_keys ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tenant_keys_master ON tenant_keys (master_key_id);
+CREATE TABLE rotations (
+	business_id TEXT NOT NULL,
+	purpose INTEGER NOT NULL,
+	version INTEGER NOT NULL,
+	state INTEGER NOT NULL CHECK (state IN (1, 2)),
+	place INTEGER NOT NULL,
+	cursor INTEGER NOT NULL,
+	done INTEGER NOT NULL,
+	total INTEGER NOT NULL,
+	started_at INTEGER NOT NULL,
+	retired_at INTEGER NOT NULL,
+	PRIMARY KEY (business_id, purpose)
+) STRICT, WITHOUT ROWID;
+
+-- A secret that was replaced stays beside the new one until ends_at; proven_at is when the new one first worked.
+ALTER TABLE credentials ADD COLUMN ends_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE credentials ADD COLUMN proven_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX credentials_ending ON credentials (ends_at) WHERE ends_at > 0;
+ALTER TABLE connections ADD COLUMN previous_verify_token TEXT NOT NULL DEFAULT '';
+ALTER TABLE connections ADD COLUMN previous_verify_token_ends_at INTEGER NOT NULL DEFAULT 0;
