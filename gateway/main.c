@@ -50,7 +50,7 @@ static int vault_main(void)
 		return 1;
 	}
 	role_say_ready();
-	err = vault_process_serve(process, ROLE_FIRST_FD + 1, ROLE_FIRST_FD + 2);
+	err = vault_process_serve(process, ROLE_LINK_FD, ROLE_FIRST_FD + 1, ROLE_FIRST_FD + 2);
 	vault_process_close(process);
 	return err == VAULT_OK ? 0 : 1;
 }

@@ -156,6 +156,37 @@ static const char *get_hex(struct frame *f, size_t len)
 	return strlen(text) == len ? text : NULL;
 }
 
+/* An answer that is a wrapped tenant key of this version, and nothing else. */
+static enum vault_error get_wrapped(
+	struct vault_client *c, struct exchange *e, uint32_t version, struct vault_wrapped_key *out)
+{
+	const uint8_t *blob = get_exactly(&e->answer, VAULT_WRAPPED_LEN);
+	const char *id = get_hex(&e->answer, VAULT_KEY_ID_LEN);
+	enum vault_error err = answer_end(c, e, blob != NULL && id != NULL);
+
+	if (err != VAULT_OK)
+		return err;
+	memcpy(out->blob, blob, VAULT_WRAPPED_LEN);
+	memcpy(out->master_key_id, id, VAULT_KEY_ID_LEN + 1);
+	out->version = version;
+	return VAULT_OK;
+}
+
+/* One that is a sealed credential and its fingerprint. */
+static enum vault_error get_sealed(struct vault_client *c, struct exchange *e, size_t len, uint8_t *blob,
+	char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
+{
+	const uint8_t *sealed = get_exactly(&e->answer, len);
+	const char *print = get_hex(&e->answer, VAULT_FINGERPRINT_LEN);
+	enum vault_error err = answer_end(c, e, sealed != NULL && print != NULL);
+
+	if (err != VAULT_OK)
+		return err;
+	memcpy(blob, sealed, len);
+	memcpy(fingerprint, print, VAULT_FINGERPRINT_LEN + 1);
+	return VAULT_OK;
+}
+
 /* ------------------------------------------------------------ verbs */
 
 enum vault_error vault_status(struct vault_client *c, char key_id[static VAULT_KEY_ID_LEN + 1])
@@ -179,9 +210,7 @@ enum vault_error vault_tenant_key_new(struct vault_client *c, const char *deploy
 	enum vault_purpose purpose, uint32_t version, struct vault_wrapped_key *out)
 {
 	struct exchange e = EXCHANGE(VERB_TENANT_KEY_NEW);
-	const uint8_t *blob;
 	enum vault_error err;
-	const char *id;
 
 	if (!text_fits(deployment_id) || !text_fits(business_id))
 		return VAULT_BAD_REQUEST;
@@ -190,17 +219,8 @@ enum vault_error vault_tenant_key_new(struct vault_client *c, const char *deploy
 	frame_put_u8(&e.question, (uint8_t)purpose);
 	frame_put_u32(&e.question, version);
 	err = ask(c, &e);
-	if (err != VAULT_OK)
-		goto out;
-	blob = get_exactly(&e.answer, VAULT_WRAPPED_LEN);
-	id = get_hex(&e.answer, VAULT_KEY_ID_LEN);
-	err = answer_end(c, &e, blob != NULL && id != NULL);
-	if (err != VAULT_OK)
-		goto out;
-	memcpy(out->blob, blob, VAULT_WRAPPED_LEN);
-	memcpy(out->master_key_id, id, VAULT_KEY_ID_LEN + 1);
-	out->version = version;
-out:
+	if (err == VAULT_OK)
+		err = get_wrapped(c, &e, version, out);
 	exchange_clear(&e);
 	return err;
 }
@@ -239,9 +259,7 @@ enum vault_error vault_credential_seal(struct vault_client *c, const struct vaul
 	char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
 {
 	struct exchange e = EXCHANGE(VERB_SEAL);
-	const uint8_t *sealed;
 	enum vault_error err;
-	const char *print;
 
 	if (!context_fits(where) || secret_len(plain) > VAULT_SECRET_MAX)
 		return VAULT_BAD_REQUEST;
@@ -249,16 +267,8 @@ enum vault_error vault_credential_seal(struct vault_client *c, const struct vaul
 	put_context(&e.question, where);
 	frame_put_bytes(&e.question, secret_bytes(plain), secret_len(plain));
 	err = ask(c, &e);
-	if (err != VAULT_OK)
-		goto out;
-	sealed = get_exactly(&e.answer, BLOB_LEN(secret_len(plain)));
-	print = get_hex(&e.answer, VAULT_FINGERPRINT_LEN);
-	err = answer_end(c, &e, sealed != NULL && print != NULL);
-	if (err != VAULT_OK)
-		goto out;
-	memcpy(blob, sealed, BLOB_LEN(secret_len(plain)));
-	memcpy(fingerprint, print, VAULT_FINGERPRINT_LEN + 1);
-out:
+	if (err == VAULT_OK)
+		err = get_sealed(c, &e, BLOB_LEN(secret_len(plain)), blob, fingerprint);
 	exchange_clear(&e);
 	return err;
 }
@@ -286,6 +296,45 @@ enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_w
 	memcpy(out->inner, inner, sizeof(out->inner));
 	memcpy(out->outer, outer, sizeof(out->outer));
 out:
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,
+	enum vault_purpose purpose, struct vault_wrapped_key *key)
+{
+	struct exchange e = EXCHANGE(VERB_REWRAP_KEY);
+	enum vault_error err;
+
+	if (!text_fits(deployment_id) || !text_fits(business_id))
+		return VAULT_BAD_REQUEST;
+	frame_put_text(&e.question, deployment_id);
+	frame_put_text(&e.question, business_id);
+	frame_put_u8(&e.question, (uint8_t)purpose);
+	put_wrapped(&e.question, key);
+	err = ask(c, &e);
+	if (err == VAULT_OK)
+		err = get_wrapped(c, &e, key->version, key);
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_credential_rewrap(struct vault_client *c, const struct vault_wrapped_key *from,
+	const struct vault_wrapped_key *to, const struct vault_context *where, const uint8_t *blob, size_t blob_len,
+	uint8_t *new_blob, char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
+{
+	struct exchange e = EXCHANGE(VERB_REWRAP);
+	enum vault_error err;
+
+	if (!context_fits(where) || blob_len > BLOB_LEN(VAULT_SECRET_MAX))
+		return VAULT_BAD_REQUEST;
+	put_wrapped(&e.question, from);
+	put_wrapped(&e.question, to);
+	put_context(&e.question, where);
+	frame_put_bytes(&e.question, blob, blob_len);
+	err = ask(c, &e);
+	if (err == VAULT_OK)
+		err = get_sealed(c, &e, blob_len, new_blob, fingerprint);
 	exchange_clear(&e);
 	return err;
 }

@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vault/frame.h"
@@ -133,6 +134,20 @@ static enum vault_error unwrap(const struct vault_process *p, const struct vault
 	return err;
 }
 
+/* Answers the tenant key in the workspace, sealed under the current master key. */
+static enum vault_error wrap(
+	struct vault_process *p, const struct vault_context *where, uint32_t version, struct frame *a)
+{
+	const struct blob_key with = {BLOB_TENANT_KEY, version, p->ring->keys[0].key};
+	enum vault_error err = vault_blob_seal(&with, where, p->work->key, VAULT_KEY_LEN, p->work->blob);
+
+	if (err != VAULT_OK)
+		return err;
+	frame_put_bytes(a, p->work->blob, VAULT_WRAPPED_LEN);
+	frame_put_text(a, p->ring->keys[0].id);
+	return VAULT_OK;
+}
+
 /* The credential key that goes with a credential's place. */
 static enum vault_error unwrap_for(
 	const struct vault_process *p, const struct vault_context *where, const struct wrapped *w, struct blob_key *out)
@@ -163,18 +178,27 @@ static enum vault_error verb_tenant_key_new(struct vault_process *p, struct fram
 	const uint8_t purpose = frame_get_u8(q);
 	const uint32_t version = frame_get_u32(q);
 	const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, version);
-	const struct blob_key with = {BLOB_TENANT_KEY, version, p->ring->keys[0].key};
-	enum vault_error err;
 
 	if (!frame_end(q) || where.record_id == NULL || !place_given(&where))
 		return VAULT_BAD_REQUEST;
 	vault_random(p->work->key, VAULT_KEY_LEN);
-	err = vault_blob_seal(&with, &where, p->work->key, VAULT_KEY_LEN, p->work->blob);
-	if (err != VAULT_OK)
-		return err;
-	frame_put_bytes(a, p->work->blob, VAULT_WRAPPED_LEN);
-	frame_put_text(a, p->ring->keys[0].id);
-	return VAULT_OK;
+	return wrap(p, &where, version, a);
+}
+
+/* From whichever master key to the current one. */
+static enum vault_error verb_rewrap_key(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const char *deployment_id = frame_get_text(q);
+	const char *business_id = frame_get_text(q);
+	const uint8_t purpose = frame_get_u8(q);
+	const struct wrapped w = get_wrapped(q);
+	const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, w.version);
+	enum vault_error err;
+
+	if (!frame_end(q) || where.record_id == NULL)
+		return VAULT_BAD_REQUEST;
+	err = unwrap(p, &where, &w, p->work->key);
+	return err == VAULT_OK ? wrap(p, &where, w.version, a) : err;
 }
 
 static enum vault_error verb_content_keys(struct vault_process *p, struct frame *q, struct frame *a)
@@ -216,27 +240,33 @@ static void fingerprint(
 	vault_wipe(hash, sizeof(hash));
 }
 
+/* Answers the credential, sealed for its place under the tenant key w. */
+static enum vault_error seal_credential(struct vault_process *p, const struct wrapped *w,
+	const struct vault_context *where, const struct bytes *plain, struct frame *a)
+{
+	char print[VAULT_FINGERPRINT_LEN + 1];
+	struct blob_key with;
+	enum vault_error err = unwrap_for(p, where, w, &with);
+
+	if (err == VAULT_OK)
+		err = vault_blob_seal(&with, where, plain->data, plain->len, p->work->blob);
+	if (err != VAULT_OK)
+		return err;
+	fingerprint(p->work->key, plain, print);
+	frame_put_bytes(a, p->work->blob, BLOB_LEN(plain->len));
+	frame_put_text(a, print);
+	return VAULT_OK;
+}
+
 static enum vault_error verb_seal(struct vault_process *p, struct frame *q, struct frame *a)
 {
 	const struct wrapped w = get_wrapped(q);
 	const struct vault_context where = get_context(q);
 	const struct bytes plain = get_bytes(q);
-	char print[VAULT_FINGERPRINT_LEN + 1];
-	struct blob_key with;
-	enum vault_error err;
 
 	if (!frame_end(q) || !is_credential(&where) || plain.len == 0 || plain.len > VAULT_SECRET_MAX)
 		return VAULT_BAD_REQUEST;
-	err = unwrap_for(p, &where, &w, &with);
-	if (err != VAULT_OK)
-		return err;
-	err = vault_blob_seal(&with, &where, plain.data, plain.len, p->work->blob);
-	if (err != VAULT_OK)
-		return err;
-	fingerprint(p->work->key, &plain, print);
-	frame_put_bytes(a, p->work->blob, BLOB_LEN(plain.len));
-	frame_put_text(a, print);
-	return VAULT_OK;
+	return seal_credential(p, &w, &where, &plain, a);
 }
 
 /* Opens a credential into the workspace. */
@@ -252,6 +282,21 @@ static enum vault_error open_credential(struct vault_process *p, const struct wr
 	if (err != VAULT_OK)
 		return err;
 	return vault_blob_open(&with, where, blob->data, blob->len, p->work->plain, len);
+}
+
+static enum vault_error verb_rewrap(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const struct wrapped from = get_wrapped(q);
+	const struct wrapped to = get_wrapped(q);
+	const struct vault_context where = get_context(q);
+	const struct bytes blob = get_bytes(q);
+	struct bytes plain = {p->work->plain, 0};
+	enum vault_error err;
+
+	if (!frame_end(q))
+		return VAULT_BAD_REQUEST;
+	err = open_credential(p, &from, &where, &blob, &plain.len);
+	return err == VAULT_OK ? seal_credential(p, &to, &where, &plain, a) : err;
 }
 
 static enum vault_error verb_verifier(struct vault_process *p, struct frame *q, struct frame *a)
@@ -336,6 +381,12 @@ static enum vault_error answer(struct vault_process *p, enum vault_role role, st
 	return a->failed ? VAULT_NO_MEMORY : VAULT_OK;
 }
 
+/* Room for one descriptor beside a message. */
+union key_message {
+	struct cmsghdr head;
+	uint8_t bytes[CMSG_SPACE(sizeof(int))];
+};
+
 /* ------------------------------------------------------------ the loop */
 
 /* One client's socket. Either a question is being read or an answer written:
@@ -402,7 +453,71 @@ static enum vault_error peer_read(struct vault_process *p, struct peer *peer, bo
 	return peer_send(peer, closed);
 }
 
-enum vault_error vault_process_serve(struct vault_process *p, int listener_fd, int sender_fd)
+/* ------------------------------------------------------------ another key file */
+
+/* The key in use must be in it: rows that it sealed would open no more. */
+static enum vault_error ring_replace(struct vault_process *p, int key_fd)
+{
+	struct key_ring *fresh = NULL;
+	enum vault_error err = vault_key_ring_read(key_fd, &fresh);
+
+	if (err != VAULT_OK)
+		return err;
+	for (size_t i = 0; i < fresh->len; i++) {
+		if (strcmp(fresh->keys[i].id, p->ring->keys[0].id) != 0)
+			continue;
+		vault_key_ring_free(p->ring);
+		p->ring = fresh;
+		return VAULT_OK;
+	}
+	vault_key_ring_free(fresh);
+	return VAULT_WRONG_KEY;
+}
+
+/* One byte with a descriptor comes, one byte goes back. */
+static enum vault_error keys_read(struct vault_process *p, int keys_fd, bool *closed)
+{
+	union key_message room;
+	uint8_t verdict = 0;
+	struct iovec byte = {&verdict, 1};
+	struct msghdr message = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+	const ssize_t n = recvmsg(keys_fd, &message, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	int key_fd;
+
+	*closed = n == 0;
+	if (n <= 0)
+		return n == 0 || errno == EINTR || errno == EAGAIN ? VAULT_OK : VAULT_GONE;
+	if (head == NULL || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(key_fd)))
+		return VAULT_BAD_REQUEST;
+	memcpy(&key_fd, CMSG_DATA(head), sizeof(key_fd));
+	verdict = (uint8_t)ring_replace(p, key_fd);
+	close(key_fd);
+	return send(keys_fd, &verdict, 1, MSG_NOSIGNAL) == 1 ? VAULT_OK : VAULT_GONE;
+}
+
+enum vault_error vault_key_pass(int socket, int key_fd, int timeout_ms)
+{
+	union key_message room = {0};
+	uint8_t verdict = 0;
+	struct iovec byte = {&verdict, 1};
+	struct msghdr message = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+	struct pollfd answer = {.fd = socket, .events = POLLIN};
+
+	room.head = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(key_fd))};
+	memcpy(CMSG_DATA(&room.head), &key_fd, sizeof(key_fd));
+	if (sendmsg(socket, &message, MSG_NOSIGNAL) != 1 || poll(&answer, 1, timeout_ms) != 1 ||
+		recv(socket, &verdict, 1, 0) != 1)
+		return VAULT_GONE;
+	return verdict <= VAULT_GONE ? (enum vault_error)verdict : VAULT_GONE;
+}
+
+/* ------------------------------------------------------------ serving */
+
+enum vault_error vault_process_serve(struct vault_process *p, int keys_fd, int listener_fd, int sender_fd)
 {
 	struct peer peers[ASK_ROLES] = {
 		{.role = VAULT_ROLE_LISTENER, .fd = listener_fd},
@@ -412,16 +527,18 @@ enum vault_error vault_process_serve(struct vault_process *p, int listener_fd, i
 	bool closed = listener_fd < 0 && sender_fd < 0;
 
 	while (err == VAULT_OK && !closed) {
-		struct pollfd polled[ASK_ROLES] = {0};
+		struct pollfd polled[ASK_ROLES + 1] = {[ASK_ROLES] = {.fd = keys_fd, .events = POLLIN}};
 
 		for (size_t i = 0; i < ASK_ROLES; i++) {
 			polled[i].fd = peers[i].fd;
 			polled[i].events = peers[i].answering ? POLLOUT : POLLIN;
 		}
-		if (poll(polled, ASK_ROLES, -1) < 0) {
+		if (poll(polled, ASK_ROLES + 1, -1) < 0) {
 			err = errno == EINTR ? VAULT_OK : VAULT_GONE;
 			continue;
 		}
+		if (polled[ASK_ROLES].revents != 0)
+			err = keys_read(p, keys_fd, &closed);
 		for (size_t i = 0; i < ASK_ROLES && err == VAULT_OK && !closed; i++) {
 			if (polled[i].revents == 0)
 				continue;

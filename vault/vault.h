@@ -150,6 +150,13 @@ void vault_sign(const void *key, size_t key_len, const struct vault_part *parts,
  * VAULT_KEY_FILE (not empty, not writable), VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
 enum vault_error vault_key_file_create(int fd) __attribute__((warn_unused_result));
 
+/* Writes to fd, as above, what the key file old_fd becomes when its master key is replaced: a fresh key as the current
+ * one, and those of the old file as previous ones. Returns also VAULT_BAD_REQUEST: it would hold too many. */
+enum vault_error vault_key_file_rotate(int old_fd, int fd) __attribute__((warn_unused_result));
+/* The same without all previous keys but those whose ids are in keep. *gone counts what was left out. */
+enum vault_error vault_key_file_retire(int old_fd, int fd, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len,
+	unsigned *gone) __attribute__((warn_unused_result));
+
 /* Whether fd is a regular file that only its owner, this process's user, may
  * read. The supervisor asks before it passes the descriptor on. Returns
  * VAULT_OK, VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_KEY_FILE when fd is none. */
@@ -165,12 +172,19 @@ struct vault_process;
  * descriptor passed again works), and closes it, also when it fails. Returns VAULT_KEY_FILE,
  * VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
 enum vault_error vault_process_open(struct vault_process **out, int key_fd) __attribute__((warn_unused_result));
-/* One client socket for each role; -1 for a role that is not there. */
-enum vault_error vault_process_serve(struct vault_process *p, int listener_fd, int sender_fd)
+/* One client socket for each role; -1 for a role that is not there. keys_fd: over which vault_key_pass hands it a key
+ * file, or -1. */
+enum vault_error vault_process_serve(struct vault_process *p, int keys_fd, int listener_fd, int sender_fd)
 	__attribute__((warn_unused_result));
 /* serve borrows the sockets. Returns VAULT_OK when a client closed its socket, VAULT_BAD_REQUEST after a malformed
  * message, VAULT_NO_MEMORY, VAULT_GONE when a socket failed. Each time the role should end. */
 void vault_process_close(struct vault_process *p); /* NULL is fine */
+
+/* Hands the open key file key_fd to a running vault, whose other end of socket is its keys_fd, and waits for its verdict
+ * up to timeout_ms. What the file holds then takes the place of the keys that the vault had. Not taken, and nothing is
+ * changed: VAULT_KEY_FILE, VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY, VAULT_WRONG_KEY (the key that was current is
+ * not in it, so nothing would open any more); VAULT_GONE: no verdict came. For the supervisor, which never reads it. */
+enum vault_error vault_key_pass(int socket, int key_fd, int timeout_ms) __attribute__((warn_unused_result));
 
 /* How often a role asked what it may not: worth a line in the log when serve returns. */
 uint64_t vault_process_denied(const struct vault_process *p, enum vault_role role);
@@ -221,6 +235,16 @@ enum vault_error vault_credential_seal(struct vault_client *c, const struct vaul
 enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_wrapped_key *credential_key,
 	const struct vault_context *where, const uint8_t *blob, size_t blob_len, struct vault_verifier *out)
 	__attribute__((warn_unused_result));
+
+/* L: a wrapped tenant key, opened by whichever master key sealed it, under the current one. Its version stays. */
+enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,
+	enum vault_purpose purpose, struct vault_wrapped_key *key) __attribute__((warn_unused_result));
+
+/* L: a credential's blob, sealed under from, sealed anew under to, for the same place. new_blob has room for blob_len, which
+ * stays; the fingerprint is another. The credential never leaves the vault. */
+enum vault_error vault_credential_rewrap(struct vault_client *c, const struct vault_wrapped_key *from,
+	const struct vault_wrapped_key *to, const struct vault_context *where, const uint8_t *blob, size_t blob_len,
+	uint8_t *new_blob, char fingerprint[static VAULT_FINGERPRINT_LEN + 1]) __attribute__((warn_unused_result));
 
 /* S: opens the credential of a leased job. */
 enum vault_error vault_credential_open(struct vault_client *c, const char *job_id,

@@ -32,7 +32,7 @@ static void *serve(void *arg)
 {
 	struct house *h = arg;
 
-	(void)!vault_process_serve(h->process, h->vault_fd, -1);
+	(void)!vault_process_serve(h->process, -1, h->vault_fd, -1);
 	(void)close(h->vault_fd);
 	return NULL;
 }

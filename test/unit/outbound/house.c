@@ -47,7 +47,7 @@ static void run_vault(int key, int listener, int sender)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (vault_process_open(&p, key) != VAULT_OK)
 		_exit(9);
-	must(vault_process_serve(p, listener, sender) == VAULT_OK, "vault_process_serve");
+	must(vault_process_serve(p, -1, listener, sender) == VAULT_OK, "vault_process_serve");
 	vault_process_close(p);
 	_exit(0);
 }

@@ -52,7 +52,7 @@ static inline void *house_serve(void *arg)
 {
 	struct house *h = arg;
 
-	h->ended = vault_process_serve(h->process, h->vault_fd[0], h->vault_fd[1]);
+	h->ended = vault_process_serve(h->process, -1, h->vault_fd[0], h->vault_fd[1]);
 	close(h->vault_fd[0]);
 	close(h->vault_fd[1]);
 	return NULL;

@@ -168,7 +168,7 @@ static pid_t fork_vault(struct vault_client **client)
 		if (vault_process_open(&p, fd) != VAULT_OK)
 			_exit(2);
 		unlink(path);
-		_exit(vault_process_serve(p, s[1], -1) == VAULT_OK ? 0 : 3);
+		_exit(vault_process_serve(p, -1, s[1], -1) == VAULT_OK ? 0 : 3);
 	}
 	close(s[1]);
 	close(fd);

@@ -428,7 +428,7 @@ static void test_no_clients(void **state)
 	(void)state;
 	assert_int_equal(vault_key_file_create(fd), VAULT_OK);
 	assert_int_equal(vault_process_open(&p, fd), VAULT_OK);
-	assert_int_equal(vault_process_serve(p, -1, -1), VAULT_OK);
+	assert_int_equal(vault_process_serve(p, -1, -1, -1), VAULT_OK);
 	vault_process_close(p);
 	vault_process_close(NULL);
 	vault_client_free(NULL);
