@@ -7,14 +7,33 @@
 
 /* ------------------------------------------------------------ tenant keys */
 
+void core_tenant_key_read(struct query *q, struct store_tenant_key *out)
+{
+	const uint8_t *blob;
+
+	memset(out, 0, sizeof(*out));
+	out->purpose = (enum store_purpose)query_get_int(q);
+	out->version = (uint32_t)query_get_int(q);
+	query_get_text(q, out->master_key_id, sizeof(out->master_key_id));
+	out->created_at = query_get_int(q);
+	blob = query_get_blob(q, &out->blob_len);
+	if (blob == NULL || out->blob_len > sizeof(out->blob))
+		out->blob_len = 0;
+	else
+		memcpy(out->blob, blob, out->blob_len);
+}
+
 enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct store_tenant_key *out)
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT version, master_key_id, wrapped FROM tenant_keys "
+		"SELECT business_id, purpose, version, master_key_id, created_at, wrapped FROM tenant_keys k "
 		"WHERE business_id = ? AND purpose = ? AND (?3 = 0 OR version = ?3) "
+		"AND NOT EXISTS (SELECT 1 FROM rotations r WHERE r.business_id = k.business_id "
+		"AND r.purpose = k.purpose AND r.state = 2 AND r.version > k.version) "
 		"ORDER BY version DESC LIMIT 1");
+	char whose[STORE_BUSINESS_ID_LEN + 1];
 	enum store_error err;
 	bool found;
 
@@ -23,38 +42,30 @@ enum store_error store_tenant_key_get(struct store *s, const char *business_id, 
 	query_int(&q, version);
 	found = query_step(&q);
 	if (found) {
-		const uint8_t *blob;
-
-		memset(out, 0, sizeof(*out));
-		out->purpose = purpose;
-		out->version = (uint32_t)query_get_int(&q);
-		query_get_text(&q, out->master_key_id, sizeof(out->master_key_id));
-		blob = query_get_blob(&q, &out->blob_len);
-		if (blob == NULL || out->blob_len > sizeof(out->blob))
-			q.rc = SQLITE_CORRUPT;
-		else
-			memcpy(out->blob, blob, out->blob_len);
+		query_get_text(&q, whose, sizeof(whose));
+		core_tenant_key_read(&q, out);
 	}
 	err = query_end(&q);
 	core_return(s, db);
 	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
-static enum store_error key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key)
+enum store_error core_tenant_key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key)
 {
 	struct query q = query_start(db,
-		"INSERT INTO tenant_keys (business_id, purpose, version, master_key_id, wrapped) "
-		"VALUES (?, ?, ?, ?, ?)");
+		"INSERT INTO tenant_keys (business_id, purpose, version, master_key_id, wrapped, created_at) "
+		"VALUES (?, ?, ?, ?, ?, ?)");
 
 	query_text(&q, business_id);
 	query_int(&q, key->purpose);
 	query_int(&q, key->version);
 	query_text(&q, key->master_key_id);
 	query_blob(&q, key->blob, key->blob_len);
+	query_int(&q, store_now_ms());
 	return query_finish(&q);
 }
 
-static bool key_ok(const struct store_tenant_key *key)
+bool core_tenant_key_ok(const struct store_tenant_key *key)
 {
 	return key->version > 0 && key->blob_len > 0 && key->blob_len <= sizeof(key->blob);
 }
@@ -72,14 +83,14 @@ static enum store_error run_key_add(struct db *db, void *arg)
 
 	query_text(&q, a->business_id);
 	err = query_exists(&q);
-	return err == STORE_OK ? key_insert(db, a->business_id, a->key) : err;
+	return err == STORE_OK ? core_tenant_key_insert(db, a->business_id, a->key) : err;
 }
 
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 {
 	struct key_add a = {business_id, key};
 
-	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || !key_ok(key))
+	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || !core_tenant_key_ok(key))
 		return STORE_INVALID;
 	return core_write(s, run_key_add, &a);
 }
@@ -121,7 +132,7 @@ static enum store_error run_business_add(struct db *db, void *arg)
 	query_int(&q, now);
 	err = query_finish(&q);
 	for (size_t i = 0; i < a->keys_len && err == STORE_OK; i++)
-		err = key_insert(db, b->id, &a->keys[i]);
+		err = core_tenant_key_insert(db, b->id, &a->keys[i]);
 	return err;
 }
 
@@ -131,7 +142,7 @@ enum store_error store_business_add(
 	struct business_add a = {b, keys, keys_len};
 
 	for (size_t i = 0; i < keys_len; i++)
-		if (!key_ok(&keys[i]))
+		if (!core_tenant_key_ok(&keys[i]))
 			return STORE_INVALID;
 	if (b->id[0] == '\0' || b->name[0] == '\0' || b->responder[0] == '\0' ||
 		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
@@ -202,6 +213,11 @@ static enum store_error run_shut(struct db *db, void *arg)
 	struct query q = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ?");
 	enum store_error err;
 
+	query_text(&q, r->id);
+	err = query_finish(&q);
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db, "DELETE FROM rotations WHERE business_id = ?");
 	query_text(&q, r->id);
 	err = query_finish(&q);
 	if (err != STORE_OK)

@@ -53,6 +53,11 @@ bool core_reason_ok(const char *reason);
 /* STORE_NOT_FOUND, also for another business's. */
 enum store_error core_connection_exists(struct db *db, const char *business_id, const char *id);
 
+/* Of a row that begins with purpose, version, master_key_id, created_at, wrapped. */
+void core_tenant_key_read(struct query *q, struct store_tenant_key *out);
+bool core_tenant_key_ok(const struct store_tenant_key *key);
+enum store_error core_tenant_key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key);
+
 bool core_credential_ok(const struct store_credential *c);
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c);
 

@@ -11,9 +11,27 @@ bool core_credential_ok(const struct store_credential *c)
 		(c->slot == STORE_SLOT_CURRENT || c->slot == STORE_SLOT_PREVIOUS);
 }
 
+/* While it was on its way its tenant key may have been replaced and destroyed. */
+static enum store_error key_there(struct db *db, const char *business_id, uint32_t version)
+{
+	struct query q =
+		query_start(db, "SELECT 1 FROM tenant_keys WHERE business_id = ? AND purpose = 1 AND version = ?");
+	enum store_error err;
+
+	query_text(&q, business_id);
+	query_int(&q, version);
+	err = query_exists(&q);
+	return err == STORE_NOT_FOUND ? STORE_STALE : err;
+}
+
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c)
 {
-	struct query q = query_start(db,
+	enum store_error err = c->key_version > 0 ? key_there(db, business_id, c->key_version) : STORE_OK;
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db,
 		"INSERT INTO credentials (connection_id, field, slot, business_id, version, last4, fingerprint, "
 		"sealed, "
 		"created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");

@@ -8,12 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/core.h"
+
+#define FLUSH_TRIES 50u
+#define FLUSH_EVERY_MS 100
 
 #define QUEUE_MAX 4096u
 
@@ -273,4 +277,59 @@ enum store_error store_ping(struct store *s)
 	err = query_finish(&q);
 	core_return(s, db);
 	return err == STORE_OK ? STORE_OK : STORE_FAILED;
+}
+
+/* ------------------------------------------------------------ notes */
+
+enum store_error store_note_get(struct store *s, const char *name, char out[static STORE_TEXT_LEN + 1])
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db, "SELECT value FROM meta WHERE key = 'note ' || ?");
+	enum store_error err;
+
+	out[0] = '\0';
+	query_text(&q, name);
+	if (query_step(&q))
+		query_get_text(&q, out, STORE_TEXT_LEN + 1);
+	err = query_end(&q);
+	core_return(s, db);
+	return err;
+}
+
+struct note {
+	const char *name, *text;
+};
+
+static enum store_error run_note_put(struct db *db, void *arg)
+{
+	const struct note *n = arg;
+	struct query q = query_start(db,
+		"INSERT INTO meta (key, value) VALUES ('note ' || ?, ?) "
+		"ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+
+	query_text(&q, n->name);
+	query_text(&q, n->text);
+	return query_finish(&q);
+}
+
+enum store_error store_note_put(struct store *s, const char *name, const char *text)
+{
+	struct note n = {name, text};
+
+	if (strlen(text) > STORE_TEXT_LEN)
+		return STORE_INVALID;
+	return core_write(s, run_note_put, &n);
+}
+
+/* ------------------------------------------------------------ flushing */
+
+enum store_error store_flush(struct store *s)
+{
+	enum store_error err = writer_truncate(s->writer);
+
+	for (unsigned tries = 1; err == STORE_BUSY && tries < FLUSH_TRIES; tries++) {
+		(void)poll(NULL, 0, FLUSH_EVERY_MS);
+		err = writer_truncate(s->writer);
+	}
+	return err;
 }

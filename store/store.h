@@ -89,15 +89,122 @@ struct store_tenant_key {
 	uint32_t version;
 	char master_key_id[17];
 	uint8_t blob[STORE_WRAPPED_MAX];
-	size_t blob_len;
+	size_t blob_len; /* 0: the row is damaged */
+	int64_t created_at; /* coming out; 0: before that was noted */
 };
 
-/* version 0: the newest. business_id "" names the deployment's own keys. */
+/* version 0: the newest. business_id "" names the deployment's own keys. One that opens nothing any more is STORE_NOT_FOUND. */
 enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct store_tenant_key *out) __attribute__((warn_unused_result));
 /* STORE_EXISTS when that purpose and version is there, STORE_NOT_FOUND without the business. */
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------ keys that are replaced */
+
+/* Tenant keys by the master key that wraps them: how many; the deployment's own count too. */
+struct store_master_count {
+	char master_key_id[17];
+	int64_t keys;
+};
+enum store_error store_master_counts(struct store *s, bool (*each)(const struct store_master_count *c, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+/* A tenant key that is to be wrapped anew, and then was. */
+struct store_rewrapped {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	struct store_tenant_key was, is; /* the same purpose and version; was.blob_len is 0 where the row is damaged */
+};
+/* At most limit of those after that one (NULL: from the first on) which another master key wraps than this one; is is
+ * zeroed. In an order that stays. */
+enum store_error store_tenant_key_others(struct store *s, const char *master_key_id,
+	const struct store_rewrapped *after, unsigned limit, bool (*each)(const struct store_rewrapped *key, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+/* Takes those whose row is still what it was, in one transaction; the rest is passed over. */
+enum store_error store_tenant_key_rewrap(struct store *s, const struct store_rewrapped *keys, size_t keys_len)
+	__attribute__((warn_unused_result));
+
+/* Where sealed values lie. Content first, then credentials. */
+enum store_sealed_place {
+	STORE_PLACE_EVENT = 1, /* events, body */
+	STORE_PLACE_MESSAGE, /* messages, content */
+	STORE_PLACE_WAMID, /* messages, wamid */
+	STORE_PLACE_ASK, /* asks, content */
+	STORE_PLACE_URL, /* responders, url */
+	STORE_PLACE_CREDENTIAL, /* credentials */
+	STORE_PLACE_SECRET, /* responders, secret */
+};
+#define STORE_PLACE_FIRST(purpose) ((purpose) == STORE_KEY_CONTENT ? STORE_PLACE_EVENT : STORE_PLACE_CREDENTIAL)
+#define STORE_PLACE_LAST(purpose) ((purpose) == STORE_KEY_CONTENT ? STORE_PLACE_URL : STORE_PLACE_SECRET)
+
+/* One sealed value, and what its blob is bound to beside the business. */
+struct store_sealed {
+	int64_t seq; /* its row: ascending within a place */
+	char record_id[STORE_BUSINESS_ID_LEN + 1];
+	char field[33];
+	uint64_t version;
+	const uint8_t *blob;
+	size_t blob_len;
+};
+/* Those of a business after that row, in order: at most limit of them, and not many when they are long. */
+enum store_error store_sealed_list(struct store *s, const char *business_id, enum store_sealed_place place,
+	int64_t after, unsigned limit, bool (*each)(const struct store_sealed *v, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+/* How many there are under one purpose. */
+enum store_error store_sealed_count(struct store *s, const char *business_id, enum store_purpose purpose,
+	int64_t *count) __attribute__((warn_unused_result));
+
+/* A tenant key on its way to being replaced (only credential and content keys are; index keys seal nothing). */
+struct store_rotation {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	enum store_purpose purpose;
+	uint32_t version; /* the new one, which seals from now on */
+	bool retired; /* nothing is left under older ones, and they open nothing any more */
+	enum store_sealed_place place; /* how far the sealing anew has come: place, */
+	int64_t cursor; /* and row in it */
+	int64_t done, total; /* sealed values; total as it was at the start */
+	int64_t started_at;
+};
+/* Adds the key as the newest of its purpose, and begins. STORE_EXISTS: the purpose is being rotated already. STORE_STALE:
+ * its version is not the next one. STORE_NOT_FOUND. */
+enum store_error store_rotation_begin(struct store *s, const char *business_id, const struct store_tenant_key *key,
+	int64_t total) __attribute__((warn_unused_result));
+/* The one that has gone on for longest. STORE_NOT_FOUND: none. */
+enum store_error store_rotation_first(struct store *s, struct store_rotation *out) __attribute__((warn_unused_result));
+/* At most limit of them, the longest first; *count counts all. */
+enum store_error store_rotation_list(struct store *s, unsigned limit, int64_t *count,
+	bool (*each)(const struct store_rotation *r, void *arg), void *arg) __attribute__((warn_unused_result));
+/* A value that was sealed anew, at most STORE_LIST_MAX at once. */
+struct store_resealed {
+	int64_t seq;
+	const uint8_t *was; /* taken only where the row still holds it: what came later stays */
+	size_t was_len;
+	const uint8_t *is;
+	size_t is_len;
+	char fingerprint[17]; /* of a credential */
+};
+/* Takes them, all of one place, r->place, and notes r's place, cursor and done, in one transaction. STORE_NOT_FOUND: the
+ * rotation is gone. */
+enum store_error store_rotation_step(struct store *s, const struct store_rotation *r,
+	const struct store_resealed *values, size_t values_len) __attribute__((warn_unused_result));
+/* Nothing is left: older versions open nothing from now on. STORE_NOT_FOUND. */
+enum store_error store_rotation_retire(struct store *s, const struct store_rotation *r)
+	__attribute__((warn_unused_result));
+/* Destroys the older versions, and the rotation with them. STORE_NOT_FOUND: it is not retired. */
+enum store_error store_rotation_end(struct store *s, const struct store_rotation *r)
+	__attribute__((warn_unused_result));
+/* A business of whose two keys that rotate one was made before that time and is not being rotated. STORE_NOT_FOUND. */
+enum store_error store_rotation_due(struct store *s, int64_t before, char business_id[static STORE_BUSINESS_ID_LEN + 1],
+	enum store_purpose *purpose) __attribute__((warn_unused_result));
+
+/* A word that the program keeps for itself; at most STORE_TEXT_LEN. "" where it never was. */
+enum store_error store_note_get(struct store *s, const char *name, char out[static STORE_TEXT_LEN + 1])
+	__attribute__((warn_unused_result));
+enum store_error store_note_put(struct store *s, const char *name, const char *text)
+	__attribute__((warn_unused_result));
+
+/* Brings what is committed into the database file and empties the log beside it, so that nothing overwritten or removed
+ * stays in either. STORE_BUSY: somebody reads an older state for longer than a few seconds. */
+enum store_error store_flush(struct store *s) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ businesses */
 
@@ -195,6 +302,8 @@ struct store_credential {
 	uint64_t version; /* goes up by one at every change; bound into the blob */
 	char last4[17]; /* the last four characters, for people; at most 4 UTF-8 characters */
 	char fingerprint[17];
+	uint32_t
+		key_version; /* going in: of the tenant key that sealed it; STORE_STALE when that is gone. 0: not said */
 	const uint8_t *blob;
 	size_t blob_len;
 	int64_t created_at;

@@ -38,6 +38,9 @@ struct writer {
 	size_t queued_bytes;
 	unsigned inside; /* callers */
 	pthread_cond_t left;
+	pthread_cond_t truncated;
+	unsigned long truncate_wanted, truncate_done; /* calls */
+	enum store_error truncate_result; /* of the last */
 	unsigned long commits, resets;
 	int frames, checkpoint_at, wait_at; /* the thread's own, as the next */
 	bool reset; /* during this commit */
@@ -204,21 +207,38 @@ static bool group_run(struct writer *w)
 	return !w->dead;
 }
 
+/* The lock is held. False when nothing can be written any more. */
+static bool truncate_run(struct writer *w)
+{
+	const unsigned long wanted = w->truncate_wanted;
+	enum store_error err;
+
+	pthread_mutex_unlock(&w->lock);
+	err = db_truncate(&w->db);
+	pthread_mutex_lock(&w->lock);
+	w->truncate_done = wanted;
+	w->truncate_result = err;
+	(void)pthread_cond_broadcast(&w->truncated);
+	w->dead = is_final(err);
+	return !w->dead;
+}
+
 static void *writer_thread(void *arg)
 {
 	struct writer *w = arg;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		while (w->first == NULL && !w->stopping)
+		while (w->first == NULL && !w->stopping && w->truncate_wanted == w->truncate_done)
 			(void)pthread_cond_wait(&w->work, &w->lock);
-		if (w->first == NULL)
+		if (w->first == NULL && w->truncate_wanted == w->truncate_done)
 			break;
-		if (group_run(w))
+		if ((w->truncate_wanted == w->truncate_done || truncate_run(w)) && (w->first == NULL || group_run(w)))
 			continue;
 		/* Dead: nobody queues any more, and what is queued is answered at once. */
 		while (w->first != NULL)
 			group_answer(group_take(w), STORE_FAILED);
+		(void)pthread_cond_broadcast(&w->truncated);
 		pthread_mutex_unlock(&w->lock);
 		if (w->failed != NULL)
 			w->failed(w->ctx);
@@ -331,6 +351,25 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 	return err;
 }
 
+enum store_error writer_truncate(struct writer *w)
+{
+	enum store_error err = STORE_FAILED;
+	unsigned long wanted;
+
+	pthread_mutex_lock(&w->lock);
+	w->inside++;
+	wanted = ++w->truncate_wanted;
+	(void)pthread_cond_signal(&w->work);
+	while (!w->dead && !w->stopping && w->truncate_done < wanted)
+		(void)pthread_cond_wait(&w->truncated, &w->lock);
+	if (w->truncate_done >= wanted)
+		err = w->truncate_result;
+	if (--w->inside == 0 && w->stopping)
+		(void)pthread_cond_signal(&w->left);
+	pthread_mutex_unlock(&w->lock);
+	return err;
+}
+
 bool writer_alive(struct writer *w)
 {
 	bool alive;
@@ -377,11 +416,13 @@ struct writer *writer_start(const struct db *db, unsigned queue_max, void (*fail
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->work, NULL);
 	(void)pthread_cond_init(&w->left, NULL);
+	(void)pthread_cond_init(&w->truncated, NULL);
 	(void)sqlite3_wal_hook(w->db.handle, log_grew, w);
 	if (pthread_create(&w->thread, NULL, writer_thread, w) != 0) {
 		(void)pthread_mutex_destroy(&w->lock);
 		(void)pthread_cond_destroy(&w->work);
 		(void)pthread_cond_destroy(&w->left);
+		(void)pthread_cond_destroy(&w->truncated);
 		free(w);
 		return NULL;
 	}
@@ -395,6 +436,7 @@ void writer_stop(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	(void)pthread_cond_signal(&w->work);
+	(void)pthread_cond_broadcast(&w->truncated);
 	while (w->inside > 0)
 		(void)pthread_cond_wait(&w->left, &w->lock);
 	pthread_mutex_unlock(&w->lock);
@@ -406,5 +448,6 @@ void writer_stop(struct writer *w)
 	(void)pthread_mutex_destroy(&w->lock);
 	(void)pthread_cond_destroy(&w->work);
 	(void)pthread_cond_destroy(&w->left);
+	(void)pthread_cond_destroy(&w->truncated);
 	free(w);
 }

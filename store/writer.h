@@ -27,6 +27,8 @@ void writer_stop(struct writer *w); /* commits what is queued, waits until nobod
 
 /* Queues a change and waits for it. Owns: calls free(arg) when it is set, whatever happens. */
 enum store_error writer_apply(struct writer *w, const struct writer_change *change);
+/* Between two groups, everything goes into the file and the log is emptied. STORE_BUSY: not now. */
+enum store_error writer_truncate(struct writer *w);
 bool writer_alive(struct writer *w);
 
 /* How many there were, for tests. */
