@@ -331,7 +331,7 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
 	struct tenant_place where = {business_id, "credentials", out->connection_id, out->field, out->version};
 	struct vault_context context = context_of(t, &where);
 	struct vault_wrapped_key key;
-	enum tenant_error err = tenant_credential_key(t, business_id, &key);
+	enum tenant_error err = wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, 0, &key);
 	uint8_t *sealed;
 
 	if (err != TENANT_OK)
@@ -345,15 +345,21 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
 		return err;
 	}
 	last4(plain, out->last4);
+	out->key_version = key.version;
 	out->blob = sealed;
 	out->blob_len = vault_blob_len(secret_len(plain));
 	*blob = sealed;
 	return TENANT_OK;
 }
 
-enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, struct vault_wrapped_key *out)
+enum tenant_error tenant_credential_key(
+	struct tenants *t, const char *business_id, const uint8_t *blob, size_t blob_len, struct vault_wrapped_key *out)
 {
-	return wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, 0, out);
+	uint32_t version;
+
+	if (vault_blob_key_version(blob, blob_len, &version) != VAULT_OK || version == 0)
+		return TENANT_BAD_DATA;
+	return wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, version, out);
 }
 
 /* ------------------------------------------------------------ verifiers */
@@ -361,7 +367,6 @@ enum tenant_error tenant_credential_key(struct tenants *t, const char *business_
 struct verifier_load {
 	struct tenants *tenants;
 	const char *business_id;
-	struct vault_wrapped_key key;
 	enum tenant_proof proof; /* of the field being listed */
 	struct tenant_verifier *out;
 	size_t len;
@@ -375,14 +380,17 @@ static bool verifier_load_one(const struct store_credential *c, void *arg)
 	struct verifier_load *load = arg;
 	struct tenant_place where = {load->business_id, "credentials", c->connection_id, c->field, c->version};
 	struct vault_context context = context_of(load->tenants, &where);
+	struct vault_wrapped_key key;
 	enum tenant_error err;
 
 	if (load->len == TENANT_VERIFIERS_MAX || load->closed_len == TENANT_VERIFIERS_MAX)
 		return false;
-	err = from_vault(vault_verifier_get(
-		load->tenants->vault, &load->key, &context, c->blob, c->blob_len, &load->out[load->len].verifier));
+	err = tenant_credential_key(load->tenants, load->business_id, c->blob, c->blob_len, &key);
+	if (err == TENANT_OK)
+		err = from_vault(vault_verifier_get(
+			load->tenants->vault, &key, &context, c->blob, c->blob_len, &load->out[load->len].verifier));
 	/* One damaged secret closes one connection, not the shop; all of it, or a check would be left out. */
-	if (err == TENANT_BAD_DATA) {
+	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND) {
 		memcpy(load->closed[load->closed_len++], c->connection_id, sizeof(c->connection_id));
 		return true;
 	}
@@ -439,8 +447,6 @@ static enum tenant_error verifiers_load(struct tenants *t, const char *business_
 
 	if (err == TENANT_OK && business.status != STORE_BUSINESS_ACTIVE)
 		err = TENANT_NOT_FOUND;
-	if (err == TENANT_OK)
-		err = tenant_credential_key(t, business_id, &load.key);
 	for (size_t i = 0; err == TENANT_OK && i < sizeof(fields) / sizeof(fields[0]); i++) {
 		load.proof = fields[i].proof;
 		err = from_store(

@@ -64,14 +64,15 @@ enum tenant_error tenant_index(struct tenants *t, const char *business_id, const
 enum tenant_error tenant_conversation(struct tenants *t, const char *business_id, const char *number,
 	const char *customer, uint8_t out[static STORE_INDEX_LEN]) __attribute__((warn_unused_result));
 
-/* Seals a credential through the vault; fills blob, fingerprint and last4 of *out
+/* Seals a credential through the vault; fills blob, fingerprint, last4 and key_version of *out
  * (its connection_id, field and version must be set). Owns: caller frees *blob, to which out->blob points. */
 enum tenant_error tenant_credential_seal(struct tenants *t, const char *business_id, const struct secret *plain,
 	struct store_credential *out, uint8_t **blob) __attribute__((warn_unused_result));
 
-/* The newest wrapped credential key, for a job that the sender will open. */
-enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, struct vault_wrapped_key *out)
-	__attribute__((warn_unused_result));
+/* The wrapped credential key under which a credential's blob is sealed: while keys are being replaced each has its own.
+ * TENANT_BAD_DATA: it is no blob. TENANT_NOT_FOUND: that key is gone. */
+enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, const uint8_t *blob,
+	size_t blob_len, struct vault_wrapped_key *out) __attribute__((warn_unused_result));
 
 /* How a webhook proves where it comes from. */
 enum tenant_proof {

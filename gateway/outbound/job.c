@@ -11,7 +11,7 @@
 
 #define BLOB_MAX (VAULT_SECRET_MAX + 512u)
 #define TEXTS_MAX 4096u /* ids, names, the URL, lengths: everything that is neither blob nor body */
-#define JOB_MAX (JOB_ASK_MAX + KIND_CREDENTIALS_MAX * BLOB_MAX + VAULT_WRAPPED_LEN + TEXTS_MAX)
+#define JOB_MAX (JOB_ASK_MAX + KIND_CREDENTIALS_MAX * (BLOB_MAX + VAULT_WRAPPED_LEN) + TEXTS_MAX)
 #define RESULT_MAX (JOB_FIELDS_MAX + TEXTS_MAX)
 #define NUMBER_LEN 8u
 
@@ -101,24 +101,38 @@ void job_encode(struct frame *f, const struct job *j)
 	frame_put_text(f, j->waba_id);
 	frame_put_text(f, j->url);
 	frame_put_text(f, j->message_id);
-	frame_put_bytes(f, j->key.blob, sizeof(j->key.blob));
-	frame_put_u32(f, j->key.version);
 	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
 		const struct job_credential *c = &j->credentials[i];
 
 		frame_put_text(f, c->connection_id);
 		frame_put_text(f, c->field);
 		frame_put_u64(f, c->version);
+		frame_put_bytes(f, c->key.blob, sizeof(c->key.blob));
+		frame_put_u32(f, c->key.version);
 		frame_put_bytes(f, c->blob, c->blob_len);
 	}
 	frame_put_bytes(f, j->body, j->body_len);
 }
 
-bool job_decode(struct frame *f, struct job *j)
+static bool credential_decode(struct frame *f, struct job_credential *c)
 {
 	const uint8_t *key;
 	size_t len;
 
+	c->connection_id = frame_get_text(f);
+	c->field = frame_get_text(f);
+	c->version = frame_get_u64(f);
+	key = frame_get_bytes(f, &len);
+	if (key == NULL || len != sizeof(c->key.blob))
+		return false;
+	memcpy(c->key.blob, key, len);
+	c->key.version = frame_get_u32(f);
+	c->blob = frame_get_bytes(f, &c->blob_len);
+	return true;
+}
+
+bool job_decode(struct frame *f, struct job *j)
+{
 	*j = (struct job){.ticket = frame_get_u64(f)};
 	j->kind = kind_find(frame_get_u32(f));
 	if (j->kind == NULL)
@@ -131,19 +145,9 @@ bool job_decode(struct frame *f, struct job *j)
 	j->waba_id = frame_get_text(f);
 	j->url = frame_get_text(f);
 	j->message_id = frame_get_text(f);
-	key = frame_get_bytes(f, &len);
-	if (key == NULL || len != sizeof(j->key.blob))
-		return false;
-	memcpy(j->key.blob, key, len);
-	j->key.version = frame_get_u32(f);
-	for (size_t i = 0; i < kind_credentials(j->kind); i++) {
-		struct job_credential *c = &j->credentials[i];
-
-		c->connection_id = frame_get_text(f);
-		c->field = frame_get_text(f);
-		c->version = frame_get_u64(f);
-		c->blob = frame_get_bytes(f, &c->blob_len);
-	}
+	for (size_t i = 0; i < kind_credentials(j->kind); i++)
+		if (!credential_decode(f, &j->credentials[i]))
+			return false;
 	j->body = (const char *)frame_get_bytes(f, &j->body_len);
 	return frame_end(f) && job_valid(j);
 }

@@ -32,6 +32,7 @@ struct job_credential {
 	const char *connection_id;
 	const char *field;
 	uint64_t version;
+	struct vault_wrapped_key key; /* under which it is sealed */
 	const uint8_t *blob;
 	size_t blob_len;
 };
@@ -47,7 +48,6 @@ struct job {
 	const char *waba_id;
 	const char *url;
 	const char *message_id; /* of an ask: the message that it is about; "" for none */
-	struct vault_wrapped_key key;
 	struct job_credential credentials[KIND_CREDENTIALS_MAX]; /* as many as the kind wants */
 	const char *body; /* NULL or empty where the kind wants none */
 	size_t body_len;

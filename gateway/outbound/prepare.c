@@ -84,11 +84,7 @@ static enum prepare_error from_tenant(enum tenant_error err)
 static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, struct prepared *p)
 {
 	struct job *j = &p->job;
-	enum tenant_error err = tenant_credential_key(t, p->business_id, &j->key);
 
-	/* A business without keys is one whose keys were destroyed. */
-	if (err != TENANT_OK)
-		return err == TENANT_NOT_FOUND ? PREPARE_NO_CREDENTIAL : from_tenant(err);
 	j->kind = kind_find((uint32_t)kind);
 	j->id = p->id;
 	j->deployment_id = store_deployment_id(tenants_store(t));
@@ -102,9 +98,22 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 		j->body = p->body;
 		j->body_len = strlen(p->body);
 	}
-	for (size_t i = 0; j->kind != NULL && i < kind_credentials(j->kind); i++)
-		j->credentials[i] = (struct job_credential){p->credentials[i].connection_id, p->credentials[i].field,
-			p->credentials[i].version, p->credentials[i].blob, p->credentials[i].blob_len};
+	for (size_t i = 0; j->kind != NULL && i < kind_credentials(j->kind); i++) {
+		const struct store_credential *c = &p->credentials[i];
+		enum tenant_error err;
+
+		j->credentials[i] = (struct job_credential){.connection_id = c->connection_id,
+			.field = c->field,
+			.version = c->version,
+			.blob = c->blob,
+			.blob_len = c->blob_len};
+		err = tenant_credential_key(t, p->business_id, c->blob, c->blob_len, &j->credentials[i].key);
+		/* No such key: the business's keys were destroyed. No such blob: it is damaged. */
+		if (err == TENANT_NOT_FOUND || err == TENANT_BAD_DATA)
+			return PREPARE_NO_CREDENTIAL;
+		if (err != TENANT_OK)
+			return from_tenant(err);
+	}
 	return job_valid(j) ? PREPARE_OK : PREPARE_INVALID;
 }
 

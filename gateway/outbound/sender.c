@@ -142,7 +142,7 @@ static enum vault_error secrets_open(struct sender *s, const struct job *j, stru
 			.field = c->field,
 			.record_version = c->version};
 
-		err = vault_credential_open(s->vault, j->id, &j->key, &where, c->blob, c->blob_len, &r->secrets[i]);
+		err = vault_credential_open(s->vault, j->id, &c->key, &where, c->blob, c->blob_len, &r->secrets[i]);
 	}
 	return err;
 }

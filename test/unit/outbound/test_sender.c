@@ -45,7 +45,8 @@ static void open_at(struct fixture *f, const char *base_url)
 	house_business(&f->h, BUSINESS);
 	house_credential(&f->h, BUSINESS, CONNECTION, "access_token", TOKEN, &f->token, &f->token_blob);
 	house_credential(&f->h, BUSINESS, CONNECTION, "app_secret", APP_SECRET, &f->secret, &f->secret_blob);
-	assert_int_equal(tenant_credential_key(f->h.tenants, BUSINESS, &f->key), TENANT_OK);
+	assert_int_equal(
+		tenant_credential_key(f->h.tenants, BUSINESS, f->token.blob, f->token.blob_len, &f->key), TENANT_OK);
 	server_reset();
 }
 
@@ -76,8 +77,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		.waba_id = "",
 		.url = "",
 		.message_id = "",
-		.key = f->key,
-		.credentials[0] = {CONNECTION, "access_token", 1, f->token.blob, f->token.blob_len}};
+		.credentials[0] = {CONNECTION, "access_token", 1, f->key, f->token.blob, f->token.blob_len}};
 
 	if (j.kind->post) {
 		j.body = BODY;
@@ -86,8 +86,8 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 	if (kind_wants(j.kind, KIND_WANTS_APP))
 		j.app_id = "4242";
 	if (kind_credentials(j.kind) > 1)
-		j.credentials[1] =
-			(struct job_credential){CONNECTION, "app_secret", 1, f->secret.blob, f->secret.blob_len};
+		j.credentials[1] = (struct job_credential){
+			CONNECTION, "app_secret", 1, f->key, f->secret.blob, f->secret.blob_len};
 	return j;
 }
 

@@ -172,11 +172,10 @@ static void fill(struct job *j, uint8_t *blob, size_t blob_len)
 		.waba_id = "",
 		.url = "",
 		.message_id = "",
-		.key.version = 3,
-		.credentials[0] = {"01connection", "access_token", 5, blob, blob_len},
+		.credentials[0] = {"01connection", "access_token", 5, {.version = 3}, blob, blob_len},
 		.body = "{}",
 		.body_len = 2};
-	memset(j->key.blob, 0x5a, sizeof(j->key.blob));
+	memset(j->credentials[0].key.blob, 0x5a, sizeof(j->credentials[0].key.blob));
 }
 
 static void jobs_come_back_as_they_went(void **state)
@@ -194,8 +193,8 @@ static void jobs_come_back_as_they_went(void **state)
 	assert_int_equal(out.ticket, 77);
 	assert_ptr_equal(out.kind, in.kind);
 	assert_string_equal(out.number, "106");
-	assert_int_equal(out.key.version, 3);
-	assert_memory_equal(out.key.blob, in.key.blob, sizeof(in.key.blob));
+	assert_int_equal(out.credentials[0].key.version, 3);
+	assert_memory_equal(out.credentials[0].key.blob, in.credentials[0].key.blob, VAULT_WRAPPED_LEN);
 	assert_string_equal(out.credentials[0].field, "access_token");
 	assert_int_equal(out.credentials[0].version, 5);
 	assert_memory_equal(out.credentials[0].blob, blob, sizeof(blob));
