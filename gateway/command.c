@@ -59,6 +59,13 @@ static const struct command commands[] = {
 		command_link},
 	{"doctor", NULL, 0, 1, "[BUSINESS] [--json]",
 		"what is amiss, why, and what to do; a business's providers are asked now", command_doctor},
+	{"key", "rotate", 0, 1, "BUSINESS | --all", "new keys for one shop or for all: what they sealed is sealed anew",
+		command_key_rotate},
+	{"key", "rotate", 0, 1, "--master [--to FILE]",
+		"a new master key; FILE: write the new key file there and change nothing", command_key_rotate},
+	{"key", "retire", 0, 0, "", "take out of the key file the master keys that only older backups need",
+		command_key_retire},
+	{"key", "status", 0, 0, "[--json]", "which keys there are, and how far their replacing is", command_key_status},
 	{"backup", NULL, 1, 1, "FILE", "copy the database, while the service runs or not", command_backup},
 	{"config", "check", 0, 0, "", "check the settings and print them", command_config_check},
 	{"version", NULL, 0, 0, "", "", command_version},
@@ -97,7 +104,7 @@ static const char **option_place(struct line *l, const char *name)
 		const char **place;
 	} options[] = {{"--name", &l->name}, {"--app-id", &l->app_id}, {"--waba-id", &l->waba_id},
 		{"--phone-number-id", &l->phone_number_id}, {"--provider", &l->provider},
-		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--expires-in", &l->expires_in},
+		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--expires-in", &l->expires_in}, {"--to", &l->to},
 		{"--api-key-file", &l->api_key_file}, {"--app-secret-file", &l->app_secret_file},
 		{"--access-token-file", &l->access_token_file}};
 
@@ -115,7 +122,7 @@ static bool *flag_place(struct line *l, const char *name)
 		bool *place;
 	} flags[] = {{"--json", &l->json}, {"--no-verify", &l->no_verify}, {"--yes", &l->yes},
 		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret}, {"--sandbox", &l->sandbox},
-		{"--rotate-secret", &l->rotate_secret}};
+		{"--rotate-secret", &l->rotate_secret}, {"--master", &l->master}, {"--all", &l->all}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].name, name) == 0)

@@ -98,12 +98,53 @@ enum datadir_lock datadir_lock(const struct config *c, unsigned wait_ms, int *fd
 
 /* ------------------------------------------------------------ master key */
 
-/* Makes the key in a child, so that this process never holds it; then gives it its name. */
-static bool key_create(const char *path, char *why, size_t why_len)
+/* What a key file is written from. */
+struct key_change {
+	enum { KEY_CREATE, KEY_ROTATE, KEY_RETIRE } what;
+	int old; /* the key file as it is; not for KEY_CREATE */
+	const char (*keep)[VAULT_KEY_ID_LEN + 1];
+	size_t keep_len;
+	unsigned gone;
+};
+
+#define CHILD_FAILED 64 /* and the error added to it; below that, how many keys are gone */
+
+/* In a child, so that this process never holds a key. */
+static int key_write(const struct key_change *change, int fd)
+{
+	enum vault_error err = vault_init();
+	unsigned gone = 0;
+
+	if (err == VAULT_OK && change->what == KEY_CREATE)
+		err = vault_key_file_create(fd);
+	else if (err == VAULT_OK && change->what == KEY_ROTATE)
+		err = vault_key_file_rotate(change->old, fd);
+	else if (err == VAULT_OK)
+		err = vault_key_file_retire(change->old, fd, change->keep, change->keep_len, &gone);
+	return err == VAULT_OK ? (int)gone : CHILD_FAILED + (int)err;
+}
+
+/* The name must survive a power cut as the content does. */
+static bool directory_sync(const char *path, char *why, size_t why_len)
+{
+	char directory[DATADIR_PATH_MAX];
+	bool ok;
+	int fd;
+
+	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	fd = open(directory[0] != '\0' ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ok = (fd >= 0 && fsync(fd) == 0) || fail(why, why_len, "cannot sync", directory);
+	if (fd >= 0)
+		(void)close(fd);
+	return ok;
+}
+
+/* Writes it beside path, and then gives it that name. */
+static bool key_put(const char *path, struct key_change *change, char *why, size_t why_len)
 {
 	char draft[DATADIR_PATH_MAX + 8];
-	pid_t child;
 	int fd, status = -1;
+	pid_t child;
 
 	(void)snprintf(draft, sizeof(draft), "%s.new", path);
 	(void)unlink(draft);
@@ -112,26 +153,28 @@ static bool key_create(const char *path, char *why, size_t why_len)
 		return fail(why, why_len, "cannot make the master key file", draft);
 	child = fork();
 	if (child == 0)
-		_exit(vault_init() == VAULT_OK && vault_key_file_create(fd) == VAULT_OK ? 0 : 1);
+		_exit(key_write(change, fd));
 	if (child > 0)
 		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 			continue;
 	(void)close(fd);
-	if (child < 0 || status != 0 || rename(draft, path) != 0) {
+	if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) >= CHILD_FAILED) {
+		enum vault_error err = (enum vault_error)(WEXITSTATUS(status) - CHILD_FAILED);
+
+		(void)unlink(draft);
+		(void)snprintf(why, why_len, "%s",
+			err == VAULT_BAD_REQUEST
+				? "the key file holds as many master keys as it can; `keyhouse key retire` takes out "
+				  "those that nothing needs"
+				: vault_error_text(err));
+		return false;
+	}
+	if (child < 0 || !WIFEXITED(status) || rename(draft, path) != 0) {
 		(void)unlink(draft);
 		return fail(why, why_len, "cannot write the master key file", path);
 	}
-	/* The name must survive a power cut as the content does. */
-	*strrchr(draft, '/') = '\0';
-	fd = open(draft, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0) {
-		(void)fail(why, why_len, "cannot sync", draft);
-		if (fd >= 0)
-			(void)close(fd);
-		return false;
-	}
-	(void)close(fd);
-	return true;
+	change->gone = (unsigned)WEXITSTATUS(status);
+	return directory_sync(path, why, why_len);
 }
 
 static bool key_path(const struct config *c, char path[static DATADIR_PATH_MAX])
@@ -147,6 +190,74 @@ static bool key_path(const struct config *c, char path[static DATADIR_PATH_MAX])
 	}
 	(void)snprintf(path, DATADIR_PATH_MAX, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
 	return false;
+}
+
+/* Two that change it at the same time would each lose the other's key. Returns a descriptor to be closed, or -1. */
+static int key_lock(const char *path, char *why, size_t why_len)
+{
+	char directory[DATADIR_PATH_MAX];
+	int fd;
+
+	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	fd = open(directory[0] != '\0' ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+		return fd;
+	(void)fail(why, why_len, "cannot lock", directory);
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+static bool key_change(const struct config *c, const char *to, struct key_change *change, char *why, size_t why_len)
+{
+	char path[DATADIR_PATH_MAX], target[DATADIR_PATH_MAX];
+	bool from_credentials = key_path(c, path), ok = false;
+	int lock;
+
+	if (from_credentials && to == NULL) {
+		(void)snprintf(why, why_len,
+			"the master key comes from systemd's credential, which is not written here: `keyhouse key "
+			"rotate "
+			"--master --to FILE` writes what it is to be; then put it there and restart");
+		return false;
+	}
+	(void)snprintf(target, sizeof(target), "%s%.*s", to != NULL && strchr(to, '/') == NULL ? "./" : "",
+		(int)sizeof(target) - 8, to != NULL ? to : path);
+	if (to != NULL && access(to, F_OK) == 0) {
+		(void)snprintf(why, why_len, "there is a file %.600s already; name another", to);
+		return false;
+	}
+	lock = key_lock(target, why, why_len);
+	if (lock < 0)
+		return false;
+	change->old = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (change->old < 0)
+		(void)fail(why, why_len, "cannot open the master key file", path);
+	else
+		ok = key_put(target, change, why, why_len);
+	if (change->old >= 0)
+		(void)close(change->old);
+	(void)close(lock);
+	return ok;
+}
+
+bool datadir_key_rotate(const struct config *c, const char *to, char *why, size_t why_len)
+{
+	struct key_change change = {.what = KEY_ROTATE};
+
+	return key_change(c, to, &change, why, why_len);
+}
+
+bool datadir_key_retire(const struct config *c, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len,
+	unsigned *gone, char *why, size_t why_len)
+{
+	struct key_change change = {.what = KEY_RETIRE, .keep = keep, .keep_len = keep_len};
+
+	*gone = 0;
+	if (!key_change(c, NULL, &change, why, why_len))
+		return false;
+	*gone = change.gone;
+	return true;
 }
 
 int datadir_key_open(const struct config *c, char *why, size_t why_len)
@@ -166,7 +277,7 @@ int datadir_key_open(const struct config *c, char *why, size_t why_len)
 				path);
 			return -1;
 		}
-		if (!key_create(path, why, why_len))
+		if (!key_put(path, &(struct key_change){.what = KEY_CREATE}, why, why_len))
 			return -1;
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	}

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "gateway/config.h"
+#include "vault/vault.h"
 
 #define DATADIR_PATH_MAX (CONFIG_VALUE_MAX + 32u)
 
@@ -26,6 +27,13 @@ void datadir_database(const struct config *c, char path[static DATADIR_PATH_MAX]
 /* Opens the master key file: $CREDENTIALS_DIRECTORY/master-key, else master_key_file. Where there is none
  * and no database either, makes one, in a process of its own. Returns the descriptor or -1. */
 int datadir_key_open(const struct config *c, char *why, size_t why_len);
+
+/* Puts a fresh master key into the key file as the current one; those that were there become previous ones. to: writes
+ * what the file would be into this new file instead, and leaves the key file as it is; needed where it is systemd's. */
+bool datadir_key_rotate(const struct config *c, const char *to, char *why, size_t why_len);
+/* Takes every previous key out of it that is not in keep; *gone counts them. */
+bool datadir_key_retire(const struct config *c, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len,
+	unsigned *gone, char *why, size_t why_len);
 
 /* The control socket, bound owner-only and listening; -1 on failure. */
 int datadir_control_listen(const struct config *c, char *why, size_t why_len);

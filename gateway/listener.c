@@ -25,6 +25,7 @@
 #include "gateway/log.h"
 #include "gateway/metrics.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/rotation.h"
 #include "gateway/settings/settings.h"
 #include "gateway/tenant.h"
 #include "store/store.h"
@@ -38,6 +39,7 @@
 #define KEEP_ALIVE_MS 15000u
 #define LARGE_BODIES_MAX (96u * 1024u * 1024u) /* thirty of the largest at once; the rest is asked to come again */
 #define PRUNE_EVERY_MS 3600000
+#define ROTATION_GRACE_S 30u /* longer than a request, a provider's answer or a lease takes */
 #define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
 
 /* Order of the descriptors that the supervisor gives: ROLE_FIRST_FD onwards. */
@@ -53,6 +55,7 @@ struct listener {
 	struct api *api;
 	struct settings *settings;
 	struct health *health;
+	struct rotation *rotation;
 	struct http_server *server, *control;
 	atomic_bool open; /* the second filter is on */
 	int failure; /* eventfd: something that ends the process */
@@ -305,6 +308,22 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		"see the line before; are tls_cert and tls_key PEM files?");
 }
 
+static bool key_reload(void *ctx, char *why, size_t why_len)
+{
+	(void)ctx;
+	return role_ask_for_key(why, why_len);
+}
+
+static bool open_rotation(struct listener *l, char *why, size_t why_len)
+{
+	const struct rotation_options options = {
+		.tenants = l->tenants, .vault = l->vault, .reload = key_reload, .grace_s = ROTATION_GRACE_S};
+
+	l->rotation = rotation_new(&options);
+	return (l->rotation != NULL && rotation_start(l->rotation)) ||
+		sentence(why, why_len, "the replacing of keys cannot start", "out of memory or threads");
+}
+
 static bool refusal(void *ctx, const char *business_id, struct doctor_refusal *out)
 {
 	const struct listener *l = ctx;
@@ -360,6 +379,9 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	api.doctor.connect = connect;
 	if (inbound_open(&l->inbound, &inbound) != INBOUND_OK)
 		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
+	if (!open_rotation(l, why, why_len))
+		return false;
+	api.rotation = l->rotation;
 	l->api = api_new(&api);
 	if (l->api == NULL)
 		return sentence(why, why_len, "the API cannot start", "out of memory");
@@ -378,6 +400,7 @@ static void close_all(struct listener *l)
 	outbound_close(l->outbound);
 	settings_free(l->settings);
 	api_free(l->api);
+	rotation_free(l->rotation);
 	tenants_close(l->tenants);
 	vault_client_free(l->vault);
 	store_close(l->store);

@@ -17,7 +17,8 @@
 
 #include "vault/frame.h"
 
-enum word { WORD_BOOT = 1, WORD_READY = 2, WORD_FAILED = 3 };
+enum word { WORD_BOOT = 1, WORD_READY = 2, WORD_FAILED = 3, WORD_KEY_ASKED = 4, WORD_KEY_TAKEN = 5 };
+#define KEY_WAIT_MS 10000
 #define BOOT_MAX (CONFIG_KEYS * (CONFIG_VALUE_MAX + 8u) + 64u)
 #define SENTENCE_MAX 1024u
 
@@ -111,6 +112,57 @@ enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence,
 	return word;
 }
 
+/* A word from the one to the other after the start; sentence NULL: none goes with it. */
+static bool word_send(int fd, enum word word, const char *sentence)
+{
+	struct frame f = FRAME_INIT(word);
+	bool sent;
+
+	if (sentence != NULL)
+		frame_put_text(&f, sentence);
+	sent = frame_send(fd, &f) == FRAME_OK;
+	frame_clear(&f);
+	return sent;
+}
+
+bool role_asks_for_key(struct role_process *p)
+{
+	static const struct frame_limit limits[] = {{WORD_KEY_ASKED, 0}};
+	struct frame f = FRAME_INIT(0);
+	bool asks = frame_recv(p->link, limits, 1, &f) == FRAME_OK;
+
+	frame_clear(&f);
+	if (!asks) {
+		(void)close(p->link);
+		p->link = -1;
+	}
+	return asks;
+}
+
+void role_answer_key(const struct role_process *p, const char *sentence)
+{
+	/* Who asked may be gone: the supervisor hears of that another way. */
+	(void)word_send(p->link, sentence != NULL ? WORD_FAILED : WORD_KEY_TAKEN, sentence);
+}
+
+bool role_ask_for_key(char *why, size_t why_len)
+{
+	static const struct frame_limit limits[] = {{WORD_KEY_TAKEN, 0}, {WORD_FAILED, SENTENCE_MAX}};
+	struct pollfd pfd = {.fd = ROLE_LINK_FD, .events = POLLIN};
+	struct frame f = FRAME_INIT(0);
+	bool taken = false;
+
+	(void)snprintf(why, why_len, "the supervisor does not answer");
+	if (word_send(ROLE_LINK_FD, WORD_KEY_ASKED, NULL) && poll(&pfd, 1, KEY_WAIT_MS) == 1 &&
+		frame_recv(ROLE_LINK_FD, limits, 2, &f) == FRAME_OK) {
+		taken = f.type == WORD_KEY_TAKEN;
+		if (!taken)
+			(void)snprintf(why, why_len, "%s", frame_get_text(&f));
+	}
+	frame_clear(&f);
+	return taken;
+}
+
 bool role_boot_read(struct config *config, struct role_boot *boot)
 {
 	static const struct frame_limit limits[] = {{WORD_BOOT, BOOT_MAX}};
@@ -129,24 +181,13 @@ bool role_boot_read(struct config *config, struct role_boot *boot)
 	return ok;
 }
 
-static void say(uint8_t type, const char *sentence)
-{
-	struct frame f = FRAME_INIT(type);
-
-	if (sentence != NULL)
-		frame_put_text(&f, sentence);
-	/* A starter that is gone takes this role with it anyway. */
-	if (frame_send(ROLE_LINK_FD, &f) != FRAME_OK)
-		f.failed = true;
-	frame_clear(&f);
-}
-
 void role_say_ready(void)
 {
-	say(WORD_READY, NULL);
+	/* A starter that is gone takes this role with it anyway. */
+	(void)word_send(ROLE_LINK_FD, WORD_READY, NULL);
 }
 
 void role_say_failed(const char *sentence)
 {
-	say(WORD_FAILED, sentence);
+	(void)word_send(ROLE_LINK_FD, WORD_FAILED, sentence);
 }

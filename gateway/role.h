@@ -48,6 +48,12 @@ enum role_word { ROLE_SAID_NOTHING, ROLE_SAID_READY, ROLE_SAID_FAILED };
  * died first or timeout_ms passed. */
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len);
 
+/* Whether a role that is ready asks for the key file to be read again: it waits for the answer. Also when it died: then
+ * its link is closed. */
+bool role_asks_for_key(struct role_process *p);
+/* sentence: why it was not; NULL: it was. */
+void role_answer_key(const struct role_process *p, const char *sentence);
+
 /* ------------------------------------------------------------ being one */
 
 /* Takes the boot message from ROLE_LINK_FD. False: this was not started by a starter. */
@@ -55,5 +61,7 @@ bool role_boot_read(struct config *config, struct role_boot *boot);
 void role_say_ready(void);
 /* One sentence: what is wrong and what to do. The starter prints it. */
 void role_say_failed(const char *sentence);
+/* Has the starter read the key file again and hand it to the vault. False, with a sentence. One caller at a time. */
+bool role_ask_for_key(char *why, size_t why_len);
 
 #endif

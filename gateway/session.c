@@ -19,6 +19,7 @@
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
 #include "gateway/role.h"
+#include "gateway/rotation.h"
 #include "gateway/tenant.h"
 #include "store/store.h"
 #include "vault/vault.h"
@@ -36,6 +37,7 @@ struct session {
 	struct vault_client *vault;
 	struct tenants *tenants;
 	struct outbound *outbound;
+	struct rotation *rotation;
 	struct api *api;
 };
 
@@ -126,6 +128,7 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 		.d360_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_API_URL)),
 		.d360_sandbox_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_D360_SANDBOX_URL))};
 	struct api_options api = {.responder_allow = config_get(s->config, CONFIG_RESPONDER_ALLOW)};
+	struct rotation_options rotation = {.grace_s = 0};
 	enum tenant_error tenant;
 	enum store_error err;
 
@@ -148,8 +151,11 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 		return complain("the sender cannot be reached");
 	connect.outbound = s->outbound;
 	api.doctor.connect = connect;
+	rotation.tenants = s->tenants;
+	rotation.vault = s->vault;
+	api.rotation = s->rotation = rotation_new(&rotation);
 	s->api = api_new(&api);
-	return s->api != NULL || complain("out of memory");
+	return (s->rotation != NULL && s->api != NULL) || complain("out of memory");
 }
 
 static bool offline_open(struct session *s, bool create, bool with_sender)
@@ -207,6 +213,7 @@ void session_close(struct session *s)
 	if (s == NULL)
 		return;
 	api_free(s->api);
+	rotation_free(s->rotation);
 	outbound_close(s->outbound);
 	tenants_close(s->tenants);
 	vault_client_free(s->vault);
@@ -216,7 +223,8 @@ void session_close(struct session *s)
 			continue;
 		(void)kill(s->roles[r].pid, SIGKILL);
 		(void)waitpid(s->roles[r].pid, NULL, 0);
-		(void)close(s->roles[r].link);
+		if (s->roles[r].link >= 0)
+			(void)close(s->roles[r].link);
 	}
 	if (s->sender_end >= 0)
 		(void)close(s->sender_end);

@@ -22,12 +22,14 @@
 #include "gateway/datadir.h"
 #include "gateway/log.h"
 #include "gateway/role.h"
+#include "vault/vault.h"
 
 #define WAIT_MS 5000u /* for lock and ports: a restart right after a kill works */
 #define READY_MS 60000 /* a start that recovers a long write-ahead log takes a while */
 #define END_MS 10000 /* for requests that are running */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
+#define KEY_TAKEN_MS 5000
 #define STABLE_MS 60000 /* a run this long forgets earlier deaths */
 
 struct supervisor {
@@ -250,7 +252,8 @@ static void role_gone(struct supervisor *s, pid_t pid, int status)
 			log_warn("role ended role=%s signal=%d", role_name((enum role)r), WTERMSIG(status));
 		else
 			log_info("role ended role=%s status=%d", role_name((enum role)r), WEXITSTATUS(status));
-		(void)close(p->link);
+		if (p->link >= 0)
+			(void)close(p->link);
 		*p = (struct role_process){0, -1};
 	}
 }
@@ -293,14 +296,39 @@ static void roles_end(struct supervisor *s, int patience_ms)
 
 enum event { EVENT_NONE, EVENT_END, EVENT_DEATH, EVENT_RELOAD };
 
+/* The listener was told that the key file is another one: the running vault gets it, nothing ends for it. */
+static void key_reload(struct supervisor *s)
+{
+	char why[1024] = "";
+	int key = datadir_key_open(s->config, why, sizeof(why));
+	enum vault_error err = VAULT_GONE;
+
+	if (key >= 0) {
+		err = vault_key_pass(s->roles[ROLE_VAULT].link, key, KEY_TAKEN_MS);
+		(void)close(key);
+		if (err == VAULT_WRONG_KEY)
+			(void)snprintf(why, sizeof(why), "the key file does not hold the key that is in use");
+		else if (err != VAULT_OK)
+			(void)snprintf(why, sizeof(why), "the key file is not taken: %s", vault_error_text(err));
+	}
+	if (err == VAULT_OK)
+		log_info("the vault has read the key file again");
+	else
+		log_error("the vault keeps the keys it has: %s", why);
+	role_answer_key(&s->roles[ROLE_LISTENER], err == VAULT_OK ? NULL : why);
+}
+
 /* Sleeps until something happens or timeout_ms passed (-1: no limit). */
 static enum event event_wait(struct supervisor *s, int timeout_ms)
 {
-	struct pollfd pfd = {.fd = s->signals, .events = POLLIN};
+	struct pollfd pfd[] = {
+		{.fd = s->signals, .events = POLLIN}, {.fd = s->roles[ROLE_LISTENER].link, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	enum event event = EVENT_NONE;
 
-	(void)poll(&pfd, 1, timeout_ms);
+	(void)poll(pfd, 2, timeout_ms);
+	if (pfd[1].revents != 0 && role_asks_for_key(&s->roles[ROLE_LISTENER]))
+		key_reload(s);
 	while (read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return EVENT_END;

@@ -10,9 +10,6 @@
 
 #include "gateway/keycache.h"
 
-/* What the vault calls the owner of the deployment's own keys; no business's id begins with '_'. */
-#define DEPLOYMENT "_deployment"
-
 _Static_assert(KEYCACHE_ID_LEN == STORE_BUSINESS_ID_LEN, "the cache has room for every business's id");
 
 struct tenants {
@@ -81,7 +78,7 @@ static enum tenant_error keys_load(
 	if (err != TENANT_OK)
 		return err;
 	return from_vault(vault_content_keys_get(t->vault, store_deployment_id(t->store),
-		business_id[0] != '\0' ? business_id : DEPLOYMENT, &content, &index, out));
+		business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT, &content, &index, out));
 }
 
 static enum tenant_error keys_get(struct tenants *t, const char *business_id, struct vault_content_keys *out)
@@ -122,7 +119,7 @@ static enum tenant_error deployment_keys(struct tenants *t)
 			continue;
 		}
 		err = from_vault(vault_tenant_key_new(
-			t->vault, store_deployment_id(t->store), DEPLOYMENT, wanted[i].vault, 1, &wrapped));
+			t->vault, store_deployment_id(t->store), TENANT_DEPLOYMENT, wanted[i].vault, 1, &wrapped));
 		if (err != TENANT_OK)
 			return err;
 		memcpy(row.blob, wrapped.blob, sizeof(wrapped.blob));

@@ -19,6 +19,10 @@
 
 struct tenants;
 
+/* What the vault calls the owner of the deployment's own keys, whose business is "" in the store; no business's id begins
+ * with '_'. */
+#define TENANT_DEPLOYMENT "_deployment"
+
 enum tenant_error {
 	TENANT_OK = 0,
 	TENANT_NOT_FOUND, /* no such business, or its keys are destroyed */

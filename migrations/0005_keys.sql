@@ -24,8 +24,9 @@ CREATE TABLE audit_heads (
 	mac BLOB NOT NULL
 ) STRICT;
 
--- A tenant key that is being replaced: state 1, what older versions sealed is sealed anew under this version, cursor
--- says how far that has come; 2, nothing is left under older ones, which open nothing any more and are about to go.
+-- A tenant key that is being replaced: state 1, what older versions sealed is sealed anew under this version, place and
+-- cursor say how far that has come; 2, nothing was left when scanned_at, and what was on its way then may still arrive.
+-- The older versions go with this row.
 ALTER TABLE tenant_keys ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tenant_keys_master ON tenant_keys (master_key_id);
 CREATE TABLE rotations (
@@ -38,7 +39,7 @@ CREATE TABLE rotations (
 	done INTEGER NOT NULL,
 	total INTEGER NOT NULL,
 	started_at INTEGER NOT NULL,
-	retired_at INTEGER NOT NULL,
+	scanned_at INTEGER NOT NULL,
 	PRIMARY KEY (business_id, purpose)
 ) STRICT, WITHOUT ROWID;
 

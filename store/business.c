@@ -28,10 +28,8 @@ enum store_error store_tenant_key_get(struct store *s, const char *business_id, 
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT business_id, purpose, version, master_key_id, created_at, wrapped FROM tenant_keys k "
+		"SELECT business_id, purpose, version, master_key_id, created_at, wrapped FROM tenant_keys "
 		"WHERE business_id = ? AND purpose = ? AND (?3 = 0 OR version = ?3) "
-		"AND NOT EXISTS (SELECT 1 FROM rotations r WHERE r.business_id = k.business_id "
-		"AND r.purpose = k.purpose AND r.state = 2 AND r.version > k.version) "
 		"ORDER BY version DESC LIMIT 1");
 	char whose[STORE_BUSINESS_ID_LEN + 1];
 	enum store_error err;

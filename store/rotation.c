@@ -143,7 +143,7 @@ static enum store_error run_begin(struct db *db, void *arg)
 		return err;
 	q = query_start(db,
 		"INSERT INTO rotations (business_id, purpose, version, state, place, cursor, done, total, started_at, "
-		"retired_at) VALUES (?, ?, ?, 1, ?, 0, 0, ?, ?, 0)");
+		"scanned_at) VALUES (?, ?, ?, 1, ?, 0, 0, ?, ?, 0)");
 	query_text(&q, a->business_id);
 	query_int(&q, a->key->purpose);
 	query_int(&q, a->key->version);
@@ -170,18 +170,12 @@ static void rotation_read(struct query *q, struct store_rotation *r)
 	query_get_text(q, r->business_id, sizeof(r->business_id));
 	r->purpose = (enum store_purpose)query_get_int(q);
 	r->version = (uint32_t)query_get_int(q);
-	r->retired = query_get_int(q) == 2;
+	r->scanned_at = query_get_int(q);
 	r->place = (enum store_sealed_place)query_get_int(q);
 	r->cursor = query_get_int(q);
 	r->done = query_get_int(q);
 	r->total = query_get_int(q);
 	r->started_at = query_get_int(q);
-}
-
-static bool rotation_take(const struct store_rotation *r, void *arg)
-{
-	*(struct store_rotation *)arg = *r;
-	return false;
 }
 
 enum store_error store_rotation_list(struct store *s, unsigned limit, int64_t *count,
@@ -190,7 +184,8 @@ enum store_error store_rotation_list(struct store *s, unsigned limit, int64_t *c
 	struct rows rows = ROWS_OF(struct store_rotation);
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT business_id, purpose, version, state, place, cursor, done, total, started_at FROM rotations "
+		"SELECT business_id, purpose, version, scanned_at, place, cursor, done, total, started_at FROM "
+		"rotations "
 		"ORDER BY started_at, business_id, purpose LIMIT ?");
 	enum store_error err;
 
@@ -217,33 +212,28 @@ enum store_error store_rotation_list(struct store *s, unsigned limit, int64_t *c
 	return err;
 }
 
-enum store_error store_rotation_first(struct store *s, struct store_rotation *out)
+enum store_error store_rotation_next(struct store *s, int64_t scanned_before, struct store_rotation *out)
 {
-	int64_t count;
-	enum store_error err = store_rotation_list(s, 1, &count, rotation_take, out);
-
-	return err == STORE_OK && count == 0 ? STORE_NOT_FOUND : err;
-}
-
-/* The row of a rotation, for as long as it is the same one. */
-static enum store_error rotation_change(struct db *db, const char *sql, const struct store_rotation *r)
-{
-	struct query q = query_start(db, sql);
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT business_id, purpose, version, scanned_at, place, cursor, done, total, started_at FROM "
+		"rotations "
+		"WHERE state = 1 OR scanned_at < ? ORDER BY state, scanned_at, started_at LIMIT 1");
 	enum store_error err;
+	bool found;
 
-	query_text(&q, r->business_id);
-	query_int(&q, r->purpose);
-	query_int(&q, r->version);
-	query_int(&q, r->place);
-	query_int(&q, r->cursor);
-	query_int(&q, r->done);
-	query_int(&q, store_now_ms());
-	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	query_int(&q, scanned_before);
+	found = query_step(&q);
+	if (found)
+		rotation_read(&q, out);
+	err = query_end(&q);
+	core_return(s, db);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
 struct step {
 	const struct store_rotation *rotation;
+	enum store_sealed_place place;
 	const struct store_resealed *values;
 	size_t len;
 };
@@ -252,44 +242,39 @@ static enum store_error run_step(struct db *db, void *arg)
 {
 	const struct step *a = arg;
 	const struct store_rotation *r = a->rotation;
-	enum store_error err = rotation_change(db,
-		"UPDATE rotations SET place = ?4, cursor = ?5, done = ?6 "
-		"WHERE business_id = ?1 AND purpose = ?2 AND version = ?3 AND ?7 > 0",
-		r);
+	struct query q = query_start(db,
+		"UPDATE rotations SET place = ?4, cursor = ?5, done = ?6, scanned_at = ?7, "
+		"state = CASE ?7 WHEN 0 THEN 1 ELSE 2 END "
+		"WHERE business_id = ?1 AND purpose = ?2 AND version = ?3");
+	enum store_error err;
 
+	query_text(&q, r->business_id);
+	query_int(&q, r->purpose);
+	query_int(&q, r->version);
+	query_int(&q, r->place);
+	query_int(&q, r->cursor);
+	query_int(&q, r->done);
+	query_int(&q, r->scanned_at);
+	err = query_finish(&q);
+	if (err == STORE_OK && db_changes(db) == 0)
+		err = STORE_NOT_FOUND;
 	for (size_t i = 0; i < a->len && err == STORE_OK; i++)
-		err = sealed_change(db, r->business_id, r->place, &a->values[i]);
+		err = sealed_change(db, r->business_id, a->place, &a->values[i]);
 	return err;
 }
 
-enum store_error store_rotation_step(
-	struct store *s, const struct store_rotation *r, const struct store_resealed *values, size_t values_len)
+enum store_error store_rotation_step(struct store *s, const struct store_rotation *r, enum store_sealed_place place,
+	const struct store_resealed *values, size_t values_len)
 {
-	struct step a = {r, values, values_len};
+	struct step a = {r, place, values, values_len};
 
 	return values_len > STORE_LIST_MAX ? STORE_INVALID : core_write(s, run_step, &a);
-}
-
-static enum store_error run_retire(struct db *db, void *arg)
-{
-	return rotation_change(db,
-		"UPDATE rotations SET state = 2, retired_at = ?7, place = ?4, cursor = ?5, done = ?6 "
-		"WHERE business_id = ?1 AND purpose = ?2 AND version = ?3",
-		arg);
-}
-
-enum store_error store_rotation_retire(struct store *s, const struct store_rotation *r)
-{
-	struct store_rotation copy = *r;
-
-	return core_write(s, run_retire, &copy);
 }
 
 static enum store_error run_end(struct db *db, void *arg)
 {
 	const struct store_rotation *r = arg;
-	struct query q = query_start(
-		db, "DELETE FROM rotations WHERE business_id = ? AND purpose = ? AND version = ? AND state = 2");
+	struct query q = query_start(db, "DELETE FROM rotations WHERE business_id = ? AND purpose = ? AND version = ?");
 	enum store_error err;
 
 	query_text(&q, r->business_id);
@@ -313,22 +298,25 @@ enum store_error store_rotation_end(struct store *s, const struct store_rotation
 }
 
 enum store_error store_rotation_due(struct store *s, int64_t before, char business_id[static STORE_BUSINESS_ID_LEN + 1],
-	enum store_purpose *purpose)
+	enum store_purpose *purpose, int64_t *count)
 {
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
-		"SELECT k.business_id, k.purpose FROM tenant_keys k WHERE k.purpose IN (1, 2) AND k.business_id <> '' "
-		"AND NOT EXISTS (SELECT 1 FROM rotations r WHERE r.business_id = k.business_id AND r.purpose = "
-		"k.purpose) "
-		"GROUP BY k.business_id, k.purpose HAVING max(k.created_at) < ? LIMIT 1");
+		"SELECT business_id, purpose, count(*) OVER () FROM (SELECT k.business_id, k.purpose FROM tenant_keys "
+		"k "
+		"WHERE k.purpose IN (1, 2) AND k.business_id <> '' AND NOT EXISTS (SELECT 1 FROM rotations r "
+		"WHERE r.business_id = k.business_id AND r.purpose = k.purpose) "
+		"GROUP BY k.business_id, k.purpose HAVING max(k.created_at) < ?) LIMIT 1");
 	enum store_error err;
 	bool found;
 
+	*count = 0;
 	query_int(&q, before);
 	found = query_step(&q);
 	if (found) {
 		query_get_text(&q, business_id, STORE_BUSINESS_ID_LEN + 1);
 		*purpose = (enum store_purpose)query_get_int(&q);
+		*count = query_get_int(&q);
 	}
 	err = query_end(&q);
 	core_return(s, db);

@@ -93,7 +93,7 @@ struct store_tenant_key {
 	int64_t created_at; /* coming out; 0: before that was noted */
 };
 
-/* version 0: the newest. business_id "" names the deployment's own keys. One that opens nothing any more is STORE_NOT_FOUND. */
+/* version 0: the newest. business_id "" names the deployment's own keys. */
 enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct store_tenant_key *out) __attribute__((warn_unused_result));
 /* STORE_EXISTS when that purpose and version is there, STORE_NOT_FOUND without the business. */
@@ -158,7 +158,7 @@ struct store_rotation {
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 	enum store_purpose purpose;
 	uint32_t version; /* the new one, which seals from now on */
-	bool retired; /* nothing is left under older ones, and they open nothing any more */
+	int64_t scanned_at; /* nothing was left under older ones then; 0: not so far yet */
 	enum store_sealed_place place; /* how far the sealing anew has come: place, */
 	int64_t cursor; /* and row in it */
 	int64_t done, total; /* sealed values; total as it was at the start */
@@ -168,8 +168,9 @@ struct store_rotation {
  * its version is not the next one. STORE_NOT_FOUND. */
 enum store_error store_rotation_begin(struct store *s, const char *business_id, const struct store_tenant_key *key,
 	int64_t total) __attribute__((warn_unused_result));
-/* The one that has gone on for longest. STORE_NOT_FOUND: none. */
-enum store_error store_rotation_first(struct store *s, struct store_rotation *out) __attribute__((warn_unused_result));
+/* The next that there is work on: one that is not scanned, else one that was before scanned_before. STORE_NOT_FOUND. */
+enum store_error store_rotation_next(struct store *s, int64_t scanned_before, struct store_rotation *out)
+	__attribute__((warn_unused_result));
 /* At most limit of them, the longest first; *count counts all. */
 enum store_error store_rotation_list(struct store *s, unsigned limit, int64_t *count,
 	bool (*each)(const struct store_rotation *r, void *arg), void *arg) __attribute__((warn_unused_result));
@@ -182,19 +183,16 @@ struct store_resealed {
 	size_t is_len;
 	char fingerprint[17]; /* of a credential */
 };
-/* Takes them, all of one place, r->place, and notes r's place, cursor and done, in one transaction. STORE_NOT_FOUND: the
+/* Takes them, all of one place, and notes r's place, cursor, done and scanned_at, in one transaction. STORE_NOT_FOUND: the
  * rotation is gone. */
-enum store_error store_rotation_step(struct store *s, const struct store_rotation *r,
+enum store_error store_rotation_step(struct store *s, const struct store_rotation *r, enum store_sealed_place place,
 	const struct store_resealed *values, size_t values_len) __attribute__((warn_unused_result));
-/* Nothing is left: older versions open nothing from now on. STORE_NOT_FOUND. */
-enum store_error store_rotation_retire(struct store *s, const struct store_rotation *r)
-	__attribute__((warn_unused_result));
-/* Destroys the older versions, and the rotation with them. STORE_NOT_FOUND: it is not retired. */
+/* Destroys the older versions, and the rotation with them. STORE_NOT_FOUND. */
 enum store_error store_rotation_end(struct store *s, const struct store_rotation *r)
 	__attribute__((warn_unused_result));
-/* A business of whose two keys that rotate one was made before that time and is not being rotated. STORE_NOT_FOUND. */
+/* A key of a business that was made before that time and is not being rotated; *count counts them. STORE_NOT_FOUND. */
 enum store_error store_rotation_due(struct store *s, int64_t before, char business_id[static STORE_BUSINESS_ID_LEN + 1],
-	enum store_purpose *purpose) __attribute__((warn_unused_result));
+	enum store_purpose *purpose, int64_t *count) __attribute__((warn_unused_result));
 
 /* A word that the program keeps for itself; at most STORE_TEXT_LEN. "" where it never was. */
 enum store_error store_note_get(struct store *s, const char *name, char out[static STORE_TEXT_LEN + 1])

@@ -43,6 +43,8 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/events", "GET, HEAD", .get = events_list},
 	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},
 	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
+	{"/control/keys", "GET, HEAD", .get = keys_get},
+	{"/control/keys/rotate", "POST", .post = keys_rotate},
 	{"/control/tokens", "GET, HEAD, POST", .get = tokens_list, .post = tokens_add},
 	{"/control/tokens/{id}", "DELETE", .del = tokens_revoke},
 };
@@ -67,6 +69,7 @@ struct api *api_new(const struct api_options *opt)
 	a->tenants = opt->doctor.connect.tenants;
 	a->store = tenants_store(a->tenants);
 	a->outbound = opt->doctor.connect.outbound;
+	a->rotation = opt->rotation;
 	return a;
 }
 

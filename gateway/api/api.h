@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "gateway/doctor.h"
+#include "gateway/rotation.h"
 
 #define API_BODY_MAX (2u * 1024u * 1024u)
 
@@ -23,6 +24,7 @@ struct api;
 
 struct api_options {
 	struct doctor doctor; /* copied, and public_url with it; what else it points to is borrowed */
+	struct rotation *rotation; /* borrowed */
 	const char *responder_allow; /* copied; the setting */
 };
 struct api *api_new(const struct api_options *opt); /* NULL when memory is short */

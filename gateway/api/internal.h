@@ -20,6 +20,7 @@ struct api {
 	char *public_url;
 	char *responder_allow;
 	struct doctor doctor;
+	struct rotation *rotation;
 	pthread_mutex_t business_lock; /* held from reading a business's responder to writing it back */
 };
 
@@ -85,6 +86,9 @@ void doctor_post(struct call *c);
 void links_add(struct call *c);
 void links_list(struct call *c);
 void links_revoke(struct call *c);
+
+void keys_get(struct call *c);
+void keys_rotate(struct call *c);
 
 void tokens_add(struct call *c);
 void tokens_list(struct call *c);
