@@ -204,15 +204,33 @@ struct removal {
 	int changed;
 };
 
+enum store_error core_tenant_keys_destroy(
+	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before)
+{
+	/* These are obeyed when they are compiled, so each time anew. */
+	enum store_error err = db_run(db, "PRAGMA secure_delete = ON"), again;
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db,
+		"DELETE FROM tenant_keys WHERE business_id = ?1 AND (?2 = 0 OR purpose = ?2) AND (?3 = 0 OR version < "
+		"?3)");
+	query_text(&q, business_id);
+	query_int(&q, purpose);
+	query_int(&q, before);
+	err = query_finish(&q);
+	again = db_run(db, "PRAGMA secure_delete = FAST");
+	return err != STORE_OK ? err : again;
+}
+
 /* The keys go first: without them nothing else of the business can be read, and nothing new is let in. */
 static enum store_error run_shut(struct db *db, void *arg)
 {
 	const struct removal *r = arg;
-	struct query q = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ?");
-	enum store_error err;
+	enum store_error err = core_tenant_keys_destroy(db, r->id, (enum store_purpose)0, 0);
+	struct query q;
 
-	query_text(&q, r->id);
-	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
 	q = query_start(db, "DELETE FROM rotations WHERE business_id = ?");

@@ -57,6 +57,10 @@ enum store_error core_connection_exists(struct db *db, const char *business_id, 
 void core_tenant_key_read(struct query *q, struct store_tenant_key *out);
 bool core_tenant_key_ok(const struct store_tenant_key *key);
 enum store_error core_tenant_key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key);
+/* Destroys wrapped keys of a business: those of one purpose (0: all) below a version (0: all). What they were is
+ * overwritten, also on pages that become free; the log holds it until it is flushed. */
+enum store_error core_tenant_keys_destroy(
+	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before);
 
 bool core_credential_ok(const struct store_credential *c);
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c);

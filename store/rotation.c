@@ -283,11 +283,7 @@ static enum store_error run_end(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK || db_changes(db) == 0)
 		return err != STORE_OK ? err : STORE_NOT_FOUND;
-	q = query_start(db, "DELETE FROM tenant_keys WHERE business_id = ? AND purpose = ? AND version < ?");
-	query_text(&q, r->business_id);
-	query_int(&q, r->purpose);
-	query_int(&q, r->version);
-	return query_finish(&q);
+	return core_tenant_keys_destroy(db, r->business_id, r->purpose, r->version);
 }
 
 enum store_error store_rotation_end(struct store *s, const struct store_rotation *r)

@@ -28,6 +28,8 @@ struct house {
 	struct vault_process *process;
 	pthread_t thread;
 	int vault_fd[2]; /* the vault's ends, by role */
+	int keys, vault_keys; /* both ends of what a key file comes over */
+	char key_path[64];
 	enum vault_error ended;
 	struct vault_client *listener;
 	struct vault_client *sender;
@@ -52,24 +54,26 @@ static inline void *house_serve(void *arg)
 {
 	struct house *h = arg;
 
-	h->ended = vault_process_serve(h->process, -1, h->vault_fd[0], h->vault_fd[1]);
+	h->ended = vault_process_serve(h->process, h->vault_keys, h->vault_fd[0], h->vault_fd[1]);
 	close(h->vault_fd[0]);
 	close(h->vault_fd[1]);
+	close(h->vault_keys);
 	return NULL;
 }
 
 /* text NULL: with a fresh key file. */
 static inline void house_open(struct house *h, const char *text)
 {
-	char path[64];
-	int fd = text_file(text == NULL ? "" : text, path);
-	int l[2], s[2];
+	int fd = text_file(text == NULL ? "" : text, h->key_path);
+	int l[2], s[2], k[2];
 
 	if (text == NULL)
 		assert_int_equal(vault_key_file_create(fd), VAULT_OK);
 	assert_int_equal(vault_process_open(&h->process, fd), VAULT_OK);
-	unlink(path);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, k), 0);
+	h->keys = k[0];
+	h->vault_keys = k[1];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
 	h->raw_listener = l[0];
 	h->raw_sender = s[0];
@@ -89,6 +93,8 @@ static inline enum vault_error house_close(struct house *h)
 	pthread_join(h->thread, NULL);
 	vault_client_free(h->sender);
 	vault_process_close(h->process);
+	close(h->keys);
+	unlink(h->key_path);
 	return h->ended;
 }
 

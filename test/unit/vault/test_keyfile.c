@@ -226,6 +226,51 @@ static void test_create(void **state)
 	vault_key_ring_free(b);
 }
 
+/* A fresh key in front of those that were there, until it is full; then only what is kept stays. */
+static void test_rotate_and_retire(void **state)
+{
+	char path[64], next_path[64], keep[2][VAULT_KEY_ID_LEN + 1];
+	struct key_ring *before = NULL, *after = NULL;
+	int fd = text_file("", path), next;
+	unsigned gone = 99;
+
+	(void)state;
+	assert_int_equal(vault_key_file_create(fd), VAULT_OK);
+	for (size_t n = 1; n <= KEY_RING_MAX; n++) {
+		assert_int_equal(vault_key_ring_read(fd, &before), VAULT_OK);
+		assert_int_equal(before->len, n);
+		next = text_file("", next_path);
+		assert_int_equal(vault_key_file_rotate(fd, next), n < KEY_RING_MAX ? VAULT_OK : VAULT_BAD_REQUEST);
+		if (n < KEY_RING_MAX) {
+			assert_int_equal(vault_key_file_rotate(fd, next), VAULT_KEY_FILE); /* never over a key */
+			assert_int_equal(vault_key_ring_read(next, &after), VAULT_OK);
+			assert_int_equal(after->len, n + 1);
+			assert_memory_equal(&after->keys[1], &before->keys[0], n * sizeof(after->keys[0]));
+			vault_key_ring_free(after);
+			vault_key_ring_free(before);
+			close(fd);
+			unlink(path);
+			memcpy(path, next_path, sizeof(path));
+			fd = next;
+		}
+	}
+	memcpy(keep[0], before->keys[3].id, sizeof(keep[0]));
+	memcpy(keep[1], "ffffffffffffffff", sizeof(keep[1])); /* nobody's */
+	assert_int_equal(
+		vault_key_file_retire(fd, next, (const char(*)[VAULT_KEY_ID_LEN + 1]) keep, 2, &gone), VAULT_OK);
+	assert_int_equal(gone, KEY_RING_MAX - 2);
+	assert_int_equal(vault_key_ring_read(next, &after), VAULT_OK);
+	assert_int_equal(after->len, 2);
+	assert_memory_equal(&after->keys[0], &before->keys[0], sizeof(after->keys[0]));
+	assert_memory_equal(&after->keys[1], &before->keys[3], sizeof(after->keys[0]));
+	vault_key_ring_free(after);
+	vault_key_ring_free(before);
+	close(fd);
+	close(next);
+	unlink(path);
+	unlink(next_path);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -241,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_up_to_eight_previous),
 		cmocka_unit_test(test_open_to_others),
 		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_rotate_and_retire),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);

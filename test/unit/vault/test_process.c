@@ -3,6 +3,8 @@
  * ask it and to no other, bears two clients at once, and ends when a client
  * sends what no honest one would.
  */
+#include <sys/stat.h>
+
 #include "test/unit/vault/house.h"
 #include "vault/frame.h"
 #include "vault/verbs.h"
@@ -419,6 +421,147 @@ static void test_two_clients_of_many_threads(void **state)
 	assert_int_equal(house_close(&f.house), VAULT_OK);
 }
 
+/* From one version of a tenant key to the next: it opens there with the same place and nowhere else. */
+static void test_credential_rewrap(void **state)
+{
+	struct fixture f;
+	struct vault_wrapped_key next;
+	uint8_t blob[sizeof(f.blob)], same[sizeof(f.blob)];
+	char print[VAULT_FINGERPRINT_LEN + 1], other[VAULT_FINGERPRINT_LEN + 1];
+	struct vault_context elsewhere;
+	struct secret *s = NULL;
+
+	(void)state;
+	fixture_open(&f, NULL);
+	assert_int_equal(
+		vault_tenant_key_new(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CREDENTIAL, 2, &next), VAULT_OK);
+	assert_int_equal(vault_credential_rewrap(
+				 f.house.listener, &f.credential, &next, &f.where, f.blob, sizeof(f.blob), blob, print),
+		VAULT_OK);
+	assert_int_equal(
+		vault_credential_open(f.house.sender, "job", &next, &f.where, blob, sizeof(blob), &s), VAULT_OK);
+	assert_string_equal((const char *)secret_bytes(s), SECRET);
+	secret_free(s);
+	assert_int_equal(vault_credential_open(f.house.sender, "job", &f.credential, &f.where, blob, sizeof(blob), &s),
+		VAULT_WRONG_KEY);
+	assert_int_equal(vault_credential_open(f.house.sender, "job", &next, &f.where, f.blob, sizeof(f.blob), &s),
+		VAULT_WRONG_KEY);
+	/* The fingerprint is what sealing it there would give. */
+	f.credential = next;
+	assert_int_equal(seal_text(f.house.listener, &f, &f.where, SECRET, same, other), VAULT_OK);
+	assert_string_equal(print, other);
+	assert_string_not_equal(print, f.print);
+	/* Another place, a content key in its stead, a business of another name, the other role. */
+	elsewhere = f.where;
+	elsewhere.field = "access_token";
+	assert_int_equal(
+		vault_credential_rewrap(f.house.listener, &next, &next, &elsewhere, blob, sizeof(blob), same, other),
+		VAULT_BAD_BLOB);
+	assert_int_equal(
+		vault_credential_rewrap(f.house.listener, &next, &f.content, &f.where, blob, sizeof(blob), same, other),
+		VAULT_BAD_BLOB);
+	elsewhere = f.where;
+	elsewhere.business_id = "shop-2";
+	assert_int_equal(
+		vault_credential_rewrap(f.house.listener, &next, &next, &elsewhere, blob, sizeof(blob), same, other),
+		VAULT_BAD_BLOB);
+	assert_int_equal(
+		vault_credential_rewrap(f.house.sender, &next, &next, &f.where, blob, sizeof(blob), same, other),
+		VAULT_DENIED);
+	assert_int_equal(house_close(&f.house), VAULT_OK);
+}
+
+static enum vault_error keys_of(struct fixture *f, struct vault_content_keys *out)
+{
+	return vault_content_keys_get(f->house.listener, DEPLOYMENT, BUSINESS, &f->content, &f->index, out);
+}
+
+static int read_only(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The vault runs, takes a key file with a fresh key, wraps anew, takes one without the older key; a file without the key in
+ * use, a bad one and one that others may read are refused and change nothing. */
+static void test_another_key_file(void **state)
+{
+	struct fixture f;
+	char path[64], other_path[64], first[VAULT_KEY_ID_LEN + 1], id[VAULT_KEY_ID_LEN + 1];
+	struct vault_content_keys before, after;
+	unsigned gone = 0;
+	int old, fresh, other, last;
+
+	(void)state;
+	fixture_open(&f, NULL);
+	assert_int_equal(vault_status(f.house.listener, first), VAULT_OK);
+	assert_int_equal(keys_of(&f, &before), VAULT_OK);
+	old = read_only(f.house.key_path);
+	fresh = text_file("", path);
+	assert_int_equal(vault_key_file_rotate(old, fresh), VAULT_OK);
+	other = text_file("", other_path);
+	assert_int_equal(vault_key_file_create(other), VAULT_OK);
+
+	assert_int_equal(vault_key_pass(f.house.keys, other, 5000), VAULT_WRONG_KEY);
+	assert_int_equal(ftruncate(other, 10), 0);
+	assert_int_equal(vault_key_pass(f.house.keys, other, 5000), VAULT_KEY_FILE);
+	assert_int_equal(fchmod(fresh, 0644), 0);
+	assert_int_equal(vault_key_pass(f.house.keys, fresh, 5000), VAULT_KEY_FILE_OPEN_TO_OTHERS);
+	assert_int_equal(fchmod(fresh, 0600), 0);
+	assert_int_equal(vault_status(f.house.listener, id), VAULT_OK);
+	assert_string_equal(id, first);
+
+	assert_int_equal(vault_key_pass(f.house.keys, fresh, 5000), VAULT_OK);
+	assert_int_equal(vault_status(f.house.listener, id), VAULT_OK);
+	assert_string_not_equal(id, first);
+	assert_int_equal(keys_of(&f, &after), VAULT_OK); /* under the previous one */
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(
+		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CONTENT, &f.content), VAULT_OK);
+	assert_string_equal(f.content.master_key_id, id);
+	assert_int_equal(vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CONTENT, &f.index),
+		VAULT_BAD_BLOB);
+	assert_int_equal(
+		vault_tenant_key_rewrap(f.house.sender, DEPLOYMENT, BUSINESS, VAULT_INDEX, &f.index), VAULT_DENIED);
+	assert_int_equal(
+		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_INDEX, &f.index), VAULT_OK);
+	assert_int_equal(keys_of(&f, &after), VAULT_OK);
+	assert_memory_equal(&before, &after, sizeof(before));
+
+	/* Without the first one: what was wrapped anew opens, what was not does not. */
+	close(other);
+	unlink(other_path);
+	last = text_file("", other_path);
+	assert_int_equal(vault_key_file_retire(fresh, last, NULL, 0, &gone), VAULT_OK);
+	assert_int_equal(gone, 1);
+	assert_int_equal(vault_key_pass(f.house.keys, last, 5000), VAULT_OK);
+	assert_int_equal(keys_of(&f, &after), VAULT_OK);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(
+		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CREDENTIAL, &f.credential),
+		VAULT_WRONG_KEY);
+	close(old);
+	close(fresh);
+	close(last);
+	unlink(path);
+	unlink(other_path);
+	assert_int_equal(house_close(&f.house), VAULT_OK);
+}
+
+/* What no supervisor sends ends the vault, as from any client. */
+static void test_nonsense_for_a_key_file(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, NULL);
+	assert_int_equal(write(f.house.keys, "x", 1), 1);
+	assert_int_equal(vault_key_pass(f.house.keys, -1, 5000), VAULT_GONE);
+	assert_int_equal(house_close(&f.house), VAULT_BAD_REQUEST);
+}
+
 static void test_no_clients(void **state)
 {
 	struct vault_process *p = NULL;
@@ -494,6 +637,9 @@ int main(void)
 		cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_slow_client),
 		cmocka_unit_test(test_two_clients_of_many_threads),
+		cmocka_unit_test(test_credential_rewrap),
+		cmocka_unit_test(test_another_key_file),
+		cmocka_unit_test(test_nonsense_for_a_key_file),
 		cmocka_unit_test(test_no_clients),
 		cmocka_unit_test(test_nonsense_answers),
 	};
