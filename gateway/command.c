@@ -31,7 +31,8 @@ static const struct command commands[] = {
 	{"business", "resume", 1, 1, "ID", "", command_business_resume},
 	{"business", "responder", 2, 2, "ID none|catalogue|platform [--url URL] [--rotate-secret]",
 		"who answers its customers; platform's signing secret is shown once", command_business_responder},
-	{"business", "remove", 1, 1, "ID --yes", "destroy its keys and all it owns", command_business_remove},
+	{"business", "remove", 1, 1, "ID --yes [--json]", "destroy its keys and all it owns; prints a receipt",
+		command_business_remove},
 	{"connection", "add", 1, 1,
 		"BUSINESS --app-id N [--waba-id N] [--phone-number-id N]\n"
 		"      [--app-secret-file F] [--access-token-file F] [--take-over] [--no-verify] [--json]",

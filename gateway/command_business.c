@@ -105,9 +105,31 @@ int command_business_responder(struct line *l)
 	return result;
 }
 
+static void receipt_show(const cJSON *receipt)
+{
+	const cJSON *key;
+
+	(void)printf("%s is removed; this is its receipt\n", json_get_string(receipt, "business_id"));
+	(void)printf("receipt    %s\nname       ", json_get_string(receipt, "id"));
+	console_text(json_get_string(receipt, "name"), 0);
+	(void)printf("removed    %s\n", json_get_string(receipt, "removed_at"));
+	cJSON_ArrayForEach (key, json_get(receipt, "keys_destroyed"))
+		(void)printf("destroyed  %s key, version %d, id %s\n", json_get_string(key, "purpose"),
+			json_get(key, "version")->valueint, json_get_string(key, "id"));
+	(void)printf("%s\n",
+		cJSON_IsTrue(json_get(receipt, "flushed"))
+			? "Nothing in the database can be read of it any more, nor in a copy made from now on."
+			: "Nothing of it can be read here any more; the write-ahead log holds its wrapped keys until "
+			  "it has "
+			  "gone round.");
+	(void)printf("A backup made before still opens with its own copy of these keys, until it is deleted.\n");
+}
+
 int command_business_remove(struct line *l)
 {
-	char path[LINE_PATH_LEN];
+	char path[LINE_PATH_LEN], *text;
+	cJSON *receipt = NULL;
+	int result;
 
 	if (!l->yes) {
 		(void)line_complain(
@@ -116,7 +138,16 @@ int command_business_remove(struct line *l)
 	}
 	if (!line_path(path, "/v1/businesses", l->words[0], NULL, NULL, NULL))
 		return EXIT_FAILED;
-	return line_delete(l, path, l->words[0], "removed");
+	result = line_ask_json(l, "DELETE", path, false, NULL, &receipt);
+	if (result == EXIT_DONE && l->json) {
+		text = cJSON_Print(receipt);
+		(void)printf("%s\n", text != NULL ? text : "");
+		cJSON_free(text);
+	} else if (result == EXIT_DONE) {
+		receipt_show(receipt);
+	}
+	cJSON_Delete(receipt);
+	return result;
 }
 
 int command_product_list(struct line *l)

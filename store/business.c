@@ -48,6 +48,34 @@ enum store_error store_tenant_key_get(struct store *s, const char *business_id, 
 	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
+enum store_error store_tenant_key_list(struct store *s, const char *business_id,
+	bool (*each)(const struct store_tenant_key *key, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_tenant_key);
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT purpose, version, master_key_id, created_at, wrapped FROM tenant_keys WHERE business_id = ? "
+		"ORDER BY purpose, version");
+	enum store_error err;
+
+	query_text(&q, business_id);
+	while (query_step(&q)) {
+		struct store_tenant_key *key = rows_add(&rows);
+
+		if (key != NULL)
+			core_tenant_key_read(&q, key);
+	}
+	err = query_end(&q);
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_tenant_key *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}
+
 enum store_error core_tenant_key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key)
 {
 	struct query q = query_start(db,

@@ -11,6 +11,7 @@
 #include "gateway/api/problem.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
+#include "gateway/removal.h"
 
 static const struct listing_name statuses[] = {
 	{"active", STORE_BUSINESS_ACTIVE}, {"suspended", STORE_BUSINESS_SUSPENDED}, {NULL, 0}};
@@ -175,15 +176,50 @@ void businesses_change(struct call *c)
 	cJSON_Delete(body);
 }
 
+static cJSON *receipt_key(const struct removal_key *k)
+{
+	struct out o;
+
+	out_begin(&o);
+	out_text(&o, "purpose", k->purpose);
+	out_number(&o, "version", k->version);
+	out_text(&o, "id", k->id);
+	out_time(&o, "created_at", k->created_at);
+	return out_end(&o);
+}
+
+static void receipt_send(struct call *c, const struct removal_receipt *r)
+{
+	cJSON *keys = cJSON_CreateArray();
+	struct out o;
+
+	for (size_t i = 0; i < r->keys_len && keys != NULL; i++) {
+		cJSON *key = receipt_key(&r->keys[i]);
+
+		if (key == NULL || !cJSON_AddItemToArray(keys, key)) {
+			cJSON_Delete(key);
+			cJSON_Delete(keys);
+			keys = NULL;
+		}
+	}
+	out_begin(&o);
+	out_text(&o, "id", r->id);
+	out_text(&o, "business_id", r->business_id);
+	out_text(&o, "name", r->business_name);
+	out_time(&o, "removed_at", r->removed_at);
+	out_value(&o, "keys_destroyed", keys);
+	out_bool(&o, "flushed", r->flushed);
+	out_send(&o, c->res, 200);
+}
+
 void businesses_remove(struct call *c)
 {
-	enum store_error err = store_business_remove(c->api->store, c->business.id);
+	struct removal_receipt receipt;
+	enum store_error err = removal_run(c->api->tenants, c->business.id, &receipt);
 
-	tenants_forget(c->api->tenants, c->business.id);
 	if (err != STORE_OK) {
 		problem_store(c, err);
 		return;
 	}
-	log_info("business removed, its keys are destroyed business=%s", c->business.id);
-	c->res->status = 204;
+	receipt_send(c, &receipt);
 }

@@ -42,6 +42,11 @@ void out_number(struct out *o, const char *key, int64_t number)
 	out_value(o, key, cJSON_CreateNumber((double)number));
 }
 
+void out_bool(struct out *o, const char *key, bool is)
+{
+	out_value(o, key, cJSON_CreateBool(is));
+}
+
 void out_time(struct out *o, const char *key, int64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);

@@ -22,6 +22,7 @@ struct out {
 void out_begin(struct out *o);
 void out_text(struct out *o, const char *key, const char *text); /* NULL and "" become null */
 void out_number(struct out *o, const char *key, int64_t number);
+void out_bool(struct out *o, const char *key, bool is);
 void out_time(struct out *o, const char *key, int64_t ms); /* RFC 3339, UTC; 0 becomes null */
 /* Takes value. NULL: memory was short. */
 void out_value(struct out *o, const char *key, struct cJSON *value);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/log.h"
+#include "gateway/removal.h"
 #include "gateway/settings/checks.h"
 
 #define SESSIONS_SHOWN 20u
@@ -367,13 +368,24 @@ static bool is_named(const char *typed, const char *name)
 	return *typed == '\0' && *name == '\0';
 }
 
-/* The page is written before, while there is something to write about, and sent after. */
+static void destroyed_show(struct html *h, const struct removal_receipt *r)
+{
+	html_put(h, "<dl><dt>Receipt</dt><dd>%s</dd><dt>Deleted</dt><dd>", r->id);
+	html_time(h, r->removed_at);
+	html_raw(h, "</dd></dl><h2>Destroyed keys</h2><ul>");
+	for (size_t i = 0; i < r->keys_len; i++)
+		html_put(h, "<li>%s key, version %u: <code>%s</code></li>", r->keys[i].purpose, r->keys[i].version,
+			r->keys[i].id);
+	html_raw(h, r->flushed ? "</ul>" : "</ul><p>Sealed, they stay in the database's log for a little while.</p>");
+}
+
+/* The page is begun before, while there is something to write about. */
 void delete_post(struct visit *v)
 {
 	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
 	const struct store_business gone = v->business;
+	struct removal_receipt receipt;
 	struct rows r = {.v = v};
-	char receipt[STORE_ID_LEN + 1];
 	enum store_error err;
 
 	if (!is_named(visit_field(v, "name"), gone.name)) {
@@ -381,34 +393,28 @@ void delete_post(struct visit *v)
 			"The name was not the shop's. Go back, and copy it from the page.");
 		return;
 	}
-	store_id_new(receipt);
 	v->business = (struct store_business){0};
 	layout_begin(v, NULL, "Everything is deleted", NULL);
-	html_put(&v->out, "<dl><dt>Receipt</dt><dd>%s</dd><dt>Shop</dt><dd><bdi>%s</bdi> (%s)</dd><dt>Deleted</dt><dd>",
-		receipt, gone.name, gone.id);
-	html_time(&v->out, store_now_ms());
-	html_raw(&v->out, "</dd></dl><h2>Numbers whose keys are destroyed</h2><ul>");
+	html_put(&v->out,
+		"<dl><dt>Shop</dt><dd><bdi>%s</bdi> (%s)</dd></dl><h2>Numbers whose keys are destroyed</h2><ul>",
+		gone.name, gone.id);
 	err = store_connection_list(v->s->store, gone.id, &all, receipt_row, &r);
-	if (r.count == 0)
-		html_raw(&v->out, "<li>none was connected</li>");
-	html_raw(&v->out,
-		"</ul><p>The shop's own keys were destroyed, so that nothing of it can be read here any more; its "
-		"connections, "
-		"messages, products and settings links were removed. Backups made before keep it sealed, with keys "
-		"that are "
-		"only in them, until they expire.</p>"
-		"<p>What you should still do: at Meta or 360dialog, revoke the keys and remove our address.</p>"
-		"<p class=\"unprinted soft\">Print this page or save it; it cannot be shown again.</p>");
-	layout_end(v);
 	if (err == STORE_OK)
-		err = store_business_remove(v->s->store, gone.id);
-	tenants_forget(v->s->tenants, gone.id);
+		err = removal_run(v->s->tenants, gone.id, &receipt);
 	if (err != STORE_OK) {
 		v->business = gone;
 		visit_say(v, 503, "Not everything is deleted yet",
 			"It began, and stopped in between. Do it again: what is left goes then.");
 		return;
 	}
-	log_info("business removed by its owner, its keys are destroyed business=%s receipt=%s", gone.id, receipt);
+	html_raw(&v->out, r.count > 0 ? "</ul>" : "<li>none was connected</li></ul>");
+	destroyed_show(&v->out, &receipt);
+	html_raw(&v->out,
+		"<p>Without them nothing of the shop can be read here any more; its connections, messages, products "
+		"and settings links were removed. Backups made before keep it sealed, with their own copy of these "
+		"keys, until they expire.</p>"
+		"<p>What you should still do: at Meta or 360dialog, revoke the keys and remove our address.</p>"
+		"<p class=\"unprinted soft\">Print this page or save it; it cannot be shown again.</p>");
+	layout_end(v);
 	visit_send(v, 200);
 }

@@ -26,7 +26,7 @@ FLOORS = [
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/content", "gateway/outbound", "gateway/http", "gateway/reseal"},
+    {"gateway/content", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/removal"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},

@@ -129,7 +129,13 @@ static void changed_and_removed(void **state)
 	expect(house, "PATCH", "/v1/businesses/change", "{\"status\":\"active\"}", 200, NULL, NULL);
 	assert_int_equal(tenant_verifiers(house_tenants(house), "change", verifiers, &len), TENANT_OK);
 
-	expect(house, "DELETE", "/v1/businesses/change", NULL, 204, NULL, NULL);
+	a = ask(house, "DELETE", "/v1/businesses/change", NULL);
+	assert_int_equal(a.status, 200);
+	assert_string_equal(text_at(&a, "business_id"), "change");
+	assert_string_equal(text_at(&a, "keys_destroyed[0].purpose"), "credential");
+	assert_string_equal(text_at(&a, "keys_destroyed[2].purpose"), "index");
+	assert_int_equal(strlen(text_at(&a, "keys_destroyed[1].id")), 16);
+	answer_clear(&a);
 	assert_int_equal(tenant_verifiers(house_tenants(house), "change", verifiers, &len), TENANT_NOT_FOUND);
 	expect(house, "GET", "/v1/businesses/change", NULL, 404, "not_found", NULL);
 	expect(house, "DELETE", "/v1/businesses/change", NULL, 404, "not_found", NULL);

@@ -1,0 +1,38 @@
+/*
+ * Removal: a business goes, its keys first, and what is left of it is a receipt.
+ *
+ * Called by gateway/api and gateway/settings.
+ */
+#ifndef KEYHOUSE_REMOVAL_H
+#define KEYHOUSE_REMOVAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/tenant.h"
+
+#define REMOVAL_KEYS_MAX 16u
+
+/* A tenant key that is destroyed. */
+struct removal_key {
+	const char *purpose; /* "credential", "content", "index" */
+	uint32_t version;
+	char id[17]; /* of the wrapped key as it lay in the database, in hex: the same in a backup of that time */
+	int64_t created_at; /* 0: not known */
+};
+
+struct removal_receipt {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1], business_name[STORE_NAME_LEN + 1];
+	struct removal_key keys[REMOVAL_KEYS_MAX];
+	size_t keys_len;
+	int64_t removed_at;
+	bool flushed; /* neither the database file nor its log hold a destroyed key any more; else the log does, for a while */
+};
+
+/* Destroys its keys, removes all it owns, forgets what is cached of it and empties the log. After an error in between call it
+ * again: what is left goes then. STORE_NOT_FOUND. */
+enum store_error removal_run(struct tenants *t, const char *business_id, struct removal_receipt *out)
+	__attribute__((warn_unused_result));
+
+#endif
