@@ -343,8 +343,10 @@ static bool refusal(void *ctx, const char *business_id, struct doctor_refusal *o
 static bool open_pages(struct listener *l, const struct doctor *doctor, char *why, size_t why_len)
 {
 	const struct config *c = l->boot->config;
-	const struct settings_options settings = {
-		.doctor = *doctor, .vault = l->vault, .frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
+	const struct settings_options settings = {.doctor = *doctor,
+		.vault = l->vault,
+		.rotation = l->rotation,
+		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
 	const struct health_options health = {
 		.connect = doctor->connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
 

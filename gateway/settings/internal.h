@@ -26,6 +26,7 @@ struct settings {
 	struct store *store;
 	struct outbound *outbound;
 	struct vault_client *vault;
+	struct rotation *rotation;
 	struct doctor doctor;
 	const char *public_url;
 	char csp[2304]; /* Content-Security-Policy of every answer to a shop owner */

@@ -29,6 +29,62 @@ static void master_key(struct visit *v)
 		id);
 }
 
+/* ------------------------------------------------------------ keys being replaced */
+
+static bool rotation_row(const struct store_rotation *r, void *arg)
+{
+	struct html *h = arg;
+	const int64_t done = r->scanned_at > 0 || r->done > r->total ? r->total : r->done;
+
+	html_put(h, "<tr><th scope=\"row\">%s<br><span class=\"small soft\">%s key, version %u</span></th><td>",
+		r->business_id, r->purpose == STORE_KEY_CONTENT ? "content" : "credential", r->version);
+	if (r->scanned_at > 0)
+		html_raw(h, "all is sealed anew; the older key is destroyed within a minute");
+	else
+		html_put(h, "%lld of %lld sealed anew", (long long)done, (long long)r->total);
+	html_raw(h, "</td></tr>");
+	return true;
+}
+
+static void rotations(struct visit *v)
+{
+	struct html *h = &v->out;
+	struct rotation_status s;
+	int64_t count = 0;
+
+	html_raw(h, "<h2>Keys being replaced</h2>");
+	if (rotation_status(v->s->rotation, &s) != ROTATION_OK) {
+		html_raw(h, "<p>Vault or store do not answer.</p>");
+		return;
+	}
+	if (s.keys_under_others > 0)
+		html_put(h, "<p>%lld of %lld tenant keys are still under an older master key.</p>",
+			(long long)s.keys_under_others, (long long)s.keys);
+	if (s.rotations_to_come > 0)
+		html_put(h, "<p>%lld tenant keys are still to be replaced.</p>", (long long)s.rotations_to_come);
+	if (s.damaged > 0) {
+		layout_note(v, "bad");
+		html_put(h,
+			"%lld keys or sealed values did not open and were left as they are. The log says which keys.",
+			(long long)s.damaged);
+		layout_note_end(v);
+	}
+	if (s.rotations > 0) {
+		html_raw(h,
+			"<table><caption>Longest first</caption><thead><tr><th scope=\"col\">Business</th>"
+			"<th scope=\"col\">State</th></tr></thead><tbody>");
+		if (store_rotation_list(v->s->store, ADMIN_PAGE, &count, rotation_row, h) != STORE_OK)
+			h->failed = true;
+		html_raw(h, "</tbody></table>");
+		if (count > ADMIN_PAGE)
+			html_put(h, "<p>and %lld more</p>", (long long)(count - ADMIN_PAGE));
+	} else if (s.keys_under_others == 0 && s.rotations_to_come == 0) {
+		html_raw(h,
+			"<p>None. They are replaced on the machine, while the service runs: <code>keyhouse key rotate "
+			"--master</code> (the master key), <code>--all</code> or a business's id (tenant keys).</p>");
+	}
+}
+
 /* ------------------------------------------------------------ tokens */
 
 static void revoke_form(struct visit *v, const struct store_token *t)
@@ -128,6 +184,7 @@ void admin_keys_get(struct visit *v)
 	layout_begin(v, "keys", "Keys and tokens", NULL);
 	admin_done(v);
 	master_key(v);
+	rotations(v);
 	html_raw(&v->out,
 		"<h2>Admin tokens</h2><p>Each may do everything here and over the API. New ones are made on the "
 		"machine: "

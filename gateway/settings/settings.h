@@ -17,12 +17,14 @@
 
 #include "gateway/doctor.h"
 #include "gateway/http/http.h"
+#include "gateway/rotation.h"
 
 struct settings;
 
 struct settings_options {
 	struct doctor doctor; /* copied; what it points to is borrowed */
 	struct vault_client *vault; /* borrowed; asked for its status alone */
+	struct rotation *rotation; /* borrowed; asked how far the replacing of keys is */
 	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
 };
 struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */
