@@ -130,6 +130,7 @@ $(B)/test/bench/load: $(B)/test/bench/load.o $(B)/test/bench/requests.o
 
 bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/rotation.py
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
