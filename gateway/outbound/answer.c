@@ -15,6 +15,7 @@
 #include "gateway/outbound/job.h"
 #include "gateway/outbound/meta.h"
 #include "gateway/outbound/scrub.h"
+#include "gateway/outbound/signed.h"
 
 #define HEALTH_ENTITIES_MAX 16u
 #define HEALTH_WHY_LEN 160u
@@ -54,6 +55,42 @@ static void set_reason(struct outbound_result *r, const char *who, const char *t
 	(void)snprintf(r->reason, sizeof(r->reason), "%s%s", who, text);
 }
 
+/* ------------------------------------------------------------ what must not leave */
+
+/* The caller wipes h. */
+static void held_of(const struct answer_to *to, struct held *h)
+{
+	*h = (struct held){0};
+	for (size_t i = 0; i < kind_credentials(to->kind); i++)
+		held_add(h, secret_bytes(to->secrets[i]), secret_len(to->secrets[i]));
+	if (to->kind->auth == KIND_SIGNED)
+		held_add(h, signed_key_text(to->secrets[0]), strlen(signed_key_text(to->secrets[0])));
+	if (!kind_is_proven(to->kind))
+		return;
+	kind_proof(to->secrets, h->proof);
+	held_add(h, h->proof, strlen(h->proof));
+}
+
+static bool scrub_fields(const struct answer_to *to, char *text)
+{
+	struct held h;
+	bool clean;
+
+	held_of(to, &h);
+	clean = scrub_json(text, &h);
+	vault_wipe(&h, sizeof(h));
+	return clean;
+}
+
+static void scrub_words(const struct answer_to *to, char *words, char *out, size_t out_len)
+{
+	struct held h;
+
+	held_of(to, &h);
+	scrub_reason(words, &h, out, out_len);
+	vault_wipe(&h, sizeof(h));
+}
+
 /* ------------------------------------------------------------ good answers */
 
 /* Copies what lies at path, in its own shape: every object on the way with this one field, of an
@@ -88,15 +125,13 @@ static bool copy_path(cJSON *to, const cJSON *from, const char *path)
 	return copy_path(next, child, path + len + 1);
 }
 
-/* Text for the listener, without secrets. NULL: memory is short or it is too much. Takes value. */
+/* Text for the listener, without secrets. NULL: memory is short, it is too much, or a secret is a number. Takes value. */
 static char *text_out(const struct answer_to *to, cJSON *value)
 {
 	char *text = value != NULL ? json_text(value) : NULL;
 
 	cJSON_Delete(value);
-	if (text != NULL)
-		scrub_secrets(text, to->secrets, kind_credentials(to->kind));
-	if (text != NULL && strlen(text) >= JOB_PICKED_MAX) {
+	if (text != NULL && (!scrub_fields(to, text) || strlen(text) >= JOB_PICKED_MAX)) {
 		json_text_free(text);
 		text = NULL;
 	}
@@ -177,7 +212,7 @@ static bool health_add(const struct answer_to *to, const cJSON *answer, cJSON *f
 		health_add_entities(health, entities);
 
 	if (ok) {
-		scrub_reason(words, to->secrets, kind_credentials(to->kind), why, sizeof(why));
+		scrub_words(to, words, why, sizeof(why));
 		ok = cJSON_AddStringToObject(health, "why", why) != NULL;
 	}
 	if (words != NULL)
@@ -238,12 +273,23 @@ static bool is_success(const cJSON *answer)
 	return cJSON_IsTrue(success) || (cJSON_IsString(success) && strcmp(success->valuestring, "true") == 0);
 }
 
+static char *pick_callback(const struct answer_to *to, const cJSON *answer,
+	cJSON *(*read)(const cJSON *answer, const struct callback_ours *ours))
+{
+	struct held held;
+	const struct callback_ours ours = {
+		to->url, to->public_url, to->app_id, kind_credentials(to->kind) > 1 ? to->secrets[1] : NULL, &held};
+	cJSON *fields;
+
+	held_of(to, &held);
+	fields = read(answer, &ours);
+	vault_wipe(&held, sizeof(held));
+	return text_out(to, fields);
+}
+
 /* What goes back of an answer that no error is in. NULL: it is an odd one. */
 static char *good_fields(const struct answer_to *to, const cJSON *answer, bool empty)
 {
-	const struct callback_ours ours = {
-		to->url, to->public_url, to->app_id, kind_credentials(to->kind) > 1 ? to->secrets[1] : NULL};
-
 	switch (to->kind->answer) {
 	case KIND_FIELDS:
 		return is_expected(to->kind, answer) ? pick_fields(to, answer) : NULL;
@@ -254,11 +300,11 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 	case KIND_LIST:
 		return pick_list(to, answer);
 	case KIND_APP_CALLBACK:
-		return text_out(to, callback_of_app(answer, &ours));
+		return pick_callback(to, answer, callback_of_app);
 	case KIND_WABA_CALLBACK:
-		return text_out(to, callback_of_waba(answer, &ours));
+		return pick_callback(to, answer, callback_of_waba);
 	case KIND_D360_CALLBACK:
-		return text_out(to, callback_of_d360(answer, &ours));
+		return pick_callback(to, answer, callback_of_d360);
 	case KIND_NOTHING:
 		return empty || cJSON_IsObject(answer) ? text_out(to, cJSON_CreateObject()) : NULL;
 	case KIND_TOKEN:
@@ -293,7 +339,7 @@ static void reason_from(const struct answer_to *to, const struct answer_words *w
 	if (details_len > 0)
 		memcpy(text + message_len + between, details, details_len);
 	text[room - 1] = '\0';
-	scrub_reason(text, to->secrets, kind_credentials(to->kind), r->reason, sizeof(r->reason));
+	scrub_words(to, text, r->reason, sizeof(r->reason));
 	vault_wipe(text, room);
 	free(text);
 }
@@ -386,8 +432,10 @@ static char *json_as_it_came(const struct answer_to *to, const struct transfer_e
 		return NULL;
 	memcpy(text, end->body, end->body_len);
 	text[end->body_len] = '\0';
-	scrub_secrets(text, to->secrets, kind_credentials(to->kind));
-	return text;
+	if (scrub_fields(to, text))
+		return text;
+	json_text_free(text);
+	return NULL;
 }
 
 static void read_responder(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)

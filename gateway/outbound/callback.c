@@ -12,6 +12,7 @@
 
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/outbound/scrub.h"
 
 #define WEBHOOKS "/webhooks/"
 
@@ -85,6 +86,21 @@ static bool address_of(const cJSON *holder, const char *key, const char **url)
 	return true;
 }
 
+/* A secret in a host would be lost sight of in lower case. False: memory is short. */
+static bool add_owner(cJSON *callback, const char *url, const struct callback_ours *ours)
+{
+	char owner[CALLBACK_OWNER_MAX + 1], *scrubbed = strdup(url);
+	bool ok = scrubbed != NULL;
+
+	if (ok) {
+		scrub_text(scrubbed, ours->held);
+		callback_owner(scrubbed, owner);
+		ok = cJSON_AddStringToObject(callback, "owner", owner) != NULL;
+	}
+	json_text_free(scrubbed);
+	return ok;
+}
+
 /* {"callback": {"state", "owner"?}}; NULL: memory is short. */
 static cJSON *describe(const char *url, const struct callback_ours *ours)
 {
@@ -93,13 +109,10 @@ static cJSON *describe(const char *url, const struct callback_ours *ours)
 		: is_house(url, ours)	      ? "house"
 					      : "foreign";
 	cJSON *fields = cJSON_CreateObject(), *callback = cJSON_AddObjectToObject(fields, "callback");
-	char owner[CALLBACK_OWNER_MAX + 1];
 	bool ok = cJSON_AddStringToObject(callback, "state", state) != NULL;
 
-	if (ok && strcmp(state, "foreign") == 0) {
-		callback_owner(url, owner);
-		ok = cJSON_AddStringToObject(callback, "owner", owner) != NULL;
-	}
+	if (ok && strcmp(state, "foreign") == 0)
+		ok = add_owner(callback, url, ours);
 	if (ok)
 		return fields;
 	cJSON_Delete(fields);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 struct cJSON;
+struct held;
 struct secret;
 
 #define CALLBACK_OWNER_MAX 120u
@@ -18,6 +19,7 @@ struct callback_ours {
 	const char *public_url; /* what all of ours begin with, without a final slash; "": none does */
 	const char *app_id; /* whose override is asked about */
 	const struct secret *secret; /* our header's value */
+	const struct held *held; /* blanked in a foreign address before its host is taken out of it */
 };
 
 /* {"callback": {...}} as outbound.h describes it. answer is borrowed. Owns: caller deletes it.

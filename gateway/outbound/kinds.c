@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vault/vault.h"
-
 static const char *const send_fields[] = {
 	"messages[0].id", "messages[0].message_status", "contacts[0].wa_id", "contacts[0].user_id", NULL};
 
@@ -251,6 +249,16 @@ bool kind_wants(const struct kind *k, unsigned what)
 bool kind_is_proven(const struct kind *k)
 {
 	return k->auth == KIND_BEARER_TOKEN && kind_credentials(k) > 1;
+}
+
+void kind_proof(const struct secret *const *secrets, char out[static KIND_PROOF_LEN + 1])
+{
+	const struct vault_part token = {secret_bytes(secrets[0]), secret_len(secrets[0])};
+	uint8_t mac[VAULT_SIGNATURE_LEN];
+
+	vault_sign(secret_bytes(secrets[1]), secret_len(secrets[1]), &token, 1, mac);
+	vault_hex(mac, sizeof(mac), out);
+	vault_wipe(mac, sizeof(mac));
 }
 
 /* ------------------------------------------------------------ rules */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "gateway/outbound/outbound.h"
+#include "vault/vault.h"
 
 #define KIND_CREDENTIALS_MAX 2u
 
@@ -76,6 +77,10 @@ size_t kind_credentials(const struct kind *k);
 bool kind_wants(const struct kind *k, unsigned what);
 /* Whether its calls carry appsecret_proof, which some apps demand (facts/meta.md 5). */
 bool kind_is_proven(const struct kind *k);
+/* appsecret_proof: HMAC-SHA-256 of the first secret, the token, with the second, the app secret, in hex and NUL
+ * (facts/meta.md 5). Good for as long as both are: the caller wipes out. */
+#define KIND_PROOF_LEN VAULT_HEX_LEN(VAULT_SIGNATURE_LEN)
+void kind_proof(const struct secret *const *secrets, char out[static KIND_PROOF_LEN + 1]);
 
 /* What may go into a path: 1 to STORE_PROVIDER_ID_LEN digits, "v" digits "." digits. */
 bool kind_digits_ok(const char *text);

@@ -103,16 +103,6 @@ static bool keys_are_safe(const struct kind *k, const struct secret *const *secr
 	return true;
 }
 
-/* appsecret_proof: HMAC-SHA-256 of the access token with the app secret, in hex (facts/meta.md 5). */
-static void proof_make(const struct secret *const *secrets, char *out)
-{
-	const struct vault_part token = {secret_bytes(secrets[0]), secret_len(secrets[0])};
-	uint8_t mac[VAULT_SIGNATURE_LEN];
-
-	vault_sign(secret_bytes(secrets[1]), secret_len(secrets[1]), &token, 1, mac);
-	vault_hex(mac, sizeof(mac), out);
-}
-
 static enum outbound_class build_keyed(struct request *r, const struct request_world *world, const struct job *j,
 	const struct secret *const *secrets, const char **why)
 {
@@ -131,7 +121,7 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 		return OUTBOUND_NO_CREDENTIAL;
 	}
 	if (kind_is_proven(j->kind))
-		proof_make(secrets, r->proof);
+		kind_proof(secrets, r->proof);
 	r->url = kind_url(j->kind, &target);
 	if (j->kind->auth != KIND_IN_URL)
 		r->key = kind_key_value(j->kind, j->app_id, secrets);

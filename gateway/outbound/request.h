@@ -29,7 +29,7 @@ struct request_world {
 struct request {
 	struct transfer_request transfer;
 	char *url, *key, *body;
-	char proof[VAULT_HEX_LEN(VAULT_SIGNATURE_LEN) + 1];
+	char proof[KIND_PROOF_LEN + 1];
 	struct signed_headers signatures;
 };
 void request_clear(struct request *r);

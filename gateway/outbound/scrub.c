@@ -1,6 +1,6 @@
 /*
  * Taking secrets and customers' numbers out of a provider's words. Trusts nothing in the text.
- * Called by answer.c.
+ * Called by answer.c and callback.c.
  */
 #include "gateway/outbound/scrub.h"
 
@@ -15,7 +15,52 @@
 static const char blank[] = "***";
 #define BLANK_LEN (sizeof(blank) - 1)
 
-static int hex_value(char c)
+void held_add(struct held *h, const void *bytes, size_t len)
+{
+	if (len > 0 && h->len < HELD_MAX)
+		h->each[h->len++] = (struct held_bytes){bytes, len};
+}
+
+/* ------------------------------------------------------------ the forms of a secret */
+
+/* As it is; and what base64 makes of it, whatever stands before and after it: behind 0, 1 or 2 bytes of a group of
+ * three, without the characters at both ends that hold bits of something else. */
+#define FORMS 4u
+#define BASE64_MIN 8u /* of a shorter one too little is left to be known by */
+
+/* Where the first character that holds nothing else begins, in bits. */
+static const uint8_t base64_from[FORMS] = {0, 0, 4, 2};
+
+static size_t form_len(const struct held_bytes *s, unsigned form)
+{
+	if (form == 0)
+		return s->len;
+	return s->len < BASE64_MIN ? 0 : (8 * s->len - base64_from[form]) / 6;
+}
+
+static char form_char(const struct held_bytes *s, unsigned form, size_t i)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const size_t bit = base64_from[form] + 6 * i, at = bit / 8;
+
+	if (form == 0)
+		return (char)s->bytes[i];
+	return alphabet[((s->bytes[at] << 8 | (at + 1 < s->len ? s->bytes[at + 1] : 0)) >> (10 - bit % 8)) & 63];
+}
+
+/* c as it stands in a text; base64 for URLs has two other characters. */
+static bool is_char(int c, char wanted, unsigned form)
+{
+	if (form > 0 && (c == '-' || c == '_'))
+		c = c == '-' ? '+' : '/';
+	return c == (unsigned char)wanted;
+}
+
+/* ------------------------------------------------------------ the forms of a text */
+
+#define NO_CHAR (-1)
+
+static int hex_value(int c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -24,61 +69,139 @@ static int hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* One byte of text, percent-decoded where asked and possible; *used bytes of it. */
-static uint8_t text_byte(const char *text, bool decode, size_t *used)
+/* "\u0041" at text. */
+static int unicode_escape(const char *text)
 {
-	*used = 1;
-	if (decode && text[0] == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0) {
-		*used = 3;
-		return (uint8_t)(hex_value(text[1]) * 16 + hex_value(text[2]));
+	int value = 0;
+
+	for (int i = 2; i < 6; i++) {
+		if (hex_value(text[i]) < 0)
+			return NO_CHAR;
+		value = value * 16 + hex_value(text[i]);
 	}
-	return (uint8_t)text[0];
+	return value;
 }
 
-/* How much of text is the whole secret; 0: it is not. A part of it is no match: what is blanked may depend on a
- * secret only as a whole, or whoever makes the provider repeat guesses could read it off character by character. */
-static size_t match(const char *text, const struct secret *s, bool decode)
+/* The character at text, and how many bytes it takes; 0 at the end. NO_CHAR where it is none that a secret has, such as
+ * the quote that ends a JSON string. */
+static size_t char_at(const char *text, bool json, int *c)
 {
-	const uint8_t *bytes = secret_bytes(s);
-	const size_t len = secret_len(s);
-	size_t at = 0, same = 0;
-
-	while (same < len && text[at] != '\0') {
-		size_t used;
-
-		if (text_byte(text + at, decode, &used) != bytes[same])
-			break;
-		at += used;
-		same++;
+	*c = text[0] != '\0' && (!json || (text[0] != '\\' && text[0] != '"')) ? (unsigned char)text[0] : NO_CHAR;
+	if (!json || text[0] != '\\' || text[1] == '\0')
+		return text[0] != '\0' ? 1 : 0;
+	if (text[1] != 'u') {
+		*c = strchr("\"\\/", text[1]) != NULL ? text[1] : NO_CHAR;
+		return 2;
 	}
-	return same == len ? at : 0;
+	*c = unicode_escape(text);
+	return *c != NO_CHAR ? 6 : 2;
 }
 
-void scrub_secrets(char *text, const struct secret *const *secrets, size_t secrets_len)
+#define DECODED_MAX 2u
+
+/* The same in what is left of text when it is percent-decoded so many times. */
+static size_t decoded_at(const char *text, bool json, unsigned times, int *c)
 {
-	size_t from = 0, to = 0;
+	const size_t n = times > 0 ? decoded_at(text, json, times - 1, c) : char_at(text, json, c);
+	size_t first, second;
+	int high, low = NO_CHAR;
 
-	while (text[from] != '\0') {
-		size_t hit = 0;
+	if (times == 0 || *c != '%')
+		return n;
+	first = decoded_at(text + n, json, times - 1, &high);
+	second = hex_value(high) >= 0 ? decoded_at(text + n + first, json, times - 1, &low) : 0;
+	if (second == 0 || hex_value(low) < 0)
+		return n;
+	*c = hex_value(high) * 16 + hex_value(low);
+	return n + first + second;
+}
 
-		for (size_t i = 0; i < secrets_len; i++) {
-			for (int decode = 0; decode <= 1 && secrets[i] != NULL; decode++) {
-				const size_t n = match(text + from, secrets[i], decode != 0);
+/* How much of text is the whole secret in this form, decoded so many times, or less often where it is not encoded; 0:
+ * it is not. A part of it is no match: what is blanked may depend on a secret only as a whole, or whoever makes the
+ * provider repeat guesses could read it off character by character. */
+static size_t match(const char *text, bool json, const struct held_bytes *s, unsigned form, unsigned times)
+{
+	const size_t len = form_len(s, form);
+	size_t at = 0;
 
-				hit = n > hit ? n : hit;
+	for (size_t i = 0; i < len; i++) {
+		size_t n = 0;
+
+		for (unsigned k = 0; k <= times && n == 0; k++) {
+			int c;
+
+			n = decoded_at(text + at, json, times - k, &c);
+			if (!is_char(c, form_char(s, form, i), form))
+				n = 0;
+		}
+		if (n == 0)
+			return 0;
+		at += n;
+	}
+	return at;
+}
+
+/* The longest secret at text. */
+static size_t longest_at(const char *text, bool json, const struct held *h)
+{
+	size_t longest = 0;
+	int c;
+
+	(void)char_at(text, json, &c);
+	for (size_t i = 0; i < h->len; i++)
+		for (unsigned form = 0; form < FORMS; form++) {
+			if (form_len(&h->each[i], form) == 0 ||
+				(c != '%' && !is_char(c, form_char(&h->each[i], form, 0), form)))
+				continue;
+			for (unsigned times = 0; times <= DECODED_MAX; times++) {
+				const size_t n = match(text, json, &h->each[i], form, times);
+
+				longest = n > longest ? n : longest;
 			}
 		}
-		if (hit == 0) {
-			text[to++] = text[from++];
-			continue;
-		}
-		for (size_t i = 0; i < hit && i < BLANK_LEN; i++)
-			text[to++] = '*';
-		from += hit;
+	return longest;
+}
+
+/* What is read lies before what is written. */
+static bool scrub(char *text, bool json, const struct held *h)
+{
+	size_t from = 0, to = 0, hidden = 0 /* up to here */, stars = 0;
+	bool in_string = false, clean = true;
+
+	while (text[from] != '\0') {
+		const size_t hit = longest_at(text + from, json, h);
+		int c;
+		const size_t n = char_at(text + from, json, &c);
+
+		if (hit > 0 && from >= hidden)
+			stars = 0;
+		if (hit > 0 && from + hit > hidden)
+			hidden = from + hit;
+		clean = clean && (hit == 0 || !json || in_string);
+		in_string = in_string != (text[from] == '"');
+		if (from >= hidden)
+			memmove(text + to, text + from, n);
+		else if (stars++ < BLANK_LEN)
+			text[to] = '*';
+		to += from >= hidden ? n : stars <= BLANK_LEN ? 1 : 0;
+		from += n;
 	}
 	vault_wipe(text + to, from - to);
 	text[to] = '\0';
+	return clean;
 }
+
+void scrub_text(char *text, const struct held *h)
+{
+	(void)scrub(text, false, h);
+}
+
+bool scrub_json(char *text, const struct held *h)
+{
+	return scrub(text, true, h);
+}
+
+/* ------------------------------------------------------------ what only looks like one */
 
 static bool is_digit(char c)
 {
@@ -154,11 +277,11 @@ static size_t character(const char *text)
 	return n;
 }
 
-void scrub_reason(char *text, const struct secret *const *secrets, size_t secrets_len, char *out, size_t out_len)
+void scrub_reason(char *text, const struct held *h, char *out, size_t out_len)
 {
 	size_t to = 0;
 
-	scrub_secrets(text, secrets, secrets_len);
+	scrub_text(text, h);
 	for (const char *p = text; *p != '\0';) {
 		const size_t token = p == text || !in_token(p[-1]) ? token_run(p) : 0;
 		const size_t phone = token > 0 ? token : phone_run(p);

@@ -10,6 +10,13 @@
 static const char prefix[] = "whsec_";
 #define PREFIX_LEN (sizeof(prefix) - 1)
 
+const char *signed_key_text(const struct secret *secret)
+{
+	const char *text = (const char *)secret_bytes(secret);
+
+	return strncmp(text, prefix, PREFIX_LEN) == 0 ? text + PREFIX_LEN : text;
+}
+
 bool signed_make(const struct secret *secret, const struct signed_what *what, struct signed_headers *out)
 {
 	const uint8_t *text = secret_bytes(secret);

@@ -27,6 +27,8 @@ struct signed_what {
 	const char *body;
 	size_t body_len;
 };
+/* Of a secret's text what carries the key: behind "whsec_", if it is there. Borrows from it. */
+const char *signed_key_text(const struct secret *secret);
 /* False: the secret is not "whsec_" and padded base64 of 24 to 64 bytes. */
 bool signed_make(const struct secret *secret, const struct signed_what *what, struct signed_headers *out);
 

@@ -349,14 +349,13 @@ static void results_come_back_as_they_went(void **state)
 
 static void scrubbed(const char *text, const char *secret, const char *expected)
 {
-	struct secret *s = secret != NULL ? secret_new(secret, strlen(secret)) : NULL;
-	const struct secret *held[] = {s};
+	struct held h = {0};
 	char copy[1024], out[256];
 
+	held_add(&h, secret, secret != NULL ? strlen(secret) : 0);
 	(void)snprintf(copy, sizeof(copy), "%s", text);
-	scrub_reason(copy, held, 1, out, sizeof(out));
+	scrub_reason(copy, &h, out, sizeof(out));
 	assert_string_equal(out, expected);
-	secret_free(s);
 }
 
 static void reasons_hold_no_secret_and_no_number(void **state)
