@@ -102,6 +102,20 @@ static enum vault_error associate(const uint8_t *header, const struct vault_cont
 	return VAULT_OK;
 }
 
+void vault_aead_seal(const uint8_t key[static VAULT_KEY_LEN], const uint8_t nonce[static BLOB_NONCE_LEN],
+	const uint8_t *ad, size_t ad_len, uint8_t *text, size_t len, uint8_t tag[static BLOB_TAG_LEN])
+{
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(text, tag, NULL, text, len, ad, ad_len, NULL, nonce, key);
+}
+
+bool vault_aead_open(const uint8_t key[static VAULT_KEY_LEN], const uint8_t nonce[static BLOB_NONCE_LEN],
+	const uint8_t *ad, size_t ad_len, const uint8_t *cipher, size_t len, const uint8_t tag[static BLOB_TAG_LEN],
+	uint8_t *plain)
+{
+	return crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+		       plain, NULL, cipher, len, tag, ad, ad_len, nonce, key) == 0;
+}
+
 enum vault_error vault_blob_seal(
 	const struct blob_key *with, const struct vault_context *where, const void *plain, size_t len, uint8_t *blob)
 {
@@ -121,8 +135,7 @@ enum vault_error vault_blob_seal(
 	if (len > 0)
 		memcpy(cipher, plain, len);
 	sodium_pad(&padded, cipher, len, BLOB_BLOCK, BLOB_PADDED_LEN(len)); /* cannot fail: it fits */
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, cipher + padded, NULL, cipher, padded, ad.bytes,
-		ad.len, NULL, blob + BLOB_HEADER_LEN, keys.encryption);
+	vault_aead_seal(keys.encryption, blob + BLOB_HEADER_LEN, ad.bytes, ad.len, cipher, padded, cipher + padded);
 	vault_wipe(&keys, sizeof(keys));
 	return VAULT_OK;
 }
@@ -162,8 +175,8 @@ enum vault_error vault_blob_open(const struct blob_key *with, const struct vault
 	if (err != VAULT_OK)
 		goto out;
 	err = VAULT_BAD_BLOB;
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, blob + CIPHER_AT, padded,
-		    blob + CIPHER_AT + padded, ad.bytes, ad.len, blob + BLOB_HEADER_LEN, keys.encryption) != 0)
+	if (!vault_aead_open(keys.encryption, blob + BLOB_HEADER_LEN, ad.bytes, ad.len, blob + CIPHER_AT, padded,
+		    blob + CIPHER_AT + padded, plain))
 		goto out;
 	if (sodium_unpad(&len, plain, padded, BLOB_BLOCK) != 0)
 		goto out;

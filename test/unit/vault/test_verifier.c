@@ -1,8 +1,7 @@
 /*
  * Goal of this test: a verifier says exactly what HMAC-SHA-256 says, for keys
- * and messages around each block border and for Wycheproof's vectors.
+ * and messages around each block border. Known values: test_vectors.c.
  */
-#include <cjson/cJSON.h>
 #include <sodium.h>
 
 #include "test/unit/vault/house.h"
@@ -144,82 +143,6 @@ static void test_fields_with_verifiers(void **state)
 	assert_false(vault_field_has_verifier(""));
 }
 
-static size_t unhex(const char *hex, uint8_t *out, size_t room)
-{
-	size_t len = 0;
-
-	assert_int_equal(sodium_hex2bin(out, room, hex, strlen(hex), NULL, &len, NULL), 0);
-	return len;
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	assert_true(cJSON_IsString(item));
-	return item->valuestring;
-}
-
-static cJSON *read_vectors(const char *name)
-{
-	const char *samples = getenv("KH_SAMPLES");
-	static char text[1u << 20];
-	char path[256];
-	cJSON *json;
-	size_t len;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%.200s/vectors/%s", samples == NULL ? "../shared" : samples, name);
-	f = fopen(path, "r");
-	if (f == NULL)
-		return NULL;
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = 0;
-	fclose(f);
-	json = cJSON_Parse(text);
-	assert_non_null(json);
-	return json;
-}
-
-static void check_vector(const cJSON *test, size_t tag_len)
-{
-	uint8_t key[256], msg[1024], tag[32], whole[32];
-	struct vault_verifier v;
-	const size_t key_len = unhex(text_of(test, "key"), key, sizeof(key));
-	const size_t len = unhex(text_of(test, "msg"), msg, sizeof(msg));
-	const bool valid = strcmp(text_of(test, "result"), "valid") == 0;
-
-	assert_int_equal(unhex(text_of(test, "tag"), tag, sizeof(tag)), tag_len);
-	vault_verifier_make(key, key_len, &v);
-	/* A shortened tag is completed first: a check is always over all 32 bytes. */
-	reference(key, key_len, msg, len, whole);
-	memcpy(whole, tag, tag_len);
-	assert_int_equal(vault_verifier_check(&v, msg, len, whole), valid);
-}
-
-static void test_wycheproof(void **state)
-{
-	cJSON *json = read_vectors("hmac_sha256.json");
-	const cJSON *group, *test;
-	int seen = 0;
-
-	(void)state;
-	if (json == NULL) {
-		print_message("skipped: no samples\n");
-		return;
-	}
-	cJSON_ArrayForEach (group, cJSON_GetObjectItemCaseSensitive(json, "testGroups")) {
-		const cJSON *bits = cJSON_GetObjectItemCaseSensitive(group, "tagSize");
-
-		cJSON_ArrayForEach (test, cJSON_GetObjectItemCaseSensitive(group, "tests")) {
-			check_vector(test, (size_t)bits->valueint / 8);
-			seen++;
-		}
-	}
-	assert_int_equal(seen, 174);
-	cJSON_Delete(json);
-}
-
 static int begin(void **state)
 {
 	(void)state;
@@ -236,7 +159,6 @@ int main(void)
 		cmocka_unit_test(test_text_forms),
 		cmocka_unit_test(test_random_text),
 		cmocka_unit_test(test_fields_with_verifiers),
-		cmocka_unit_test(test_wycheproof),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);
