@@ -59,10 +59,14 @@ unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
 		'T >T.log 2>&1 || { cat T.log; echo "FAILED T"; exit 1; }; \
 		grep -ah "skipped:" T.log; grep -a PASSED T.log | sed "s|^|  T |"'
 
-# ---------------------------------------------------------------- fuzzers: corpora replayed by make test; make fuzz T=split
-FUZZERS = split signature
+# ---------------------------------------------------------------- fuzzers: corpora (test/fuzz/seeds.py makes the newer ones) replayed by make test; make fuzz T=split
+FUZZERS = split signature blob keyfile roles scrub
 WITH_fuzz_split = $(MESSAGE) $(I)/split.o
 WITH_fuzz_signature = $(I)/signature.o
+WITH_fuzz_blob = $(VAULT)
+WITH_fuzz_keyfile = $(VAULT)
+WITH_fuzz_roles = $(patsubst %,$(B)/gateway/outbound/%.o,job kinds request signed destination address d360 meta) $(patsubst %,$(B)/gateway/%.o,role config json log) $(VAULT)
+WITH_fuzz_scrub = $(B)/gateway/outbound/scrub.o $(JSON) $(VAULT)
 T ?= split
 FUZZ_SECONDS ?= 60
 
