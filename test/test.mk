@@ -132,7 +132,10 @@ $(B)/test/bench/empty: $(B)/test/bench/empty.o $(HTTP)
 $(B)/test/bench/load: $(B)/test/bench/load.o $(B)/test/bench/requests.o
 	$(call say,LINK,$@)$(LINK) -o $@ $^
 
-bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load
+$(B)/test/bench/vault: $(B)/test/bench/vault.o $(VAULT)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
+
+bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load $(B)/test/bench/vault
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/rotation.py
 

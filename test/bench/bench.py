@@ -296,6 +296,25 @@ def measure_intake(house, empty, seconds, figures):
         figures.add("generator busy with empty", theirs["cpu_seconds"] / theirs["seconds"])
 
 
+VAULT_ASKED = ("SEAL", "OPEN", "VERIFIER", "CONTENT_KEYS", "REWRAP_KEY", "REWRAP")
+VAULT_DONE = ("credential of 200", "content of 1024", "content of 16384")
+
+
+def measure_vault(figures):
+    """The vault alone, beside a process that only reads and writes as much (vault.c)."""
+    for _ in range(ROUNDS):
+        done = subprocess.run([PROGRAMS / "vault"], capture_output=True, text=True)
+        if done.returncode:
+            raise Broken(done.stderr.strip())
+        said = json.loads(done.stdout)
+        for name, trip in said["trips"].items():
+            figures.add(f"{name} p50", trip["p50"])
+            figures.add(f"{name} p99", trip["p99"])
+            figures.add(f"{name} ratio", trip["p50"] / said["trips"]["ping"]["p50"])
+        for name, rate in said["per_second"].items():
+            figures.add(name, rate)
+
+
 def measure_answers(house, provider, seconds, rate, figures):
     """From the moment at which a question was to come in until its answer's request is at the provider."""
     starts, count = house.gateway.dir / "starts", int(seconds * rate)
@@ -329,11 +348,14 @@ def file_system(path):
     return best[1]
 
 
-def table(f):
-    """Rows: what, the figure, the design's aim, whether it is met (None: there is no aim)."""
-    def row(what, name, form, unit="", aim="", met=None):
-        return what, f.text(name, form, unit), aim, met(f.median(name)) if met and f.rounds[name] else None
+def rows_of(f):
+    """Makes rows: what, the figure, the design's aim, whether it is met (None: there is no aim)."""
+    return lambda what, name, form, unit="", aim="", met=None: (
+        what, f.text(name, form, unit), aim, met(f.median(name)) if met and f.rounds[name] else None)
 
+
+def table(f):
+    row = rows_of(f)
     return [
         row("verified, sealed, durable webhooks a second", "intake rate", "{:,.0f}"),
         row("the empty handler, same requests", "empty rate", "{:,.0f}"),
@@ -367,6 +389,18 @@ def table(f):
     ]
 
 
+def vault_table(f):
+    row = rows_of(f)
+    rows = [row("a read and a write back, p50", "ping p50", "{:.1f}", " us"), row("  p99", "ping p99", "{:.1f}", " us")]
+    for name in VAULT_ASKED:
+        rows += [row(f"vault {name}, p50", f"{name} p50", "{:.1f}", " us"),
+                 row("  p99", f"{name} p99", "{:.1f}", " us", "<= 50 us", lambda v: v <= 50),
+                 row("  p50 beside the bare read and write", f"{name} ratio", "{:.2f}")]
+    for what in VAULT_DONE:
+        rows += [row(f"{verb} {what} bytes, a second", f"{verb} {what}", "{:,.0f}") for verb in ("seal", "open")]
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=3, help="of each round (default 3)")
@@ -384,6 +418,10 @@ def main():
               f"rounds of {options.seconds:g} s", flush=True)
         if kind in ("tmpfs", "ramfs"):
             broken.append(f"{kind} makes nothing durable: build on a disk")
+        try:
+            measure_vault(figures)
+        except Broken as e:
+            broken.append(str(e))
         with Provider() as provider:
             try:
                 with House(directory / "intake", provider, options.shops, "none") as house, Empty() as empty:
@@ -401,7 +439,7 @@ def main():
             except Broken as e:
                 broken.append(str(e))
 
-    for what, figure, aim, met in table(figures):
+    for what, figure, aim, met in table(figures) + vault_table(figures):
         print(f"{what:<50} {figure:<34} {aim:<9} {'' if met is None else 'met' if met else 'NOT MET'}".rstrip())
     print("\n".join(said + [f"BROKEN: {b}" for b in broken]))
     if options.json:
