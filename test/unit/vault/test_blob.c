@@ -2,6 +2,9 @@
  * Goal of this test: a sealed blob opens with its key in its place and in no
  * other way: not damaged, not cut, not moved, not under another key.
  */
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "test/unit/vault/house.h"
 #include "vault/blob.h"
 
@@ -248,6 +251,83 @@ static void test_secret(void **state)
 	secret_free(NULL);
 }
 
+/* What a child dies of that touches a byte: 0 for nothing. */
+static int touching(const uint8_t *at)
+{
+	int status;
+	const pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)signal(SIGSEGV, SIG_DFL); /* a sanitizer would make a report of it */
+		_exit(*(const volatile uint8_t *)at == 1 ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* Beyond its end and after its end, be its memory kept for the next one or not. */
+static void test_secret_is_guarded(void **state)
+{
+	static const size_t lens[] = {1, 15, 200, 4000, 4055, 4056, 8192};
+	static uint8_t text[8192];
+
+	(void)state;
+	memset(text, 'k', sizeof(text));
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+		for (int again = 0; again < 2; again++) {
+			struct secret *s = secret_new(text, lens[i]);
+			const uint8_t *at;
+
+			assert_non_null(s);
+			at = secret_bytes(s);
+			assert_int_equal(touching(at + lens[i]), 0);
+			assert_int_equal(touching(at + lens[i] + 16), SIGSEGV);
+			secret_free(s);
+			assert_int_equal(touching(at), SIGSEGV);
+		}
+}
+
+/* More than are kept, given back in another order than they were taken, by threads. */
+static void *use_secrets(void *arg)
+{
+	struct secret *held[50];
+	uint8_t text[300];
+
+	memset(text, *(const uint8_t *)arg, sizeof(text));
+	for (size_t round = 0; round < 40; round++) {
+		for (size_t i = 0; i < 50; i++) {
+			held[i] = secret_new(text, 1 + (i * 7 + round) % sizeof(text));
+			if (held[i] == NULL)
+				return arg;
+		}
+		for (size_t i = 0; i < 50; i++) {
+			const size_t n = i * 13 % 50, len = secret_len(held[n]);
+
+			if (len != 1 + (n * 7 + round) % sizeof(text) ||
+				memcmp(secret_bytes(held[n]), text, len) != 0 || secret_bytes(held[n])[len] != 0)
+				return arg;
+			secret_free(held[n]);
+		}
+	}
+	return NULL;
+}
+
+static void test_secrets_of_many_threads(void **state)
+{
+	static uint8_t marks[] = {'a', 'b', 'c', 'd'};
+	pthread_t threads[4];
+	void *failed;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, use_secrets, &marks[i]), 0);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
 static void test_small_helpers(void **state)
 {
 	/* BLAKE2b-256 of "abc" */
@@ -289,6 +369,8 @@ int main(void)
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_blind_index),
 		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_secret_is_guarded),
+		cmocka_unit_test(test_secrets_of_many_threads),
 		cmocka_unit_test(test_small_helpers),
 	};
 
