@@ -300,6 +300,26 @@ out:
 	return err;
 }
 
+enum vault_error vault_credential_check(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const uint8_t *blob, size_t blob_len)
+{
+	struct exchange e = EXCHANGE(VERB_CHECK);
+	enum vault_error err;
+
+	if (!context_fits(where))
+		return VAULT_BAD_REQUEST;
+	if (blob_len > BLOB_LEN(VAULT_SECRET_MAX))
+		return VAULT_BAD_BLOB;
+	put_wrapped(&e.question, credential_key);
+	put_context(&e.question, where);
+	frame_put_bytes(&e.question, blob, blob_len);
+	err = ask(c, &e);
+	if (err == VAULT_OK)
+		err = answer_end(c, &e, true);
+	exchange_clear(&e);
+	return err;
+}
+
 enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,
 	enum vault_purpose purpose, struct vault_wrapped_key *key)
 {

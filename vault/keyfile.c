@@ -22,7 +22,7 @@
 
 _Static_assert(sodium_base64_ENCODED_LEN(VAULT_KEY_LEN, sodium_base64_VARIANT_ORIGINAL) == BASE64_LEN + 1, "base64");
 
-static void key_id(const uint8_t key[static VAULT_KEY_LEN], char out[static VAULT_KEY_ID_LEN + 1])
+void vault_key_id(const uint8_t key[static VAULT_KEY_LEN], char out[static VAULT_KEY_ID_LEN + 1])
 {
 	uint8_t hash[crypto_generichash_BYTES_MIN];
 
@@ -105,7 +105,7 @@ static enum vault_error draft_write(struct draft *d, int fd)
 static void fresh_key(struct master_key *out)
 {
 	vault_random(out->key, VAULT_KEY_LEN);
-	key_id(out->key, out->id);
+	vault_key_id(out->key, out->id);
 }
 
 static struct draft *draft_new(void)
@@ -154,6 +154,22 @@ enum vault_error vault_key_file_rotate(int old_fd, int fd)
 	}
 	sodium_free(d);
 	vault_key_ring_free(old);
+	return err;
+}
+
+enum vault_error vault_key_file_put(int fd, const struct key_ring *ring)
+{
+	enum vault_error err = draft_check(fd);
+	struct draft *d = NULL;
+
+	if (err != VAULT_OK)
+		return err;
+	d = draft_new();
+	if (d == NULL)
+		return VAULT_NO_MEMORY;
+	d->ring = *ring;
+	err = draft_write(d, fd);
+	sodium_free(d);
 	return err;
 }
 
@@ -215,7 +231,7 @@ static bool parse_key(const char *at, struct master_key *out)
 		    sodium_base64_VARIANT_ORIGINAL) != 0 ||
 		key_len != VAULT_KEY_LEN)
 		return false;
-	key_id(out->key, out->id);
+	vault_key_id(out->key, out->id);
 	return memcmp(out->id, at, VAULT_KEY_ID_LEN) == 0;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The key file, inside the vault module: from a descriptor to a ring of master
- * keys. Only the vault process reads one.
+ * keys. Only the vault process reads one, and whoever makes a recovery kit of it.
  */
 #ifndef KEYHOUSE_VAULT_KEYFILE_H
 #define KEYHOUSE_VAULT_KEYFILE_H
@@ -25,5 +25,11 @@ struct key_ring {
  * Owns: caller frees *out with vault_key_ring_free. It lies in guarded memory, read only. */
 enum vault_error vault_key_ring_read(int fd, struct key_ring **out) __attribute__((warn_unused_result));
 void vault_key_ring_free(struct key_ring *ring);
+
+/* Writes ring as a key file to fd, as vault_key_file_create does. */
+enum vault_error vault_key_file_put(int fd, const struct key_ring *ring) __attribute__((warn_unused_result));
+
+/* The id that is computed from a key. */
+void vault_key_id(const uint8_t key[static VAULT_KEY_LEN], char out[static VAULT_KEY_ID_LEN + 1]);
 
 #endif

@@ -336,6 +336,17 @@ static enum vault_error verb_open(struct vault_process *p, struct frame *q, stru
 	return VAULT_OK;
 }
 
+static enum vault_error verb_check(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const struct wrapped w = get_wrapped(q);
+	const struct vault_context where = get_context(q);
+	const struct bytes blob = get_bytes(q);
+	size_t len;
+
+	(void)a;
+	return frame_end(q) ? open_credential(p, &w, &where, &blob, &len) : VAULT_BAD_REQUEST;
+}
+
 /* ------------------------------------------------------------ the table */
 
 struct verb {

@@ -162,6 +162,54 @@ enum vault_error vault_key_file_retire(int old_fd, int fd, const char (*keep)[VA
  * VAULT_OK, VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_KEY_FILE when fd is none. */
 enum vault_error vault_key_file_check(int fd) __attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ recovery kit */
+
+/* The keys of a key file, sealed to a passphrase (DESIGN.md, "Recovery kit"). Worth nothing without it. */
+#define VAULT_KIT_MAX 365u /* with the most keys that a key file holds */
+struct vault_kit {
+	uint8_t bytes[VAULT_KIT_MAX];
+	size_t len;
+};
+
+/* Seals the keys of the open key file key_fd. Takes 256 MiB of memory and about a second, as each guess at the passphrase
+ * does. Runs, as vault_kit_restore, in a process of its own. Returns VAULT_OK, VAULT_KEY_FILE,
+ * VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
+enum vault_error vault_kit_seal(int key_fd, const struct secret *passphrase, struct vault_kit *out)
+	__attribute__((warn_unused_result));
+/* Writes them to fd as a key file, as vault_key_file_create does. Returns also VAULT_WRONG_KEY: another passphrase, or the
+ * kit was changed. Takes at most 512 MiB and a few seconds, whoever made the kit. */
+enum vault_error vault_kit_restore(const struct vault_kit *kit, const struct secret *passphrase, int fd)
+	__attribute__((warn_unused_result));
+
+/* The id of the current key in it, and how many keys there are; both stand in it in clear. */
+void vault_kit_key_id(const struct vault_kit *kit, char out[static VAULT_KEY_ID_LEN + 1]);
+unsigned vault_kit_keys(const struct vault_kit *kit);
+
+/* As text, line by line from 1 on: "3/8  4BCD ... 7XK2", the last group a check of the line. */
+#define VAULT_KIT_LINE_MAX 48u
+unsigned vault_kit_lines(const struct vault_kit *kit);
+void vault_kit_line(const struct vault_kit *kit, unsigned line, char out[static VAULT_KIT_LINE_MAX + 1]);
+
+/* What is wrong with a kit's text. */
+enum vault_kit_fault {
+	VAULT_KIT_FINE = 0,
+	VAULT_KIT_NO_KIT, /* there is no line of one, or it is something else */
+	VAULT_KIT_MISTYPED, /* that line is not what its check says */
+	VAULT_KIT_MISSING, /* that line is not there */
+	VAULT_KIT_ORDER, /* another line stands where that one belongs, or one stands there twice */
+	VAULT_KIT_MIXED, /* lines of kits of different lengths */
+	VAULT_KIT_NEWER, /* a newer version made it */
+	VAULT_KIT_COSTLY, /* it asks for more work than any that was made here */
+};
+/* Reads a kit's lines out of a text, each on a line of its own or behind a "+"; everything else in it is passed over. Case,
+ * blanks and dashes do not matter. *line is the line at fault, or 0. */
+enum vault_kit_fault vault_kit_read(const char *text, struct vault_kit *out, unsigned *line);
+
+/* A passphrase by chance, 120 bits, in six groups of letters and digits. As a passphrase it counts however it is spaced and
+ * cased. A secret: the caller wipes out. */
+#define VAULT_PASSPHRASE_MADE_LEN 29u
+void vault_passphrase_make(char out[static VAULT_PASSPHRASE_MADE_LEN + 1]);
+
 /* ------------------------------------------------------------ the process */
 
 enum vault_role { VAULT_ROLE_LISTENER, VAULT_ROLE_SENDER };
@@ -235,6 +283,10 @@ enum vault_error vault_credential_seal(struct vault_client *c, const struct vaul
 enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_wrapped_key *credential_key,
 	const struct vault_context *where, const uint8_t *blob, size_t blob_len, struct vault_verifier *out)
 	__attribute__((warn_unused_result));
+
+/* L: whether a sealed credential opens; what is in it stays in the vault. */
+enum vault_error vault_credential_check(struct vault_client *c, const struct vault_wrapped_key *credential_key,
+	const struct vault_context *where, const uint8_t *blob, size_t blob_len) __attribute__((warn_unused_result));
 
 /* L: a wrapped tenant key, opened by whichever master key sealed it, under the current one. Its version stays. */
 enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,

@@ -40,6 +40,7 @@
  * SEAL            wrapped, context, secret               blob, fingerprint
  * VERIFIER        wrapped, context, blob                 inner, outer       (of the fields in vault_field_has_verifier)
  * OPEN            job id, wrapped, context, blob         secret
+ * CHECK           wrapped, context, blob                 -                  (whether it opens, and nothing of what is in it)
  * REWRAP_KEY      deployment, business, u8 purpose,      blob, master key id   (under the current master key)
  *                 wrapped
  * REWRAP          wrapped, wrapped, context, blob        blob, fingerprint     (a credential, from one key to the other)
@@ -54,6 +55,7 @@
 		WIRE_BLOB + WIRE_FINGERPRINT)                                                                          \
 	X(5, VERIFIER, verifier, ASK_LISTENER, WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_VERIFIER)                 \
 	X(6, OPEN, open, ASK_SENDER, WIRE_TEXT + WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_SECRET)                 \
+	X(7, CHECK, check, ASK_LISTENER, WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, 0u)                                  \
 	X(8, REWRAP_KEY, rewrap_key, ASK_LISTENER, 2u * WIRE_TEXT + 1u + WIRE_WRAPPED,                                 \
 		WIRE_BYTES(VAULT_WRAPPED_LEN) + WIRE_KEY_ID)                                                           \
 	X(9, REWRAP, rewrap, ASK_LISTENER, 2u * WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_BLOB + WIRE_FINGERPRINT)

@@ -155,6 +155,42 @@ static void test_denied_by_role(void **state)
 	assert_int_equal(house_close(&f.house), VAULT_OK);
 }
 
+/* Says whether it opens, of every field, and brings nothing of it along. */
+static void test_check_gives_nothing_back(void **state)
+{
+	static const char *const fields[] = {"app_secret", "access_token", "api_key", "signing_secret"};
+	struct vault_context where, moved;
+	struct vault_wrapped_key other;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, NULL);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		where = credential_place(fields[i]);
+		assert_int_equal(seal_text(f.house.listener, &f, &where, SECRET, f.blob, f.print), VAULT_OK);
+		assert_int_equal(
+			vault_credential_check(f.house.listener, &f.credential, &where, f.blob, sizeof(f.blob)),
+			VAULT_OK);
+	}
+	moved = where;
+	moved.record_version++;
+	assert_int_equal(vault_credential_check(f.house.listener, &f.credential, &moved, f.blob, sizeof(f.blob)),
+		VAULT_BAD_BLOB);
+	assert_int_equal(new_key(f.house.listener, VAULT_CREDENTIAL, &other), VAULT_OK);
+	assert_int_equal(
+		vault_credential_check(f.house.listener, &other, &where, f.blob, sizeof(f.blob)), VAULT_WRONG_KEY);
+	assert_int_equal(vault_credential_check(f.house.listener, &f.credential, &where, f.blob, 0), VAULT_BAD_BLOB);
+	f.blob[sizeof(f.blob) - 1] ^= 1;
+	assert_int_equal(vault_credential_check(f.house.listener, &f.credential, &where, f.blob, sizeof(f.blob)),
+		VAULT_BAD_BLOB);
+	f.credential.blob[100] ^= 1;
+	assert_int_equal(vault_credential_check(f.house.listener, &f.credential, &where, f.blob, sizeof(f.blob)),
+		VAULT_BAD_BLOB);
+	assert_int_equal(
+		vault_credential_check(f.house.sender, &f.credential, &where, f.blob, sizeof(f.blob)), VAULT_DENIED);
+	assert_int_equal(house_close(&f.house), VAULT_OK);
+}
+
 /* What a role may ask in general, but not like this. */
 static void test_bad_requests(void **state)
 {
@@ -630,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_each_verb),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_denied_by_role),
+		cmocka_unit_test(test_check_gives_nothing_back),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_moved_credential),
 		cmocka_unit_test(test_previous_master_key),
