@@ -67,7 +67,16 @@ static const struct command commands[] = {
 	{"key", "retire", 0, 0, "", "take out of the key file the master keys that only older backups need",
 		command_key_retire},
 	{"key", "status", 0, 0, "[--json]", "which keys there are, and how far their replacing is", command_key_status},
+	{"key", "kit", 0, 0, "[--passphrase-file F] [--no-qr]",
+		"print the recovery kit: the master key, sealed to a passphrase, for paper", command_key_kit},
+	{"restore-key", NULL, 0, 1, "[FILE] [--out FILE] [--passphrase-file F]",
+		"make the key file again from a recovery kit, typed or from a file; - is standard input",
+		command_restore_key},
 	{"backup", NULL, 1, 1, "FILE", "copy the database, while the service runs or not", command_backup},
+	{"verify", NULL, 0, 0, "[--backup FILE] [--json]",
+		"open every sealed value of a backup, or of the database, and count", command_verify},
+	{"restore", NULL, 1, 1, "FILE [--yes]", "a backup takes the database's place, which is kept aside",
+		command_restore},
 	{"config", "check", 0, 0, "", "check the settings and print them", command_config_check},
 	{"version", NULL, 0, 0, "", "", command_version},
 };
@@ -106,6 +115,7 @@ static const char **option_place(struct line *l, const char *name)
 	} options[] = {{"--name", &l->name}, {"--app-id", &l->app_id}, {"--waba-id", &l->waba_id},
 		{"--phone-number-id", &l->phone_number_id}, {"--provider", &l->provider},
 		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--expires-in", &l->expires_in}, {"--to", &l->to},
+		{"--backup", &l->backup}, {"--out", &l->out}, {"--passphrase-file", &l->passphrase_file},
 		{"--api-key-file", &l->api_key_file}, {"--app-secret-file", &l->app_secret_file},
 		{"--access-token-file", &l->access_token_file}};
 
@@ -123,7 +133,8 @@ static bool *flag_place(struct line *l, const char *name)
 		bool *place;
 	} flags[] = {{"--json", &l->json}, {"--no-verify", &l->no_verify}, {"--yes", &l->yes},
 		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret}, {"--sandbox", &l->sandbox},
-		{"--rotate-secret", &l->rotate_secret}, {"--master", &l->master}, {"--all", &l->all}};
+		{"--rotate-secret", &l->rotate_secret}, {"--master", &l->master}, {"--all", &l->all},
+		{"--no-qr", &l->no_qr}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].name, name) == 0)

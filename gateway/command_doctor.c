@@ -217,6 +217,38 @@ static int recall(struct round *r)
 	return result;
 }
 
+/* What is about the whole house and no business: said first, or a row without a business. */
+static int recall_house(struct round *r)
+{
+	const struct session_request q = {.method = "GET", .path = "/control/kit"};
+	cJSON *answer = NULL, *row, *finding = NULL;
+	int result = line_ask_in(r->l, r->session, &q, &answer);
+
+	if (result != EXIT_DONE || !cJSON_IsTrue(json_get(answer, "due"))) {
+		cJSON_Delete(answer);
+		return result;
+	}
+	finding = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(finding, "finding", "kit_missing");
+	(void)cJSON_AddStringToObject(finding, "title", "No recovery kit of the master key");
+	(void)cJSON_AddBoolToObject(finding, "stops_messages", false);
+	(void)cJSON_AddStringToObject(finding, "cause", text_of(answer, "cause"));
+	(void)cJSON_AddStringToObject(finding, "remedy", text_of(answer, "remedy"));
+	if (r->all != NULL) {
+		row = cJSON_CreateObject();
+		(void)cJSON_AddNullToObject(row, "business");
+		cJSON_AddItemToArray(cJSON_AddArrayToObject(row, "findings"), finding);
+		cJSON_AddItemToArray(r->all, row);
+	} else {
+		(void)printf("This installation\n");
+		show_finding("", finding);
+		(void)printf("\n");
+		cJSON_Delete(finding);
+	}
+	cJSON_Delete(answer);
+	return EXIT_DONE;
+}
+
 int command_doctor(struct line *l)
 {
 	struct round r = {.l = l};
@@ -228,7 +260,9 @@ int command_doctor(struct line *l)
 	if (r.session == NULL)
 		return EXIT_FAILED;
 	r.all = l->json ? cJSON_CreateArray() : NULL;
-	result = recall(&r);
+	result = recall_house(&r);
+	if (result == EXIT_DONE)
+		result = recall(&r);
 	session_close(r.session);
 	if (result == EXIT_DONE && r.all != NULL)
 		console_object(r.all, true);

@@ -26,10 +26,10 @@ struct line {
 	const struct config *config;
 	const char *words[LINE_WORDS_MAX];
 	int words_len;
-	const char *name, *url, *expires_in, *to;
+	const char *name, *url, *expires_in, *to, *backup, *out, *passphrase_file;
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
 	const char *app_secret_file, *access_token_file, *api_key_file;
-	bool json, no_verify, yes, take_over, platform_secret, rotate_secret, sandbox, master, all;
+	bool json, no_verify, yes, take_over, platform_secret, rotate_secret, sandbox, master, all, no_qr;
 	char not_found[160]; /* what the answer 404 means, where a command knows; else "" */
 };
 
@@ -87,6 +87,11 @@ int command_doctor(struct line *l);
 int command_key_rotate(struct line *l);
 int command_key_status(struct line *l);
 int command_key_retire(struct line *l);
+int command_key_kit(struct line *l);
+int command_restore_key(struct line *l);
+
+int command_verify(struct line *l);
+int command_restore(struct line *l);
 
 int command_connection_add(struct line *l);
 int command_connection_test(struct line *l);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -100,25 +102,35 @@ enum datadir_lock datadir_lock(const struct config *c, unsigned wait_ms, int *fd
 
 /* What a key file is written from. */
 struct key_change {
-	enum { KEY_CREATE, KEY_ROTATE, KEY_RETIRE } what;
-	int old; /* the key file as it is; not for KEY_CREATE */
+	enum { KEY_CREATE, KEY_ROTATE, KEY_RETIRE, KEY_RESTORE } what;
+	int old; /* the key file as it is; for KEY_ROTATE and KEY_RETIRE */
 	const char (*keep)[VAULT_KEY_ID_LEN + 1];
 	size_t keep_len;
 	unsigned gone;
+	const struct vault_kit *kit; /* for KEY_RESTORE, as the next */
+	const struct secret *passphrase;
 };
 
 #define CHILD_FAILED 64 /* and the error added to it; below that, how many keys are gone */
 
+/* Neither a core nor somebody's debugger gets to see what this process holds. */
+static bool keep_to_oneself(void)
+{
+	return setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
 /* In a child, so that this process never holds a key. */
 static int key_write(const struct key_change *change, int fd)
 {
-	enum vault_error err = vault_init();
+	enum vault_error err = keep_to_oneself() ? vault_init() : VAULT_NO_MEMORY;
 	unsigned gone = 0;
 
 	if (err == VAULT_OK && change->what == KEY_CREATE)
 		err = vault_key_file_create(fd);
 	else if (err == VAULT_OK && change->what == KEY_ROTATE)
 		err = vault_key_file_rotate(change->old, fd);
+	else if (err == VAULT_OK && change->what == KEY_RESTORE)
+		err = vault_kit_restore(change->kit, change->passphrase, fd);
 	else if (err == VAULT_OK)
 		err = vault_key_file_retire(change->old, fd, change->keep, change->keep_len, &gone);
 	return err == VAULT_OK ? (int)gone : CHILD_FAILED + (int)err;
@@ -137,6 +149,30 @@ static bool directory_sync(const char *path, char *why, size_t why_len)
 	if (fd >= 0)
 		(void)close(fd);
 	return ok;
+}
+
+static const char *key_fault(enum vault_error err, const struct key_change *change)
+{
+	if (err == VAULT_BAD_REQUEST)
+		return "the key file holds as many master keys as it can; `keyhouse key retire` takes out those that "
+		       "nothing needs";
+	if (err == VAULT_WRONG_KEY && change->what == KEY_RESTORE)
+		return "the passphrase is not this kit's, or a line is another kit's; try again, and mind capitals and "
+		       "blanks in a passphrase of your own";
+	if (err == VAULT_NO_MEMORY)
+		return "out of memory: opening or making a recovery kit takes 256 MiB";
+	return vault_error_text(err);
+}
+
+/* Gives the draft its name: with KEY_RESTORE never over a file that came to be there meanwhile. */
+static bool key_name(const struct key_change *change, const char *draft, const char *path)
+{
+	if (change->what != KEY_RESTORE)
+		return rename(draft, path) == 0;
+	if (renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return true;
+	/* A file system that cannot tell: it was looked just before. */
+	return errno == EINVAL && access(path, F_OK) != 0 && rename(draft, path) == 0;
 }
 
 /* Writes it beside path, and then gives it that name. */
@@ -162,14 +198,10 @@ static bool key_put(const char *path, struct key_change *change, char *why, size
 		enum vault_error err = (enum vault_error)(WEXITSTATUS(status) - CHILD_FAILED);
 
 		(void)unlink(draft);
-		(void)snprintf(why, why_len, "%s",
-			err == VAULT_BAD_REQUEST
-				? "the key file holds as many master keys as it can; `keyhouse key retire` takes out "
-				  "those that nothing needs"
-				: vault_error_text(err));
+		(void)snprintf(why, why_len, "%s", key_fault(err, change));
 		return false;
 	}
-	if (child < 0 || !WIFEXITED(status) || rename(draft, path) != 0) {
+	if (child < 0 || !WIFEXITED(status) || !key_name(change, draft, path)) {
 		(void)unlink(draft);
 		return fail(why, why_len, "cannot write the master key file", path);
 	}
@@ -260,14 +292,14 @@ bool datadir_key_retire(const struct config *c, const char (*keep)[VAULT_KEY_ID_
 	return true;
 }
 
-int datadir_key_open(const struct config *c, char *why, size_t why_len)
+static int key_open(const struct config *c, bool make, char *why, size_t why_len)
 {
 	char path[DATADIR_PATH_MAX], database[DATADIR_PATH_MAX];
 	bool from_credentials = key_path(c, path);
 	enum vault_error err;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd < 0 && errno == ENOENT && !from_credentials) {
+	if (fd < 0 && errno == ENOENT && !from_credentials && make) {
 		datadir_database(c, database);
 		if (access(database, F_OK) == 0) {
 			(void)snprintf(why, why_len,
@@ -292,6 +324,103 @@ int datadir_key_open(const struct config *c, char *why, size_t why_len)
 		return -1;
 	}
 	return fd;
+}
+
+int datadir_key_open(const struct config *c, char *why, size_t why_len)
+{
+	return key_open(c, true, why, why_len);
+}
+
+int datadir_key_find(const struct config *c, char *why, size_t why_len)
+{
+	return key_open(c, false, why, why_len);
+}
+
+/* ------------------------------------------------------------ recovery kit */
+
+/* In a child: writes the verdict, and the kit, which is sealed, to out. */
+static void kit_write(int key, const struct secret *passphrase, int out)
+{
+	struct vault_kit kit = {.len = 0};
+	uint8_t verdict = VAULT_NO_MEMORY;
+
+	if (keep_to_oneself() && vault_init() == VAULT_OK)
+		verdict = (uint8_t)vault_kit_seal(key, passphrase, &kit);
+	_exit(write(out, &verdict, 1) == 1 && write(out, kit.bytes, kit.len) == (ssize_t)kit.len ? 0 : 1);
+}
+
+static bool kit_read(int in, struct vault_kit *out, enum vault_error *verdict)
+{
+	uint8_t bytes[1 + VAULT_KIT_MAX + 1];
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(bytes) && (n = read(in, bytes + len, sizeof(bytes) - len)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return false;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (len == 0 || len == sizeof(bytes) || bytes[0] > VAULT_GONE)
+		return false;
+	*verdict = (enum vault_error)bytes[0];
+	out->len = len - 1;
+	memcpy(out->bytes, bytes + 1, out->len);
+	return true;
+}
+
+bool datadir_kit_make(
+	const struct config *c, const struct secret *passphrase, struct vault_kit *out, char *why, size_t why_len)
+{
+	const struct key_change none = {.what = KEY_CREATE};
+	enum vault_error verdict = VAULT_GONE;
+	int key = datadir_key_find(c, why, why_len), pipes[2];
+	bool ok;
+	pid_t child;
+
+	if (key < 0)
+		return false;
+	if (pipe2(pipes, O_CLOEXEC) != 0) {
+		(void)close(key);
+		return fail(why, why_len, "cannot make a pipe in", config_get(c, CONFIG_DATA_DIR));
+	}
+	child = fork();
+	if (child == 0)
+		kit_write(key, passphrase, pipes[1]);
+	(void)close(pipes[1]);
+	(void)close(key);
+	ok = child > 0 && kit_read(pipes[0], out, &verdict) && verdict == VAULT_OK;
+	(void)close(pipes[0]);
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	if (!ok)
+		(void)snprintf(why, why_len, "the recovery kit cannot be made: %s", key_fault(verdict, &none));
+	return ok;
+}
+
+bool datadir_key_restore(const struct config *c, const char *to, const struct vault_kit *kit,
+	const struct secret *passphrase, char path[static DATADIR_PATH_MAX], char *why, size_t why_len)
+{
+	struct key_change change = {.what = KEY_RESTORE, .kit = kit, .passphrase = passphrase};
+	struct stat st;
+
+	if (to != NULL) {
+		(void)snprintf(path, DATADIR_PATH_MAX, "%s%.*s", strchr(to, '/') == NULL ? "./" : "",
+			(int)DATADIR_PATH_MAX - 8, to);
+	} else if (key_path(c, path)) {
+		(void)snprintf(why, why_len,
+			"the master key comes from systemd's credential, which is not written here: say where the key "
+			"file is to go with --out FILE, and put it there");
+		return false;
+	}
+	if (lstat(path, &st) == 0) {
+		(void)snprintf(why, why_len,
+			"there is a file %.600s already, and no key file is written over: move it away, or name "
+			"another "
+			"with --out",
+			path);
+		return false;
+	}
+	return key_put(path, &change, why, why_len);
 }
 
 /* ------------------------------------------------------------ control socket */

@@ -22,6 +22,7 @@
 #include "gateway/http/http.h"
 #include "gateway/inbound/inbound.h"
 #include "gateway/json.h"
+#include "gateway/kit.h"
 #include "gateway/log.h"
 #include "gateway/metrics.h"
 #include "gateway/outbound/outbound.h"
@@ -418,6 +419,14 @@ static void prune(struct listener *l)
 		log_warn("pruning stopped: %s", store_error_text(err));
 }
 
+static void warn_of_kit(struct listener *l)
+{
+	struct kit kit;
+
+	if (kit_look(l->tenants, &kit) == TENANT_OK && kit.due)
+		log_warn("%s %s", KIT_DUE, KIT_REMEDY);
+}
+
 /* Signals go to one descriptor, before any thread exists that could take them. */
 static int signals_take(void)
 {
@@ -458,8 +467,12 @@ int listener_run(const struct role_boot *boot)
 	atomic_store(&l.open, true);
 	role_say_ready();
 
-	while (poll(wait, 2, PRUNE_EVERY_MS) <= 0)
+	warn_of_kit(&l);
+	for (unsigned hours = 1; poll(wait, 2, PRUNE_EVERY_MS) <= 0; hours++) {
 		prune(&l);
+		if (hours % 24 == 0)
+			warn_of_kit(&l);
+	}
 	if (wait[1].revents != 0) {
 		/* Store, sender or vault failed: nothing more may be acknowledged, nothing more is worth saving. */
 		log_error("ending: store, sender or vault failed");

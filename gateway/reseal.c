@@ -124,31 +124,12 @@ static enum vault_error content_again(
 	return err;
 }
 
-static const char *table_of(enum store_sealed_place place)
-{
-	switch (place) {
-	case STORE_PLACE_EVENT:
-		return "events";
-	case STORE_PLACE_MESSAGE:
-	case STORE_PLACE_WAMID:
-		return "messages";
-	case STORE_PLACE_ASK:
-		return "asks";
-	case STORE_PLACE_URL:
-		return "responders";
-	case STORE_PLACE_CREDENTIAL:
-	case STORE_PLACE_SECRET:
-		return "credentials";
-	}
-	return "";
-}
-
-enum reseal_result reseal_value(struct reseal *r, enum store_sealed_place place, const struct store_sealed *v,
-	uint8_t **blob, char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
+enum reseal_result reseal_value(struct reseal *r, const struct store_sealed *v, uint8_t **blob,
+	char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
 {
 	const struct vault_context where = {.deployment_id = store_deployment_id(r->store),
 		.business_id = r->business_id,
-		.table = table_of(place),
+		.table = v->table,
 		.record_id = v->record_id,
 		.field = v->field,
 		.record_version = v->version};

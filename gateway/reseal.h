@@ -27,7 +27,7 @@ enum reseal_result {
 	RESEAL_LATER, /* the vault or the store does not answer, memory is short */
 };
 /* Owns: caller frees *blob, which is as long as v's; fingerprint is that of a credential, else "". */
-enum reseal_result reseal_value(struct reseal *r, enum store_sealed_place place, const struct store_sealed *v,
-	uint8_t **blob, char fingerprint[static VAULT_FINGERPRINT_LEN + 1]);
+enum reseal_result reseal_value(struct reseal *r, const struct store_sealed *v, uint8_t **blob,
+	char fingerprint[static VAULT_FINGERPRINT_LEN + 1]);
 
 #endif

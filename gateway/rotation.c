@@ -213,7 +213,7 @@ static bool page_one(const struct store_sealed *v, void *arg)
 	char fingerprint[VAULT_FINGERPRINT_LEN + 1] = "";
 	uint8_t *blob = NULL;
 
-	switch (reseal_value(p->reseal, p->place, v, &blob, fingerprint)) {
+	switch (reseal_value(p->reseal, v, &blob, fingerprint)) {
 	case RESEAL_DONE:
 		p->failed = !page_keep(p, v, blob, fingerprint);
 		break;

@@ -39,6 +39,7 @@ struct session {
 	struct outbound *outbound;
 	struct rotation *rotation;
 	struct api *api;
+	char copy[DATADIR_PATH_MAX]; /* a database that goes when the session does, or "" */
 };
 
 static bool complain(const char *what)
@@ -77,11 +78,12 @@ static bool role_start(struct session *s, enum role role, const int *fds, size_t
 }
 
 /* Starts the vault, and the sender if wanted; *vault_fd and *sender_fd are this process's ends. */
-static bool roles_start(struct session *s, bool with_sender, int *vault_fd, int *sender_fd)
+static bool roles_start(struct session *s, bool make_key, bool with_sender, int *vault_fd, int *sender_fd)
 {
 	int ours[2] = {-1, -1}, senders[2] = {-1, -1}, jobs[2] = {-1, -1};
 	char why[1024] = "";
-	int key = datadir_key_open(s->config, why, sizeof(why));
+	int key = make_key ? datadir_key_open(s->config, why, sizeof(why))
+			   : datadir_key_find(s->config, why, sizeof(why));
 	bool ok = key >= 0 || complain(why);
 
 	if (ok &&
@@ -178,13 +180,13 @@ static bool offline_open(struct session *s, bool create, bool with_sender)
 	if (vault_init() != VAULT_OK)
 		return complain("the cryptography library cannot be used");
 	json_init();
-	return roles_start(s, with_sender, &vault_fd, &sender_fd) && offline_parts(s, create, vault_fd, sender_fd);
+	return roles_start(s, true, with_sender, &vault_fd, &sender_fd) &&
+		offline_parts(s, create, vault_fd, sender_fd);
 }
 
-struct session *session_open(const struct config *c, bool create, bool with_sender)
+static struct session *session_new(const struct config *c)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	int control;
 
 	if (s == NULL) {
 		(void)complain("out of memory");
@@ -195,6 +197,16 @@ struct session *session_open(const struct config *c, bool create, bool with_send
 	s->lock = s->sender_end = -1;
 	for (int r = 0; r < ROLES; r++)
 		s->roles[r] = (struct role_process){0, -1};
+	return s;
+}
+
+struct session *session_open(const struct config *c, bool create, bool with_sender)
+{
+	struct session *s = session_new(c);
+	int control;
+
+	if (s == NULL)
+		return NULL;
 	control = datadir_control_connect(c);
 	if (control >= 0) {
 		(void)close(control);
@@ -208,6 +220,71 @@ struct session *session_open(const struct config *c, bool create, bool with_send
 	return s;
 }
 
+/* ------------------------------------------------------------ a copy */
+
+/* An older version's is brought up to date first, which is done to a copy of it. */
+static enum store_error copy_open(struct session *s, const char *path, bool change)
+{
+	struct store_options options = {.path = path, .read_only = !change, .readers = 2};
+	enum store_error err = store_open(&s->store, &options);
+
+	if (err != STORE_STALE)
+		return err;
+	(void)snprintf(
+		s->copy, sizeof(s->copy), "%s/verify-%ld.db", config_get(s->config, CONFIG_DATA_DIR), (long)getpid());
+	store_remove_copy(s->copy);
+	err = store_backup(path, s->copy, NULL, NULL);
+	options.path = s->copy;
+	options.read_only = false;
+	return err == STORE_OK ? store_open(&s->store, &options) : err;
+}
+
+static bool copy_parts(struct session *s, const char *path, bool change)
+{
+	char why[1024];
+	int vault_fd = -1, sender_fd = -1;
+	enum store_error err;
+	enum tenant_error tenant;
+
+	(void)umask(0077);
+	if (vault_init() != VAULT_OK)
+		return complain("the cryptography library cannot be used");
+	err = copy_open(s, path, change);
+	if (err != STORE_OK) {
+		(void)snprintf(why, sizeof(why), "%.600s: %s", path,
+			err == STORE_NOT_FOUND ? "there is no such file" : store_error_text(err));
+		return complain(why);
+	}
+	if (!roles_start(s, false, false, &vault_fd, &sender_fd))
+		return false;
+	s->vault = vault_client_new(vault_fd);
+	if (s->vault == NULL)
+		return complain("out of memory");
+	tenant = tenants_open(&s->tenants, s->store, s->vault, 16);
+	if (tenant == TENANT_OK)
+		return true;
+	(void)snprintf(why, sizeof(why), "%.600s: %s", path,
+		tenant == TENANT_BAD_DATA ? "the master key file is not the one this database was made with"
+					  : "the database's own keys cannot be opened");
+	return complain(why);
+}
+
+struct session *session_open_copy(const struct config *c, const char *path, bool change)
+{
+	struct session *s = session_new(c);
+
+	if (s != NULL && !copy_parts(s, path, change)) {
+		session_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct tenants *session_tenants(struct session *s)
+{
+	return s->tenants;
+}
+
 void session_close(struct session *s)
 {
 	if (s == NULL)
@@ -218,6 +295,8 @@ void session_close(struct session *s)
 	tenants_close(s->tenants);
 	vault_client_free(s->vault);
 	store_close(s->store);
+	if (s->copy[0] != '\0')
+		store_remove_copy(s->copy);
 	for (int r = 0; r < ROLES; r++) {
 		if (s->roles[r].pid == 0)
 			continue;

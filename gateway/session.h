@@ -14,6 +14,7 @@
 #include "gateway/config.h"
 
 struct session;
+struct tenants;
 
 /* The answer; body ends with a NUL that body_len does not count. */
 struct session_answer {
@@ -35,6 +36,11 @@ struct session_request {
  * refused. with_sender: live checks are wanted. On failure prints one sentence to
  * standard error and returns NULL. */
 struct session *session_open(const struct config *c, bool create, bool with_sender);
+/* Beside a service that may run: no lock is taken, and the API is not there. Opens a database, mostly a copy, and a vault
+ * with the key file that is there; read only (an older version's through a copy for as long as the session is open), or so
+ * that it may be changed. */
+struct session *session_open_copy(const struct config *c, const char *path, bool change);
+struct tenants *session_tenants(struct session *s);
 void session_close(struct session *s);
 /* Whether the service runs and answers through it. */
 bool session_is_online(const struct session *s);

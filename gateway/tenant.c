@@ -174,6 +174,11 @@ struct store *tenants_store(struct tenants *t)
 	return t->store;
 }
 
+struct vault_client *tenants_vault(struct tenants *t)
+{
+	return t->vault;
+}
+
 /* ------------------------------------------------------------ what callers ask */
 
 enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
@@ -357,6 +362,54 @@ enum tenant_error tenant_credential_key(
 	if (vault_blob_key_version(blob, blob_len, &version) != VAULT_OK || version == 0)
 		return TENANT_BAD_DATA;
 	return wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, version, out);
+}
+
+/* ------------------------------------------------------------ does it open? */
+
+enum tenant_error tenant_credential_check(struct tenants *t, const char *business_id, const struct store_credential *c)
+{
+	const struct tenant_place where = {business_id, "credentials", c->connection_id, c->field, c->version};
+	const struct vault_context context = context_of(t, &where);
+	struct vault_wrapped_key key;
+	enum tenant_error err = tenant_credential_key(t, business_id, c->blob, c->blob_len, &key);
+
+	return err == TENANT_OK ? from_vault(vault_credential_check(t->vault, &key, &context, c->blob, c->blob_len))
+				: err;
+}
+
+enum tenant_error tenant_sealed_check(struct tenants *t, const char *business_id, const struct store_sealed *v)
+{
+	const struct tenant_place where = {business_id, v->table, v->record_id, v->field, v->version};
+	struct store_credential credential = {.version = v->version, .blob = v->blob, .blob_len = v->blob_len};
+	uint8_t *plain = NULL;
+	enum tenant_error err;
+	size_t len;
+
+	if (strcmp(v->table, "credentials") == 0) {
+		if (strlen(v->record_id) >= sizeof(credential.connection_id))
+			return TENANT_BAD_DATA;
+		memcpy(credential.connection_id, v->record_id, strlen(v->record_id) + 1);
+		memcpy(credential.field, v->field, sizeof(credential.field));
+		return tenant_credential_check(t, business_id, &credential);
+	}
+	err = tenant_open(t, &where, v->blob, v->blob_len, &plain, &len);
+	if (err == TENANT_OK)
+		vault_wipe(plain, len);
+	free(plain);
+	return err;
+}
+
+enum tenant_error tenant_key_check(struct tenants *t, const char *business_id, const struct store_tenant_key *key)
+{
+	const char *owner = business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT;
+	struct vault_wrapped_key wrapped = {.version = key->version};
+
+	if (key->blob_len != sizeof(wrapped.blob))
+		return TENANT_BAD_DATA;
+	memcpy(wrapped.blob, key->blob, sizeof(wrapped.blob));
+	/* Wrapping it anew opens it; what comes of that is dropped. */
+	return from_vault(vault_tenant_key_rewrap(
+		t->vault, store_deployment_id(t->store), owner, (enum vault_purpose)key->purpose, &wrapped));
 }
 
 /* ------------------------------------------------------------ verifiers */

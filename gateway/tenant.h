@@ -40,6 +40,7 @@ void tenants_close(struct tenants *t);
 void tenants_forget(struct tenants *t, const char *business_id);
 
 struct store *tenants_store(struct tenants *t);
+struct vault_client *tenants_vault(struct tenants *t);
 
 /* Makes the three keys of a new business, wrapped, ready for store_business_add. */
 enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
@@ -77,6 +78,15 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
  * TENANT_BAD_DATA: it is no blob. TENANT_NOT_FOUND: that key is gone. */
 enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, const uint8_t *blob,
 	size_t blob_len, struct vault_wrapped_key *out) __attribute__((warn_unused_result));
+
+/* Whether a sealed value opens, nothing of which is handed out: TENANT_OK; TENANT_BAD_DATA, TENANT_NOT_FOUND: it does not. */
+enum tenant_error tenant_credential_check(struct tenants *t, const char *business_id, const struct store_credential *c)
+	__attribute__((warn_unused_result));
+enum tenant_error tenant_sealed_check(struct tenants *t, const char *business_id, const struct store_sealed *v)
+	__attribute__((warn_unused_result));
+/* The same of a tenant key; business_id "" for the deployment's own. */
+enum tenant_error tenant_key_check(struct tenants *t, const char *business_id, const struct store_tenant_key *key)
+	__attribute__((warn_unused_result));
 
 /* How a webhook proves where it comes from. */
 enum tenant_proof {

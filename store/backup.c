@@ -36,8 +36,7 @@ static bool is_there(const char *path, const char *end)
 	return n > 0 && (size_t)n < sizeof(name) && access(name, F_OK) == 0;
 }
 
-/* Nobody has it open: a service keeps its log there, and one that was killed leaves it. */
-static bool lies_still(const char *path)
+bool core_lies_still(const char *path)
 {
 	return !is_there(path, "-wal") && !is_there(path, "-journal");
 }
@@ -100,7 +99,7 @@ static enum store_error target_write(struct db *db, const char *path, const stru
 	return err;
 }
 
-static enum store_error directory_sync(const char *path)
+enum store_error core_directory_sync(const char *path)
 {
 	char directory[PATH_MAX] = ".";
 	const char *slash = strrchr(path, '/');
@@ -130,7 +129,7 @@ static enum store_error target_finish(int fd, const char *path)
 
 	if (pwrite(fd, versions, sizeof(versions), HEADER_VERSIONS) != (ssize_t)sizeof(versions) || fsync(fd) != 0)
 		return io_error(errno);
-	return directory_sync(path);
+	return core_directory_sync(path);
 }
 
 static enum store_error copy(const char *from, const char *to, bool still, const struct progress *p)
@@ -170,11 +169,11 @@ enum store_error store_backup(
 		return errno == ENOENT ? STORE_NOT_FOUND : STORE_FAILED;
 	if (!S_ISREG(before.st_mode))
 		return STORE_FAILED;
-	still = lies_still(from);
+	still = core_lies_still(from);
 	err = copy(from, to, still, &p);
 	if (!still || err == STORE_EXISTS || lstat(from, &after) != 0)
 		return err;
-	if (lies_still(from) && !changed(&before, &after))
+	if (core_lies_still(from) && !changed(&before, &after))
 		return err;
 	/* A service started meanwhile and may have changed pages under the copy; now its log says which. */
 	if (err == STORE_OK && unlink(to) != 0)

@@ -11,7 +11,7 @@
 #include "store/writer.h"
 
 struct store {
-	struct writer *writer;
+	struct writer *writer; /* NULL: read only */
 	struct db *readers;
 	struct db **idle; /* readers that nobody uses, a stack */
 	size_t idle_len, readers_len;
@@ -40,6 +40,11 @@ extern const size_t store_migrations_len;
 /* STORE_NOT_OURS, STORE_NEWER; *have counts the migrations that the file has. Reads only. */
 enum store_error migrate_check(struct db *db, int64_t *have);
 enum store_error migrate(struct db *db, int64_t have);
+
+/* Nobody has the database open: a service keeps its log beside it, and one that was killed leaves it. */
+bool core_lies_still(const char *path);
+/* The directory that holds path. */
+enum store_error core_directory_sync(const char *path);
 
 /* Where a page starts: the seq of the row with page->after's id, else the list's end. sql selects that seq
  * by business and id; business_id NULL binds the id alone. */

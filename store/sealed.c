@@ -24,6 +24,17 @@ static const char *const lists[] = {
 			       "WHERE business_id = ? AND 1 > ? LIMIT ?",
 };
 
+/* Which table each is bound to; the secrets that responders' requests are signed with are sealed as credentials. */
+static const char *const tables[] = {
+	[STORE_PLACE_EVENT] = "events",
+	[STORE_PLACE_MESSAGE] = "messages",
+	[STORE_PLACE_WAMID] = "messages",
+	[STORE_PLACE_ASK] = "asks",
+	[STORE_PLACE_URL] = "responders",
+	[STORE_PLACE_CREDENTIAL] = "credentials",
+	[STORE_PLACE_SECRET] = "credentials",
+};
+
 /* new, fingerprint, business, seq, old. Each names the row twice over: by its place, and by what it holds. */
 static const char *const changes[] = {
 	[STORE_PLACE_EVENT] =
@@ -46,7 +57,7 @@ static bool place_ok(enum store_sealed_place place)
 	return place >= STORE_PLACE_EVENT && place <= STORE_PLACE_SECRET;
 }
 
-static void sealed_read(struct query *q, struct rows *rows, size_t *bytes)
+static void sealed_read(struct query *q, enum store_sealed_place place, struct rows *rows, size_t *bytes)
 {
 	struct store_sealed *v = rows_add(rows);
 	const uint8_t *blob;
@@ -54,6 +65,7 @@ static void sealed_read(struct query *q, struct rows *rows, size_t *bytes)
 	if (v == NULL)
 		return;
 	v->seq = query_get_int(q);
+	v->table = tables[place];
 	query_get_text(q, v->record_id, sizeof(v->record_id));
 	query_get_text(q, v->field, sizeof(v->field));
 	v->version = (uint64_t)query_get_int(q);
@@ -79,7 +91,7 @@ enum store_error store_sealed_list(struct store *s, const char *business_id, enu
 	query_int(&q, after);
 	query_int(&q, limit);
 	while (bytes < BYTES_MAX && query_step(&q))
-		sealed_read(&q, &rows, &bytes);
+		sealed_read(&q, place, &rows, &bytes);
 	err = query_end(&q);
 	core_return(s, db);
 	if (err == STORE_OK && rows.failed)

@@ -82,6 +82,8 @@ enum store_error core_write(struct store *s, enum store_error (*run)(struct db *
 {
 	struct writer_change change = {.run = run, .arg = arg};
 
+	if (s->writer == NULL)
+		return STORE_INVALID;
 	return writer_apply(s->writer, &change);
 }
 
@@ -183,7 +185,9 @@ static enum store_error readers_open(struct store *s, const struct store_options
 	if (s->readers == NULL || s->idle == NULL)
 		return STORE_NO_MEMORY;
 	while (s->readers_len < n) {
-		enum store_error err = db_open(&s->readers[s->readers_len], opt->path, false);
+		struct db *reader = &s->readers[s->readers_len];
+		enum store_error err = opt->read_only && core_lies_still(opt->path) ? db_open_still(reader, opt->path)
+										    : db_open(reader, opt->path, false);
 
 		if (err != STORE_OK)
 			return err;
@@ -192,9 +196,37 @@ static enum store_error readers_open(struct store *s, const struct store_options
 	return STORE_OK;
 }
 
-enum store_error store_open(struct store **out, const struct store_options *opt)
+static struct store *store_new(void)
 {
 	struct store *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_mutex_init(&s->import, NULL);
+	(void)pthread_cond_init(&s->returned, NULL);
+	return s;
+}
+
+static enum store_error open_read_only(struct store *s, const struct store_options *opt)
+{
+	enum store_error err = file_make(opt->path, false);
+	int64_t have = 0;
+
+	if (err == STORE_OK)
+		err = readers_open(s, opt);
+	if (err == STORE_OK)
+		err = migrate_check(s->readers, &have);
+	if (err == STORE_OK && have == 0)
+		return STORE_NOT_OURS;
+	if (err == STORE_OK && have < (int64_t)store_migrations_len)
+		return STORE_STALE;
+	return err == STORE_OK ? deployment_read(s, s->readers) : err;
+}
+
+enum store_error store_open(struct store **out, const struct store_options *opt)
+{
+	struct store *s = store_new();
 	struct db db = {0};
 	int64_t have;
 	enum store_error err;
@@ -204,9 +236,14 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 		err = STORE_NO_MEMORY;
 		goto out;
 	}
-	(void)pthread_mutex_init(&s->lock, NULL);
-	(void)pthread_mutex_init(&s->import, NULL);
-	(void)pthread_cond_init(&s->returned, NULL);
+	if (opt->read_only) {
+		err = open_read_only(s, opt);
+		if (err == STORE_OK) {
+			*out = s;
+			s = NULL; /* transferred */
+		}
+		goto out;
+	}
 	err = file_make(opt->path, opt->create);
 	if (err == STORE_OK)
 		err = db_open(&db, opt->path, true);
@@ -250,7 +287,8 @@ void store_close(struct store *s)
 	/* The writer goes last: closing checkpoints, and only it may. */
 	for (size_t i = 0; i < s->readers_len; i++)
 		db_close(&s->readers[i]);
-	writer_stop(s->writer);
+	if (s->writer != NULL)
+		writer_stop(s->writer);
 	free(s->readers);
 	free(s->idle);
 	(void)pthread_mutex_destroy(&s->lock);
@@ -270,7 +308,7 @@ enum store_error store_ping(struct store *s)
 	struct query q;
 	enum store_error err;
 
-	if (!writer_alive(s->writer))
+	if (s->writer != NULL && !writer_alive(s->writer))
 		return STORE_FAILED;
 	db = core_reader(s);
 	q = query_start(db, "SELECT 1 FROM meta LIMIT 1");

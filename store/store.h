@@ -50,6 +50,7 @@ struct store;
 struct store_options {
 	const char *path; /* the database file; its directory must exist; made owner-only */
 	bool create; /* make it where there is none, else STORE_NOT_FOUND */
+	bool read_only; /* there is no writer, and nothing is changed: what would change it answers STORE_INVALID */
 	unsigned readers; /* read-only connections, at least 1, all opened by store_open */
 	unsigned queue_max; /* changes waiting for the writer; more answer STORE_BUSY; 0 = 4096 */
 	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
@@ -58,8 +59,9 @@ struct store_options {
 };
 
 /* Opens files and starts the writer: after it returns no further file is opened
- * and no thread started. Applies missing migrations in one transaction. Returns
- * STORE_NOT_FOUND, STORE_NEWER, STORE_NOT_OURS, STORE_FAILED, STORE_NO_MEMORY. */
+ * and no thread started. Applies missing migrations in one transaction; where it is read only it cannot, and returns
+ * STORE_STALE for a file of an older version. Returns STORE_NOT_FOUND, STORE_NEWER, STORE_NOT_OURS, STORE_FAILED,
+ * STORE_NO_MEMORY. */
 enum store_error store_open(struct store **out, const struct store_options *opt) __attribute__((warn_unused_result));
 void store_close(struct store *s); /* commits what is queued; NULL is fine */
 
@@ -103,6 +105,10 @@ enum store_error store_tenant_key_list(struct store *s, const char *business_id,
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 	__attribute__((warn_unused_result));
 
+/* All of one business, the deployment's ("") too. */
+enum store_error store_tenant_key_list(struct store *s, const char *business_id,
+	bool (*each)(const struct store_tenant_key *key, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ keys that are replaced */
 
 /* Tenant keys by the master key that wraps them: how many; the deployment's own count too. */
@@ -142,6 +148,7 @@ enum store_sealed_place {
 /* One sealed value, and what its blob is bound to beside the business. */
 struct store_sealed {
 	int64_t seq; /* its row: ascending within a place */
+	const char *table; /* a constant */
 	char record_id[STORE_BUSINESS_ID_LEN + 1];
 	char field[33];
 	uint64_t version;
@@ -923,6 +930,27 @@ enum store_error store_counts(struct store *s, struct store_counts *out) __attri
  * STORE_NOT_OURS, STORE_FULL, STORE_FAILED: to is removed then. */
 enum store_error store_backup(const char *from, const char *to, void (*told)(int64_t done, int64_t total, void *arg),
 	void *arg) __attribute__((warn_unused_result));
+
+/* Reads the whole file through, and tells of each fault in its form (at most 20), in words without content. quick: without
+ * comparing indexes with their tables. */
+enum store_error store_integrity(struct store *s, bool quick, void (*fault)(const char *words, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* For a copy that is about to take the place of the database. What waited to be sent when it was made may have been sent
+ * since: it becomes UNKNOWN, with STORE_RESTORED as the reason, and what was owed to responders is owed no more, as it may
+ * have been answered. */
+#define STORE_RESTORED "restored from a backup: it may have been sent since"
+struct store_restored {
+	int64_t unknown, asks; /* how many */
+};
+enum store_error store_restored(struct store *s, struct store_restored *out) __attribute__((warn_unused_result));
+/* Gives the database at path a second name, aside, under which it stays; no store has it open. Its log is brought into it
+ * before, or where that cannot be done keeps it company: aside with "-wal". STORE_NOT_FOUND, STORE_EXISTS, STORE_FAILED. */
+enum store_error store_put_aside(const char *path, const char *aside) __attribute__((warn_unused_result));
+/* The closed database at from takes the name path from whatever has it, at once or not at all, on disk when it returns. */
+enum store_error store_take_place(const char *from, const char *path) __attribute__((warn_unused_result));
+/* Removes a database that was a copy for a while, and what lies beside it. */
+void store_remove_copy(const char *path);
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
  * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older

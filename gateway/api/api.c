@@ -45,6 +45,7 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
 	{"/control/keys", "GET, HEAD", .get = keys_get},
 	{"/control/keys/rotate", "POST", .post = keys_rotate},
+	{"/control/kit", "GET, HEAD, POST", .get = kit_get, .post = kit_post},
 	{"/control/tokens", "GET, HEAD, POST", .get = tokens_list, .post = tokens_add},
 	{"/control/tokens/{id}", "DELETE", .del = tokens_revoke},
 };

@@ -90,6 +90,9 @@ void links_revoke(struct call *c);
 void keys_get(struct call *c);
 void keys_rotate(struct call *c);
 
+void kit_get(struct call *c);
+void kit_post(struct call *c);
+
 void tokens_add(struct call *c);
 void tokens_list(struct call *c);
 void tokens_revoke(struct call *c);

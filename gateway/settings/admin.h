@@ -25,6 +25,8 @@ const char *admin_connection_words(enum store_connection_status status);
 const char *admin_message_words(enum store_message_state state);
 /* A box with what ?done= says was done, where it says so. */
 void admin_done(struct visit *v);
+/* Whether a recovery kit was made of the master key in use, and what it means that none was. */
+void admin_kit_write(struct visit *v);
 /* <a> to a business's page. */
 void admin_business_link(struct visit *v, const char *id, const char *name);
 

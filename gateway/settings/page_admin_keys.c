@@ -4,11 +4,30 @@
  */
 #include <string.h>
 
+#include "gateway/kit.h"
 #include "gateway/log.h"
 #include "gateway/settings/admin.h"
 #include "vault/vault.h"
 
 /* ------------------------------------------------------------ the master key */
+
+void admin_kit_write(struct visit *v)
+{
+	struct html *h = &v->out;
+	struct kit kit;
+
+	if (kit_look(v->s->tenants, &kit) != TENANT_OK)
+		return;
+	if (!kit.due) {
+		html_put(h, "<p>The recovery kit of this key (<code>%s</code>) was printed ", kit.made_for);
+		html_time(h, kit.made_at);
+		html_raw(h, ".</p>");
+		return;
+	}
+	layout_note(v, "bad");
+	html_raw(h, "<b>No recovery kit yet</b><p>" KIT_DUE "</p><p>" KIT_REMEDY "</p>");
+	layout_note_end(v);
+}
 
 static void master_key(struct visit *v)
 {
@@ -25,8 +44,10 @@ static void master_key(struct visit *v)
 	html_put(h,
 		"<dl><dt>Id</dt><dd><code>%s</code></dd></dl><p>The id is computed from the key and tells nothing of "
 		"it. "
-		"Losing the key's file loses every stored key: keep a copy, apart from copies of the database.</p>",
+		"Losing the key's file loses every stored key: keep a recovery kit, apart from copies of the "
+		"database.</p>",
 		id);
+	admin_kit_write(v);
 }
 
 /* ------------------------------------------------------------ keys being replaced */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/kit.h"
 #include "gateway/settings/admin.h"
 #include "gateway/version.h"
 #include "vault/vault.h"
@@ -189,6 +190,7 @@ void admin_overview_get(struct visit *v)
 	struct admin_table t = {.v = v, .page = "./", .cursor = "after", .head = BUSINESSES_HEAD};
 	const struct store_page wanted = {.after = admin_table_after(&t), .limit = ADMIN_PAGE + 1};
 	struct store_counts counts;
+	struct kit kit;
 	enum store_error err = store_counts(v->s->store, &counts);
 
 	if (err != STORE_OK) {
@@ -197,6 +199,8 @@ void admin_overview_get(struct visit *v)
 	}
 	layout_begin(v, "", "Overview", NULL);
 	health(v);
+	if (kit_look(v->s->tenants, &kit) == TENANT_OK && kit.due)
+		admin_kit_write(v);
 	installation(v);
 	totals(v, &counts);
 	if (counts.businesses == 0) {

@@ -18,7 +18,7 @@ FLOORS = [
     {"gateway/main", "examples/sandbox"},
     {"gateway/supervisor", "gateway/command"},
     {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_doctor",
-     "gateway/command_link", "gateway/command_rotate"},
+     "gateway/command_kit", "gateway/command_link", "gateway/command_rotate", "gateway/command_verify"},
     {"gateway/command_line"},
     {"gateway/session"},
     {"gateway/listener"},
@@ -26,7 +26,7 @@ FLOORS = [
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/content", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/removal"},
+    {"gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/removal"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
@@ -43,7 +43,7 @@ LIBRARIES = {
     "civetweb": ("gateway/http/",),
     "curl/": ("gateway/outbound/",),
     "seccomp": ("gateway/harden.c",),
-    "qrencode": ("gateway/settings/",),
+    "qrencode": ("gateway/settings/", "gateway/command_kit.c"),
     "openssl/": ("gateway/http/", "gateway/outbound/"),
 }
 BANNED = ("strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll atof sscanf gets system popen alloca "
