@@ -90,11 +90,12 @@ bool doctor_is_stopped(const struct doctor_report *report, const char *connectio
 /* What is to be mended first: without it the rest cannot work, or is not known. */
 static unsigned rank(enum finding f)
 {
-	static const enum finding order[] = {FINDING_NOT_SERVING, FINDING_PAUSED, FINDING_URL_UNUSABLE,
-		FINDING_OTHER_APP, FINDING_APP_SECRET_WRONG, FINDING_KEY_REFUSED, FINDING_TOKEN_EXPIRED,
-		FINDING_PERMISSION_MISSING, FINDING_IDS_MIXED, FINDING_ACCOUNT_SHARED, FINDING_NUMBER_NOT_REGISTERED,
-		FINDING_UNPAID, FINDING_QUALITY_BLOCKED, FINDING_NUMBER_BLOCKED, FINDING_OVERRIDE_ELSEWHERE,
-		FINDING_WEBHOOK_TAKEN, FINDING_WEBHOOK_UNSET, FINDING_APP_NOT_SUBSCRIBED, FINDING_FIELD_OFF};
+	static const enum finding order[] = {FINDING_NOT_SERVING, FINDING_PAUSED, FINDING_SHOP_DAMAGED,
+		FINDING_KEY_DAMAGED, FINDING_URL_UNUSABLE, FINDING_OTHER_APP, FINDING_APP_SECRET_WRONG,
+		FINDING_KEY_REFUSED, FINDING_TOKEN_EXPIRED, FINDING_PERMISSION_MISSING, FINDING_IDS_MIXED,
+		FINDING_ACCOUNT_SHARED, FINDING_NUMBER_NOT_REGISTERED, FINDING_UNPAID, FINDING_QUALITY_BLOCKED,
+		FINDING_NUMBER_BLOCKED, FINDING_OVERRIDE_ELSEWHERE, FINDING_WEBHOOK_TAKEN, FINDING_WEBHOOK_UNSET,
+		FINDING_APP_NOT_SUBSCRIBED, FINDING_FIELD_OFF};
 	unsigned n = 0;
 
 	while (n < sizeof(order) / sizeof(order[0]) && order[n] != f)
@@ -310,6 +311,54 @@ static enum store_error from_responder(struct patient *p)
 	return err;
 }
 
+/* ------------------------------------------------------------ of what is kept */
+
+static bool is_damaged(enum tenant_error err)
+{
+	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
+}
+
+static bool look_at_key(const struct store_tenant_key *key, void *arg)
+{
+	struct patient *p = arg;
+
+	if (is_damaged(tenant_key_check(p->d->connect.tenants, p->business.id, key)))
+		add_seen(p, FINDING_SHOP_DAMAGED, NULL, p->now, NULL);
+	return true;
+}
+
+/* All of a connection's that do not open are named in one finding. */
+static bool look_at_credential(const struct store_credential *c, void *arg)
+{
+	struct patient *p = arg;
+	struct doctor_finding *found = NULL;
+
+	if (c->slot != STORE_SLOT_CURRENT ||
+		!is_damaged(tenant_credential_check(p->d->connect.tenants, p->business.id, c)))
+		return true;
+	for (size_t i = 0; i < p->out->len; i++)
+		if (p->out->findings[i].finding == FINDING_KEY_DAMAGED &&
+			strcmp(p->out->findings[i].connection_id, c->connection_id) == 0)
+			found = &p->out->findings[i];
+	for (size_t i = 0; found == NULL && i < p->out->connections; i++)
+		if (strcmp(p->connections[i].id, c->connection_id) == 0)
+			found = add(p, FINDING_KEY_DAMAGED, &p->connections[i]);
+	if (found != NULL) {
+		const size_t len = strlen(found->detail);
+
+		(void)snprintf(found->detail + len, sizeof(found->detail) - len, "%s%s", len > 0 ? ", " : "", c->field);
+	}
+	return true;
+}
+
+/* Does it open? Asked each time: what was damaged is not known from anything else. */
+static enum store_error from_seals(struct patient *p)
+{
+	enum store_error err = store_tenant_key_list(p->store, p->business.id, look_at_key, p);
+
+	return err == STORE_OK ? store_credential_list(p->store, p->business.id, "", look_at_credential, p) : err;
+}
+
 /* ------------------------------------------------------------ of the clock */
 
 static void from_clock(struct patient *p)
@@ -406,6 +455,8 @@ static enum store_error recall(struct patient *p)
 		if (err == STORE_OK)
 			err = from_responder(p);
 	}
+	if (err == STORE_OK)
+		err = from_seals(p);
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_memory(p, i);
 	if (err == STORE_OK)

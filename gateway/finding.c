@@ -206,6 +206,19 @@ static const struct finding_words words[] = {
 	[FINDING_MESSAGES_REFUSED] = {"messages_refused", "Some messages were not sent",
 		"WhatsApp refused messages for a reason of their own.",
 		BOTH("Look under Messages: at each stands what WhatsApp says, and what to do."), false},
+	[FINDING_KEY_DAMAGED] = {"key_damaged", "A key needs to be entered again",
+		"What is kept of this number's key was damaged, so it cannot be used any more. The key itself may well "
+		"be "
+		"good.",
+		"Enter the key that is named here again " UNDER_KEYS ": the same one, if you have it, or a new one.",
+		"Enter the key that is named here again " UNDER_KEYS
+		": the same one, if you have it, or a new one. For our own secret, press Set our address again.",
+		true},
+	[FINDING_SHOP_DAMAGED] = {"shop_damaged", "What is kept of this shop cannot be opened",
+		"The keys under which this service keeps the shop's messages and keys are damaged here.",
+		BOTH(OPERATOR "a backup of the database from before has to be restored (keyhouse verify says what is "
+			      "damaged)."),
+		true},
 };
 
 const struct finding_words *finding_words(enum finding f)
@@ -241,6 +254,7 @@ enum finding_action finding_action(enum finding f)
 	case FINDING_OTHER_APP:
 	case FINDING_TOKEN_EXPIRES:
 	case FINDING_PLATFORM_SECRET_WRONG:
+	case FINDING_KEY_DAMAGED:
 		return FINDING_REPLACE;
 	case FINDING_UNPAID:
 	case FINDING_WINDOW_CLOSED:
@@ -266,6 +280,7 @@ enum finding_action finding_action(enum finding f)
 	case FINDING_NUMBER_LIMITED:
 	case FINDING_NOT_SERVING:
 	case FINDING_RESPONDER_FAILING:
+	case FINDING_SHOP_DAMAGED:
 		break;
 	}
 	return FINDING_NO_ACTION;

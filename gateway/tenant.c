@@ -439,7 +439,10 @@ static bool verifier_load_one(const struct store_credential *c, void *arg)
 	if (err == TENANT_OK)
 		err = from_vault(vault_verifier_get(
 			load->tenants->vault, &key, &context, c->blob, c->blob_len, &load->out[load->len].verifier));
-	/* One damaged secret closes one connection, not the shop; all of it, or a check would be left out. */
+	/* One damaged secret closes one connection, not the shop; all of it, or a check would be left out. Without one of
+	 * before none is. */
+	if ((err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND) && c->slot == STORE_SLOT_PREVIOUS)
+		return true;
 	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND) {
 		memcpy(load->closed[load->closed_len++], c->connection_id, sizeof(c->connection_id));
 		return true;

@@ -75,9 +75,17 @@ static cJSON *connection_json(
 }
 
 struct secrets {
+	struct call *call;
 	cJSON *rows;
 	bool failed;
 };
+
+static bool is_damaged(struct call *c, const struct store_credential *s)
+{
+	const enum tenant_error err = tenant_credential_check(c->api->tenants, c->business.id, s);
+
+	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
+}
 
 static bool secret_add(const struct store_credential *s, void *arg)
 {
@@ -96,6 +104,7 @@ static bool secret_add(const struct store_credential *s, void *arg)
 		out_begin(&o);
 		out_text(&o, "last4", s->last4);
 		out_text(&o, "fingerprint", s->fingerprint);
+		out_value(&o, "damaged", cJSON_CreateBool(is_damaged(secrets->call, s)));
 		out_time(&o, "created_at", s->created_at);
 		out_time(&o, "last_used_at", s->last_used_at);
 		shown = out_end(&o);
@@ -111,7 +120,7 @@ static bool secret_add(const struct store_credential *s, void *arg)
 /* Fills the secrets of an array of connections. False after the problem was answered. */
 static bool secrets_add(struct call *c, cJSON *rows)
 {
-	struct secrets secrets = {.rows = rows};
+	struct secrets secrets = {.call = c, .rows = rows};
 	enum store_error err = store_credential_list(c->api->store, c->business.id, "", secret_add, &secrets);
 
 	if (err == STORE_OK && secrets.failed)

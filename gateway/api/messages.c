@@ -150,6 +150,8 @@ static cJSON *message_json(struct call *c, const struct store_message *m)
 		out_value(&o, "content", content);
 	else
 		out_null(&o, "content");
+	if (content == NULL && m->content_len > 0)
+		out_value(&o, "damaged", cJSON_CreateBool(true));
 	text_end(wamid);
 	return out_end(&o);
 }

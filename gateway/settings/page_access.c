@@ -48,13 +48,15 @@ static bool secret_row(const struct store_credential *s, void *arg)
 	struct rows *r = arg;
 	struct html *h = &r->v->out;
 	size_t i = secret_named(s->field);
+	enum tenant_error err;
 
 	if (s->slot != STORE_SLOT_CURRENT || strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS)
 		return true;
-	html_put(h,
-		"<tr><th scope=\"row\">%s</th><td>ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, "
-		"since ",
-		secrets[i].name, s->last4, s->fingerprint);
+	html_put(h, "<tr><th scope=\"row\">%s</th><td>", secrets[i].name);
+	err = tenant_credential_check(r->v->s->tenants, r->v->business.id, s);
+	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND)
+		html_raw(h, "<b>is damaged here: it needs to be entered again</b><br>");
+	html_put(h, "ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, since ", s->last4, s->fingerprint);
 	html_time(h, s->created_at);
 	html_raw(h, "</span></td></tr>");
 	return true;

@@ -1,6 +1,7 @@
 /*
  * Sending a message again: only one that certainly came to nothing, and only once. What
- * may have arrived is never offered.
+ * may have arrived is never offered, except where a restored backup is all that is known
+ * of it: there nobody will tell any more, and a person decides.
  */
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -16,7 +17,9 @@
 
 bool resend_offered(const struct store_message *m, int64_t now)
 {
-	return m->direction == STORE_OUTBOUND && (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0 &&
+	const bool restored = m->state == STORE_MESSAGE_UNKNOWN && strcmp(m->reason, STORE_RESTORED) == 0;
+
+	return m->direction == STORE_OUTBOUND && (restored || (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0) &&
 		m->content_len > 0 && now - m->created_at < AGE_MAX_MS;
 }
 
