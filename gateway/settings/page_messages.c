@@ -158,7 +158,12 @@ static void put_trouble(struct visit *v, const struct store_message *m)
 {
 	const unsigned bit = STORE_STATE_BIT(m->state);
 
-	if (m->state == STORE_MESSAGE_UNKNOWN)
+	if (resend_is_restored(m))
+		html_raw(&v->out,
+			"<p>It waited to be sent when the backup was made from which this service was restored. It may "
+			"have "
+			"been sent since: look into the chat. If it is sent again, it may arrive twice.</p>");
+	else if (m->state == STORE_MESSAGE_UNKNOWN)
 		html_raw(&v->out,
 			"<p>The connection broke while it was being sent, so it may have arrived. That is why it is "
 			"not sent again. Look into the chat, or ask the customer.</p>");

@@ -15,12 +15,17 @@
 
 #define AGE_MAX_MS INT64_C(86400000)
 
+bool resend_is_restored(const struct store_message *m)
+{
+	return m->direction == STORE_OUTBOUND && m->state == STORE_MESSAGE_UNKNOWN &&
+		strcmp(m->reason, STORE_RESTORED) == 0;
+}
+
 bool resend_offered(const struct store_message *m, int64_t now)
 {
-	const bool restored = m->state == STORE_MESSAGE_UNKNOWN && strcmp(m->reason, STORE_RESTORED) == 0;
+	const bool failed = m->direction == STORE_OUTBOUND && (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0;
 
-	return m->direction == STORE_OUTBOUND && (restored || (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0) &&
-		m->content_len > 0 && now - m->created_at < AGE_MAX_MS;
+	return (failed || resend_is_restored(m)) && m->content_len > 0 && now - m->created_at < AGE_MAX_MS;
 }
 
 /* ------------------------------------------------------------ by which connection */

@@ -6,7 +6,10 @@
 
 #include "gateway/settings/internal.h"
 
-/* Whether a message may be sent again: it came to nothing, its content is kept, and it is less than a day old. */
+/* Whether it waited in a backup that was restored: it may have been sent since, and nobody knows. */
+bool resend_is_restored(const struct store_message *m);
+/* Whether a message may be sent again: it came to nothing or waited in a restored backup, its content is kept, and it is less
+ * than a day old. */
 bool resend_offered(const struct store_message *m, int64_t now);
 
 enum resend {
