@@ -262,6 +262,8 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 		err = warm_up(&db);
 	if (err == STORE_OK)
 		err = readers_open(s, opt);
+	if (err == STORE_OK && opt->opened != NULL && !opt->opened(opt->ctx))
+		err = STORE_FAILED;
 	if (err != STORE_OK)
 		goto out;
 	s->writer = writer_start(&db, opt->queue_max > 0 ? opt->queue_max : QUEUE_MAX, opt->failed, opt->ctx);

@@ -53,6 +53,8 @@ struct store_options {
 	bool read_only; /* there is no writer, and nothing is changed: what would change it answers STORE_INVALID */
 	unsigned readers; /* read-only connections, at least 1, all opened by store_open */
 	unsigned queue_max; /* changes waiting for the writer; more answer STORE_BUSY; 0 = 4096 */
+	/* Called once, when all files are open and no thread runs yet; false: STORE_FAILED. May be NULL. */
+	bool (*opened)(void *ctx);
 	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
 	void (*failed)(void *ctx);
 	void *ctx;

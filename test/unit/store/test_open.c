@@ -1,6 +1,7 @@
 /*
  * Opening: files that are ours, foreign, newer or damaged; who may read them; ids.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -55,6 +56,44 @@ static void test_only_where_asked(void **state)
 
 	assert_int_equal(try_open(h, false), STORE_NOT_FOUND);
 	assert_int_equal(try_open(h, true), STORE_OK);
+}
+
+/* What a caller may do there holds for all threads, if none runs yet. */
+struct moment {
+	unsigned calls, threads;
+	bool answer;
+};
+
+static bool opened(void *ctx)
+{
+	struct moment *m = ctx;
+	DIR *tasks = opendir("/proc/self/task");
+	const struct dirent *task;
+
+	assert_non_null(tasks);
+	m->calls++;
+	m->threads = 0;
+	while ((task = readdir(tasks)) != NULL)
+		m->threads += task->d_name[0] != '.';
+	(void)closedir(tasks);
+	return m->answer;
+}
+
+static void test_the_moment_when_all_is_open(void **state)
+{
+	struct house *h = *state;
+	struct moment before = {0}, m = {.answer = false};
+	struct store_options opt = {.path = h->path, .create = true, .readers = 2, .opened = opened, .ctx = &m};
+
+	(void)opened(&before); /* a sanitizer has a thread of its own */
+	assert_int_equal(store_open(&h->store, &opt), STORE_FAILED);
+	assert_null(h->store);
+	m.answer = true;
+	assert_int_equal(store_open(&h->store, &opt), STORE_OK);
+	assert_int_equal(m.calls, 2);
+	assert_int_equal(m.threads, before.threads);
+	(void)opened(&m);
+	assert_int_equal(m.threads, before.threads + 1); /* the writer's */
 }
 
 static void test_owner_only(void **state)
@@ -206,6 +245,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_empty, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_only_where_asked),
+		TEST(test_the_moment_when_all_is_open),
 		TEST(test_owner_only),
 		TEST(test_same_store_again),
 		TEST(test_newer),
