@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vault/guarded.h"
+
 #define FILE_MAX 4096u
 #define LINE_MAGIC "keyhouse-master-key-1 "
 #define ID_LABEL "keyhouse-master-key-id-1"
@@ -110,8 +112,7 @@ static void fresh_key(struct master_key *out)
 
 static struct draft *draft_new(void)
 {
-	return sodium_malloc(
-		(sizeof(struct draft) + 15) / 16 * 16); /* guarded memory ends at a page border: keeps it aligned */
+	return guarded_new(sizeof(struct draft));
 }
 
 enum vault_error vault_key_file_create(int fd)
@@ -321,8 +322,8 @@ enum vault_error vault_key_ring_read(int fd, struct key_ring **out)
 
 	if (err != VAULT_OK)
 		return err;
-	p = sodium_malloc((sizeof(*p) + 15) / 16 * 16); /* guarded memory ends at a page border: keeps it aligned */
-	ring = sodium_malloc(sizeof(*ring));
+	p = guarded_new(sizeof(*p));
+	ring = guarded_new(sizeof(*ring));
 	if (p == NULL || ring == NULL) {
 		err = VAULT_NO_MEMORY;
 		goto out;

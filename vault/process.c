@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vault/frame.h"
+#include "vault/guarded.h"
 #include "vault/keyfile.h"
 #include "vault/verbs.h"
 #include "vault/verifier.h"
@@ -28,6 +29,9 @@ struct workspace {
 	uint8_t blob[BLOB_LEN(VAULT_SECRET_MAX)];
 	struct vault_verifier verifier;
 };
+
+/* Beside it: two rings and the text of a key file while another one is read, each rounded up to pages. */
+_Static_assert(sizeof(struct workspace) <= VAULT_LOCKED_LEN / 2, "VAULT_LOCKED_LEN");
 
 struct vault_process {
 	struct key_ring *ring;
@@ -572,7 +576,7 @@ enum vault_error vault_process_open(struct vault_process **out, int key_fd)
 
 	if (p == NULL)
 		goto out;
-	p->work = sodium_malloc(sizeof(*p->work));
+	p->work = guarded_new(sizeof(*p->work));
 	if (p->work == NULL)
 		goto out;
 	err = vault_key_ring_read(key_fd, &p->ring);

@@ -4,8 +4,11 @@
  */
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "vault/guarded.h"
 #include "vault/vault.h"
 
 struct secret {
@@ -46,6 +49,25 @@ enum vault_error vault_init(void)
 	return sodium_init() < 0 ? VAULT_NO_MEMORY : VAULT_OK;
 }
 
+static atomic_bool unlocked;
+
+void *guarded_new(size_t len)
+{
+	void *p = len <= SIZE_MAX - GUARDED_ALIGN
+		? sodium_malloc((len + GUARDED_ALIGN - 1) / GUARDED_ALIGN * GUARDED_ALIGN)
+		: NULL;
+
+	/* The library locks it, too, and keeps silent where it cannot. */
+	if (p != NULL && mlock(p, len) != 0)
+		atomic_store(&unlocked, true);
+	return p;
+}
+
+bool vault_memory_locked(void)
+{
+	return !atomic_load(&unlocked);
+}
+
 /* Guarded memory costs a dozen system calls, a third of a millisecond here: what small secrets lay in is kept for the next
  * ones, wiped and out of reach. Each ends where the guard page begins, as without this. */
 #define KEPT_ROOM 4080u /* a page without the library's mark */
@@ -70,7 +92,7 @@ static uint8_t *kept_take(void)
 	pthread_mutex_unlock(&kept_lock);
 	if (room != NULL && sodium_mprotect_readwrite(room) == 0)
 		return room;
-	return sodium_malloc(KEPT_ROOM);
+	return guarded_new(KEPT_ROOM);
 }
 
 static void kept_put(uint8_t *room)
@@ -96,7 +118,7 @@ struct secret *secret_new(const void *data, size_t len)
 
 	if (len == 0 || size == 0)
 		return NULL;
-	room = size <= KEPT_ROOM ? kept_take() : sodium_malloc(size);
+	room = size <= KEPT_ROOM ? kept_take() : guarded_new(size);
 	if (room == NULL)
 		return NULL;
 	s = (struct secret *)(size <= KEPT_ROOM ? room + KEPT_ROOM - size : room);

@@ -33,7 +33,7 @@ enum vault_error {
 	VAULT_BAD_REQUEST, /* a field is missing, too long or not allowed for this verb */
 	VAULT_KEY_FILE, /* the key file is not readable as one */
 	VAULT_KEY_FILE_OPEN_TO_OTHERS, /* group or others may read it, or it is not ours, or not a regular file */
-	VAULT_NO_MEMORY, /* also: guarded memory could not be locked */
+	VAULT_NO_MEMORY,
 	VAULT_GONE, /* the vault process does not answer */
 };
 
@@ -52,6 +52,8 @@ struct secret *secret_new(const void *data, size_t len); /* copies; NULL when me
 void secret_free(struct secret *s); /* NULL is fine */
 const uint8_t *secret_bytes(const struct secret *s); /* followed by a NUL that secret_len does not count */
 size_t secret_len(const struct secret *s);
+/* Whether all guarded memory of this process could be locked, ever. Where not, swap may have seen it. */
+bool vault_memory_locked(void);
 
 bool vault_equal(const void *a, const void *b, size_t len); /* constant time */
 void vault_wipe(void *p, size_t len);
@@ -215,6 +217,7 @@ void vault_passphrase_make(char out[static VAULT_PASSPHRASE_MADE_LEN + 1]);
 enum vault_role { VAULT_ROLE_LISTENER, VAULT_ROLE_SENDER };
 
 struct vault_process;
+#define VAULT_LOCKED_LEN (128u * 1024u) /* bytes of memory that it locks at once, at most */
 
 /* Reads the key file from key_fd, from its beginning wherever the offset stands (a
  * descriptor passed again works), and closes it, also when it fails. Returns VAULT_KEY_FILE,
