@@ -27,6 +27,10 @@ OPTIMIZE = -O1 -g
 else
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
+# A forbidden system call says its name before it kills: with DEBUG=1 B=build/debug, and with sanitizers.
+ifneq ($(SAN)$(DEBUG),)
+HARDEN += -DKEYHOUSE_DEBUG
+endif
 CFLAGS ?= $(OPTIMIZE)
 BASE = -std=c17 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(HARDEN) $(CFLAGS)
 LINK = $(CC) $(HARDEN) $(CFLAGS) $(LDFLAGS) -pie -Wl,-z,relro,-z,now

@@ -3,6 +3,12 @@
  *
  * The promise of vault/DESIGN.md rests on it, so every function here either does
  * all of what it says or returns false, and the role ends.
+ *
+ * What a role may call is a table in harden.c. Calls that only an attacker makes
+ * kill the process; in a build with KEYHOUSE_DEBUG it names call and role on
+ * standard error first. Calls that nobody decided on answer ENOSYS in listener
+ * and sender, so that a newer C library takes another way in place of dying; in
+ * the vault they kill.
  */
 #ifndef KEYHOUSE_HARDEN_H
 #define KEYHOUSE_HARDEN_H
@@ -10,22 +16,29 @@
 #include <stdbool.h>
 
 /* For every role, first thing: dies with its parent, no new privileges, no capabilities,
- * not dumpable (another user's debugger and /proc/PID/mem are refused), no core. */
+ * not dumpable (another user's debugger and /proc/PID/mem are refused), no core. As much
+ * memory may be locked as the hard limit allows. */
 bool harden_process(void);
 
-/* Listener, before it opens anything: running a program, making a process, tracing or reaching into another one,
- * connect, sendto with an address and io_uring kill the process. */
+/* Listener, before it opens anything: sockets, connect, sendto with an address, running a program, making
+ * a process, reaching into another one kill. */
 bool harden_listener_start(void);
 
-/* Listener, after its store, log and sockets are open and all threads run; holds for every
- * thread: open and its kin, and changing names or rights of files, answer EPERM; socket, bind and new threads kill. */
+/* Listener, when its files are open and before its first thread: where the kernel has Landlock, nothing
+ * more can be opened or made by a name, in any thread that comes. */
+bool harden_listener_files(void);
+
+/* Listener, when all threads run; holds for every thread: open and its kin answer EPERM; new threads kill. */
 bool harden_listener_sealed(void);
 
-/* Sender: as a listener's start, except that it may connect; listen and accept kill, bind
- * answers EPERM (the resolver tries it). Where the kernel has Landlock it reads certificates and resolver files only. */
+/* Sender, after its TLS library read its settings. It connects over TCP and UDP, and never listens or accepts
+ * (kill); bind answers EPERM (the resolver tries it). It opens files for reading alone and loads no code: names
+ * are looked up by the C library's own means. Where the kernel has Landlock, it reads certificates and resolver
+ * files only. */
 bool harden_sender(void);
 
-/* Vault, after it read its key: open answers EPERM; sockets, connect, threads, running a program kill. */
+/* Vault, after it read its key: a short list of calls is allowed, everything else kills, but for open, which
+ * answers EPERM: the library tries the time zone's file for a line of the log. */
 bool harden_vault(void);
 
 #endif

@@ -58,6 +58,7 @@ struct listener {
 	struct health *health;
 	struct rotation *rotation;
 	struct http_server *server, *control;
+	bool unconfined; /* Landlock could not be had */
 	atomic_bool open; /* the second filter is on */
 	int failure; /* eventfd: something that ends the process */
 };
@@ -238,14 +239,26 @@ static bool sentence(char *why, size_t why_len, const char *what, const char *re
 	return false;
 }
 
+/* Landlock holds for a thread and those that it starts, so it comes before the first. */
+static bool files_open(void *ctx)
+{
+	struct listener *l = ctx;
+
+	l->unconfined = !harden_listener_files();
+	return !l->unconfined;
+}
+
 static bool open_store(struct listener *l, char *why, size_t why_len)
 {
 	char path[DATADIR_PATH_MAX];
-	struct store_options options = {.path = path, .create = true, .readers = READERS, .failed = failed, .ctx = l};
+	struct store_options options = {
+		.path = path, .create = true, .readers = READERS, .opened = files_open, .failed = failed, .ctx = l};
 	enum store_error err;
 
 	datadir_database(l->boot->config, path);
 	err = store_open(&l->store, &options);
+	if (err == STORE_FAILED && l->unconfined)
+		return sentence(why, why_len, "the listener cannot restrict itself", "Landlock refuses");
 	if (err == STORE_OK)
 		err = store_once_recover(l->store);
 	return err == STORE_OK || sentence(why, why_len, "the database cannot be used", store_error_text(err));
@@ -451,6 +464,10 @@ int listener_run(const struct role_boot *boot)
 
 	l.failure = eventfd(0, EFD_CLOEXEC);
 	wait[1].fd = l.failure;
+	if (boot->sockets_tls > 0 && !http_tls_init()) {
+		role_say_failed("the listener's TLS library cannot start");
+		return 1;
+	}
 	if (signals < 0 || l.failure < 0 || vault_init() != VAULT_OK || !harden_listener_start()) {
 		role_say_failed("the listener cannot restrict itself (seccomp is needed)");
 		return 1;

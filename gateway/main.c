@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gateway/command.h"
@@ -30,6 +31,19 @@ static void signals_leave_to_supervisor(void)
 	(void)signal(SIGTERM, SIG_IGN);
 }
 
+/* Keys that swap has seen outlive their rotation: said once, at the start. */
+static void memory_check(void)
+{
+	struct rlimit limit = {0, 0};
+
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (vault_memory_locked() && limit.rlim_cur >= VAULT_LOCKED_LEN)
+		return;
+	log_warn("keys may reach swap: %llu bytes of memory may be locked, the vault needs %u; set LimitMEMLOCK=64M "
+		 "in the service's unit, or ulimit -l, or switch swap off",
+		(unsigned long long)limit.rlim_cur, VAULT_LOCKED_LEN);
+}
+
 /* Descriptors of the vault: the key file, then its two clients. */
 static int vault_main(void)
 {
@@ -45,6 +59,7 @@ static int vault_main(void)
 		role_say_failed(why);
 		return 1;
 	}
+	memory_check();
 	if (!harden_vault()) {
 		role_say_failed("the vault cannot restrict itself (seccomp is needed)");
 		return 1;
@@ -68,6 +83,10 @@ static int sender_main(const struct config *config)
 		.responder_timeout_ms = 1000 * config_number(config, CONFIG_RESPONDER_TIMEOUT)};
 
 	signals_leave_to_supervisor();
+	if (!outbound_sender_init()) {
+		role_say_failed("the sender cannot start: memory is short");
+		return 1;
+	}
 	if (vault_init() != VAULT_OK || !harden_sender()) {
 		role_say_failed("the sender cannot restrict itself (seccomp is needed)");
 		return 1;

@@ -162,6 +162,11 @@ static bool use_pem(SSL_CTX *tls, int fd, bool (*use)(SSL_CTX *tls, BIO *pem))
 	return used;
 }
 
+bool http_tls_init(void)
+{
+	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1;
+}
+
 /* CivetWeb's init_ssl: 1 = everything is done, -1 = failed. */
 static int on_init_ssl(void *ssl_ctx, void *user_data)
 {

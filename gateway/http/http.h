@@ -62,6 +62,9 @@ struct http_header {
 	const char *value;
 };
 
+/* Has the TLS library read its settings and load what they name, which a caller may forbid afterwards. */
+bool http_tls_init(void);
+
 /* Starts the server: all its threads and sockets exist on return, so that the
  * caller may then forbid making more. Returns HTTP_OK, HTTP_NO_MEMORY or
  * HTTP_SETUP_FAILED. Owns: takes the descriptors in opt, copies the rest. */

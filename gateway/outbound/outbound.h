@@ -225,6 +225,9 @@ struct outbound_sender_options {
 	const char *responder_allow; /* "host:port, host:port": may be private, may be http; "" for none */
 	unsigned responder_timeout_ms;
 };
+/* Before outbound_sender_run: has the libraries read the settings of the system and load what these name, which a caller
+ * may forbid afterwards. False: memory is short. */
+bool outbound_sender_init(void);
 /* Runs until the listener closes its end. Returns the process's exit status. */
 int outbound_sender_run(const struct outbound_sender_options *opt);
 

@@ -50,6 +50,7 @@ struct sender {
 	struct output *first, **last;
 	struct run *runs[RUNNING_MAX]; /* to wipe them when the role ends */
 	unsigned running;
+	bool said_unlocked; /* that memory could not be locked */
 	bool ended; /* nothing more can be done */
 	int status;
 };
@@ -143,6 +144,11 @@ static enum vault_error secrets_open(struct sender *s, const struct job *j, stru
 			.record_version = c->version};
 
 		err = vault_credential_open(s->vault, j->id, &c->key, &where, c->blob, c->blob_len, &r->secrets[i]);
+	}
+	if (!s->said_unlocked && !vault_memory_locked()) {
+		s->said_unlocked = true;
+		log_warn("credentials of jobs may reach swap: too little memory may be locked; set LimitMEMLOCK=64M "
+			 "in the service's unit, or ulimit -l, or switch swap off");
 	}
 	return err;
 }
@@ -299,6 +305,11 @@ static void serve(struct sender *s)
 			;
 		output_flush(s);
 	}
+}
+
+bool outbound_sender_init(void)
+{
+	return transfers_init();
 }
 
 static bool sender_init(struct sender *s, const struct outbound_sender_options *opt)

@@ -365,12 +365,18 @@ short transfers_wait(struct transfers *t, int fd, short events, int timeout_ms)
 		((extra.revents & CURL_WAIT_POLLOUT) != 0 ? POLLOUT : 0));
 }
 
+/* Counted by the library: a second one does nothing. */
+bool transfers_init(void)
+{
+	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free, wiping_realloc, wiping_strdup,
+		       wiping_calloc) == CURLE_OK;
+}
+
 struct transfers *transfers_new(void)
 {
 	struct transfers *t = NULL;
 
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free, wiping_realloc, wiping_strdup,
-		    wiping_calloc) != CURLE_OK)
+	if (!transfers_init())
 		return NULL;
 	t = wiping_calloc(1, sizeof(*t));
 	if (t == NULL)

@@ -19,7 +19,9 @@
 
 struct transfers;
 
-/* Must be the process's first use of libcurl. NULL: the library cannot start. */
+/* Starts the library, which transfers_new does too: for who forbids opening files in between. */
+bool transfers_init(void);
+/* It or transfers_init must be the process's first use of libcurl. NULL: the library cannot start. */
 struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t); /* drops what is on its way; NULL is fine */
 
