@@ -453,6 +453,8 @@ static bool verifier_load_one(const struct store_credential *c, void *arg)
 	}
 	memcpy(load->out[load->len].connection_id, c->connection_id, sizeof(c->connection_id));
 	load->out[load->len].proof = load->proof;
+	load->out[load->len].unproven = c->slot == STORE_SLOT_CURRENT && c->proven_at == 0 ? c->version : 0;
+	load->out[load->len].ends_at = c->slot == STORE_SLOT_PREVIOUS ? c->ends_at : 0;
 	load->len++;
 	return true;
 }
@@ -486,24 +488,26 @@ static void verifiers_arrange(struct verifier_load *load)
 	qsort(load->out, load->len, sizeof(load->out[0]), by_connection);
 }
 
+static const struct {
+	const char *field;
+	enum tenant_proof proof;
+} proof_fields[] = {{"app_secret", TENANT_PROOF_SIGNATURE}, {"webhook_secret", TENANT_PROOF_SECRET},
+	{"platform_secret", TENANT_PROOF_PLATFORM}};
+#define PROOF_FIELDS (sizeof(proof_fields) / sizeof(proof_fields[0]))
+
 static enum tenant_error verifiers_load(struct tenants *t, const char *business_id,
 	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len)
 {
-	static const struct {
-		const char *field;
-		enum tenant_proof proof;
-	} fields[] = {{"app_secret", TENANT_PROOF_SIGNATURE}, {"webhook_secret", TENANT_PROOF_SECRET},
-		{"platform_secret", TENANT_PROOF_PLATFORM}};
 	struct verifier_load load = {.tenants = t, .business_id = business_id, .out = out, .err = TENANT_OK};
 	struct store_business business;
 	enum tenant_error err = from_store(store_business_get(t->store, business_id, &business));
 
 	if (err == TENANT_OK && business.status != STORE_BUSINESS_ACTIVE)
 		err = TENANT_NOT_FOUND;
-	for (size_t i = 0; err == TENANT_OK && i < sizeof(fields) / sizeof(fields[0]); i++) {
-		load.proof = fields[i].proof;
+	for (size_t i = 0; err == TENANT_OK && i < PROOF_FIELDS; i++) {
+		load.proof = proof_fields[i].proof;
 		err = from_store(
-			store_credential_list(t->store, business_id, fields[i].field, verifier_load_one, &load));
+			store_credential_list(t->store, business_id, proof_fields[i].field, verifier_load_one, &load));
 		if (err == TENANT_OK)
 			err = load.err;
 	}
@@ -511,6 +515,23 @@ static enum tenant_error verifiers_load(struct tenants *t, const char *business_
 		verifiers_arrange(&load);
 	*len = load.len;
 	return err;
+}
+
+/* Takes out what has ended since it was loaded. */
+static void verifiers_drop_ended(struct tenant_verifier *v, size_t *len)
+{
+	const int64_t now = store_now_ms();
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *len; i++) {
+		if (v[i].ends_at != 0 && v[i].ends_at <= now)
+			continue;
+		if (kept < i)
+			v[kept] = v[i];
+		kept++;
+	}
+	vault_wipe(&v[kept], (*len - kept) * sizeof(*v));
+	*len = kept;
 }
 
 enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
@@ -526,6 +547,7 @@ enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 		return TENANT_NOT_FOUND;
 	if (keycache_list(t->cache, business_id, out, room, &bytes, &epoch)) {
 		*len = bytes / sizeof(*out);
+		verifiers_drop_ended(out, len);
 		return TENANT_OK;
 	}
 	err = verifiers_load(t, business_id, out, len);
@@ -537,4 +559,20 @@ enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 	if (err == TENANT_OK)
 		keycache_keep_list(t->cache, business_id, epoch, out, *len * sizeof(*out));
 	return err;
+}
+
+enum tenant_error tenant_verifier_worked(struct tenants *t, const char *business_id, const struct tenant_verifier *v)
+{
+	struct store_credential c = {.version = v->unproven};
+	enum store_error err;
+	size_t i = 0;
+
+	while (proof_fields[i].proof != v->proof)
+		i++;
+	memcpy(c.connection_id, v->connection_id, sizeof(c.connection_id));
+	memcpy(c.field, proof_fields[i].field, strlen(proof_fields[i].field) + 1);
+	err = store_credential_worked(t->store, business_id, &c, store_now_ms(), TENANT_UNDER_WAY_MS);
+	/* What is cached says that it is unproven still. */
+	tenants_forget(t, business_id);
+	return err == STORE_STALE ? TENANT_OK : from_store(err);
 }

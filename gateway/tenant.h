@@ -99,15 +99,24 @@ enum tenant_proof {
 struct tenant_verifier {
 	char connection_id[STORE_ID_LEN + 1];
 	enum tenant_proof proof;
+	uint64_t unproven; /* the version of a current secret that nothing came by yet; else 0 */
+	int64_t ends_at; /* of a previous secret; else 0 */
 	struct vault_verifier verifier;
 };
 #define TENANT_CONNECTIONS_MAX 32u /* of one business */
 #define TENANT_VERIFIERS_MAX (4u * TENANT_CONNECTIONS_MAX) /* two secrets at most, current and previous */
 
-/* The verifiers (current and previous secrets) of every connection of the business that is not
+/* The verifiers (current secrets, and previous ones that have not ended) of every connection of the business that is not
  * suspended. A connection one of whose secrets cannot be opened has none at all. Returns
  * TENANT_NOT_FOUND also for a suspended business. */
 enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 	struct tenant_verifier out[static TENANT_VERIFIERS_MAX], size_t *len) __attribute__((warn_unused_result));
+
+/* A webhook came by this verifier, which is unproven: noted, and the secret before it ends within TENANT_UNDER_WAY_MS,
+ * in which webhooks that are on their way under it still come. TENANT_OK also where that is known by now, or the secret
+ * was replaced since. */
+#define TENANT_UNDER_WAY_MS (INT64_C(10) * 60 * 1000)
+enum tenant_error tenant_verifier_worked(struct tenants *t, const char *business_id, const struct tenant_verifier *v)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -43,9 +43,17 @@ CREATE TABLE rotations (
 	PRIMARY KEY (business_id, purpose)
 ) STRICT, WITHOUT ROWID;
 
--- A secret that was replaced stays beside the new one until ends_at; proven_at is when the new one first worked.
+-- A secret that was replaced stays beside the new one until ends_at; proven_at is when one first worked. newest is the
+-- highest version that was given at its place where that one is gone again: no version is given twice. refused_at: the
+-- provider refused a newer one then, and this one took its place again. What was there before counts as proven.
 ALTER TABLE credentials ADD COLUMN ends_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE credentials ADD COLUMN proven_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE credentials ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE credentials ADD COLUMN refused_at INTEGER NOT NULL DEFAULT 0;
+UPDATE credentials SET proven_at = created_at WHERE slot = 1;
+UPDATE credentials SET ends_at = unixepoch() * 1000 + 604800000 WHERE slot = 2;
 CREATE INDEX credentials_ending ON credentials (ends_at) WHERE ends_at > 0;
 ALTER TABLE connections ADD COLUMN previous_verify_token TEXT NOT NULL DEFAULT '';
 ALTER TABLE connections ADD COLUMN previous_verify_token_ends_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX connections_token_ending ON connections (previous_verify_token_ends_at)
+	WHERE previous_verify_token_ends_at > 0;

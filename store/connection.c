@@ -9,7 +9,7 @@
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
 	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at, c.sandbox, "        \
-	"c.checks_failed"
+	"c.checks_failed, c.previous_verify_token, c.previous_verify_token_ends_at"
 
 static void connection_read(struct query *q, struct store_connection *c)
 {
@@ -30,6 +30,12 @@ static void connection_read(struct query *q, struct store_connection *c)
 	c->handshake_at = query_get_int(q);
 	c->sandbox = query_get_int(q) != 0;
 	c->checks_failed = query_get_int(q) != 0;
+	query_get_text(q, c->previous_verify_token, sizeof(c->previous_verify_token));
+	c->previous_verify_token_ends_at = query_get_int(q);
+	if (c->previous_verify_token_ends_at <= store_now_ms()) {
+		c->previous_verify_token[0] = '\0';
+		c->previous_verify_token_ends_at = 0;
+	}
 }
 
 /* ------------------------------------------------------------ adding */
@@ -422,7 +428,7 @@ enum store_error store_connection_number_set(struct store *s, const char *busine
 }
 
 struct handshake {
-	const char *business_id, *id;
+	const char *business_id, *id, *token;
 	int64_t at;
 };
 
@@ -430,11 +436,15 @@ static enum store_error run_handshake(struct db *db, void *arg)
 {
 	const struct handshake *a = arg;
 	struct query q = query_start(db,
-		"UPDATE connections SET handshake_at = max(handshake_at, ?), updated_at = ?, "
+		"UPDATE connections SET "
+		"previous_verify_token = CASE verify_token WHEN ?1 THEN '' ELSE previous_verify_token END, "
+		"previous_verify_token_ends_at = CASE verify_token WHEN ?1 THEN 0 ELSE previous_verify_token_ends_at "
+		"END, handshake_at = max(handshake_at, ?2), updated_at = ?3, "
 		"status = CASE WHEN status NOT IN (1, 5) THEN status WHEN checks_failed THEN 1 ELSE 2 END "
-		"WHERE business_id = ? AND id = ?");
+		"WHERE business_id = ?4 AND id = ?5");
 	enum store_error err;
 
+	query_text(&q, a->token);
 	query_int(&q, a->at);
 	query_int(&q, store_now_ms());
 	query_text(&q, a->business_id);
@@ -443,9 +453,10 @@ static enum store_error run_handshake(struct db *db, void *arg)
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
-enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+enum store_error store_connection_handshake(
+	struct store *s, const char *business_id, const char *id, const char *token, int64_t at)
 {
-	struct handshake a = {business_id, id, at};
+	struct handshake a = {business_id, id, token, at};
 
 	return core_write(s, run_handshake, &a);
 }

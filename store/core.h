@@ -69,6 +69,8 @@ enum store_error core_tenant_keys_destroy(
 
 bool core_credential_ok(const struct store_credential *c);
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c);
+/* What waits for a later try may have waited for a new key. */
+enum store_error core_retries_due(struct db *db, const char *connection_id);
 
 bool core_once_ok(const struct store_once_end *end);
 /* Ends a call inside the change that does what it asked for; STORE_STALE when it is not in flight. */

@@ -33,8 +33,7 @@ enum store_error core_credential_insert(struct db *db, const char *business_id, 
 		return err;
 	q = query_start(db,
 		"INSERT INTO credentials (connection_id, field, slot, business_id, version, last4, fingerprint, "
-		"sealed, "
-		"created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
+		"sealed, created_at, proven_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
 
 	query_text(&q, c->connection_id);
 	query_text(&q, c->field);
@@ -45,6 +44,7 @@ enum store_error core_credential_insert(struct db *db, const char *business_id, 
 	query_text(&q, c->fingerprint);
 	query_blob(&q, c->blob, c->blob_len);
 	query_int(&q, c->created_at > 0 ? c->created_at : store_now_ms());
+	query_int(&q, c->proven_at);
 	return query_finish(&q);
 }
 
@@ -64,6 +64,10 @@ static void credential_read(struct query *q, struct rows *rows)
 	query_get_text(q, c->fingerprint, sizeof(c->fingerprint));
 	c->created_at = query_get_int(q);
 	c->last_used_at = query_get_int(q);
+	c->proven_at = query_get_int(q);
+	c->ends_at = query_get_int(q);
+	c->refused_at = query_get_int(q);
+	c->newest = (uint64_t)query_get_int(q);
 	blob = query_get_blob(q, &len);
 	c->blob = rows_keep(rows, blob, len);
 	c->blob_len = len;
@@ -76,14 +80,15 @@ enum store_error store_credential_list(struct store *s, const char *business_id,
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
 		"SELECT k.connection_id, k.field, k.slot, k.version, k.last4, k.fingerprint, k.created_at, "
-		"k.last_used_at, "
-		"k.sealed FROM credentials k JOIN connections c ON c.id = k.connection_id "
-		"WHERE k.business_id = ?1 AND (?2 = '' OR (k.field = ?2 AND c.status <> 6)) ORDER BY c.seq, k.field, "
-		"k.slot");
+		"k.last_used_at, k.proven_at, k.ends_at, k.refused_at, max(k.version, k.newest), k.sealed "
+		"FROM credentials k JOIN connections c ON c.id = k.connection_id "
+		"WHERE k.business_id = ?1 AND (?2 = '' OR (k.field = ?2 AND c.status <> 6)) "
+		"AND (k.slot = 1 OR k.ends_at > ?3) ORDER BY c.seq, k.field, k.slot");
 	enum store_error err;
 
 	query_text(&q, business_id);
 	query_text(&q, field);
+	query_int(&q, store_now_ms());
 	while (query_step(&q))
 		credential_read(&q, &rows);
 	err = query_end(&q);
@@ -102,17 +107,7 @@ struct credential_put {
 	const struct store_credential *credential;
 };
 
-static enum store_error credential_step(struct db *db, const char *sql, const struct store_credential *c)
-{
-	struct query q = query_start(db, sql);
-
-	query_text(&q, c->connection_id);
-	query_text(&q, c->field);
-	return query_finish(&q);
-}
-
-/* What waits for a later try may have waited for this. */
-static enum store_error retries_due(struct db *db, const char *connection_id)
+enum store_error core_retries_due(struct db *db, const char *connection_id)
 {
 	int64_t now = store_now_ms();
 	struct query q = query_start(db,
@@ -125,33 +120,80 @@ static enum store_error retries_due(struct db *db, const char *connection_id)
 	return query_finish(&q);
 }
 
+/* What is at the new one's place now. */
+struct standing {
+	int64_t newest; /* 0: nothing is, nor was */
+	bool worked, previous;
+};
+
+static enum store_error standing_read(struct db *db, const struct store_credential *c, struct standing *out)
+{
+	struct query q = query_start(db,
+		"SELECT max(k.version, k.newest), k.proven_at > 0, EXISTS (SELECT 1 FROM credentials p "
+		"WHERE p.connection_id = ?1 AND p.field = ?2 AND p.slot = 2 AND p.ends_at > ?3) FROM credentials k "
+		"WHERE k.connection_id = ?1 AND k.field = ?2 AND k.slot = 1");
+
+	*out = (struct standing){0};
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	query_int(&q, store_now_ms());
+	if (query_step(&q)) {
+		out->newest = query_get_int(&q);
+		out->worked = query_get_int(&q) != 0;
+		out->previous = query_get_int(&q) != 0;
+	}
+	return query_end(&q);
+}
+
+static enum store_error slot_clear(struct db *db, const struct store_credential *c, enum store_slot slot)
+{
+	struct query q = query_start(db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND slot = ?");
+
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	query_int(&q, slot);
+	return query_finish(&q);
+}
+
+static enum store_error becomes_previous(struct db *db, const struct store_credential *c)
+{
+	struct query q = query_start(
+		db, "UPDATE credentials SET slot = 2, ends_at = ? WHERE connection_id = ? AND field = ? AND slot = 1");
+
+	query_int(&q, store_now_ms() + STORE_OVERLAP_MS);
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	return query_finish(&q);
+}
+
+/* Of the current and the previous one, that stays beside the new one which the provider is known to take. */
+static enum store_error make_room(struct db *db, const struct store_credential *c, const struct standing *now)
+{
+	const bool alone = c->proven_at > 0, older_stays = !alone && now->previous && !now->worked;
+	enum store_error err = older_stays ? STORE_OK : slot_clear(db, c, STORE_SLOT_PREVIOUS);
+
+	if (err != STORE_OK)
+		return err;
+	return alone || older_stays ? slot_clear(db, c, STORE_SLOT_CURRENT) : becomes_previous(db, c);
+}
+
 static enum store_error run_credential_put(struct db *db, void *arg)
 {
 	const struct credential_put *a = arg;
 	const struct store_credential *c = a->credential;
+	struct standing now;
 	enum store_error err = core_connection_exists(db, a->business_id, c->connection_id);
-	int64_t version = 0;
-	struct query q;
 
-	if (err != STORE_OK)
-		return err;
-	q = query_start(db, "SELECT version FROM credentials WHERE connection_id = ? AND field = ? AND slot = 1");
-	query_text(&q, c->connection_id);
-	query_text(&q, c->field);
-	if (query_step(&q))
-		version = query_get_int(&q);
-	err = query_end(&q);
-	if (err != STORE_OK)
-		return err;
-	if ((uint64_t)version + 1 != c->version)
-		return STORE_STALE;
-	err = credential_step(db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND slot = 2", c);
 	if (err == STORE_OK)
-		err = credential_step(
-			db, "UPDATE credentials SET slot = 2 WHERE connection_id = ? AND field = ? AND slot = 1", c);
+		err = standing_read(db, c, &now);
+	if (err != STORE_OK)
+		return err;
+	if ((uint64_t)now.newest + 1 != c->version)
+		return STORE_STALE;
+	err = make_room(db, c, &now);
 	if (err == STORE_OK)
 		err = core_credential_insert(db, a->business_id, c);
-	return err == STORE_OK ? retries_due(db, c->connection_id) : err;
+	return err == STORE_OK ? core_retries_due(db, c->connection_id) : err;
 }
 
 enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)

@@ -294,6 +294,8 @@ struct store_connection {
 	char display_phone[33]; /* as the provider shows it; the shop's, not a customer's */
 	char verified_name[STORE_NAME_LEN + 1];
 	char verify_token[65];
+	char previous_verify_token[65]; /* coming out: the one before, which is good until then; "": there is none */
+	int64_t previous_verify_token_ends_at;
 	int64_t handshake_at; /* when its verify token came last in a handshake; 0: never */
 	int64_t business_at; /* going in: created_at of the business it is meant for, whose id another may have by now; 0: any */
 	bool number_proven; /* going in: the provider said that this key has this number */
@@ -318,6 +320,11 @@ struct store_credential {
 	size_t blob_len;
 	int64_t created_at;
 	int64_t last_used_at; /* 0: never */
+	int64_t proven_at; /* when it first worked; 0: not known to yet. Going in: it works, so what it replaces goes */
+	/* Coming out: */
+	int64_t ends_at; /* of a previous one: from then on it is good for nothing */
+	int64_t refused_at; /* of a current one: when a newer one was refused and this took its place again; 0: never */
+	uint64_t newest; /* the highest version ever given at its place: a new one gets the next */
 };
 
 /* Adds a connection with its number and credentials in one transaction. A number that is proven is taken over from
@@ -338,9 +345,16 @@ enum store_error store_connection_by_number(struct store *s, const char *busines
  * proves it. STORE_NUMBER_TAKEN; STORE_STALE when it has another number already. */
 enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
 	const char *phone_number_id, const char *waba_id, bool proven) __attribute__((warn_unused_result));
-/* Notes a handshake, and makes a connection that is pending or webhook_taken active; or pending, where its checks_failed.
- */
-enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+/* Notes a handshake with this verify token, and makes a connection that is pending or webhook_taken active; or pending,
+ * where its checks_failed. Where it is the current token, the one before is good no more. */
+enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, const char *token,
+	int64_t at) __attribute__((warn_unused_result));
+/* A new verify token, where the current one still is was: that one is good for STORE_OVERLAP_MS more; where an older one
+ * still is, that one in its place, as nobody has come with was. STORE_STALE. */
+enum store_error store_verify_token_put(struct store *s, const char *business_id, const char *id, const char *was,
+	const char *token) __attribute__((warn_unused_result));
+/* The one before is good no more. STORE_NOT_FOUND: there is none. */
+enum store_error store_verify_token_end(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));
 /* Whether connections of another business have this app id, and whether one of those has this WABA, too. */
 struct store_sharing {
@@ -415,12 +429,34 @@ enum store_error store_health_tell_at(struct store *s, const char *business_id, 
 	__attribute__((warn_unused_result));
 
 /* Every credential of the business with this field ("" for all), of every connection
- * that is not suspended ("" field lists those of suspended ones too), current and previous. */
+ * that is not suspended ("" field lists those of suspended ones too), current and previous, but none that has ended. */
 enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
 	bool (*each)(const struct store_credential *c, void *arg), void *arg) __attribute__((warn_unused_result));
-/* Replaces the current credential: it becomes previous (the older previous goes), if its version is
- * still c->version - 1; else STORE_STALE. Messages of the connection that wait for a later try are due now. */
+/* Replaces the current credential, if nobody did since: c->version must be the next (newest + 1), else STORE_STALE. It
+ * becomes previous and ends STORE_OVERLAP_MS later. Where it never worked and an older previous is there, that one stays
+ * in its place. Neither is kept where c is proven. Messages of the connection that wait for a later try are due now. */
+#define STORE_OVERLAP_MS (INT64_C(7) * 86400000)
 enum store_error store_credential_put(struct store *s, const char *business_id, const struct store_credential *c)
+	__attribute__((warn_unused_result));
+/* The current credential of that version worked: its proven_at is at, and the previous one ends grace_ms later at the
+ * latest (0: it goes now). Nothing changes where it is proven already. STORE_STALE: another version is current. */
+enum store_error store_credential_worked(struct store *s, const char *business_id, const struct store_credential *c,
+	int64_t at, int64_t grace_ms) __attribute__((warn_unused_result));
+/* Takes back the current credential of that version, which never worked: it is removed, and the previous one is current
+ * again. refused: that is the provider's word, which is noted, and the platform is to hear of it. Messages that wait for
+ * a later try are due now. STORE_STALE: another version is current, or it has worked. STORE_NOT_FOUND: there is no
+ * previous one. */
+enum store_error store_credential_take_back(struct store *s, const char *business_id, const struct store_credential *c,
+	bool refused) __attribute__((warn_unused_result));
+/* The previous credential goes now. STORE_NOT_FOUND: there is none. */
+enum store_error store_credential_end(struct store *s, const char *business_id, const char *connection_id,
+	const char *field) __attribute__((warn_unused_result));
+/* Removes the previous credentials and verify tokens that have ended; each() hears of their businesses before, some of
+ * them more than once. */
+enum store_error store_credential_sweep(struct store *s, int64_t now, void (*each)(const char *business_id, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+/* Messages of the connection that wait for a later try are due now. */
+enum store_error store_retries_due(struct store *s, const char *business_id, const char *connection_id)
 	__attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ events and their updates */

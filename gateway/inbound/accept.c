@@ -64,25 +64,25 @@ static bool fits(const struct fit *f)
 	return f->signature || (f->secret && (!f->has_platform || f->platform));
 }
 
-/* Makes one check; returns whether it hashed the body. */
+/* Makes one check; returns whether it fits. */
 static bool check_one(const struct tenant_verifier *v, const struct claims *c, struct fit *f)
 {
 	bool good;
 
 	switch (v->proof) {
 	case TENANT_PROOF_SIGNATURE:
-		good = vault_verifier_check(&v->verifier, c->body, c->len, c->signature);
-		f->signature = f->signature || (good && c->signature_said);
-		return true;
+		good = vault_verifier_check(&v->verifier, c->body, c->len, c->signature) && c->signature_said;
+		f->signature = f->signature || good;
+		return good;
 	case TENANT_PROOF_SECRET:
-		good = vault_verifier_is_of(&v->verifier, c->secret, c->secret_len);
-		f->secret = f->secret || (good && c->secret_said);
-		return false;
+		good = vault_verifier_is_of(&v->verifier, c->secret, c->secret_len) && c->secret_said;
+		f->secret = f->secret || good;
+		return good;
 	case TENANT_PROOF_PLATFORM:
-		good = vault_verifier_check(&v->verifier, c->body, c->len, c->platform);
+		good = vault_verifier_check(&v->verifier, c->body, c->len, c->platform) && c->platform_said;
 		f->has_platform = true;
-		f->platform = f->platform || (good && c->platform_said);
-		return true;
+		f->platform = f->platform || good;
+		return good;
 	}
 	return false;
 }
@@ -92,6 +92,8 @@ struct verdict {
 	const char *connection_id; /* that fits; NULL: none does */
 	bool half; /* a connection's secret fits, its platform signature does not */
 	bool by_signature, by_secret; /* what connections are known by */
+	bool worked[TENANT_VERIFIERS_MAX]; /* unproven verifiers that fit */
+	bool any_worked;
 };
 
 /* Makes every check, whatever the first ones say. A business, known or not, costs the hashing of the body and a
@@ -108,10 +110,12 @@ static struct verdict verify(
 
 		if (i > 0 && strcmp(id, verifiers[i - 1].connection_id) != 0)
 			f = (struct fit){.signature = false};
-		if (check_one(&verifiers[i], c, &f))
-			hashed = true;
-		else
+		found.worked[i] = check_one(&verifiers[i], c, &f) && verifiers[i].unproven > 0;
+		found.any_worked = found.any_worked || found.worked[i];
+		if (verifiers[i].proof == TENANT_PROOF_SECRET)
 			compared = true;
+		else
+			hashed = true;
 		found.by_signature = found.by_signature || verifiers[i].proof == TENANT_PROOF_SIGNATURE;
 		found.by_secret = found.by_secret || verifiers[i].proof == TENANT_PROOF_SECRET;
 		if (i + 1 < count && strcmp(id, verifiers[i + 1].connection_id) == 0)
@@ -236,6 +240,18 @@ static bool keep(
 	return false;
 }
 
+/* The first webhook by a new secret: from now on the one before it need not last. Once for each secret. */
+static void note_worked(struct inbound *in, const char *business_id, const struct verdict *found,
+	const struct tenant_verifier *verifiers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (found->worked[i] &&
+			tenant_verifier_worked(in->opt.tenants, business_id, &verifiers[i]) != TENANT_OK)
+			log_warn("a webhook came by a new secret, which could not be noted: the next one tries again "
+				 "business=%s connection=%s",
+				business_id, verifiers[i].connection_id);
+}
+
 int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
 	const uint8_t *body, size_t len)
 {
@@ -262,6 +278,8 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 		status = 401;
 	} else if (keep(in, business_id, found.connection_id, body, len)) {
 		atomic_fetch_add(&in->accepted, 1);
+		if (found.any_worked)
+			note_worked(in, business_id, &found, verifiers, count);
 		status = 200;
 	} else {
 		atomic_fetch_add(&in->busy, 1);
@@ -287,13 +305,16 @@ struct token_search {
 static bool compare_token(const struct store_connection *c, void *arg)
 {
 	struct token_search *search = arg;
-	uint8_t token[VAULT_HASH_LEN];
+	uint8_t token[VAULT_HASH_LEN], previous[VAULT_HASH_LEN];
+	bool fits;
 
 	search->seen++;
 	memcpy(search->last, c->id, sizeof(search->last));
 	vault_hash(c->verify_token, strlen(c->verify_token), token);
-	if (vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0' &&
-		c->status != STORE_CONNECTION_SUSPENDED) {
+	vault_hash(c->previous_verify_token, strlen(c->previous_verify_token), previous);
+	fits = vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0';
+	fits = (vault_equal(previous, search->token, sizeof(previous)) && c->previous_verify_token[0] != '\0') || fits;
+	if (fits && c->status != STORE_CONNECTION_SUSPENDED) {
 		memcpy(search->found, c->id, sizeof(search->found));
 		search->status = c->status;
 		search->checks_failed = c->checks_failed;
@@ -372,7 +393,7 @@ bool inbound_handshake(struct inbound *in, const char *business_id, const char *
 		log_refusal(&in->handshake_refusal_logged_at, "webhook handshake", known ? business_id : "-", why);
 		return false;
 	}
-	err = store_connection_handshake(in->store, business_id, search.found, store_now_ms());
+	err = store_connection_handshake(in->store, business_id, search.found, token, store_now_ms());
 	if (err == STORE_FAILED)
 		inbound_failed(in);
 	if (err != STORE_OK)

@@ -43,7 +43,8 @@ static struct store *handshake_store;
 
 static void handshake_came(const char *business_id, const char *connection_id)
 {
-	enum store_error err = store_connection_handshake(handshake_store, business_id, connection_id, store_now_ms());
+	enum store_error err =
+		store_connection_handshake(handshake_store, business_id, connection_id, "", store_now_ms());
 
 	/* A handshake that fails for want of memory is one that does not come. */
 	assert_true(err == STORE_OK || err == STORE_NO_MEMORY);

@@ -52,6 +52,7 @@ static const struct secret_of emptiness[] = {{DIALOG, TENANT_PROOF_SECRET, ""}, 
 static const struct secret_of nothing[] = {{NULL, 0, NULL}};
 
 static const struct secret_of *held;
+static const uint64_t *unproven; /* the versions of those that are; NULL: none is */
 static char kept_by[STORE_ID_LEN + 1];
 
 enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
@@ -65,10 +66,27 @@ enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 
 		memcpy(out[*len].connection_id, s->connection_id, sizeof(out[*len].connection_id));
 		out[*len].proof = s->proof;
+		out[*len].unproven = unproven != NULL ? unproven[*len] : 0;
+		out[*len].ends_at = 0;
 		vault_verifier_make((const uint8_t *)s->secret, strlen(s->secret), &out[*len].verifier);
 	}
 	return TENANT_OK;
 }
+
+static char worked[256]; /* what webhooks came by for the first time, one after the other */
+
+enum tenant_error tenant_verifier_worked(struct tenants *t, const char *business_id, const struct tenant_verifier *v)
+{
+	const size_t len = strlen(worked);
+
+	(void)t;
+	assert_string_equal(business_id, "shop");
+	(void)snprintf(worked + len, sizeof(worked) - len, "%.3s %d %u;", v->connection_id, (int)v->proof,
+		(unsigned)v->unproven);
+	return TENANT_OK;
+}
+
+static enum store_error append;
 
 enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
 	uint8_t **blob, size_t *blob_len)
@@ -85,8 +103,9 @@ enum store_error store_event_append(struct store *s, const struct store_event *e
 {
 	(void)s;
 	(void)timeout_ms;
-	memcpy(kept_by, e->connection_id, sizeof(kept_by));
-	return STORE_OK;
+	if (append == STORE_OK)
+		memcpy(kept_by, e->connection_id, sizeof(kept_by));
+	return append;
 }
 
 enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
@@ -117,11 +136,13 @@ enum store_error store_connection_list(struct store *s, const char *business_id,
 	return STORE_NOT_FOUND;
 }
 
-enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+enum store_error store_connection_handshake(
+	struct store *s, const char *business_id, const char *id, const char *token, int64_t at)
 {
 	(void)s;
 	(void)business_id;
 	(void)id;
+	(void)token;
 	(void)at;
 	return STORE_NOT_FOUND;
 }
@@ -167,7 +188,7 @@ static struct http_request post(
 		.body = (const uint8_t *)BODY,
 		.body_len = strlen(BODY)};
 
-	kept_by[0] = '\0';
+	kept_by[0] = worked[0] = '\0';
 	log_seen_begin();
 	inbound_webhook(&in, &req, business_id);
 	log_seen_end(told, sizeof(told));
@@ -316,6 +337,35 @@ static void an_unknown_business_is_refused_alike(void **state)
 	assert_string_equal(unknown.headers, known.headers);
 }
 
+/* It is noted of every new secret that fits a webhook which is kept, and of no other. */
+static void a_new_secret_is_noted_once_it_worked(void **state)
+{
+	static const struct secret_of rows[] = {{META, TENANT_PROOF_SIGNATURE, "app secret"},
+		{META, TENANT_PROOF_SIGNATURE, "app secret before"}, {DIALOG, TENANT_PROOF_SECRET, SECRET},
+		{DIALOG, TENANT_PROOF_PLATFORM, "platform secret"}, {OTHER, TENANT_PROOF_SIGNATURE, "app secret"},
+		{NULL, 0, NULL}};
+	static const uint64_t versions[] = {7, 0, 3, 4, 5};
+	char signature[80], platform[80];
+
+	(void)state;
+	held = rows;
+	unproven = versions;
+	assert_int_equal(post("shop", signed_by(signature, "sha256=", "app secret"), NULL, NULL).status, 200);
+	assert_string_equal(worked, "01M 1 7;01O 1 5;");
+	assert_int_equal(post("shop", signed_by(signature, "sha256=", "app secret before"), NULL, NULL).status, 200);
+	assert_string_equal(worked, "");
+	assert_int_equal(post("shop", NULL, SECRET, signed_by(platform, "", "platform secret")).status, 200);
+	assert_string_equal(worked, "01D 2 3;01D 3 4;");
+	/* refused, or not kept: nothing has worked yet */
+	assert_int_equal(post("shop", NULL, SECRET, NULL).status, 401);
+	assert_string_equal(worked, "");
+	append = STORE_BUSY;
+	assert_int_equal(post("shop", signed_by(signature, "sha256=", "app secret"), NULL, NULL).status, 503);
+	assert_string_equal(worked, "");
+	append = STORE_OK;
+	unproven = NULL;
+}
+
 /* The longest header that is still compared, and the first that is not. */
 static void secrets_have_a_limit(void **state)
 {
@@ -335,6 +385,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_let_in),
 		cmocka_unit_test(an_unknown_business_is_refused_alike),
+		cmocka_unit_test(a_new_secret_is_noted_once_it_worked),
 		cmocka_unit_test(secrets_have_a_limit),
 	};
 

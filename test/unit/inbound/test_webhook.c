@@ -36,6 +36,7 @@ static struct {
 	/* what was done */
 	unsigned checks, comparisons, appends, wakes, failures, handshakes;
 	char connection_id[STORE_ID_LEN + 1]; /* of the event */
+	char token[65]; /* of the handshake */
 	unsigned timeout_ms;
 	char sealed_as[128];
 } fake;
@@ -75,11 +76,22 @@ enum tenant_error tenant_verifiers(struct tenants *t, const char *business_id,
 		return TENANT_NOT_FOUND;
 	for (size_t i = 0; i < fake.verifiers_len; i++) {
 		out[i].proof = TENANT_PROOF_SIGNATURE;
+		out[i].unproven = 0;
+		out[i].ends_at = 0;
 		memcpy(out[i].connection_id, ids[i], sizeof(out[i].connection_id));
 		memset(&out[i].verifier, i == 0 ? fake.first_byte : 0x22, sizeof(out[i].verifier));
 	}
 	*len = fake.verifiers_len;
 	return fake.verifiers;
+}
+
+enum tenant_error tenant_verifier_worked(struct tenants *t, const char *business_id, const struct tenant_verifier *v)
+{
+	(void)t;
+	(void)business_id;
+	(void)v;
+	fail_msg("nothing here is unproven");
+	return TENANT_OK;
 }
 
 enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
@@ -136,17 +148,20 @@ enum store_error store_connection_list(struct store *s, const char *business_id,
 
 		memcpy(c.id, i == 200 ? FIRST : SECOND, sizeof(c.id));
 		memcpy(c.verify_token, i == 200 ? "right" : "", i == 200 ? 6 : 1);
+		memcpy(c.previous_verify_token, i == 200 ? "before" : "", i == 200 ? 7 : 1);
 		if (!each(&c, arg))
 			break;
 	}
 	return fake.list;
 }
 
-enum store_error store_connection_handshake(struct store *s, const char *business_id, const char *id, int64_t at)
+enum store_error store_connection_handshake(
+	struct store *s, const char *business_id, const char *id, const char *token, int64_t at)
 {
 	(void)s;
 	assert_string_equal(business_id, "shop");
 	assert_string_equal(id, FIRST);
+	(void)snprintf(fake.token, sizeof(fake.token), "%s", token);
 	assert_int_equal(at, store_now_ms());
 	fake.handshakes++;
 	return fake.handshake;
@@ -383,6 +398,11 @@ static void echoes_the_challenge(void **state)
 	assert_non_null(strstr(req.headers, "Content-Type: text/plain; charset=utf-8\n"));
 	assert_non_null(strstr(req.headers, "X-Content-Type-Options: nosniff\n"));
 	assert_int_equal(fake.handshakes, 1);
+	assert_string_equal(fake.token, "right");
+	/* The token before, while it is given: the store is told which one it was. */
+	assert_int_equal(get("shop", ASK("subscribe", "before", "1")).status, 200);
+	assert_string_equal(fake.token, "before");
+	fake.handshakes = 1;
 	fake.connection_status = STORE_CONNECTION_ACTIVE;
 	assert_int_equal(get("shop", ASK("subscribe", "right", "1")).status, 200);
 	fake.connection_status = STORE_CONNECTION_KEY_REFUSED;

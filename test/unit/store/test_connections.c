@@ -109,9 +109,9 @@ static void test_handshake(void **state)
 	struct store_connection c = get(h->store, "one", CONNECTION_ONE);
 
 	assert_int_equal(c.handshake_at, 0);
-	assert_int_equal(store_connection_handshake(h->store, "two", CONNECTION_ONE, 7), STORE_NOT_FOUND);
-	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 7), STORE_OK);
-	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 5), STORE_OK);
+	assert_int_equal(store_connection_handshake(h->store, "two", CONNECTION_ONE, "token", 7), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, "token", 7), STORE_OK);
+	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, "token", 5), STORE_OK);
 	house_close(h);
 	house_open(h);
 	c = get(h->store, "one", CONNECTION_ONE);
@@ -121,12 +121,12 @@ static void test_handshake(void **state)
 	assert_int_equal(
 		store_connection_status_set(h->store, "one", CONNECTION_ONE, 0, STORE_CONNECTION_WEBHOOK_TAKEN),
 		STORE_OK);
-	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 8), STORE_OK);
+	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, "token", 8), STORE_OK);
 	assert_int_equal(get(h->store, "one", CONNECTION_ONE).status, STORE_CONNECTION_ACTIVE);
 	/* Any other status is not a question of who has the webhook. */
 	assert_int_equal(
 		store_connection_status_set(h->store, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
-	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, 9), STORE_OK);
+	assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, "token", 9), STORE_OK);
 	assert_int_equal(get(h->store, "one", CONNECTION_ONE).status, STORE_CONNECTION_SUSPENDED);
 }
 
@@ -139,15 +139,15 @@ static void test_handshake_of_a_fault(void **state)
 	assert_int_equal(store_connection_checked(s, "two", CONNECTION_ONE, true), STORE_NOT_FOUND);
 	assert_int_equal(store_connection_checked(s, "one", CONNECTION_ONE, true), STORE_OK);
 	assert_true(get(s, "one", CONNECTION_ONE).checks_failed);
-	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 7), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, "token", 7), STORE_OK);
 	assert_int_equal(get(s, "one", CONNECTION_ONE).handshake_at, 7);
 	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_PENDING);
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_WEBHOOK_TAKEN), STORE_OK);
-	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 8), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, "token", 8), STORE_OK);
 	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_PENDING);
 	assert_int_equal(store_connection_checked(s, "one", CONNECTION_ONE, false), STORE_OK);
-	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 9), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, "token", 9), STORE_OK);
 	assert_int_equal(get(s, "one", CONNECTION_ONE).status, STORE_CONNECTION_ACTIVE);
 }
 

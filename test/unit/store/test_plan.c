@@ -202,7 +202,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_credential_put(s, "one", &credential), STORE_OK);
 	assert_int_equal(store_connection_by_number(s, "one", 0, "1001", &c), STORE_OK);
 	assert_int_equal(store_connection_number_set(s, "one", CONNECTION_ONE, "1001", "22", false), STORE_OK);
-	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, 1), STORE_OK);
+	assert_int_equal(store_connection_handshake(s, "one", CONNECTION_ONE, "token", 1), STORE_OK);
 	assert_int_equal(store_app_shared(s, "one", "11", "22", &sharing), STORE_OK);
 	assert_int_equal(store_connection_get(s, "one", CONNECTION_ONE, &c), STORE_OK);
 	assert_int_equal(store_connection_status_set(s, "one", c.id, 0, STORE_CONNECTION_ACTIVE), STORE_OK);

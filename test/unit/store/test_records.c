@@ -255,6 +255,7 @@ static void test_credentials(void **state)
 	assert_int_equal(store_credential_put(s, "two", &next), STORE_NOT_FOUND);
 	assert_int_equal(store_credential_put(s, "one", &next), STORE_OK);
 	assert_int_equal(store_credential_put(s, "one", &next), STORE_STALE);
+	assert_int_equal(store_credential_worked(s, "one", &next, 7, 0), STORE_OK);
 	next.version = 3;
 	assert_int_equal(store_credential_put(s, "one", &next), STORE_OK);
 	assert_int_equal(store_credential_list(s, "one", "app_secret", check_slots, &n), STORE_OK);
