@@ -15,7 +15,7 @@
 
 void exchange_begin(struct exchange *e, struct vault_client *vault, const struct job *j)
 {
-	*e = (struct exchange){.vault = vault, .key = j->credentials[0].key, .version = j->credentials[0].version + 1};
+	*e = (struct exchange){.vault = vault, .key = j->credentials[0].key, .version = j->credentials[0].newest + 1};
 	(void)snprintf(e->deployment_id, sizeof(e->deployment_id), "%s", j->deployment_id);
 	(void)snprintf(e->business_id, sizeof(e->business_id), "%s", j->business_id);
 	(void)snprintf(e->connection_id, sizeof(e->connection_id), "%s", j->credentials[0].connection_id);

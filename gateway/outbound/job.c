@@ -107,6 +107,7 @@ void job_encode(struct frame *f, const struct job *j)
 		frame_put_text(f, c->connection_id);
 		frame_put_text(f, c->field);
 		frame_put_u64(f, c->version);
+		frame_put_u64(f, c->newest);
 		frame_put_bytes(f, c->key.blob, sizeof(c->key.blob));
 		frame_put_u32(f, c->key.version);
 		frame_put_bytes(f, c->blob, c->blob_len);
@@ -122,6 +123,7 @@ static bool credential_decode(struct frame *f, struct job_credential *c)
 	c->connection_id = frame_get_text(f);
 	c->field = frame_get_text(f);
 	c->version = frame_get_u64(f);
+	c->newest = frame_get_u64(f);
 	key = frame_get_bytes(f, &len);
 	if (key == NULL || len != sizeof(c->key.blob))
 		return false;

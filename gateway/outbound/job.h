@@ -35,6 +35,7 @@ struct job_credential {
 	struct vault_wrapped_key key; /* under which it is sealed */
 	const uint8_t *blob;
 	size_t blob_len;
+	uint64_t newest; /* the highest version ever given at its place: what is sealed for it gets the next */
 };
 
 struct job {

@@ -105,6 +105,7 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 		j->credentials[i] = (struct job_credential){.connection_id = c->connection_id,
 			.field = c->field,
 			.version = c->version,
+			.newest = c->newest > c->version ? c->newest : c->version,
 			.blob = c->blob,
 			.blob_len = c->blob_len};
 		err = tenant_credential_key(t, p->business_id, c->blob, c->blob_len, &j->credentials[i].key);

@@ -22,6 +22,12 @@ static bool confirming(const struct outbound *o, const struct sending *s)
 	return false;
 }
 
+static void key_refused(struct outbound *o, const struct sending *s)
+{
+	if (settle_key_refused(o->tenants, s))
+		outbound_wake(o);
+}
+
 /* Code 190 may also mean a garbled header: the provider is asked about the token itself, where the
  * app secret is held; else its word is taken. The answer comes as a ticket of its own. */
 static void confirm_begin(struct outbound *o, const struct sending *s)
@@ -32,13 +38,16 @@ static void confirm_begin(struct outbound *o, const struct sending *s)
 
 	/* 360dialog says 401 for nothing else (facts/360dialog.md 4), and offers nobody to ask. */
 	if (kind_is_d360(s->kind)) {
-		settle_key_refused(o->tenants, s);
+		key_refused(o, s);
 		return;
 	}
 	err = prepare_confirm(o->tenants, s->business_id, s->connection_id, &p);
-	if (err == PREPARE_NO_CREDENTIAL)
-		settle_key_refused(o->tenants, s);
-	if (err != PREPARE_OK || p.credentials[0].version != s->credential_version)
+	/* Nobody to ask, or a key that is not used any more. */
+	if (err == PREPARE_NO_CREDENTIAL || (err == PREPARE_OK && p.credentials[0].version != s->credential_version)) {
+		key_refused(o, s);
+		goto out;
+	}
+	if (err != PREPARE_OK)
 		goto out;
 	pthread_mutex_lock(&o->lock);
 	if (!confirming(o, s) && !o->closing)
@@ -72,7 +81,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	if (use == TICKET_SEND)
 		settle_send(o->tenants, &s, r, &o->stop);
 	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
-		settle_key_refused(o->tenants, &s);
+		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
 	if (use == TICKET_CHECK && k->waiter != NULL) {
 		*k->waiter->result = *r;

@@ -103,6 +103,7 @@ static void send_one(struct outbound *o, const struct store_message *m)
 	}
 	s.kind = p.job.kind;
 	s.credential_version = p.credentials[0].version;
+	s.credential_unproven = p.credentials[0].proven_at == 0;
 	pthread_mutex_lock(&o->lock);
 	k = ticket_take(o, TICKET_SEND); /* there is one: no more were leased */
 	k->sending = s;

@@ -5,6 +5,7 @@
 #include "gateway/outbound/settle.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,6 +85,16 @@ static void write_down(
 	}
 }
 
+/* The key that it was sent with, as the store finds it. */
+static struct store_credential key_of(const struct sending *s)
+{
+	struct store_credential c = {.version = s->credential_version};
+
+	memcpy(c.connection_id, s->connection_id, sizeof(c.connection_id));
+	(void)snprintf(c.field, sizeof(c.field), "%s", s->kind->credentials[0]);
+	return c;
+}
+
 /* A first accepted send proves a pending connection. */
 static void prove_connection(struct tenants *t, const struct sending *s)
 {
@@ -95,6 +106,37 @@ static void prove_connection(struct tenants *t, const struct sending *s)
 			STORE_CONNECTION_PENDING, STORE_CONNECTION_ACTIVE) == STORE_OK)
 		log_info("connection is active: a send was accepted business=%s connection=%s", s->business_id,
 			s->connection_id);
+}
+
+/* A first accepted send proves a new key: the one before it goes. */
+static void prove_key(struct tenants *t, const struct sending *s)
+{
+	const struct store_credential c = key_of(s);
+	enum store_error err;
+
+	err = store_credential_worked(tenants_store(t), s->business_id, &c, store_now_ms(), 0);
+	if (err != STORE_OK && err != STORE_STALE)
+		log_warn("a new key worked, which could not be noted: the next send tries again business=%s "
+			 "connection=%s",
+			s->business_id, s->connection_id);
+}
+
+static void prove(struct tenants *t, const struct sending *s)
+{
+	prove_connection(t, s);
+	if (s->credential_unproven)
+		prove_key(t, s);
+}
+
+static void log_not_sent(const struct sending *s, const struct outbound_result *r, const struct plan *plan)
+{
+	if (plan->to == STORE_MESSAGE_UNKNOWN)
+		log_warn("a send may have been accepted, so it is not repeated business=%s message=%s attempt=%u "
+			 "http=%d: %s",
+			s->business_id, s->message_id, s->attempt, r->http_status, plan->reason);
+	else
+		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
+			s->business_id, s->message_id, s->attempt, r->http_status, (int)r->code, plan->reason);
 }
 
 /* What the provider says of key, number or account is looked into. */
@@ -127,14 +169,9 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 		wamid_fill(t, s, r, &outcome, &sealed);
 	write_down(t, s, &outcome, stop);
 	if (plan.to == STORE_MESSAGE_SENT)
-		prove_connection(t, s);
-	else if (plan.to == STORE_MESSAGE_UNKNOWN)
-		log_warn("a send may have been accepted, so it is not repeated business=%s message=%s attempt=%u "
-			 "http=%d: %s",
-			s->business_id, s->message_id, s->attempt, r->http_status, plan.reason);
+		prove(t, s);
 	else
-		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
-			s->business_id, s->message_id, s->attempt, r->http_status, (int)r->code, plan.reason);
+		log_not_sent(s, r, &plan);
 	if (r->class == OUTBOUND_AUTH || r->class == OUTBOUND_ACCOUNT)
 		look_soon(t, s);
 	free(sealed);
@@ -170,12 +207,24 @@ static bool key_unchanged(struct tenants *t, const struct sending *s)
 	return same;
 }
 
-void settle_key_refused(struct tenants *t, const struct sending *s)
+/* A new key that never worked gives way to the one before it. */
+static bool older_key_back(struct tenants *t, const struct sending *s)
+{
+	const struct store_credential c = key_of(s);
+
+	if (store_credential_take_back(tenants_store(t), s->business_id, &c, true) != STORE_OK)
+		return false;
+	log_warn("the provider refuses the new key: the one before it is used again business=%s connection=%s field=%s",
+		s->business_id, s->connection_id, c.field);
+	return true;
+}
+
+static void mark_refused(struct tenants *t, const struct sending *s)
 {
 	struct store *store = tenants_store(t);
 	struct store_connection c;
 
-	if (!key_unchanged(t, s) || store_connection_get(store, s->business_id, s->connection_id, &c) != STORE_OK)
+	if (store_connection_get(store, s->business_id, s->connection_id, &c) != STORE_OK)
 		return;
 	if (c.status != STORE_CONNECTION_PENDING && c.status != STORE_CONNECTION_ACTIVE &&
 		c.status != STORE_CONNECTION_WEBHOOK_TAKEN)
@@ -184,4 +233,15 @@ void settle_key_refused(struct tenants *t, const struct sending *s)
 		    store, s->business_id, s->connection_id, c.status, STORE_CONNECTION_KEY_REFUSED) == STORE_OK)
 		log_warn("the provider refuses the key: it must be entered again business=%s connection=%s",
 			s->business_id, s->connection_id);
+}
+
+bool settle_key_refused(struct tenants *t, const struct sending *s)
+{
+	/* Refused with a key that is not used any more: the new one is for it, too. */
+	if (!key_unchanged(t, s))
+		return store_retries_due(tenants_store(t), s->business_id, s->connection_id) == STORE_OK;
+	if (older_key_back(t, s))
+		return true;
+	mark_refused(t, s);
+	return false;
 }

@@ -19,6 +19,7 @@ struct sending {
 	int64_t created_at;
 	const struct kind *kind; /* what it was sent as */
 	uint64_t credential_version; /* of the kind's first credential, which it was sent with */
+	bool credential_unproven; /* nothing is known to have been accepted with it */
 };
 
 /* Settles the attempt, again and again while the store is busy or full, until *stop. Left
@@ -27,7 +28,8 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 
 /* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
 bool settle_token_is_dead(const struct outbound_result *r);
-/* Marks the connection KEY_REFUSED, unless its key was changed since. */
-void settle_key_refused(struct tenants *t, const struct sending *s);
+/* The key is dead: where it never worked and the one before it is still there, that one is used again; else the
+ * connection becomes KEY_REFUSED. Nothing of that where the key was changed since. True: something may be due. */
+bool settle_key_refused(struct tenants *t, const struct sending *s);
 
 #endif

@@ -17,6 +17,8 @@ static struct store_connection connections[FAKE_CONNECTIONS];
 static size_t connections_len;
 static struct store_credential credentials[FAKE_CONNECTIONS * 2];
 static size_t credentials_len;
+static struct store_credential older; /* blob NULL: there is none */
+static unsigned proven;
 static struct store_tenant_key keys[64];
 static char key_owner[64][STORE_BUSINESS_ID_LEN + 1];
 static size_t keys_len;
@@ -24,6 +26,11 @@ static unsigned busy;
 
 #define LOCK pthread_mutex_lock(&lock)
 #define UNLOCK pthread_mutex_unlock(&lock)
+
+static bool is_at(const struct store_credential *a, const struct store_credential *b)
+{
+	return strcmp(a->connection_id, b->connection_id) == 0 && strcmp(a->field, b->field) == 0;
+}
 
 void fake_reset(void)
 {
@@ -34,6 +41,9 @@ void fake_reset(void)
 	}
 	for (size_t i = 0; i < credentials_len; i++)
 		free((void *)(uintptr_t)credentials[i].blob);
+	free((void *)(uintptr_t)older.blob);
+	older.blob = NULL;
+	proven = 0;
 	rows_len = connections_len = credentials_len = keys_len = 0;
 	busy = 0;
 	UNLOCK;
@@ -64,13 +74,39 @@ void fake_credential(const struct store_credential *c)
 	UNLOCK;
 }
 
-void fake_credential_replaced(const char *connection_id, const char *field)
+void fake_credential_older(const struct store_credential *c)
 {
+	uint8_t *blob = malloc(c->blob_len);
+
+	memcpy(blob, c->blob, c->blob_len);
+	LOCK;
+	older = *c;
+	older.blob = blob;
+	UNLOCK;
+}
+
+unsigned fake_credentials_proven(void)
+{
+	unsigned n;
+
+	LOCK;
+	n = proven;
+	UNLOCK;
+	return n;
+}
+
+void fake_credential_replaced(const struct store_credential *c)
+{
+	uint8_t *blob = malloc(c->blob_len);
+
+	memcpy(blob, c->blob, c->blob_len);
 	LOCK;
 	for (size_t i = 0; i < credentials_len; i++)
-		if (strcmp(credentials[i].connection_id, connection_id) == 0 &&
-			strcmp(credentials[i].field, field) == 0)
-			credentials[i].version++;
+		if (is_at(&credentials[i], c)) {
+			free((void *)(uintptr_t)credentials[i].blob);
+			credentials[i] = *c;
+			credentials[i].blob = blob;
+		}
 	UNLOCK;
 }
 
@@ -225,6 +261,65 @@ enum store_error store_credential_list(struct store *s, const char *business_id,
 	for (size_t i = 0; i < credentials_len; i++)
 		if ((field[0] == '\0' || strcmp(credentials[i].field, field) == 0) && !each(&credentials[i], arg))
 			break;
+	UNLOCK;
+	return STORE_OK;
+}
+
+enum store_error store_credential_worked(
+	struct store *s, const char *business_id, const struct store_credential *c, int64_t at, int64_t grace_ms)
+{
+	enum store_error err = STORE_STALE;
+
+	(void)s;
+	(void)business_id;
+	if (grace_ms != 0)
+		return STORE_INVALID;
+	LOCK;
+	for (size_t i = 0; i < credentials_len; i++)
+		if (is_at(&credentials[i], c) && credentials[i].version == c->version) {
+			credentials[i].proven_at = at;
+			proven++;
+			err = STORE_OK;
+		}
+	UNLOCK;
+	return err;
+}
+
+static void make_due(const char *connection_id)
+{
+	for (size_t i = 0; i < rows_len; i++)
+		if (rows[i].m.state == STORE_MESSAGE_RETRY && strcmp(rows[i].m.connection_id, connection_id) == 0)
+			rows[i].m.next_at = 0;
+}
+
+/* The one before it is as the test left it; its version tells that it came back. */
+enum store_error store_credential_take_back(
+	struct store *s, const char *business_id, const struct store_credential *c, bool refused)
+{
+	enum store_error err = STORE_NOT_FOUND;
+
+	(void)s;
+	(void)business_id;
+	LOCK;
+	if (older.blob != NULL && is_at(&older, c) && refused)
+		for (size_t i = 0; i < credentials_len; i++)
+			if (is_at(&credentials[i], c) && credentials[i].version == c->version) {
+				free((void *)(uintptr_t)credentials[i].blob);
+				credentials[i] = older;
+				older.blob = NULL;
+				make_due(c->connection_id);
+				err = STORE_OK;
+			}
+	UNLOCK;
+	return err;
+}
+
+enum store_error store_retries_due(struct store *s, const char *business_id, const char *connection_id)
+{
+	(void)s;
+	(void)business_id;
+	LOCK;
+	make_due(connection_id);
 	UNLOCK;
 	return STORE_OK;
 }

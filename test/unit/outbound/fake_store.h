@@ -17,8 +17,10 @@ void fake_busy(unsigned times); /* so many settlements answer STORE_BUSY */
 void fake_connection(const struct store_connection *c);
 void fake_credential(const struct store_credential *c);
 void fake_message(const struct store_message *m);
-/* As if it had been replaced: only its version changes. */
-void fake_credential_replaced(const char *connection_id, const char *field);
+/* The one before the current one, that a refusal brings back. */
+void fake_credential_older(const struct store_credential *c);
+unsigned fake_credentials_proven(void); /* how often one was said to have worked */
+void fake_credential_replaced(const struct store_credential *c); /* takes the place of what is there */
 bool fake_row(const char *id, struct fake_row *out); /* pointers in out live until fake_reset */
 enum store_connection_status fake_connection_status(const char *id);
 

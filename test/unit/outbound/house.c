@@ -167,9 +167,15 @@ void house_business(struct house *h, const char *business_id)
 void house_credential(struct house *h, const char *business_id, const char *connection_id, const char *field,
 	const char *plain, struct store_credential *out, uint8_t **blob)
 {
+	*out = (struct store_credential){.slot = STORE_SLOT_CURRENT, .version = 1};
+	house_credential_again(h, business_id, connection_id, field, plain, out, blob);
+}
+
+void house_credential_again(struct house *h, const char *business_id, const char *connection_id, const char *field,
+	const char *plain, struct store_credential *out, uint8_t **blob)
+{
 	struct secret *s = secret_new(plain, strlen(plain));
 
-	*out = (struct store_credential){.slot = STORE_SLOT_CURRENT, .version = 1};
 	(void)snprintf(out->connection_id, sizeof(out->connection_id), "%s", connection_id);
 	(void)snprintf(out->field, sizeof(out->field), "%s", field);
 	must(tenant_credential_seal(h->tenants, business_id, s, out, blob) == TENANT_OK, "tenant_credential_seal");

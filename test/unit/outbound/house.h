@@ -32,5 +32,8 @@ void house_business(struct house *h, const char *business_id);
 /* Seals a credential as the store would hold it. Owns: caller frees *blob. */
 void house_credential(struct house *h, const char *business_id, const char *connection_id, const char *field,
 	const char *plain, struct store_credential *out, uint8_t **blob);
+/* The same of the version that out has. */
+void house_credential_again(struct house *h, const char *business_id, const char *connection_id, const char *field,
+	const char *plain, struct store_credential *out, uint8_t **blob);
 
 #endif

@@ -154,24 +154,90 @@ static void answers_become_states(void **state)
 	}
 }
 
+#define NEXT_KEY "Kd0123456789012345678901234567890N_AK"
+#define SENT_BODY "{\"messages\":[{\"id\":\"wamid.X\"}]}"
+
+/* The second key of c1, sealed; the caller frees *blob. */
+static struct store_credential next_key(struct desk *d, uint8_t **blob)
+{
+	struct store_credential c = {.slot = STORE_SLOT_CURRENT, .version = 2};
+
+	house_credential_again(&d->h, BUSINESS, "c1", "api_key", NEXT_KEY, &c, blob);
+	return c;
+}
+
+/* Waits for the first send of c1; what comes after it is accepted. */
+static void first_send_then_well(void)
+{
+	struct server_seen seen = {0};
+
+	for (int i = 0; i < 400 && seen.requests == 0; i++, (void)usleep(2000))
+		server_seen("messages", &seen);
+	server_set("messages", &(struct server_reply){.status = 200, .body = SENT_BODY});
+}
+
+static void assert_sent_with(const char *key, unsigned requests)
+{
+	struct server_seen seen = {0};
+	char value[256];
+
+	server_seen("messages", &seen);
+	server_header(&seen, "D360-API-KEY", value, sizeof(value));
+	assert_string_equal(value, key);
+	assert_int_equal(seen.requests, requests);
+}
+
+/* The message was sent with the old one, and does not wait: the new one is there. */
 static void a_key_changed_meanwhile_is_not_refused(void **state)
 {
 	char id[STORE_ID_LEN + 1];
-	struct server_seen seen = {0};
+	struct store_credential next;
 	struct desk d = {0};
+	uint8_t *blob;
 
 	(void)state;
 	open_hosts(&d);
 	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
 	server_set("messages", &(struct server_reply){.how = SERVER_LATE, .status = 401, .body = ""});
+	next = next_key(&d, &blob);
 	desk_start(&d, NULL);
 	desk_queue(&d, "c1", "111", HELLO, id, 0);
-	for (int i = 0; i < 400 && seen.requests == 0; i++, (void)usleep(2000))
-		server_seen("messages", &seen);
-	fake_credential_replaced("c1", "api_key");
-	(void)desk_await_state(id, STORE_MESSAGE_RETRY);
-	(void)usleep(50000);
-	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+	first_send_then_well();
+	fake_credential_replaced(&next);
+	(void)desk_await_state(id, STORE_MESSAGE_SENT);
+	assert_sent_with(NEXT_KEY, 2);
+	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_ACTIVE);
+	assert_int_equal(fake_credentials_proven(), 1);
+	free(blob);
+	desk_close(&d);
+}
+
+/* A new key that never worked is refused: the one before it is used again, for this very message. */
+static void a_refused_new_key_gives_way(void **state)
+{
+	struct store_credential next, before;
+	uint8_t *next_blob, *before_blob;
+	char id[STORE_ID_LEN + 1];
+	struct desk d = {0};
+
+	(void)state;
+	open_hosts(&d);
+	desk_connection(&d, STORE_360DIALOG, "c1", "111", KEY, NULL);
+	next = next_key(&d, &next_blob);
+	fake_credential_replaced(&next);
+	house_credential(&d.h, BUSINESS, "c1", "api_key", KEY, &before, &before_blob);
+	before.proven_at = 5;
+	fake_credential_older(&before);
+	server_set("messages", &(struct server_reply){.how = SERVER_LATE, .status = 401, .body = ""});
+	desk_start(&d, NULL);
+	desk_queue(&d, "c1", "111", HELLO, id, 0);
+	first_send_then_well();
+	(void)desk_await_state(id, STORE_MESSAGE_SENT);
+	assert_sent_with(KEY, 2);
+	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_ACTIVE);
+	assert_int_equal(fake_credentials_proven(), 0); /* that is known of the old one */
+	free(next_blob);
+	free(before_blob);
 	desk_close(&d);
 }
 
@@ -453,6 +519,7 @@ int main(void)
 		cmocka_unit_test(a_sandbox_key_goes_to_the_sandbox_alone),
 		cmocka_unit_test(answers_become_states),
 		cmocka_unit_test(a_key_changed_meanwhile_is_not_refused),
+		cmocka_unit_test(a_refused_new_key_gives_way),
 		cmocka_unit_test(a_taken_webhook_still_sends_and_may_lose_its_key),
 		cmocka_unit_test(a_webhook_is_looked_at_and_set),
 		cmocka_unit_test(the_sandboxs_webhook_is_looked_at_and_set),

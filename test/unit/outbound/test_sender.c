@@ -77,7 +77,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		.waba_id = "",
 		.url = "",
 		.message_id = "",
-		.credentials[0] = {CONNECTION, "access_token", 1, f->key, f->token.blob, f->token.blob_len}};
+		.credentials[0] = {CONNECTION, "access_token", 1, f->key, f->token.blob, f->token.blob_len, 1}};
 
 	if (j.kind->post) {
 		j.body = BODY;
@@ -87,7 +87,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		j.app_id = "4242";
 	if (kind_credentials(j.kind) > 1)
 		j.credentials[1] = (struct job_credential){
-			CONNECTION, "app_secret", 1, f->key, f->secret.blob, f->secret.blob_len};
+			CONNECTION, "app_secret", 1, f->key, f->secret.blob, f->secret.blob_len, 1};
 	return j;
 }
 
@@ -206,6 +206,7 @@ static void a_new_token_leaves_sealed(void **state)
 			.body = "{\"access_token\":\"" NEW_TOKEN
 				"\",\"token_type\":\"bearer\",\"expires_in\":5184000}"});
 	j = job_of(&f, OUTBOUND_META_TOKEN_EXCHANGE, 1, "");
+	j.credentials[0].newest = 4; /* 2 to 4 were refused */
 	put_job(&f, &j);
 	assert_int_equal(get_result(&f, &r), 1);
 	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
@@ -225,7 +226,7 @@ static void a_new_token_leaves_sealed(void **state)
 	j = job_of(&f, OUTBOUND_META_SEND, 2, "111");
 	j.credentials[0].blob = blob;
 	j.credentials[0].blob_len = blob_len;
-	j.credentials[0].version = 2;
+	j.credentials[0].version = 5;
 	put_job(&f, &j);
 	outbound_result_clear(&r);
 	assert_int_equal(get_result(&f, &r), 2);

@@ -172,7 +172,7 @@ static void fill(struct job *j, uint8_t *blob, size_t blob_len)
 		.waba_id = "",
 		.url = "",
 		.message_id = "",
-		.credentials[0] = {"01connection", "access_token", 5, {.version = 3}, blob, blob_len},
+		.credentials[0] = {"01connection", "access_token", 5, {.version = 3}, blob, blob_len, 6},
 		.body = "{}",
 		.body_len = 2};
 	memset(j->credentials[0].key.blob, 0x5a, sizeof(j->credentials[0].key.blob));
@@ -197,6 +197,7 @@ static void jobs_come_back_as_they_went(void **state)
 	assert_memory_equal(out.credentials[0].key.blob, in.credentials[0].key.blob, VAULT_WRAPPED_LEN);
 	assert_string_equal(out.credentials[0].field, "access_token");
 	assert_int_equal(out.credentials[0].version, 5);
+	assert_int_equal(out.credentials[0].newest, 6);
 	assert_memory_equal(out.credentials[0].blob, blob, sizeof(blob));
 	assert_memory_equal(out.body, "{}", 2);
 	/* Every shorter one is malformed. */
