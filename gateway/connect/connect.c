@@ -1,6 +1,6 @@
 /*
  * What both providers share: sealing and holding credentials, what becomes of the
- * status, and testing, registering and rotating. Secrets stay in struct secret until
+ * status, testing and registering. Secrets stay in struct secret until
  * the vault has sealed them; the sender opens the sealed form for its questions.
  *
  * Called through connect.h.
@@ -15,21 +15,22 @@
 #include "gateway/connect/internal.h"
 
 #define ASK_TOTAL_MS 25000 /* after it no further question is begun */
+#define HEADER_LATE_MS 120000 /* longer than a provider works on a call that it did not answer */
 
-static const char *const credential_fields[CREDENTIALS] = {[CREDENTIAL_TOKEN] = "access_token",
+const char *const connect_fields[CREDENTIALS] = {[CREDENTIAL_TOKEN] = "access_token",
 	[CREDENTIAL_APP_SECRET] = "app_secret",
 	[CREDENTIAL_API_KEY] = "api_key",
 	[CREDENTIAL_WEBHOOK_SECRET] = "webhook_secret",
 	[CREDENTIAL_PLATFORM_SECRET] = "platform_secret"};
 
-static const struct provider *provider_of(enum store_provider p)
+const struct provider *connect_provider_of(enum store_provider p)
 {
 	return p == STORE_360DIALOG ? &d360_provider : &meta_provider;
 }
 
 const char *connect_provider_name(const struct store_connection *s)
 {
-	return s->sandbox ? "360dialog's sandbox" : provider_of(s->provider)->name;
+	return s->sandbox ? "360dialog's sandbox" : connect_provider_of(s->provider)->name;
 }
 
 enum connect_error connect_from_store(enum store_error err)
@@ -96,7 +97,7 @@ enum connect_error connect_seal(
 
 	*out = (struct store_credential){.slot = STORE_SLOT_CURRENT, .version = version, .created_at = store_now_ms()};
 	(void)snprintf(out->connection_id, sizeof(out->connection_id), "%s", w->connection->id);
-	(void)snprintf(out->field, sizeof(out->field), "%s", credential_fields[which]);
+	(void)snprintf(out->field, sizeof(out->field), "%s", connect_fields[which]);
 	err = from_tenant(tenant_credential_seal(w->c->tenants, w->connection->business_id, value, out, &blob));
 	if (err != CONNECT_OK)
 		return err;
@@ -112,7 +113,7 @@ static bool held_take(const struct store_credential *row, void *arg)
 	if (row->slot != STORE_SLOT_CURRENT || strcmp(row->connection_id, h->connection_id) != 0)
 		return true;
 	for (size_t i = 0; i < CREDENTIALS; i++) {
-		if (strcmp(row->field, credential_fields[i]) != 0)
+		if (strcmp(row->field, connect_fields[i]) != 0)
 			continue;
 		free(h->blobs[i]);
 		h->blobs[i] = malloc(row->blob_len > 0 ? row->blob_len : 1);
@@ -141,7 +142,7 @@ enum connect_error connecting_load(struct connecting *w, const struct connect *c
 		return err;
 	connecting_begin(w, c, connection, report);
 	w->stored = true;
-	p = provider_of(connection->provider);
+	p = connect_provider_of(connection->provider);
 	err = connect_from_store(store_credential_list(store, business_id, "", held_take, &w->held));
 	if (err == CONNECT_OK && w->held.no_memory)
 		err = CONNECT_UNAVAILABLE;
@@ -153,7 +154,7 @@ enum connect_error connecting_load(struct connecting *w, const struct connect *c
 
 /* ------------------------------------------------------------ adding */
 
-static void verify_token_new(char *out, size_t room)
+void connect_verify_token_make(char *out, size_t room)
 {
 	uint8_t bytes[16];
 	size_t len = 2;
@@ -173,7 +174,7 @@ void connect_describe(struct store_connection *connection, enum store_provider p
 	(void)snprintf(connection->waba_id, sizeof(connection->waba_id), "%s", waba_id != NULL ? waba_id : "");
 	(void)snprintf(connection->phone_number_id, sizeof(connection->phone_number_id), "%s",
 		phone_number_id != NULL ? phone_number_id : "");
-	verify_token_new(connection->verify_token, sizeof(connection->verify_token));
+	connect_verify_token_make(connection->verify_token, sizeof(connection->verify_token));
 	connection->created_at = connection->updated_at = store_now_ms();
 }
 
@@ -230,6 +231,8 @@ enum connect_error connect_store(struct connecting *w, const struct provider *p)
 		len++;
 	w->connection->number_proven = w->described;
 	w->connection->checks_failed = connect_any_failed(w->report);
+	if (connect_key_works(w))
+		w->held.credentials[p->first].proven_at = store_now_ms();
 	err = store_connection_add(tenants_store(w->c->tenants), w->connection, &w->held.credentials[p->first], len);
 	w->stored = err == STORE_OK;
 	if (w->stored)
@@ -315,31 +318,109 @@ enum connect_error connecting_conclude(struct connecting *w, bool key_is_new)
 	return conclusion(w, err);
 }
 
-/* The checks of a stored connection, with its webhooks registered again or only looked at. */
-static enum connect_error run(const struct connect *c, const char *business_id, const char *connection_id, bool set,
-	bool take_over, struct store_connection *out, struct connect_report *report)
+bool connect_key_works(const struct connecting *w)
+{
+	const bool is_meta = w->connection->provider == STORE_META;
+
+	if (!connect_check_is_ok(w->report, is_meta ? "token" : "key"))
+		return false;
+	for (size_t i = 0; i < w->report->checks_len; i++)
+		if (w->report->checks[i].result == CONNECT_CHECK_FAILED ||
+			w->report->checks[i].result == CONNECT_CHECK_WAITING)
+			return false;
+	return true;
+}
+
+/* There is none before it, or somebody replaced it meanwhile: as it is. */
+static enum connect_error from_judging(enum store_error err)
+{
+	return err == STORE_NOT_FOUND || err == STORE_STALE ? CONNECT_OK : connect_from_store(err);
+}
+
+/* What the probe says of a key that nothing was sent with yet. */
+static enum connect_error key_judged(struct connecting *w, bool *back)
+{
+	const enum credential which = connect_provider_of(w->connection->provider)->first;
+	const struct store_credential *key = &w->held.credentials[which];
+	struct store *store = tenants_store(w->c->tenants);
+	enum store_error err = STORE_OK;
+
+	if (key->proven_at > 0)
+		return CONNECT_OK;
+	if (w->refused[which]) {
+		err = store_credential_take_back(store, w->connection->business_id, key, true);
+		*back = err == STORE_OK;
+	} else if (connect_key_works(w)) {
+		err = store_credential_worked(store, w->connection->business_id, key, store_now_ms(), 0);
+	}
+	return from_judging(err);
+}
+
+/* A header that 360dialog did not get in all that time: it sends the one before. */
+static enum connect_error header_judged(struct connecting *w, bool *back)
+{
+	const struct store_credential *header = &w->held.credentials[CREDENTIAL_WEBHOOK_SECRET];
+	enum store_error err;
+
+	if (w->seen.owner != OWNER_OURS || w->seen.secret || header->blob == NULL || header->proven_at > 0 ||
+		store_now_ms() - header->created_at < HEADER_LATE_MS)
+		return CONNECT_OK;
+	err = store_credential_take_back(tenants_store(w->c->tenants), w->connection->business_id, header, false);
+	if (err == STORE_OK) {
+		*back = true;
+		tenants_forget(w->c->tenants, w->connection->business_id);
+	}
+	return from_judging(err);
+}
+
+/* What was found of secrets that are new. *back: one was not right, and the one before it is in its place again. */
+static enum connect_error new_ones_judged(struct connecting *w, bool set, bool *back)
+{
+	enum connect_error err = key_judged(w, back);
+
+	return err == CONNECT_OK && !set && w->connection->provider == STORE_360DIALOG ? header_judged(w, back) : err;
+}
+
+/* The checks of a stored connection, with its webhooks registered again or only looked at. *back: what was checked is not
+ * what is there now. */
+static enum connect_error run_one(const struct connect *c, const char *business_id, const char *connection_id, bool set,
+	bool take_over, struct store_connection *out, struct connect_report *report, bool *back)
 {
 	struct store_connection connection;
 	struct connecting w;
 	enum connect_error err = connecting_load(&w, c, business_id, connection_id, &connection, report);
 
+	*back = false;
 	if (err == CONNECT_OK) {
-		const struct provider *p = provider_of(connection.provider);
+		const struct provider *p = connect_provider_of(connection.provider);
 
 		if (c->outbound == NULL) {
 			p->skip(&w, CONNECT_NO_SENDER);
 		} else {
 			p->probe(&w);
-			err = connecting_probed(&w, false);
-			if (err == CONNECT_OK)
+			err = new_ones_judged(&w, set, back);
+			if (err == CONNECT_OK && !*back)
+				err = connecting_probed(&w, false);
+			if (err == CONNECT_OK && !*back)
 				p->callback(&w, set, take_over);
 		}
-		if (err == CONNECT_OK)
+		if (err == CONNECT_OK && !*back)
 			err = connecting_conclude(&w, false);
 	}
 	if (err == CONNECT_OK)
 		*out = connection;
 	connect_held_clear(&w.held);
+	return err;
+}
+
+static enum connect_error run(const struct connect *c, const char *business_id, const char *connection_id, bool set,
+	bool take_over, struct store_connection *out, struct connect_report *report)
+{
+	bool back;
+	enum connect_error err = run_one(c, business_id, connection_id, set, take_over, out, report, &back);
+
+	if (err == CONNECT_OK && back)
+		err = run_one(c, business_id, connection_id, set, take_over, out, report, &back);
 	return err;
 }
 
@@ -353,89 +434,4 @@ enum connect_error connect_register(const struct connect *c, const char *busines
 	bool take_over, struct store_connection *out, struct connect_report *report)
 {
 	return run(c, business_id, connection_id, true, take_over, out, report);
-}
-
-/* ------------------------------------------------------------ rotating */
-
-static enum credential credential_named(const char *field)
-{
-	size_t i = 0;
-
-	while (i < CREDENTIALS && strcmp(field, credential_fields[i]) != 0)
-		i++;
-	return (enum credential)i;
-}
-
-/* Whether the live checks speak against the new value itself. A dead neighbour does not refuse it: both may have to
- * be replaced, one after the other. While the token is dead too, debug_token's refusal does not tell which it means. */
-static enum connect_error judge_new(const struct connecting *w, enum credential which, struct connect_report *report)
-{
-	const char *name = connect_provider_name(w->connection);
-	char detail[120];
-
-	if (which == CREDENTIAL_API_KEY && w->other_number) {
-		form_fault(
-			report, "api_key", "is the key of another number than this connection's; nothing was changed");
-		return CONNECT_INVALID;
-	}
-	if (which == CREDENTIAL_TOKEN && w->denied) {
-		form_fault(report, "access_token", "may not use this connection's number; nothing was changed");
-		return CONNECT_CREDENTIAL_REFUSED;
-	}
-	if (!w->refused[which] || (which == CREDENTIAL_APP_SECRET && w->refused[CREDENTIAL_TOKEN]))
-		return CONNECT_OK;
-	(void)snprintf(detail, sizeof(detail), "%s refuses it; nothing was changed", name);
-	form_fault(report, credential_fields[which], detail);
-	return CONNECT_CREDENTIAL_REFUSED;
-}
-
-static enum connect_error rotate(struct connecting *w, const char *field, const struct secret *value, bool take_over)
-{
-	const struct provider *p = provider_of(w->connection->provider);
-	enum credential which = credential_named(field);
-	bool set = take_over || which == CREDENTIAL_API_KEY || which == CREDENTIAL_WEBHOOK_SECRET;
-	bool live = w->c->outbound != NULL;
-	enum connect_error err;
-
-	if (!form_secret_ok(w->connection->provider, field, value, w->report))
-		return CONNECT_INVALID;
-	err = connect_seal(w, which, w->held.credentials[which].version + 1, value);
-	if (err != CONNECT_OK)
-		return err;
-	if (live) {
-		p->probe(w);
-		err = judge_new(w, which, w->report);
-		if (err != CONNECT_OK)
-			return err;
-	}
-	err = connect_from_store(store_credential_put(
-		tenants_store(w->c->tenants), w->connection->business_id, &w->held.credentials[which]));
-	if (err != CONNECT_OK)
-		return err;
-	tenants_forget(w->c->tenants, w->connection->business_id);
-	if (live) {
-		err = connecting_probed(w, true);
-		if (err != CONNECT_OK)
-			return err;
-		p->callback(w, set, take_over);
-	} else {
-		p->skip(w, CONNECT_NO_SENDER);
-	}
-	return connecting_conclude(w, true);
-}
-
-enum connect_error connect_rotate(const struct connect *c, const char *business_id, const char *connection_id,
-	const char *field, const struct secret *value, bool take_over, struct store_connection *out,
-	struct connect_report *report)
-{
-	struct store_connection connection;
-	struct connecting w;
-	enum connect_error err = connecting_load(&w, c, business_id, connection_id, &connection, report);
-
-	if (err == CONNECT_OK)
-		err = rotate(&w, field, value, take_over);
-	if (err == CONNECT_OK)
-		*out = connection;
-	connect_held_clear(&w.held);
-	return err;
 }

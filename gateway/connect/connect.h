@@ -184,19 +184,36 @@ enum connect_error connect_register(const struct connect *c, const char *busines
 	__attribute__((warn_unused_result));
 
 /* Changes a Meta connection's access token for a fresh one of 60 days (fb_exchange_token, facts/meta.md 5), which takes
- * its place once Meta has answered with it; the old one stays the previous. Where anything is amiss the old one stays
+ * its place once Meta has answered with it; the old one goes then. Where anything is amiss the old one stays
  * in its place and detail says why: CONNECT_CREDENTIAL_REFUSED (Meta gives none, or the new one does not work),
  * CONNECT_STALE, CONNECT_UNAVAILABLE. CONNECT_INVALID: it is no connection of Meta. */
 enum connect_error connect_token_renew(const struct connect *c, const char *business_id, const char *connection_id,
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
 
+/* In the three calls below a secret that is replaced stays for STORE_OVERLAP_MS at most. A key that sends: until the
+ * new one works, in these checks or for a send; if it is refused instead, the old one takes its place again. What
+ * webhooks are known by: until TENANT_UNDER_WAY_MS after the first one by the new secret. */
+
 /* Replaces one secret (Meta: "access_token", "app_secret"; 360dialog: "api_key", "webhook_secret", "platform_secret",
  * which may be the first) after the live checks of the new one: refused, it is not stored. A refusal of the other secret
  * does not stand in the way. key_refused becomes active when all passed, else pending. CONNECT_STALE: replaced by
  * somebody else meanwhile. A new api_key of another number is CONNECT_INVALID. A new api_key or webhook_secret sets our
- * webhook again (facts/360dialog.md 6), a foreign one only with take_over. */
+ * webhook again (facts/360dialog.md 6), a foreign one only with take_over. A webhook_secret that 360dialog certainly was
+ * not given is not kept: CONNECT_WEBHOOK_TAKEN, CONNECT_UNAVAILABLE, CONNECT_CREDENTIAL_REFUSED. */
 enum connect_error connect_rotate(const struct connect *c, const char *business_id, const char *connection_id,
 	const char *field, const struct secret *value, bool take_over, struct store_connection *out,
 	struct connect_report *report) __attribute__((warn_unused_result));
+
+/* The same of what is made here: CONNECT_VERIFY_TOKEN (Meta: the one before is good for handshakes until one comes with
+ * the new one, at most STORE_OVERLAP_MS) or "webhook_secret". CONNECT_INVALID: the connection has no such field. */
+#define CONNECT_VERIFY_TOKEN "verify_token"
+enum connect_error connect_rotate_own(const struct connect *c, const char *business_id, const char *connection_id,
+	const char *field, struct store_connection *out, struct connect_report *report)
+	__attribute__((warn_unused_result));
+
+/* What a secret or CONNECT_VERIFY_TOKEN replaced is good for nothing from now on. CONNECT_INVALID: no such field.
+ * CONNECT_NOT_FOUND: nothing is left of it. */
+enum connect_error connect_previous_end(const struct connect *c, const char *business_id, const char *connection_id,
+	const char *field) __attribute__((warn_unused_result));
 
 #endif

@@ -229,6 +229,8 @@ static bool set_ours(struct connecting *w)
 
 	connect_ask(w, OUTBOUND_D360_WEBHOOK_SET, CREDENTIAL_API_KEY, NULL, &result);
 	done = result.class == OUTBOUND_ACCEPTED;
+	/* What was not answered may still be done, later. */
+	w->unset = !done && result.class != OUTBOUND_OUTCOME_UNKNOWN && result.class != OUTBOUND_RETRYABLE;
 	if (result.class == OUTBOUND_AUTH) {
 		w->refused[CREDENTIAL_API_KEY] = true;
 		connect_fault(w, "callback", FINDING_KEY_REFUSED, "%s refuses the key: %s",
@@ -260,6 +262,7 @@ static void callback(struct connecting *w, bool set, bool take_over)
 	bool may = take_over || (w->seen.owner != OWNER_UNKNOWN && w->seen.owner != OWNER_FOREIGN);
 	const char *fault = connect_url_fault(w);
 
+	w->unset = set;
 	/* It stands in the way whatever the provider says, or does not say. */
 	if (fault != NULL && (set || w->seen.owner != OWNER_OURS)) {
 		w->taken = w->seen.owner == OWNER_FOREIGN && !w->other_number;
@@ -271,6 +274,7 @@ static void callback(struct connecting *w, bool set, bool take_over)
 	} else if (set_ours(w)) {
 		look(w);
 		judge(w, true);
+		w->unset = w->seen.owner == OWNER_OURS && !w->seen.secret;
 	}
 	w->all_ok = all_ok(w);
 }
@@ -295,8 +299,7 @@ static bool is_sandbox(const struct connect_d360 *in)
 	return len > ending_len && memcmp(secret_bytes(in->api_key) + len - ending_len, ending, ending_len) == 0;
 }
 
-/* NULL: memory is short. */
-static struct secret *webhook_secret_new(void)
+struct secret *connect_webhook_secret_make(void)
 {
 	char text[VAULT_RANDOM_TEXT_LEN + 1];
 	struct secret *secret;
@@ -376,7 +379,7 @@ enum connect_error connect_d360_add(const struct connect *c, const struct connec
 	*report = (struct connect_report){0};
 	if (!form_d360_ok(in, report))
 		return CONNECT_INVALID;
-	secret = webhook_secret_new();
+	secret = connect_webhook_secret_make();
 	if (secret == NULL)
 		return CONNECT_UNAVAILABLE;
 	connect_describe(&connection, STORE_360DIALOG, in->business_id, in->waba_id, in->phone_number_id);

@@ -73,6 +73,7 @@ struct connecting {
 	bool other_number; /* the key belongs to another number */
 	bool blocked; /* a live key on a number that may not send */
 	bool denied; /* the provider says that this key may not use the number, or knows none of this id */
+	bool unset; /* 360dialog: our webhook was to be set, and certainly was not */
 	bool taken; /* somebody else gets the webhooks, and may keep them */
 	enum connect_error
 		unfound; /* Meta does not tell what was left out: why nothing may be stored; else CONNECT_OK */
@@ -113,6 +114,13 @@ enum connect_error connecting_conclude(struct connecting *w, bool key_is_new);
 /* Keeps whether the probe found one, before our webhook is registered: that makes the provider call us. Silence changes
  * nothing, unless key_is_new. */
 enum connect_error connecting_probed(struct connecting *w, bool key_is_new);
+
+const struct provider *connect_provider_of(enum store_provider p);
+extern const char *const connect_fields[CREDENTIALS]; /* their names in the store */
+void connect_verify_token_make(char *out, size_t room);
+struct secret *connect_webhook_secret_make(void); /* NULL: memory is short */
+/* Whether the probe had nothing against the provider's first credential, which sends, and all was answered. */
+bool connect_key_works(const struct connecting *w);
 
 enum connect_error connect_from_store(enum store_error err);
 enum connect_error connect_seal(

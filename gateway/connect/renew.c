@@ -29,7 +29,8 @@ static bool take(struct connecting *w, const char *answer)
 		free(w->held.blobs[CREDENTIAL_TOKEN]);
 		w->held.blobs[CREDENTIAL_TOKEN] = blob;
 		blob = NULL; /* transferred */
-		held->version++;
+		held->version = ++held->newest;
+		held->proven_at = held->refused_at = 0;
 		held->blob = w->held.blobs[CREDENTIAL_TOKEN];
 		held->blob_len = len;
 		held->created_at = store_now_ms();
@@ -92,6 +93,7 @@ static enum connect_error renew(struct connecting *w)
 			"Meta gave a fresh token that is no better; the old one stays in its place");
 		return CONNECT_CREDENTIAL_REFUSED;
 	}
+	w->held.credentials[CREDENTIAL_TOKEN].proven_at = store_now_ms();
 	err = connect_from_store(store_credential_put(
 		tenants_store(w->c->tenants), s->business_id, &w->held.credentials[CREDENTIAL_TOKEN]));
 	if (err == CONNECT_OK)

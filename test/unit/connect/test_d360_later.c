@@ -5,6 +5,7 @@
 #include "test/unit/connect/shop.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static enum connect_error rotate(const struct connect *c, const char *id, const char *field, const char *value,
 	bool take_over, struct store_connection *out, struct connect_report *report)
@@ -166,12 +167,98 @@ static void a_new_key_replaces_the_old(void **state)
 	removed(out.id);
 }
 
+static size_t verifiers_now(struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX])
+{
+	size_t len;
+
+	assert_int_equal(tenant_verifiers(house_tenants(house), "shop", verifiers, &len), TENANT_OK);
+	return len;
+}
+
+static bool take_current(const struct store_credential *c, void *arg)
+{
+	if (c->slot == STORE_SLOT_CURRENT) {
+		*(struct store_credential *)arg = *c;
+		((struct store_credential *)arg)->blob = NULL;
+	}
+	return true;
+}
+
+/* Both are at hand until the moment at which the old one ends, and the new one alone from then on. */
+static void a_cached_secret_ends_in_time(void **state)
+{
+	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
+	struct store_connection out;
+	struct connect_report report;
+	struct store_credential header = {.version = 0};
+	int64_t end;
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_OK);
+	assert_int_equal(verifiers_now(verifiers), 1);
+	assert_int_equal(verifiers[0].unproven, 1);
+	assert_int_equal(tenant_verifier_worked(house_tenants(house), "shop", &verifiers[0]), TENANT_OK);
+	assert_int_equal(verifiers_now(verifiers), 1);
+	assert_int_equal(verifiers[0].unproven, 0);
+	assert_int_equal(rotate(&serving, out.id, "webhook_secret", OTHER_KEY, false, &out, &report), CONNECT_OK);
+	assert_int_equal(
+		store_credential_list(shop_store(), "shop", "webhook_secret", take_current, &header), STORE_OK);
+	end = store_now_ms() + 500;
+	assert_int_equal(store_credential_worked(shop_store(), "shop", &header, end - 1000, 1000), STORE_OK);
+	tenants_forget(house_tenants(house), "shop");
+	assert_int_equal(verifiers_now(verifiers), 2);
+	if (store_now_ms() < end)
+		assert_true(verifiers[0].ends_at == end || verifiers[1].ends_at == end);
+	while (store_now_ms() < end)
+		(void)usleep(10000);
+	assert_int_equal(verifiers_now(verifiers), 1);
+	assert_int_equal(verifiers[0].ends_at, 0);
+	/* Nothing is left behind it. */
+	for (size_t i = 0; i < sizeof(verifiers[1]); i++)
+		assert_int_equal(((const uint8_t *)&verifiers[1])[i], 0);
+	removed(out.id);
+}
+
+/* What 360dialog was certainly not given is not kept; what it may have been given is, beside the old one. */
+static void a_header_that_was_not_set(void **state)
+{
+	static const struct {
+		struct fake_says set;
+		enum connect_error err;
+		uint64_t version;
+	} rows[] = {
+		{{.class = OUTBOUND_MESSAGE}, CONNECT_CREDENTIAL_REFUSED, 1},
+		{{.class = OUTBOUND_AUTH}, CONNECT_CREDENTIAL_REFUSED, 1},
+		{{.class = OUTBOUND_NOT_SENT}, CONNECT_UNAVAILABLE, 1},
+		{{.class = OUTBOUND_RATE_LIMITED}, CONNECT_UNAVAILABLE, 1},
+		{{.class = OUTBOUND_OUTCOME_UNKNOWN}, CONNECT_OK, 6},
+	};
+	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	fake_reset();
+	assert_int_equal(connect_key(&serving, "shop", &key_plain, &out, &report), CONNECT_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fake_answer(OUTBOUND_D360_WEBHOOK_SET, &rows[i].set);
+		if (rotate(&serving, out.id, "webhook_secret", OTHER_KEY, false, &out, &report) != rows[i].err)
+			fail_msg("row %zu: %s", i, report.detail);
+		assert_int_equal(version_of("webhook_secret"), rows[i].version);
+		assert_int_equal(verifiers_now(verifiers), rows[i].version == 1 ? 1 : 2);
+	}
+	removed(out.id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_test_moves_the_status),
 		cmocka_unit_test(a_test_learns_the_number),
 		cmocka_unit_test(registered_again_when_asked_to),
+		cmocka_unit_test(a_cached_secret_ends_in_time),
+		cmocka_unit_test(a_header_that_was_not_set),
 		cmocka_unit_test(a_new_key_replaces_the_old),
 	};
 
