@@ -48,8 +48,10 @@ static const struct command commands[] = {
 		command_connection_register},
 	{"connection", "rotate", 3, 3, "BUSINESS ID FIELD [--take-over] [--json]",
 		"replace access_token, app_secret, api_key, webhook_secret or platform_secret: prompt, or a line on "
-		"standard input",
+		"standard input; or verify_token, which is made and shown",
 		command_connection_rotate},
+	{"connection", "rotate", 3, 3, "BUSINESS ID FIELD --end-previous [--json]",
+		"the one that was replaced is not accepted from now on", command_connection_rotate},
 	{"connection", "remove", 2, 2, "BUSINESS ID --yes", "", command_connection_remove},
 	{"connection", "list", 1, 1, "BUSINESS [--json]", "", command_connection_list},
 	{"product", "import", 2, 2, "BUSINESS FILE", "CSV or JSON; - is standard input", command_product_import},
@@ -134,7 +136,7 @@ static bool *flag_place(struct line *l, const char *name)
 	} flags[] = {{"--json", &l->json}, {"--no-verify", &l->no_verify}, {"--yes", &l->yes},
 		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret}, {"--sandbox", &l->sandbox},
 		{"--rotate-secret", &l->rotate_secret}, {"--master", &l->master}, {"--all", &l->all},
-		{"--no-qr", &l->no_qr}};
+		{"--no-qr", &l->no_qr}, {"--end-previous", &l->end_previous}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].name, name) == 0)

@@ -221,18 +221,42 @@ static bool is_secret(const char *field)
 	return false;
 }
 
+/* A change that the provider is not asked about: without its checks there is nothing to be said of them. */
+static int ask_plainly(struct line *l, const cJSON *body)
+{
+	cJSON *answer = NULL;
+	char path[LINE_PATH_LEN];
+	int result = EXIT_FAILED;
+
+	if (line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], NULL))
+		result = line_ask_json(l, "PATCH", path, false, body, &answer);
+	if (result == EXIT_DONE) {
+		console_object(answer, l->json);
+		(void)fflush(stdout);
+	}
+	cJSON_Delete(answer);
+	return result;
+}
+
 int command_connection_rotate(struct line *l)
 {
+	const bool token = strcmp(l->words[2], "verify_token") == 0;
 	cJSON *body;
 	int result = EXIT_FAILED;
 
-	if (!is_secret(l->words[2])) {
+	if (!is_secret(l->words[2]) && !token) {
 		(void)line_complain(
-			"FIELD must be access_token or app_secret (meta), api_key, webhook_secret or platform_secret "
-			"(360dialog)");
+			"FIELD must be access_token, app_secret or verify_token (meta), api_key, webhook_secret or "
+			"platform_secret (360dialog)");
 		return EXIT_USAGE;
 	}
 	body = cJSON_CreateObject();
+	if (l->end_previous || token) {
+		(void)cJSON_AddStringToObject(body, l->end_previous ? "end_previous" : "rotate", l->words[2]);
+		result = ask_plainly(l, body);
+		cJSON_Delete(body);
+		return result;
+	}
 	if (l->take_over)
 		(void)cJSON_AddTrueToObject(body, "take_over");
 	if (line_secret(body, l->words[2], NULL))

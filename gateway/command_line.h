@@ -30,6 +30,7 @@ struct line {
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
 	const char *app_secret_file, *access_token_file, *api_key_file;
 	bool json, no_verify, yes, take_over, platform_secret, rotate_secret, sandbox, master, all, no_qr;
+	bool end_previous;
 	char not_found[160]; /* what the answer 404 means, where a command knows; else "" */
 };
 

@@ -190,6 +190,17 @@ static void from_memory(struct patient *p, size_t n)
 	from_state(p, c);
 }
 
+/* A newer key that was refused: until another one is entered. */
+static bool take_refused(const struct store_credential *k, void *arg)
+{
+	struct patient *p = arg;
+
+	for (size_t i = 0; k->refused_at > 0 && i < p->out->connections; i++)
+		if (strcmp(p->connections[i].id, k->connection_id) == 0)
+			add_seen(p, FINDING_NEW_KEY_REFUSED, &p->connections[i], k->refused_at, NULL);
+	return true;
+}
+
 /* All may be well, and yet nothing comes. */
 static void from_silence(struct patient *p, size_t n)
 {
@@ -459,6 +470,8 @@ static enum store_error recall(struct patient *p)
 		err = from_seals(p);
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_memory(p, i);
+	if (err == STORE_OK)
+		err = store_credential_list(p->store, p->business.id, "", take_refused, p);
 	if (err == STORE_OK)
 		err = store_trouble_list(p->store, p->business.id, p->now - DAY_MS, take_trouble, p);
 	from_refusals(p);

@@ -219,6 +219,10 @@ static const struct finding_words words[] = {
 		BOTH(OPERATOR "a backup of the database from before has to be restored (keyhouse verify says what is "
 			      "damaged)."),
 		true},
+	[FINDING_NEW_KEY_REFUSED] = {"new_key_refused", "The new key was refused, the old one is used again",
+		"WhatsApp did not accept the key that was entered last, so the one before it is in its place again. "
+		"Messages go on with that one.",
+		NEW_TOKEN, NEW_KEY, false},
 };
 
 const struct finding_words *finding_words(enum finding f)
@@ -255,6 +259,7 @@ enum finding_action finding_action(enum finding f)
 	case FINDING_TOKEN_EXPIRES:
 	case FINDING_PLATFORM_SECRET_WRONG:
 	case FINDING_KEY_DAMAGED:
+	case FINDING_NEW_KEY_REFUSED:
 		return FINDING_REPLACE;
 	case FINDING_UNPAID:
 	case FINDING_WINDOW_CLOSED:

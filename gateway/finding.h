@@ -50,8 +50,9 @@ enum finding {
 	FINDING_MESSAGES_REFUSED = 35,
 	FINDING_KEY_DAMAGED = 36,
 	FINDING_SHOP_DAMAGED = 37,
+	FINDING_NEW_KEY_REFUSED = 38,
 };
-#define FINDING_LAST FINDING_SHOP_DAMAGED
+#define FINDING_LAST FINDING_NEW_KEY_REFUSED
 #define FINDING_BIT(finding) (UINT64_C(1) << (unsigned)(finding))
 
 struct finding_words {

@@ -106,8 +106,32 @@ static void time_text(int64_t ms, char out[static 32])
 		(void)strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* The event as JSON; no secret and no customer is in it. NULL: memory is short. */
-static char *event_text(const struct store_untold *u, const char *id)
+/* Whether the change is this: a new key was refused, and the one before it took its place again. */
+static bool is_key_back(const struct store_credential *k, void *arg)
+{
+	const struct store_untold **u = arg;
+
+	if (*u == NULL || k->refused_at == 0 || k->refused_at != (*u)->state_at ||
+		strcmp(k->connection_id, (*u)->connection.id) != 0)
+		return true;
+	*u = NULL; /* found */
+	return false;
+}
+
+/* What the state alone does not say; NULL: nothing. */
+static const char *note_of(struct health *h, const struct store_untold *u)
+{
+	const struct store_untold *sought = u;
+
+	if (u->told != STORE_CONNECTION_KEY_REFUSED ||
+		store_credential_list(h->store, u->connection.business_id, "", is_key_back, (void *)&sought) !=
+			STORE_OK)
+		return NULL;
+	return sought == NULL ? finding_words(FINDING_NEW_KEY_REFUSED)->title : NULL;
+}
+
+/* The event as JSON; no secret and no customer is in it. note may be NULL. NULL: memory is short. */
+static char *event_text(const struct store_untold *u, const char *id, const char *note)
 {
 	const struct store_connection *c = &u->connection;
 	const struct connect_state *state = connect_state_of(c->status);
@@ -119,14 +143,14 @@ static char *event_text(const struct store_untold *u, const char *id)
 		{"provider", c->provider == STORE_META ? "meta" : "360dialog"}, {"phone_number_id", c->phone_number_id},
 		{"display_phone", c->display_phone}, {"state", state->name},
 		{"previous", connect_state_of(u->told)->name}, {"title", state->title}, {"meaning", state->meaning},
-		{"remedy", state->remedy}};
+		{"remedy", state->remedy}, {"note", note}};
 	cJSON *event = cJSON_CreateObject();
 	bool ok = event != NULL;
 	char *text;
 
 	time_text(u->state_at, at);
 	for (size_t i = 0; ok && i < sizeof(texts) / sizeof(texts[0]); i++)
-		ok = cJSON_AddStringToObject(event, texts[i].name, texts[i].value) != NULL;
+		ok = texts[i].value == NULL || cJSON_AddStringToObject(event, texts[i].name, texts[i].value) != NULL;
 	text = ok ? json_text(event) : NULL;
 	cJSON_Delete(event);
 	return text;
@@ -173,7 +197,7 @@ static void tell(struct health *h, const struct store_untold *u)
 	char *body;
 
 	event_id(u, id);
-	body = event_text(u, id);
+	body = event_text(u, id, note_of(h, u));
 	/* Short of memory: the next round finds it again. */
 	if (e != NULL && body != NULL) {
 		pthread_mutex_lock(&h->lock);

@@ -39,7 +39,9 @@
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
 #define LARGE_BODIES_MAX (96u * 1024u * 1024u) /* thirty of the largest at once; the rest is asked to come again */
-#define PRUNE_EVERY_MS 3600000
+#define UPKEEP_EVERY_MS 60000
+#define PRUNE_EVERY 60u /* times that */
+#define KIT_EVERY (24u * 60u)
 #define ROTATION_GRACE_S 30u /* longer than a request, a provider's answer or a lease takes */
 #define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
 
@@ -440,6 +442,23 @@ static void warn_of_kit(struct listener *l)
 		log_warn("%s %s", KIT_DUE, KIT_REMEDY);
 }
 
+static void ended(const char *business_id, void *arg)
+{
+	const struct listener *l = arg;
+
+	tenants_forget(l->tenants, business_id);
+}
+
+/* Each minute: secrets that were replaced go when their time is over. They are good for nothing from that moment on,
+ * whether they are still there or not. */
+static void sweep(struct listener *l)
+{
+	enum store_error err = store_credential_sweep(l->store, store_now_ms(), ended, l);
+
+	if (err != STORE_OK)
+		log_warn("replaced secrets are not removed yet: %s", store_error_text(err));
+}
+
 /* Signals go to one descriptor, before any thread exists that could take them. */
 static int signals_take(void)
 {
@@ -485,9 +504,12 @@ int listener_run(const struct role_boot *boot)
 	role_say_ready();
 
 	warn_of_kit(&l);
-	for (unsigned hours = 1; poll(wait, 2, PRUNE_EVERY_MS) <= 0; hours++) {
-		prune(&l);
-		if (hours % 24 == 0)
+	sweep(&l);
+	for (unsigned minute = 1; poll(wait, 2, UPKEEP_EVERY_MS) <= 0; minute++) {
+		sweep(&l);
+		if (minute % PRUNE_EVERY == 0)
+			prune(&l);
+		if (minute % KIT_EVERY == 0)
 			warn_of_kit(&l);
 	}
 	if (wait[1].revents != 0) {

@@ -66,6 +66,7 @@ static cJSON *connection_json(
 	out_text(&o, "verified_name", s->verified_name);
 	out_text(&o, "webhook_url", url);
 	out_text(&o, "verify_token", s->verify_token);
+	out_time(&o, "previous_verify_token_until", s->previous_verify_token_ends_at);
 	if (report != NULL)
 		out_value(&o, "checks", checks_json(report));
 	out_value(&o, "secrets", cJSON_CreateObject());
@@ -87,28 +88,50 @@ static bool is_damaged(struct call *c, const struct store_credential *s)
 	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
 }
 
+static cJSON *secret_json(struct call *c, const struct store_credential *s)
+{
+	struct out o;
+
+	out_begin(&o);
+	out_number(&o, "version", (int64_t)s->version);
+	out_text(&o, "last4", s->last4);
+	out_text(&o, "fingerprint", s->fingerprint);
+	out_bool(&o, "damaged", is_damaged(c, s));
+	out_time(&o, "created_at", s->created_at);
+	out_time(&o, "proven_at", s->proven_at);
+	out_time(&o, "last_used_at", s->last_used_at);
+	if (s->slot == STORE_SLOT_PREVIOUS) {
+		out_time(&o, "accepted_until", s->ends_at);
+	} else {
+		out_time(&o, "newer_refused_at", s->refused_at);
+		out_null(&o, "previous");
+	}
+	return out_end(&o);
+}
+
+/* A current one under its field, a previous one into that. Takes shown, unless it fails. */
+static bool secret_put(cJSON *at, const struct store_credential *s, cJSON *shown)
+{
+	return s->slot == STORE_SLOT_CURRENT ? cJSON_AddItemToObject(at, s->field, shown)
+					     : cJSON_ReplaceItemInObjectCaseSensitive(at, "previous", shown);
+}
+
 static bool secret_add(const struct store_credential *s, void *arg)
 {
 	struct secrets *secrets = arg;
 	cJSON *row;
 
-	if (s->slot != STORE_SLOT_CURRENT)
-		return true;
 	cJSON_ArrayForEach (row, secrets->rows) {
 		const char *id = json_get_string(row, "id");
-		struct out o;
-		cJSON *shown;
+		cJSON *at = json_get(row, "secrets"), *shown;
 
 		if (id == NULL || strcmp(id, s->connection_id) != 0)
 			continue;
-		out_begin(&o);
-		out_text(&o, "last4", s->last4);
-		out_text(&o, "fingerprint", s->fingerprint);
-		out_value(&o, "damaged", cJSON_CreateBool(is_damaged(secrets->call, s)));
-		out_time(&o, "created_at", s->created_at);
-		out_time(&o, "last_used_at", s->last_used_at);
-		shown = out_end(&o);
-		if (shown == NULL || !cJSON_AddItemToObject(json_get(row, "secrets"), s->field, shown)) {
+		/* The current one comes first. */
+		if (s->slot == STORE_SLOT_PREVIOUS)
+			at = json_get(at, s->field);
+		shown = at != NULL ? secret_json(secrets->call, s) : NULL;
+		if (shown == NULL || !secret_put(at, s, shown)) {
 			cJSON_Delete(shown);
 			secrets->failed = true;
 		}
@@ -419,7 +442,7 @@ static void change(struct call *c, const char *field, const struct secret *value
 #define SECRETS 5u
 static const struct form_field change_fields[] = {{"access_token", FORM_TEXT, false}, {"app_secret", FORM_TEXT, false},
 	{"api_key", FORM_TEXT, false}, {"webhook_secret", FORM_TEXT, false}, {"platform_secret", FORM_TEXT, false},
-	{"take_over", FORM_BOOL, false}};
+	{"take_over", FORM_BOOL, false}, {"rotate", FORM_TEXT, false}, {"end_previous", FORM_TEXT, false}};
 
 /* The one secret that the body names, or NULL. False after the problem was answered. */
 static bool one_secret(struct call *c, const cJSON *body, const char **field)
@@ -437,6 +460,68 @@ static bool one_secret(struct call *c, const cJSON *body, const char **field)
 	return true;
 }
 
+/* What is made here is made anew. */
+static void rotate_own(struct call *c, const char *field)
+{
+	struct store_connection s;
+	struct connect_report report;
+	enum connect_error err = connect_rotate_own(&c->api->doctor.connect, c->business.id, c->id, field, &s, &report);
+
+	if (err == CONNECT_INVALID) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "rotate",
+			"must be verify_token (meta) or webhook_secret (360dialog)");
+		return;
+	}
+	if (err != CONNECT_OK) {
+		connect_problem(c, err, &report);
+		return;
+	}
+	log_info("credential replaced by a new one made here business=%s connection=%s field=%s", c->business.id, s.id,
+		field);
+	answer(c, &s, &report, 200);
+}
+
+/* Ended already is as good. */
+static void end_previous(struct call *c, const char *field)
+{
+	static const struct connect_report none = {0};
+	enum connect_error err = connect_previous_end(&c->api->doctor.connect, c->business.id, c->id, field);
+	struct store_connection s;
+	enum store_error found;
+
+	if (err == CONNECT_INVALID) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "end_previous", "must name a secret, or verify_token");
+		return;
+	}
+	if (err != CONNECT_OK && err != CONNECT_NOT_FOUND) {
+		connect_problem(c, err, &none);
+		return;
+	}
+	if (err == CONNECT_OK)
+		log_info("replaced credential ended business=%s connection=%s field=%s", c->business.id, c->id, field);
+	found = store_connection_get(c->api->store, c->business.id, c->id, &s);
+	if (found != STORE_OK)
+		problem_store(c, found);
+	else
+		answer(c, &s, &none, 200);
+}
+
+/* Whether the body asks for one of these two; then it is answered. */
+static bool changed_by_name(struct call *c, const cJSON *body)
+{
+	const char *rotate = json_get_string(body, "rotate"), *end = json_get_string(body, "end_previous");
+
+	if (rotate == NULL && end == NULL)
+		return false;
+	if (cJSON_GetArraySize(body) != 1)
+		problem(c->res, PROBLEM_INVALID_FIELD, rotate != NULL ? "rotate" : "end_previous", "must stand alone");
+	else if (rotate != NULL)
+		rotate_own(c, rotate);
+	else
+		end_previous(c, end);
+	return true;
+}
+
 void connections_change(struct call *c)
 {
 	struct store_connection s;
@@ -451,7 +536,7 @@ void connections_change(struct call *c)
 	body = form_object(c, change_fields, sizeof(change_fields) / sizeof(change_fields[0]), true);
 	if (body == NULL)
 		return;
-	if (one_secret(c, body, &field)) {
+	if (!changed_by_name(c, body) && one_secret(c, body, &field)) {
 		bool take_over = cJSON_IsTrue(json_get(body, "take_over"));
 		struct secret *value = field != NULL ? form_secret(body, field) : NULL;
 

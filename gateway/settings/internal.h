@@ -154,6 +154,8 @@ void doctor_page_post(struct visit *v);
 void register_post(struct visit *v);
 void access_get(struct visit *v);
 void replace_post(struct visit *v);
+void rotate_post(struct visit *v);
+void end_previous_post(struct visit *v);
 void disconnect_post(struct visit *v);
 void revoke_post(struct visit *v);
 void delete_post(struct visit *v);

@@ -8,6 +8,7 @@
 #include "gateway/log.h"
 #include "gateway/removal.h"
 #include "gateway/settings/checks.h"
+#include "gateway/settings/overlap.h"
 
 #define SESSIONS_SHOWN 20u
 
@@ -50,15 +51,21 @@ static bool secret_row(const struct store_credential *s, void *arg)
 	size_t i = secret_named(s->field);
 	enum tenant_error err;
 
-	if (s->slot != STORE_SLOT_CURRENT || strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS)
+	if (strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS)
 		return true;
+	if (s->slot == STORE_SLOT_PREVIOUS) {
+		overlap_previous(r->v, s, secrets[i].name);
+		return true;
+	}
 	html_put(h, "<tr><th scope=\"row\">%s</th><td>", secrets[i].name);
 	err = tenant_credential_check(r->v->s->tenants, r->v->business.id, s);
 	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND)
 		html_raw(h, "<b>is damaged here: it needs to be entered again</b><br>");
 	html_put(h, "ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, since ", s->last4, s->fingerprint);
 	html_time(h, s->created_at);
-	html_raw(h, "</span></td></tr>");
+	html_raw(h, "</span>");
+	overlap_current(r->v, s);
+	html_raw(h, "</td></tr>");
 	return true;
 }
 
@@ -118,9 +125,11 @@ static bool connection_card(const struct store_connection *c, void *arg)
 		c->display_phone[0] != '\0' ? c->display_phone : "Number not known yet", connect_provider_name(c));
 	if (store_credential_list(v->s->store, v->business.id, "", secret_row, &inner) != STORE_OK)
 		v->out.failed = true;
+	overlap_verify_token(v, c);
 	html_raw(&v->out, "</table>");
 	if (store_credential_list(v->s->store, v->business.id, "", secret_form, &inner) != STORE_OK)
 		v->out.failed = true;
+	overlap_rotate_form(v, c);
 	disconnect_form(v, c);
 	html_raw(&v->out, "</section>");
 	return true;
@@ -178,6 +187,11 @@ static void sessions(struct visit *v)
 
 static const struct layout_result results[] = {
 	{"replaced", "ok", "The new key works and has taken the old one's place."},
+	{"kept", "info",
+		"The new key is in the old one's place, and nothing has proven it yet. If it is refused, the old "
+		"one is used again."},
+	{"made", "ok", "A new one was made."},
+	{"old-ended", "ok", "The old one is not accepted any more."},
 	{"disconnected", "ok", "The number is disconnected, and its keys are destroyed."},
 	{"ended", "ok", "That browser or link cannot come in any more."},
 	{"gone", "info", "That was gone already."},
@@ -285,7 +299,8 @@ void replace_post(struct visit *v)
 			if (is_in_doubt(&report))
 				replaced_in_doubt(v, &report);
 			else
-				visit_redirect(v, "access?done=replaced");
+				visit_redirect(
+					v, connect_was_answered(&report) ? "access?done=replaced" : "access?done=kept");
 			break;
 		case CONNECT_NOT_FOUND:
 			visit_redirect(v, "access?done=gone");

@@ -27,6 +27,8 @@ static const struct route routes[] = {
 	{.name = "sign", .get = sign_get},
 	{.name = "access", .get = access_get},
 	{.name = "replace", .post = replace_post, .form_max = FORM_MAX},
+	{.name = "rotate", .post = rotate_post, .form_max = FORM_MAX},
+	{.name = "end-previous", .post = end_previous_post, .form_max = FORM_MAX},
 	{.name = "disconnect", .post = disconnect_post, .form_max = FORM_MAX},
 	{.name = "revoke", .post = revoke_post, .form_max = FORM_MAX, .paused_too = true},
 	{.name = "delete", .post = delete_post, .form_max = FORM_MAX, .paused_too = true},

@@ -178,8 +178,11 @@ static void keys_are_replaced(void **state)
 	assert_int_equal(fake_asked(OUTBOUND_D360_WEBHOOK_SET), 2);
 
 	fake_owner(OUTBOUND_D360_WEBHOOK, "foreign");
-	a = ask(house, "PATCH", path_of(id), "{\"webhook_secret\":\"" PLATFORM_SECRET "\"}");
+	/* 360dialog would not be given it: it is not kept, and what was found is */
+	expect(house, "PATCH", path_of(id), "{\"webhook_secret\":\"" PLATFORM_SECRET "\"}", 409, "webhook_taken", NULL);
+	a = ask(house, "GET", path_of(id), NULL);
 	assert_string_equal(text_at(&a, "status"), "webhook_taken");
+	assert_true(cJSON_IsNull(json_get_path(a.json, "secrets.webhook_secret.previous")));
 	answer_clear(&a);
 	a = ask(house, "PATCH", path_of(id), "{\"take_over\":true}");
 	assert_int_equal(a.status, 200);
