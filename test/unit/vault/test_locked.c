@@ -16,6 +16,19 @@
 
 #include "vault/vault.h"
 
+/* The sanitizers make locking memory do nothing, and say that it worked. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define NOBODY 65534u
 enum { LOCKED, UNLOCKED, BROKEN };
 
@@ -65,6 +78,8 @@ static void test_enough(void **state)
 static void test_none(void **state)
 {
 	(void)state;
+	if (SANITIZED)
+		skip();
 	assert_int_equal(in_child(0), UNLOCKED);
 }
 
