@@ -313,6 +313,11 @@ static int key_open(const struct config *c, bool make, char *why, size_t why_len
 			return -1;
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	}
+	if (fd < 0 && errno == ELOOP) {
+		(void)snprintf(why, why_len,
+			"the master key file %.600s is a symbolic link; set master_key_file to the file itself", path);
+		return -1;
+	}
 	if (fd < 0) {
 		(void)fail(why, why_len, "cannot open the master key file", path);
 		return -1;

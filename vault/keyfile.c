@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "vault/guarded.h"
@@ -32,6 +33,42 @@ void vault_key_id(const uint8_t key[static VAULT_KEY_LEN], char out[static VAULT
 	sodium_bin2hex(out, VAULT_KEY_ID_LEN + 1, hash, VAULT_KEY_ID_LEN / 2);
 }
 
+/* As Linux gives an access control list out (posix_acl_xattr.h), little endian. */
+#define ACL_NAME "system.posix_acl_access"
+#define ACL_HEADER 4u
+#define ACL_ENTRY 8u
+#define ACL_MAX (ACL_HEADER + 16u * ACL_ENTRY)
+enum acl_tag { ACL_OWNER = 0x01, ACL_USER = 0x02, ACL_OWNING_GROUP = 0x04, ACL_MASK = 0x10, ACL_OTHERS = 0x20 };
+
+/* Whether an entry lets nobody in but root, whose file it is, and this user. */
+static bool acl_entry_ok(const uint8_t *e)
+{
+	const unsigned tag = e[0] | (unsigned)e[1] << 8, rights = e[2] | (unsigned)e[3] << 8;
+	const uint32_t id = e[4] | (uint32_t)e[5] << 8 | (uint32_t)e[6] << 16 | (uint32_t)e[7] << 24;
+
+	if (tag == ACL_USER)
+		return id == geteuid() && rights == R_OK;
+	return tag == ACL_OWNER || tag == ACL_MASK || ((tag == ACL_OWNING_GROUP || tag == ACL_OTHERS) && rights == 0);
+}
+
+/* systemd keeps a credential as root's and lets its service read it by an access control list; where the file system has
+ * none, it gives the file to the service's user. */
+static bool is_systemds(int fd, const struct stat *st)
+{
+	uint8_t acl[ACL_MAX];
+	ssize_t len;
+
+	if (st->st_uid != 0 || (st->st_mode & (S_IWUSR | S_IWGRP | S_IRWXO)) != 0)
+		return false;
+	len = fgetxattr(fd, ACL_NAME, acl, sizeof(acl));
+	if (len < (ssize_t)(ACL_HEADER + ACL_ENTRY) || ((size_t)len - ACL_HEADER) % ACL_ENTRY != 0 || acl[0] != 2)
+		return false;
+	for (size_t at = ACL_HEADER; at < (size_t)len; at += ACL_ENTRY)
+		if (!acl_entry_ok(acl + at))
+			return false;
+	return true;
+}
+
 enum vault_error vault_key_file_check(int fd)
 {
 	struct stat st;
@@ -40,9 +77,9 @@ enum vault_error vault_key_file_check(int fd)
 		return VAULT_KEY_FILE;
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		return VAULT_KEY_FILE_OPEN_TO_OTHERS;
-	if (st.st_uid != geteuid() || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return VAULT_KEY_FILE_OPEN_TO_OTHERS;
-	return VAULT_OK;
+	if (st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return VAULT_OK;
+	return is_systemds(fd, &st) ? VAULT_OK : VAULT_KEY_FILE_OPEN_TO_OTHERS;
 }
 
 /* ------------------------------------------------------------ writing */

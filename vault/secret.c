@@ -33,9 +33,12 @@ const char *vault_error_text(enum vault_error err)
 	case VAULT_BAD_REQUEST:
 		return "a field of a vault request is missing, too long or not allowed";
 	case VAULT_KEY_FILE:
-		return "the master key file cannot be read as one";
+		return "the master key file cannot be read as one: put a copy of it back (`keyhouse restore-key` makes "
+		       "it "
+		       "of a recovery kit)";
 	case VAULT_KEY_FILE_OPEN_TO_OTHERS:
-		return "the master key file is not a regular file that only its owner, this user, may read";
+		return "the master key file is not a regular file that only its owner, this user, may read "
+		       "(chmod 600; no second name, no link)";
 	case VAULT_NO_MEMORY:
 		return "the vault is out of memory";
 	case VAULT_GONE:

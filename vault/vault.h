@@ -159,8 +159,9 @@ enum vault_error vault_key_file_rotate(int old_fd, int fd) __attribute__((warn_u
 enum vault_error vault_key_file_retire(int old_fd, int fd, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len,
 	unsigned *gone) __attribute__((warn_unused_result));
 
-/* Whether fd is a regular file that only its owner, this process's user, may
- * read. The supervisor asks before it passes the descriptor on. Returns
+/* Whether fd is a regular file, of one name, that only its owner, this process's user, may
+ * read; or root's, which nobody writes, and which an access control list lets this user alone read, as systemd makes a
+ * credential. The supervisor asks before it passes the descriptor on. Returns
  * VAULT_OK, VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_KEY_FILE when fd is none. */
 enum vault_error vault_key_file_check(int fd) __attribute__((warn_unused_result));
 
