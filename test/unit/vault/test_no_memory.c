@@ -120,6 +120,7 @@ static enum vault_error work_with_failure(int n, bool in_vault, enum vault_error
 		h.sender = vault_client_new(s[0]);
 		h.vault_fd[0] = l[1];
 		h.vault_fd[1] = s[1];
+		h.vault_keys = -1; /* closed with the first */
 		fail_at = n;
 		assert_int_equal(pthread_create(&h.thread, NULL, serve_failing, &h), 0);
 		err = work(h.listener, h.sender);
