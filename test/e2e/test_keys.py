@@ -323,7 +323,7 @@ def test_systemds_credential(still):
         os.chmod(credential, 0o400)
         try:
             os.setxattr(credential, "system.posix_acl_access", acl(
-                (USER_OBJ, 4, NONE), (USER, 4, user), (GROUP_OBJ, group_rights, NONE), *more, (MASK, 4, NONE), (OTHER, 0, NONE)))
+                (USER_OBJ, 4, NONE), *sorted([(USER, 4, user), (GROUP_OBJ, group_rights, NONE), *more]), (MASK, 4, NONE), (OTHER, 0, NONE)))
         except OSError:
             pytest.skip("no access control lists on this file system")
         os.chmod(credential, mode)
@@ -337,6 +337,8 @@ def test_systemds_credential(still):
     as_systemd(group_rights=4)
     refused(still, "owner", **as_service)
     as_systemd((GROUP, 4, 12345))
+    refused(still, "owner", **as_service)
+    as_systemd((USER, 4, 12345))
     refused(still, "owner", **as_service)
     as_systemd(mode=0o444)
     refused(still, "owner", **as_service)
