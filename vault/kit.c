@@ -325,7 +325,7 @@ static void check_letters(unsigned line, unsigned lines, const uint8_t *bytes, s
 	const uint8_t place[] = {(uint8_t)line, (uint8_t)lines};
 	uint8_t hash[crypto_generichash_BYTES_MIN];
 	crypto_generichash_state state;
-	char text[5];
+	char text[CHECK_LETTERS + 2]; /* three bytes make a letter more */
 
 	crypto_generichash_init(&state, NULL, 0, sizeof(hash));
 	crypto_generichash_update(&state, (const uint8_t *)CHECK_LABEL, sizeof(CHECK_LABEL) - 1);
