@@ -60,6 +60,8 @@ static const struct command commands[] = {
 	{"link", "revoke", 2, 2, "BUSINESS ID", "end a link, and the session that it opened", command_link_revoke},
 	{"link", NULL, 1, 1, "BUSINESS [--expires-in SECONDS]", "make a settings link for the shop owner and print it",
 		command_link},
+	{"audit", NULL, 0, 1, "[BUSINESS] [--json]",
+		"who used or changed which key, oldest first; --json: all of it as JSON lines", command_audit},
 	{"doctor", NULL, 0, 1, "[BUSINESS] [--json]",
 		"what is amiss, why, and what to do; a business's providers are asked now", command_doctor},
 	{"key", "rotate", 0, 1, "BUSINESS | --all", "new keys for one shop or for all: what they sealed is sealed anew",
@@ -75,8 +77,11 @@ static const struct command commands[] = {
 		"make the key file again from a recovery kit, typed or from a file; - is standard input",
 		command_restore_key},
 	{"backup", NULL, 1, 1, "FILE", "copy the database, while the service runs or not", command_backup},
-	{"verify", NULL, 0, 0, "[--backup FILE] [--json]",
+	{"verify", NULL, 0, 1, "[--backup FILE] [--json]",
 		"open every sealed value of a backup, or of the database, and count", command_verify},
+	{"verify", NULL, 0, 1, "--audit [FILE]",
+		"whether the audit, or that of a copy, is whole and as the vault sealed it; names the first broken row",
+		command_verify},
 	{"restore", NULL, 1, 1, "FILE [--yes]", "a backup takes the database's place, which is kept aside",
 		command_restore},
 	{"config", "check", 0, 0, "", "check the settings and print them", command_config_check},
@@ -136,7 +141,7 @@ static bool *flag_place(struct line *l, const char *name)
 	} flags[] = {{"--json", &l->json}, {"--no-verify", &l->no_verify}, {"--yes", &l->yes},
 		{"--take-over", &l->take_over}, {"--platform-secret", &l->platform_secret}, {"--sandbox", &l->sandbox},
 		{"--rotate-secret", &l->rotate_secret}, {"--master", &l->master}, {"--all", &l->all},
-		{"--no-qr", &l->no_qr}, {"--end-previous", &l->end_previous}};
+		{"--no-qr", &l->no_qr}, {"--end-previous", &l->end_previous}, {"--audit", &l->audit}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].name, name) == 0)

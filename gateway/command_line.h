@@ -30,7 +30,7 @@ struct line {
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
 	const char *app_secret_file, *access_token_file, *api_key_file;
 	bool json, no_verify, yes, take_over, platform_secret, rotate_secret, sandbox, master, all, no_qr;
-	bool end_previous;
+	bool end_previous, audit;
 	char not_found[160]; /* what the answer 404 means, where a command knows; else "" */
 };
 
@@ -93,6 +93,9 @@ int command_restore_key(struct line *l);
 
 int command_verify(struct line *l);
 int command_restore(struct line *l);
+
+int command_audit(struct line *l);
+int command_verify_audit(struct line *l);
 
 int command_connection_add(struct line *l);
 int command_connection_test(struct line *l);

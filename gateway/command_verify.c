@@ -358,6 +358,12 @@ int command_verify(struct line *l)
 	struct session *s;
 	int result;
 
+	if (l->audit)
+		return command_verify_audit(l);
+	if (l->words_len > 0) {
+		(void)line_complain("name a backup with --backup");
+		return EXIT_USAGE;
+	}
 	datadir_database(l->config, path);
 	s = session_open_copy(l->config, l->backup != NULL ? l->backup : path, false);
 	if (s == NULL)
@@ -393,6 +399,7 @@ static bool stage_prepare(struct line *l, const char *stage, struct store_restor
 	r.tenants = session_tenants(s);
 	r.store = tenants_store(r.tenants);
 	form(&r, true);
+	store_actor("command", NULL);
 	if (r.form_faults > 0)
 		(void)line_complain("the backup is damaged, so it was not restored; take another one");
 	else if (store_restored(r.store, out) != STORE_OK)

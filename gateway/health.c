@@ -188,6 +188,18 @@ static struct event *event_new(struct health *h, const struct store_connection *
 	return e;
 }
 
+/* What is told is signed, and no lease has noted that. */
+static bool use_noted(struct health *h, const char *business_id, const char *id)
+{
+	const struct store_audit row = {.business_id = business_id,
+		.action = "key_used",
+		.subject = "responder/signing_secret",
+		.purpose = "tell",
+		.job = id};
+
+	return store_audit(h->store, &row) == STORE_OK;
+}
+
 static void tell(struct health *h, const struct store_untold *u)
 {
 	const struct reply_context context = {
@@ -198,8 +210,8 @@ static void tell(struct health *h, const struct store_untold *u)
 
 	event_id(u, id);
 	body = event_text(u, id, note_of(h, u));
-	/* Short of memory: the next round finds it again. */
-	if (e != NULL && body != NULL) {
+	/* Short of memory, or of room on the disk: the next round finds it again. */
+	if (e != NULL && body != NULL && use_noted(h, e->business_id, id)) {
 		pthread_mutex_lock(&h->lock);
 		h->telling++;
 		pthread_mutex_unlock(&h->lock);

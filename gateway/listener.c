@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "gateway/api/api.h"
+#include "gateway/audit.h"
 #include "gateway/datadir.h"
 #include "gateway/harden.h"
 #include "gateway/health.h"
@@ -53,6 +54,7 @@ struct listener {
 	struct store *store;
 	struct vault_client *vault;
 	struct tenants *tenants;
+	struct audit audit;
 	struct outbound *outbound;
 	struct inbound *inbound;
 	struct api *api;
@@ -191,7 +193,7 @@ static void api_request(struct listener *l, struct http_request *req, const char
 
 /* ------------------------------------------------------------ routes */
 
-static void route(struct http_request *req, void *ctx)
+static void dispatch(struct http_request *req, void *ctx)
 {
 	static const char webhooks[] = "/webhooks/";
 	struct listener *l = ctx;
@@ -216,6 +218,14 @@ static void route(struct http_request *req, void *ctx)
 		metrics(l, req);
 	else
 		answer_problem(req, 404, "not_found", "there is nothing at this path");
+}
+
+/* Who asks is found on the way, and is nobody for the next request of this thread. */
+static void route(struct http_request *req, void *ctx)
+{
+	store_actor(NULL, NULL);
+	dispatch(req, ctx);
+	store_actor(NULL, NULL);
 }
 
 /* ------------------------------------------------------------ start and end */
@@ -253,8 +263,13 @@ static bool files_open(void *ctx)
 static bool open_store(struct listener *l, char *why, size_t why_len)
 {
 	char path[DATADIR_PATH_MAX];
-	struct store_options options = {
-		.path = path, .create = true, .readers = READERS, .opened = files_open, .failed = failed, .ctx = l};
+	struct store_options options = {.path = path,
+		.create = true,
+		.readers = READERS,
+		.opened = files_open,
+		.failed = failed,
+		.ctx = l,
+		.audit = audit_auditor(&l->audit)};
 	enum store_error err;
 
 	datadir_database(l->boot->config, path);
@@ -390,6 +405,8 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
+	if (audit_begin(&l->audit, l->tenants, l->vault) != TENANT_OK)
+		return sentence(why, why_len, "the audit cannot begin", "vault or store do not answer");
 	outbound.tenants = inbound.tenants = connect.tenants = l->tenants;
 	if (outbound_open(&l->outbound, &outbound) != OUTBOUND_OK)
 		return sentence(why, why_len, "the outbox cannot start", "sender or store do not answer");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/command.h"
@@ -44,6 +45,21 @@ static void memory_check(void)
 		(unsigned long long)limit.rlim_cur, VAULT_LOCKED_LEN);
 }
 
+/* One line, and then not more than one a minute, however often a role asks. */
+static void say_refused(void *ctx, enum vault_role role, uint64_t count)
+{
+	static time_t said;
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (said != 0 && now.tv_sec - said < 60)
+		return;
+	said = now.tv_sec > 0 ? now.tv_sec : 1;
+	log_error("a role asked the vault for what it may not have: it may be taken over role=%s times=%llu",
+		role_name(role == VAULT_ROLE_LISTENER ? ROLE_LISTENER : ROLE_SENDER), (unsigned long long)count);
+}
+
 /* Descriptors of the vault: the key file, then its two clients. */
 static int vault_main(void)
 {
@@ -64,6 +80,7 @@ static int vault_main(void)
 		role_say_failed("the vault cannot restrict itself (seccomp is needed)");
 		return 1;
 	}
+	vault_process_tell(process, say_refused, NULL);
 	role_say_ready();
 	err = vault_process_serve(process, ROLE_LINK_FD, ROLE_FIRST_FD + 1, ROLE_FIRST_FD + 2);
 	vault_process_close(process);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/api/api.h"
+#include "gateway/audit.h"
 #include "gateway/datadir.h"
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
@@ -36,6 +37,7 @@ struct session {
 	struct store *store;
 	struct vault_client *vault;
 	struct tenants *tenants;
+	struct audit audit;
 	struct outbound *outbound;
 	struct rotation *rotation;
 	struct api *api;
@@ -123,7 +125,7 @@ static bool roles_start(struct session *s, bool make_key, bool with_sender, int 
 static bool offline_parts(struct session *s, bool create, int vault_fd, int sender_fd)
 {
 	char path[DATADIR_PATH_MAX];
-	struct store_options store = {.path = path, .create = create, .readers = 2};
+	struct store_options store = {.path = path, .create = create, .readers = 2, .audit = audit_auditor(&s->audit)};
 	struct outbound_options outbound = {.sender_fd = sender_fd, .checks_only = true};
 	struct connect connect = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_META_API_URL)),
@@ -148,6 +150,8 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 		return complain(tenant == TENANT_BAD_DATA
 				? "the master key file is not the one this database was made with"
 				: "the database's own keys cannot be opened");
+	if (audit_begin(&s->audit, s->tenants, s->vault) != TENANT_OK)
+		return complain("the audit cannot begin: vault or store do not answer");
 	outbound.tenants = connect.tenants = s->tenants;
 	if (sender_fd >= 0 && outbound_open(&s->outbound, &outbound) != OUTBOUND_OK)
 		return complain("the sender cannot be reached");
@@ -226,8 +230,11 @@ struct session *session_open(const struct config *c, bool create, bool with_send
 static enum store_error copy_open(struct session *s, const char *path, bool change)
 {
 	struct store_options options = {.path = path, .read_only = !change, .readers = 2};
-	enum store_error err = store_open(&s->store, &options);
+	enum store_error err;
 
+	if (change)
+		options.audit = audit_auditor(&s->audit);
+	err = store_open(&s->store, &options);
 	if (err != STORE_STALE)
 		return err;
 	(void)snprintf(
@@ -261,6 +268,8 @@ static bool copy_parts(struct session *s, const char *path, bool change)
 	if (s->vault == NULL)
 		return complain("out of memory");
 	tenant = tenants_open(&s->tenants, s->store, s->vault, 16);
+	if (tenant == TENANT_OK && change)
+		tenant = audit_begin(&s->audit, s->tenants, s->vault);
 	if (tenant == TENANT_OK)
 		return true;
 	(void)snprintf(why, sizeof(why), "%.600s: %s", path,
@@ -283,6 +292,11 @@ struct session *session_open_copy(const struct config *c, const char *path, bool
 struct tenants *session_tenants(struct session *s)
 {
 	return s->tenants;
+}
+
+struct vault_client *session_vault(struct session *s)
+{
+	return s->vault;
 }
 
 void session_close(struct session *s)
@@ -329,7 +343,9 @@ static bool offline_call(struct session *s, const struct session_request *q, str
 		return complain("the input is longer than 2 MiB");
 	(void)snprintf(
 		path, sizeof(path), "%.*s", (int)(mark != NULL ? mark - q->path : (ptrdiff_t)strlen(q->path)), q->path);
+	store_actor("command", NULL);
 	api_handle(s->api, &in, &out);
+	store_actor(NULL, NULL);
 	a->status = out.status;
 	a->body = calloc(1, out.body_len + 1);
 	if (a->body != NULL && out.body_len > 0)

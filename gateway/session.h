@@ -41,6 +41,7 @@ struct session *session_open(const struct config *c, bool create, bool with_send
  * that it may be changed. */
 struct session *session_open_copy(const struct config *c, const char *path, bool change);
 struct tenants *session_tenants(struct session *s);
+struct vault_client *session_vault(struct session *s);
 void session_close(struct session *s);
 /* Whether the service runs and answers through it. */
 bool session_is_online(const struct session *s);

@@ -104,7 +104,8 @@ static enum tenant_error deployment_keys(struct tenants *t)
 	static const struct {
 		enum vault_purpose vault;
 		enum store_purpose store;
-	} wanted[] = {{VAULT_CONTENT, STORE_KEY_CONTENT}, {VAULT_INDEX, STORE_KEY_INDEX}};
+	} wanted[] = {{VAULT_CONTENT, STORE_KEY_CONTENT}, {VAULT_INDEX, STORE_KEY_INDEX},
+		{VAULT_CREDENTIAL, STORE_KEY_CREDENTIAL}};
 	struct vault_content_keys keys;
 	enum tenant_error err;
 
@@ -362,6 +363,12 @@ enum tenant_error tenant_credential_key(
 	if (vault_blob_key_version(blob, blob_len, &version) != VAULT_OK || version == 0)
 		return TENANT_BAD_DATA;
 	return wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, version, out);
+}
+
+/* Its version stays: older seals must be told, too. */
+enum tenant_error tenant_audit_key(struct tenants *t, struct vault_wrapped_key *out)
+{
+	return wrapped_get(t, "", STORE_KEY_CREDENTIAL, 1, out);
 }
 
 /* ------------------------------------------------------------ does it open? */

@@ -79,6 +79,10 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
 enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, const uint8_t *blob,
 	size_t blob_len, struct vault_wrapped_key *out) __attribute__((warn_unused_result));
 
+/* The wrapped key from which the vault derives that of the audit's seals. */
+enum tenant_error tenant_audit_key(struct tenants *t, struct vault_wrapped_key *out)
+	__attribute__((warn_unused_result));
+
 /* Whether a sealed value opens, nothing of which is handed out: TENANT_OK; TENANT_BAD_DATA, TENANT_NOT_FOUND: it does not. */
 enum tenant_error tenant_credential_check(struct tenants *t, const char *business_id, const struct store_credential *c)
 	__attribute__((warn_unused_result));

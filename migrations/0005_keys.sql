@@ -3,24 +3,28 @@
 -- Who did what with a secret or a setting; no value of either. hash is that of the row before and of this row: rows
 -- hang together, and the vault's seal of the newest is in audit_heads. A business may go while its rows stay.
 CREATE TABLE audit (
-	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	seq INTEGER PRIMARY KEY,
 	at INTEGER NOT NULL,
 	actor TEXT NOT NULL,
 	business_id TEXT NOT NULL,
 	action TEXT NOT NULL,
 	subject TEXT NOT NULL,
 	purpose TEXT NOT NULL,
+	job TEXT NOT NULL,
 	value BLOB NOT NULL,
 	hash BLOB NOT NULL
 ) STRICT;
 CREATE INDEX audit_business ON audit (business_id, seq);
+CREATE INDEX audit_broken ON audit (seq) WHERE action = 'audit_broken';
 
--- seq is the last row that a seal covers; refused counts what the vault was asked by who may not, since its start.
+-- seq is the last row that a seal covers, at when the vault made it. refused counts what the vault was asked by who may
+-- not, undone the groups of rows that it sealed and then sealed otherwise. The newest is kept, and one of each hour.
 CREATE TABLE audit_heads (
 	seq INTEGER PRIMARY KEY,
 	at INTEGER NOT NULL,
 	hash BLOB NOT NULL,
 	refused INTEGER NOT NULL,
+	undone INTEGER NOT NULL,
 	mac BLOB NOT NULL
 ) STRICT;
 

@@ -137,8 +137,22 @@ static void ask_read(struct query *q, struct rows *rows)
 	a->content = rows_keep(rows, blob, a->content_len);
 }
 
+/* The ask that was leased last goes to a platform, signed. */
+static enum store_error secret_use(struct db *db, const struct lease *a)
+{
+	const struct store_ask *ask = &((const struct store_ask *)(const void *)a->rows->items)[a->rows->len - 1];
+	const struct store_audit row = {.business_id = ask->business_id,
+		.action = "key_used",
+		.subject = "responder/signing_secret",
+		.purpose = "ask",
+		.job = ask->id};
+
+	return core_audit(db, &row);
+}
+
 static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq)
 {
+	bool is_signed = false;
 	struct query q = query_start(db, "UPDATE asks SET asked_at = ?, attempts = attempts + 1 WHERE seq = ?");
 	enum store_error err;
 
@@ -149,13 +163,18 @@ static enum store_error lease_one(struct db *db, const struct lease *a, int64_t 
 		return err;
 	q = query_start(db,
 		"SELECT a.id, a.business_id, a.kind, a.message_id, a.connection_id, a.number, a.conversation, "
-		"a.created_at, a.attempts, CASE a.kind WHEN 1 THEN m.content ELSE a.content END "
+		"a.created_at, a.attempts, CASE a.kind WHEN 1 THEN m.content ELSE a.content END, "
+		"(SELECT responder = 'platform' FROM businesses WHERE id = a.business_id) "
 		"FROM asks a LEFT JOIN messages m ON a.kind = 1 AND m.id = a.id WHERE a.seq = ?");
 	query_int(&q, seq);
-	while (query_step(&q))
+	while (query_step(&q)) {
 		ask_read(&q, a->rows);
+		is_signed = query_get_int(&q) != 0;
+	}
 	err = query_end(&q);
-	return err == STORE_OK && a->rows->failed ? STORE_NO_MEMORY : err;
+	if (err == STORE_OK && a->rows->failed)
+		err = STORE_NO_MEMORY;
+	return err == STORE_OK && is_signed ? secret_use(db, a) : err;
 }
 
 static enum store_error run_lease(struct db *db, void *arg)

@@ -140,6 +140,7 @@ struct business_add {
 	const struct store_business *business;
 	const struct store_tenant_key *keys;
 	size_t keys_len;
+	struct store_audit row;
 };
 
 static enum store_error run_business_add(struct db *db, void *arg)
@@ -159,13 +160,14 @@ static enum store_error run_business_add(struct db *db, void *arg)
 	err = query_finish(&q);
 	for (size_t i = 0; i < a->keys_len && err == STORE_OK; i++)
 		err = core_tenant_key_insert(db, b->id, &a->keys[i]);
-	return err;
+	return err == STORE_OK ? core_audit(db, &a->row) : err;
 }
 
 enum store_error store_business_add(
 	struct store *s, const struct store_business *b, const struct store_tenant_key *keys, size_t keys_len)
 {
-	struct business_add a = {b, keys, keys_len};
+	struct business_add a = {b, keys, keys_len, {.business_id = b->id, .action = "business_added"}};
+	uint8_t digest[STORE_INDEX_LEN];
 
 	for (size_t i = 0; i < keys_len; i++)
 		if (!core_tenant_key_ok(&keys[i]))
@@ -173,6 +175,7 @@ enum store_error store_business_add(
 	if (b->id[0] == '\0' || b->name[0] == '\0' || b->responder[0] == '\0' ||
 		(b->status != STORE_BUSINESS_ACTIVE && b->status != STORE_BUSINESS_SUSPENDED))
 		return STORE_INVALID;
+	core_audit_value(s, b->name, &a.row, digest);
 	return core_write(s, run_business_add, &a);
 }
 
@@ -195,7 +198,17 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 struct business_change {
 	const char *id, *name;
 	enum store_business_status status;
+	struct store_audit row; /* about the name */
 };
+
+static enum store_error change_audit(struct db *db, const struct business_change *a)
+{
+	const struct store_audit status = {.business_id = a->id,
+		.action = a->status == STORE_BUSINESS_SUSPENDED ? "business_suspended" : "business_resumed"};
+	enum store_error err = a->name[0] != '\0' ? core_audit(db, &a->row) : STORE_OK;
+
+	return err == STORE_OK && a->status != 0 ? core_audit(db, &status) : err;
+}
 
 static enum store_error run_business_change(struct db *db, void *arg)
 {
@@ -210,17 +223,22 @@ static enum store_error run_business_change(struct db *db, void *arg)
 	query_int(&q, store_now_ms());
 	query_text(&q, a->id);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? change_audit(db, a) : STORE_NOT_FOUND;
 }
 
 enum store_error store_business_change(
 	struct store *s, const char *id, const char *name, enum store_business_status status)
 {
-	struct business_change a = {id, name != NULL ? name : "", status};
+	struct business_change a = {id, name != NULL ? name : "", status,
+		{.business_id = id, .action = "business_changed", .purpose = "name"}};
+	uint8_t digest[STORE_INDEX_LEN];
 
 	if ((name != NULL && !core_text_ok(name, STORE_NAME_LEN)) ||
 		(status != 0 && status != STORE_BUSINESS_ACTIVE && status != STORE_BUSINESS_SUSPENDED))
 		return STORE_INVALID;
+	core_audit_value(s, name, &a.row, digest);
 	return core_write(s, run_business_change, &a);
 }
 
@@ -233,7 +251,7 @@ struct removal {
 };
 
 enum store_error core_tenant_keys_destroy(
-	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before)
+	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before, int *gone)
 {
 	/* These are obeyed when they are compiled, so each time anew. */
 	enum store_error err = db_run(db, "PRAGMA secure_delete = ON"), again;
@@ -248,6 +266,7 @@ enum store_error core_tenant_keys_destroy(
 	query_int(&q, purpose);
 	query_int(&q, before);
 	err = query_finish(&q);
+	*gone = err == STORE_OK ? db_changes(db) : 0;
 	again = db_run(db, "PRAGMA secure_delete = FAST");
 	return err != STORE_OK ? err : again;
 }
@@ -256,9 +275,13 @@ enum store_error core_tenant_keys_destroy(
 static enum store_error run_shut(struct db *db, void *arg)
 {
 	const struct removal *r = arg;
-	enum store_error err = core_tenant_keys_destroy(db, r->id, (enum store_purpose)0, 0);
+	const struct store_audit row = {.business_id = r->id, .action = "keys_destroyed"};
+	int gone = 0;
+	enum store_error err = core_tenant_keys_destroy(db, r->id, (enum store_purpose)0, 0, &gone);
 	struct query q;
 
+	if (err == STORE_OK && gone > 0)
+		err = core_audit(db, &row);
 	if (err != STORE_OK)
 		return err;
 	q = query_start(db, "DELETE FROM rotations WHERE business_id = ?");
@@ -289,6 +312,7 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 static enum store_error run_business_remove(struct db *db, void *arg)
 {
 	const struct removal *r = arg;
+	const struct store_audit row = {.business_id = r->id, .action = "business_removed"};
 	enum store_error err = run_shut(db, arg);
 	struct query q;
 
@@ -301,7 +325,8 @@ static enum store_error run_business_remove(struct db *db, void *arg)
 		return err;
 	q = query_start(db, "DELETE FROM businesses WHERE id = ?");
 	query_text(&q, r->id);
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK ? core_audit(db, &row) : err;
 }
 
 enum store_error store_business_remove(struct store *s, const char *id)

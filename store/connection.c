@@ -44,6 +44,7 @@ struct connection_add {
 	const struct store_connection *connection;
 	const struct store_credential *credentials;
 	size_t credentials_len;
+	struct store_audit row;
 };
 
 static enum store_error connection_insert(struct db *db, const struct store_connection *c, int64_t now)
@@ -167,21 +168,29 @@ static enum store_error run_connection_add(struct db *db, void *arg)
 		err = connection_insert(db, c, c->created_at > 0 ? c->created_at : store_now_ms());
 	if (err == STORE_OK && c->phone_number_id[0] != '\0')
 		err = number_claim(db, c);
-	for (size_t i = 0; i < a->credentials_len && err == STORE_OK; i++)
+	if (err == STORE_OK)
+		err = core_audit(db, &a->row);
+	for (size_t i = 0; i < a->credentials_len && err == STORE_OK; i++) {
 		err = core_credential_insert(db, c->business_id, &a->credentials[i]);
+		if (err == STORE_OK)
+			err = core_audit_credential(db, c->business_id, "key_stored", &a->credentials[i], NULL, NULL);
+	}
 	return err;
 }
 
 enum store_error store_connection_add(struct store *s, const struct store_connection *c,
 	const struct store_credential *credentials, size_t credentials_len)
 {
-	struct connection_add a = {c, credentials, credentials_len};
+	struct connection_add a = {c, credentials, credentials_len,
+		{.business_id = c->business_id, .action = "connection_added", .subject = c->id, .purpose = "number"}};
+	uint8_t digest[STORE_INDEX_LEN];
 
 	if (c->id[0] == '\0')
 		return STORE_INVALID;
 	for (size_t i = 0; i < credentials_len; i++)
 		if (!core_credential_ok(&credentials[i]) || strcmp(credentials[i].connection_id, c->id) != 0)
 			return STORE_INVALID;
+	core_audit_value(s, c->phone_number_id, &a.row, digest);
 	return core_write(s, run_connection_add, &a);
 }
 
@@ -388,12 +397,14 @@ enum store_error store_connection_checked(struct store *s, const char *business_
 struct number_set {
 	const char *business_id, *id, *phone_number_id, *waba_id;
 	bool proven;
+	struct store_audit row;
 };
 
 static enum store_error run_number_set(struct db *db, void *arg)
 {
 	const struct number_set *a = arg;
 	struct store_connection c;
+	bool known;
 	enum store_error err = connection_of(db, a->business_id, a->id, &c);
 	struct query q;
 
@@ -401,6 +412,7 @@ static enum store_error run_number_set(struct db *db, void *arg)
 		return err;
 	if (c.phone_number_id[0] != '\0' && strcmp(c.phone_number_id, a->phone_number_id) != 0)
 		return STORE_STALE;
+	known = c.phone_number_id[0] != '\0';
 	memcpy(c.phone_number_id, a->phone_number_id, strlen(a->phone_number_id) + 1);
 	c.number_proven = a->proven;
 	err = number_claim(db, &c);
@@ -414,16 +426,20 @@ static enum store_error run_number_set(struct db *db, void *arg)
 	query_int(&q, store_now_ms());
 	query_text(&q, a->business_id);
 	query_text(&q, a->id);
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK && !known ? core_audit(db, &a->row) : err;
 }
 
 enum store_error store_connection_number_set(struct store *s, const char *business_id, const char *id,
 	const char *phone_number_id, const char *waba_id, bool proven)
 {
-	struct number_set a = {business_id, id, phone_number_id, waba_id, proven};
+	struct number_set a = {business_id, id, phone_number_id, waba_id, proven,
+		{.business_id = business_id, .action = "number_set", .subject = id}};
+	uint8_t digest[STORE_INDEX_LEN];
 
 	if (!core_text_ok(phone_number_id, STORE_PROVIDER_ID_LEN) || strlen(waba_id) > STORE_PROVIDER_ID_LEN)
 		return STORE_INVALID;
+	core_audit_value(s, phone_number_id, &a.row, digest);
 	return core_write(s, run_number_set, &a);
 }
 
@@ -465,6 +481,8 @@ enum store_error store_connection_handshake(
 static enum store_error run_connection_remove(struct db *db, void *arg)
 {
 	const struct status_set *a = arg;
+	const struct store_audit row = {
+		.business_id = a->business_id, .action = "connection_removed", .subject = a->id};
 	struct query q = query_start(db, "DELETE FROM connections WHERE business_id = ? AND id = ?");
 	enum store_error err;
 
@@ -487,7 +505,8 @@ static enum store_error run_connection_remove(struct db *db, void *arg)
 	q = query_start(db, "DELETE FROM asks WHERE business_id = ? AND connection_id = ?");
 	query_text(&q, a->business_id);
 	query_text(&q, a->id);
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK ? core_audit(db, &row) : err;
 }
 
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)

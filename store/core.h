@@ -10,7 +10,19 @@
 #include "store/db.h"
 #include "store/writer.h"
 
+/* The end of the audit's chain, as the group that runs has moved it; the writer's thread alone touches it. */
+struct audit_chain {
+	struct store_auditor how;
+	const char *actor; /* of the change that runs */
+	int64_t seq; /* the newest row's */
+	uint8_t hash[32];
+	struct store_audit_head head; /* the newest */
+	size_t added; /* rows of this group, and their digests */
+	uint8_t (*digests)[32];
+};
+
 struct store {
+	struct audit_chain audit;
 	struct writer *writer; /* NULL: read only */
 	struct db *readers;
 	struct db **idle; /* readers that nobody uses, a stack */
@@ -22,6 +34,40 @@ struct store {
 	char lease_last[STORE_ID_LEN + 1]; /* the connection that a lease served last */
 	char ask_last[STORE_BUSINESS_ID_LEN + 1]; /* the business whose responder was asked last */
 };
+
+/* audit.c. Adds a row inside a change, which fails where it fails. STORE_BUSY: the group has too many. */
+enum store_error core_audit(struct db *db, const struct store_audit *a) __attribute__((warn_unused_result));
+/* Where a value is named, its digest into out and a; before the change is queued. */
+void core_audit_value(struct store *s, const char *text, struct store_audit *a, uint8_t out[static STORE_INDEX_LEN]);
+/* The same for a fingerprint, which is hex. */
+void core_audit_fingerprint(const char *fingerprint, struct store_audit *a, uint8_t out[static STORE_AUDIT_VALUE_LEN]);
+/* A row about a connection's credential. */
+enum store_error core_audit_credential(struct db *db, const char *business_id, const char *action,
+	const struct store_credential *c, const char *purpose, const char *job) __attribute__((warn_unused_result));
+const char *audit_actor(void); /* of this thread */
+/* Reads where the chain ends. */
+enum store_error audit_load(struct audit_chain *c, struct db *db, const struct store_auditor *how);
+void audit_row_digest(const struct store_audit_row *r, void (*hash)(const void *data, size_t len, uint8_t *out),
+	uint8_t digest[static 32]);
+/* The next link: *link becomes that of the row with this digest. */
+void audit_link(
+	uint8_t link[static 32], const uint8_t digest[static 32], void (*hash)(const void *, size_t, uint8_t *));
+/* For the writer: how far the group has come, back to there, and the group's seal just before its commit. */
+struct audit_mark {
+	int64_t seq;
+	uint8_t hash[32];
+	struct store_audit_head head;
+	size_t added;
+};
+struct audit_mark audit_mark(const struct db *db);
+void audit_back(struct db *db, const struct audit_mark *mark);
+enum store_error audit_seal(struct db *db);
+void audit_row_read(struct query *q, struct store_audit_row *r);
+#define AUDIT_COLUMNS "seq, at, actor, business_id, action, subject, purpose, job, value, hash"
+#define AUDIT_HEAD_COLUMNS "seq, at, hash, refused, undone, mac"
+void audit_head_read(struct query *q, struct store_audit_head *h);
+#define AUDIT_BROKEN "audit_broken"
+#define AUDIT_DAYS 400
 
 /* A reader for one query; waits for one. */
 struct db *core_reader(struct store *s);
@@ -63,14 +109,17 @@ void core_tenant_key_read(struct query *q, struct store_tenant_key *out);
 bool core_tenant_key_ok(const struct store_tenant_key *key);
 enum store_error core_tenant_key_insert(struct db *db, const char *business_id, const struct store_tenant_key *key);
 /* Destroys wrapped keys of a business: those of one purpose (0: all) below a version (0: all). What they were is
- * overwritten, also on pages that become free; the log holds it until it is flushed. */
+ * overwritten, also on pages that become free; the log holds it until it is flushed. *gone counts them. */
 enum store_error core_tenant_keys_destroy(
-	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before);
+	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before, int *gone);
 
 bool core_credential_ok(const struct store_credential *c);
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c);
 /* What waits for a later try may have waited for a new key. */
 enum store_error core_retries_due(struct db *db, const char *connection_id);
+
+/* Notes that the credential was used, unless c->last_used_at says so of this minute. */
+enum store_error core_credential_used(struct db *db, const struct store_credential *c, int64_t now);
 
 bool core_once_ok(const struct store_once_end *end);
 /* Ends a call inside the change that does what it asked for; STORE_STALE when it is not in flight. */

@@ -193,6 +193,9 @@ static enum store_error run_credential_put(struct db *db, void *arg)
 	err = make_room(db, c, &now);
 	if (err == STORE_OK)
 		err = core_credential_insert(db, a->business_id, c);
+	if (err == STORE_OK)
+		err = core_audit_credential(
+			db, a->business_id, now.newest == 0 ? "key_stored" : "key_replaced", c, NULL, NULL);
 	return err == STORE_OK ? core_retries_due(db, c->connection_id) : err;
 }
 
@@ -203,4 +206,55 @@ enum store_error store_credential_put(struct store *s, const char *business_id, 
 	if (!core_credential_ok(c) || c->slot != STORE_SLOT_CURRENT)
 		return STORE_INVALID;
 	return core_write(s, run_credential_put, &a);
+}
+
+/* ------------------------------------------------------------ using */
+
+#define USED_EVERY_MS 60000
+
+/* To the minute: a use need not cost a write each time. */
+enum store_error core_credential_used(struct db *db, const struct store_credential *c, int64_t now)
+{
+	struct query q;
+
+	if (now - c->last_used_at < USED_EVERY_MS)
+		return STORE_OK;
+	q = query_start(db,
+		"UPDATE credentials SET last_used_at = ? WHERE connection_id = ? AND field = ? AND fingerprint = ?");
+	query_int(&q, now);
+	query_text(&q, c->connection_id);
+	query_text(&q, c->field);
+	query_text(&q, c->fingerprint);
+	return query_finish(&q);
+}
+
+struct credential_use {
+	const char *business_id;
+	const struct store_credential *used;
+	size_t used_len;
+	const char *purpose, *job;
+};
+
+/* A connection that is only being tried is not there yet: then the row is all. */
+static enum store_error run_credential_use(struct db *db, void *arg)
+{
+	const struct credential_use *a = arg;
+	enum store_error err = STORE_OK;
+
+	for (size_t i = 0; i < a->used_len && err == STORE_OK; i++) {
+		const struct store_credential *c = &a->used[i];
+
+		err = core_audit_credential(db, a->business_id, "key_used", c, a->purpose, a->job);
+		if (err == STORE_OK)
+			err = core_credential_used(db, c, store_now_ms());
+	}
+	return err;
+}
+
+enum store_error store_credential_use(struct store *s, const char *business_id, const struct store_credential *used,
+	size_t used_len, const char *purpose, const char *job)
+{
+	struct credential_use a = {business_id, used, used_len, purpose, job};
+
+	return core_write(s, run_credential_use, &a);
 }

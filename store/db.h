@@ -11,8 +11,11 @@
 
 #define DB_STATEMENTS_MAX 256u
 
+struct audit_chain;
+
 struct db {
 	sqlite3 *handle;
+	struct audit_chain *audit; /* of the writer's; NULL: a reader */
 	const char *sql[DB_STATEMENTS_MAX]; /* literals: compared by address */
 	sqlite3_stmt *statements[DB_STATEMENTS_MAX];
 	size_t statements_len;

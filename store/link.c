@@ -1,6 +1,7 @@
 /*
  * Settings links and the sessions that they open, by hashes of what a browser holds.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "store/core.h"
@@ -34,6 +35,13 @@ static enum store_error link_one(struct query *q, struct store_link *out)
 
 /* ------------------------------------------------------------ adding and opening */
 
+static enum store_error link_audit(struct db *db, const char *action, const char *business_id, const char *id)
+{
+	const struct store_audit row = {.business_id = business_id, .action = action, .subject = id};
+
+	return core_audit(db, &row);
+}
+
 struct adding {
 	const struct store_link *link;
 	const uint8_t *hash;
@@ -53,7 +61,9 @@ static enum store_error run_add(struct db *db, void *arg)
 	query_int(&q, a->link->expires_at);
 	query_text(&q, a->link->business_id);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? link_audit(db, "link_made", a->link->business_id, a->link->id) : STORE_NOT_FOUND;
 }
 
 enum store_error store_link_add(struct store *s, const struct store_link *l, const uint8_t hash[static 32])
@@ -92,6 +102,8 @@ static enum store_error run_open(struct db *db, void *arg)
 	struct query q = query_start(db,
 		"UPDATE settings_links SET session_hash = ?, opened_at = ?, seen_at = ?, ends_at = ? "
 		"WHERE link_hash = ? AND opened_at = 0 AND revoked_at = 0 AND expires_at > ? RETURNING " COLUMNS);
+	char who[STORE_ACTOR_LEN + 1];
+	enum store_error err;
 
 	query_blob(&q, o->session_hash, 32);
 	query_int(&q, o->now);
@@ -99,7 +111,13 @@ static enum store_error run_open(struct db *db, void *arg)
 	query_int(&q, o->ends_at);
 	query_blob(&q, o->hash, 32);
 	query_int(&q, o->now);
-	return link_one(&q, o->out);
+	err = link_one(&q, o->out);
+	if (err != STORE_OK)
+		return err;
+	/* Who opens it has no other name. */
+	(void)snprintf(who, sizeof(who), "link:%s", o->out->id);
+	db->audit->actor = who;
+	return link_audit(db, "link_opened", o->out->business_id, o->out->id);
 }
 
 enum store_error store_link_open(struct store *s, const uint8_t hash[static 32], const uint8_t session_hash[static 32],
@@ -159,10 +177,13 @@ enum store_error store_link_seen(struct store *s, const char *business_id, const
 
 static enum store_error run_revoke(struct db *db, void *arg)
 {
-	return mark(db,
+	const struct marking *m = arg;
+	enum store_error err = mark(db,
 		"UPDATE settings_links SET revoked_at = ?, session_hash = NULL "
 		"WHERE business_id = ? AND id = ? AND revoked_at = 0",
-		arg);
+		m);
+
+	return err == STORE_OK ? link_audit(db, "link_revoked", m->business_id, m->id) : err;
 }
 
 enum store_error store_link_revoke(struct store *s, const char *business_id, const char *id)

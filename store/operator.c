@@ -32,6 +32,8 @@ struct opening {
 static enum store_error run_open(struct db *db, void *arg)
 {
 	const struct opening *a = arg;
+	const struct store_audit row = {
+		.action = "operator_in", .subject = a->session->id, .purpose = a->session->token_id};
 	struct query q = query_start(db,
 		"INSERT INTO operator_sessions (id, token_id, session_hash, created_at, ends_at, seen_at) "
 		"SELECT ?1, id, ?2, ?3, ?4, ?3 FROM tokens WHERE id = ?5 AND revoked_at = 0");
@@ -43,7 +45,9 @@ static enum store_error run_open(struct db *db, void *arg)
 	query_int(&q, a->session->ends_at);
 	query_text(&q, a->session->token_id);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? core_audit(db, &row) : STORE_NOT_FOUND;
 }
 
 enum store_error store_operator_open(
@@ -82,12 +86,15 @@ enum store_error store_operator_seen(struct store *s, const char *id, int64_t at
 
 static enum store_error run_end(struct db *db, void *arg)
 {
+	const struct store_audit row = {.action = "operator_out", .subject = *(const char **)arg};
 	struct query q = query_start(db, "DELETE FROM operator_sessions WHERE id = ?");
 	enum store_error err;
 
-	query_text(&q, *(const char **)arg);
+	query_text(&q, row.subject);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? core_audit(db, &row) : STORE_NOT_FOUND;
 }
 
 enum store_error store_operator_end(struct store *s, const char *id)

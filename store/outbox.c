@@ -73,6 +73,43 @@ static enum store_error connection_due(
 	return query_end(&q);
 }
 
+/* The key that the connection's messages go out with. STORE_NOT_FOUND: it has none, and they will not go out. */
+static enum store_error key_read(struct db *db, const char *id, struct store_credential *key)
+{
+	struct query q = query_start(db,
+		"SELECT k.field, k.fingerprint, k.last_used_at FROM connections c JOIN credentials k "
+		"ON k.connection_id = c.id AND k.slot = 1 "
+		"AND k.field = CASE c.provider WHEN 1 THEN 'access_token' ELSE 'api_key' END WHERE c.id = ?");
+	enum store_error err;
+	bool found;
+
+	*key = (struct store_credential){.version = 0};
+	memcpy(key->connection_id, id, sizeof(key->connection_id));
+	query_text(&q, id);
+	found = query_step(&q);
+	if (found) {
+		query_get_text(&q, key->field, sizeof(key->field));
+		query_get_text(&q, key->fingerprint, sizeof(key->fingerprint));
+		key->last_used_at = query_get_int(&q);
+	}
+	err = query_end(&q);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+/* Those that were leased last are about to be sent with the connection's key. */
+static enum store_error key_use(struct db *db, const struct lease *a, const char *id, unsigned len)
+{
+	const struct store_message *messages = (const struct store_message *)(const void *)a->rows->items;
+	struct store_credential key;
+	enum store_error err = key_read(db, id, &key);
+
+	if (err == STORE_NOT_FOUND)
+		return STORE_OK;
+	for (size_t i = a->rows->len - len; i < a->rows->len && err == STORE_OK; i++)
+		err = core_audit_credential(db, messages[i].business_id, "key_used", &key, "send", messages[i].id);
+	return err == STORE_OK ? core_credential_used(db, &key, a->now) : err;
+}
+
 static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq)
 {
 	struct query update =
@@ -113,6 +150,8 @@ static enum store_error lease_turn(struct db *db, struct lease *a, const char *i
 		err = connection_due(db, a, id, room, seqs, &len);
 	for (unsigned i = 0; i < len && err == STORE_OK; i++)
 		err = lease_one(db, a, seqs[i]);
+	if (err == STORE_OK && len > 0)
+		err = key_use(db, a, id, len);
 	if (err == STORE_OK && len > 0) {
 		memcpy(a->last, id, sizeof(a->last));
 		*leased = len;

@@ -141,6 +141,9 @@ static enum store_error run_take_back(struct db *db, void *arg)
 		err = older_comes_back(db, p);
 	if (err == STORE_OK && p->refused)
 		err = to_be_told(db, p);
+	if (err == STORE_OK)
+		err = core_audit_credential(
+			db, p->business_id, "key_taken_back", p->credential, p->refused ? "refused" : NULL, NULL);
 	return err == STORE_OK ? core_retries_due(db, p->credential->connection_id) : err;
 }
 
@@ -161,6 +164,7 @@ struct end {
 static enum store_error run_end(struct db *db, void *arg)
 {
 	const struct end *e = arg;
+	struct store_credential gone = {.version = 0};
 	struct query q = query_start(
 		db, "DELETE FROM credentials WHERE business_id = ? AND connection_id = ? AND field = ? AND slot = 2");
 	enum store_error err;
@@ -169,7 +173,11 @@ static enum store_error run_end(struct db *db, void *arg)
 	query_text(&q, e->connection_id);
 	query_text(&q, e->field);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK || db_changes(db) == 0)
+		return err != STORE_OK ? err : STORE_NOT_FOUND;
+	memccpy(gone.connection_id, e->connection_id, '\0', sizeof(gone.connection_id) - 1);
+	memccpy(gone.field, e->field, '\0', sizeof(gone.field) - 1);
+	return core_audit_credential(db, e->business_id, "key_ended", &gone, NULL, NULL);
 }
 
 enum store_error store_credential_end(
@@ -277,6 +285,7 @@ enum store_error store_retries_due(struct store *s, const char *business_id, con
 
 struct verify_token {
 	const char *business_id, *id, *was, *token;
+	struct store_audit row;
 };
 
 static enum store_error run_token_put(struct db *db, void *arg)
@@ -301,16 +310,21 @@ static enum store_error run_token_put(struct db *db, void *arg)
 	query_text(&q, t->id);
 	query_text(&q, t->was);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_STALE;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? core_audit(db, &t->row) : STORE_STALE;
 }
 
 enum store_error store_verify_token_put(
 	struct store *s, const char *business_id, const char *id, const char *was, const char *token)
 {
-	struct verify_token t = {business_id, id, was, token};
+	struct verify_token t = {business_id, id, was, token,
+		{.business_id = business_id, .action = "verify_token_replaced", .subject = id}};
+	uint8_t digest[STORE_INDEX_LEN];
 
 	if (!core_text_ok(token, sizeof(((struct store_connection *)NULL)->verify_token) - 1))
 		return STORE_INVALID;
+	core_audit_value(s, token, &t.row, digest);
 	return core_write(s, run_token_put, &t);
 }
 
@@ -325,12 +339,16 @@ static enum store_error run_token_end(struct db *db, void *arg)
 	query_text(&q, t->business_id);
 	query_text(&q, t->id);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? core_audit(db, &t->row) : STORE_NOT_FOUND;
 }
 
 enum store_error store_verify_token_end(struct store *s, const char *business_id, const char *id)
 {
-	struct verify_token t = {.business_id = business_id, .id = id};
+	struct verify_token t = {.business_id = business_id,
+		.id = id,
+		.row = {.business_id = business_id, .action = "verify_token_ended", .subject = id}};
 
 	return core_write(s, run_token_end, &t);
 }

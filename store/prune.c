@@ -8,7 +8,7 @@
 #define LINK_DAYS 30
 #define ONCE_DAYS 7
 #define SEEN_DAYS 8
-#define ROW_DAYS 400
+#define ROW_DAYS AUDIT_DAYS
 #define STEP_ROWS 100 /* a body may be 3 MiB */
 
 struct step {
@@ -65,6 +65,14 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 			rows, 0},
 		{"DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_bare "
 		 "WHERE body IS NULL AND received_at < ? LIMIT ?)",
+			rows, 0},
+		/* Up to the newest head that is that old, which stays: the next row follows it. The older heads go first,
+		 * so that what is left of the rows is known to be on its way out. */
+		{"DELETE FROM audit_heads WHERE seq IN (SELECT seq FROM audit_heads WHERE seq < "
+		 "(SELECT max(seq) FROM audit_heads WHERE at < ?) ORDER BY seq LIMIT ?)",
+			rows, 0},
+		{"DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE seq <= "
+		 "(SELECT max(seq) FROM audit_heads WHERE at < ?) ORDER BY seq LIMIT ?)",
 			rows, 0},
 		{"DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
 		 "FROM demand INDEXED BY demand_day WHERE day < ? LIMIT ?)",

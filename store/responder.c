@@ -8,6 +8,7 @@
 struct put {
 	const char *business_id, *kind;
 	const struct store_responder *responder;
+	struct store_audit chosen, secret;
 };
 
 static enum store_error kind_set(struct db *db, const struct put *a)
@@ -40,6 +41,8 @@ static enum store_error run_put(struct db *db, void *arg)
 	uint64_t version;
 	struct query q;
 
+	if (err == STORE_OK)
+		err = core_audit(db, &a->chosen);
 	if (err != STORE_OK || r == NULL)
 		return err;
 	err = version_read(db, a->business_id, &version);
@@ -57,13 +60,17 @@ static enum store_error run_put(struct db *db, void *arg)
 	query_text(&q, r->last4);
 	query_blob(&q, r->secret, r->secret_len);
 	query_int(&q, r->created_at > 0 ? r->created_at : store_now_ms());
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK && r->version != version ? core_audit(db, &a->secret) : err;
 }
 
 enum store_error store_responder_put(
 	struct store *s, const char *business_id, const char *kind, const struct store_responder *r)
 {
-	struct put a = {business_id, kind, r};
+	struct put a = {business_id, kind, r,
+		{.business_id = business_id, .action = "responder_set", .subject = "responder", .purpose = kind},
+		{.business_id = business_id, .action = "key_stored", .subject = "responder/signing_secret"}};
+	uint8_t digest[STORE_INDEX_LEN], print[STORE_AUDIT_VALUE_LEN];
 
 	if (!core_text_ok(kind, sizeof(((struct store_business *)0)->responder) - 1))
 		return STORE_INVALID;
@@ -71,6 +78,10 @@ enum store_error store_responder_put(
 		(strcmp(kind, "platform") != 0 || r->version == 0 || r->url == NULL || r->url_len == 0 ||
 			r->secret == NULL || r->secret_len == 0))
 		return STORE_INVALID;
+	if (r != NULL) {
+		core_audit_value(s, r->address, &a.chosen, digest);
+		core_audit_fingerprint(r->fingerprint, &a.secret, print);
+	}
 	return core_write(s, run_put, &a);
 }
 

@@ -36,6 +36,7 @@ enum store_error store_integrity(struct store *s, bool quick, void (*fault)(cons
 
 static enum store_error run_restored(struct db *db, void *arg)
 {
+	static const struct store_audit row = {.action = "restored"};
 	struct store_restored *out = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = 9, updated_at = ?, reason = '" STORE_RESTORED
@@ -50,7 +51,7 @@ static enum store_error run_restored(struct db *db, void *arg)
 	q = query_start(db, "DELETE FROM asks");
 	err = query_finish(&q);
 	out->asks = err == STORE_OK ? db_changes(db) : 0;
-	return err;
+	return err == STORE_OK ? core_audit(db, &row) : err;
 }
 
 enum store_error store_restored(struct store *s, struct store_restored *out)

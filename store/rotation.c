@@ -109,6 +109,16 @@ enum store_error store_tenant_key_rewrap(struct store *s, const struct store_rew
 
 /* ------------------------------------------------------------ under another tenant key */
 
+static enum store_error key_audit(
+	struct db *db, const char *action, const char *business_id, enum store_purpose purpose)
+{
+	const struct store_audit row = {.business_id = business_id,
+		.action = action,
+		.purpose = purpose == STORE_KEY_CREDENTIAL ? "credential" : "content"};
+
+	return core_audit(db, &row);
+}
+
 struct begin {
 	const char *business_id;
 	const struct store_tenant_key *key;
@@ -150,7 +160,8 @@ static enum store_error run_begin(struct db *db, void *arg)
 	query_int(&q, STORE_PLACE_FIRST(a->key->purpose));
 	query_int(&q, a->total);
 	query_int(&q, store_now_ms());
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK ? key_audit(db, "tenant_key_replaced", a->business_id, a->key->purpose) : err;
 }
 
 enum store_error store_rotation_begin(
@@ -276,6 +287,7 @@ static enum store_error run_end(struct db *db, void *arg)
 	const struct store_rotation *r = arg;
 	struct query q = query_start(db, "DELETE FROM rotations WHERE business_id = ? AND purpose = ? AND version = ?");
 	enum store_error err;
+	int gone;
 
 	query_text(&q, r->business_id);
 	query_int(&q, r->purpose);
@@ -283,7 +295,8 @@ static enum store_error run_end(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK || db_changes(db) == 0)
 		return err != STORE_OK ? err : STORE_NOT_FOUND;
-	return core_tenant_keys_destroy(db, r->business_id, r->purpose, r->version);
+	err = core_tenant_keys_destroy(db, r->business_id, r->purpose, r->version, &gone);
+	return err == STORE_OK ? key_audit(db, "tenant_key_destroyed", r->business_id, r->purpose) : err;
 }
 
 enum store_error store_rotation_end(struct store *s, const struct store_rotation *r)

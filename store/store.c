@@ -259,6 +259,8 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 	if (err == STORE_OK)
 		err = deployment_read(s, &db);
 	if (err == STORE_OK)
+		err = audit_load(&s->audit, &db, &opt->audit);
+	if (err == STORE_OK)
 		err = warm_up(&db);
 	if (err == STORE_OK)
 		err = readers_open(s, opt);
@@ -291,6 +293,7 @@ void store_close(struct store *s)
 		db_close(&s->readers[i]);
 	if (s->writer != NULL)
 		writer_stop(s->writer);
+	free(s->audit.digests);
 	free(s->readers);
 	free(s->idle);
 	(void)pthread_mutex_destroy(&s->lock);

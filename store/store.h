@@ -47,6 +47,31 @@ const char *store_error_text(enum store_error err); /* one sentence, no value */
 
 struct store;
 
+/* The vault's seal over the audit up to one row. */
+struct store_audit_head {
+	int64_t seq; /* of that row; 0: there is none */
+	int64_t at; /* when it was sealed, by the vault's clock */
+	uint8_t hash[32]; /* of that row */
+	uint64_t refused; /* what the vault was asked by who may not, so far */
+	uint64_t
+		undone; /* groups of rows that it sealed and then sealed otherwise, so far: a full disk, or foul play */
+	uint8_t mac[32];
+};
+
+/* How the audit is hashed and sealed; the store knows no key. */
+struct store_auditor {
+	void (*hash)(const void *data, size_t len, uint8_t *out); /* 32 bytes; NULL: no audit is kept */
+	/* A keyed digest of a setting's value, asked in the thread that changes it; false leaves it out. May be NULL. */
+	bool (*value)(void *ctx, const void *value, size_t len, uint8_t *out); /* STORE_INDEX_LEN bytes */
+	/* Asked by the writer's thread before it commits: seals the rows that follow row from, by their digests of 32 bytes
+	 * each, at most STORE_AUDIT_GROUP_MAX. head->seq and hash are given, the rest is filled. What it returns but STORE_OK
+	 * becomes the group's error: nothing of it is written. May be NULL: rows are kept, unsealed. */
+	enum store_error (*seal)(
+		void *ctx, int64_t from, const uint8_t *digests, size_t rows, struct store_audit_head *head);
+	void *ctx;
+};
+#define STORE_AUDIT_GROUP_MAX 4096u
+
 struct store_options {
 	const char *path; /* the database file; its directory must exist; made owner-only */
 	bool create; /* make it where there is none, else STORE_NOT_FOUND */
@@ -58,6 +83,8 @@ struct store_options {
 	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
 	void (*failed)(void *ctx);
 	void *ctx;
+	/* Everything that opens the database to change it gives one: rows that no seal covers count as forged. */
+	struct store_auditor audit;
 };
 
 /* Opens files and starts the writer: after it returns no further file is opened
@@ -83,6 +110,90 @@ struct store_page {
 	unsigned limit; /* 1..STORE_LIST_MAX */
 	bool ascending;
 };
+
+/* ------------------------------------------------------------ audit */
+
+/* Each use and change of a secret, and each change of a setting, adds its row in the transaction that does it: without
+ * the row nothing happens. Rows are chained by hashes, and sealed once a commit (vault/DESIGN.md, section "Audit"). */
+
+#define STORE_ACTOR_LEN 48u
+/* Who changes things from this thread from now on: ("token", ID) is kept as "token:ID", and so "link" and "operator";
+ * ("command", NULL). NULL: the program by itself, "keyhouse", as in a thread that never said. Whoever sets it for a
+ * request takes it back at its end. */
+void store_actor(const char *kind, const char *id);
+
+#define STORE_AUDIT_ACTION_LEN 32u
+#define STORE_AUDIT_TEXT_LEN 128u
+#define STORE_AUDIT_VALUE_LEN 32u
+/* One row going in; NULL is "". actor and time are added. */
+struct store_audit {
+	const char *business_id; /* "": it concerns the whole installation */
+	const char *action; /* small letters and "_", at most STORE_AUDIT_ACTION_LEN */
+	const char *
+		subject; /* what it was done to: an id, or "connection/field"; this and the next: STORE_AUDIT_TEXT_LEN */
+	const char *purpose; /* what for, or which part */
+	const char *job; /* the message, ask or check it was done for */
+	const void *value; /* a keyed digest of the new value, at most STORE_AUDIT_VALUE_LEN bytes; never the value */
+	size_t value_len;
+};
+/* Adds a row by itself; what the store itself changes has its rows already. */
+enum store_error store_audit(struct store *s, const struct store_audit *a) __attribute__((warn_unused_result));
+
+/* A row as it is kept. */
+struct store_audit_row {
+	int64_t seq, at;
+	char actor[STORE_ACTOR_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char action[STORE_AUDIT_ACTION_LEN + 1];
+	char subject[STORE_AUDIT_TEXT_LEN + 1];
+	char purpose[STORE_AUDIT_TEXT_LEN + 1];
+	char job[STORE_AUDIT_TEXT_LEN + 1];
+	uint8_t value[STORE_AUDIT_VALUE_LEN];
+	size_t value_len;
+	uint8_t hash[32];
+};
+/* Of one business, or of all and the installation where business_id is NULL. page->after: a seq as text. */
+enum store_error store_audit_list(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_audit_row *r, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* Where the chain stands: at start it must fit what the vault sealed. */
+struct store_audit_state {
+	struct store_audit_head head; /* the newest; seq 0: none */
+	int64_t seq; /* what the newest row or head has; the next row has the next */
+	bool fits; /* the newest row is the one that the newest head covers, or there is neither */
+	int64_t broken_at; /* when it was last found broken; 0: never */
+};
+enum store_error store_audit_state(struct store *s, struct store_audit_state *out) __attribute__((warn_unused_result));
+/* What is kept does not fit: a new chain begins after seq, with a row that says so. The vault has heard of it by then. */
+enum store_error store_audit_restart(struct store *s) __attribute__((warn_unused_result));
+
+/* Checking a whole audit, of one moment. */
+struct store_audit_check {
+	int64_t now;
+	void (*hash)(const void *data, size_t len, uint8_t *out); /* as in struct store_auditor */
+	/* For each head. STORE_STALE: that is not its seal. Anything else but STORE_OK ends the check. */
+	enum store_error (*head)(void *ctx, const struct store_audit_head *head);
+	void *ctx;
+};
+enum store_audit_fault {
+	STORE_AUDIT_WHOLE = 0,
+	STORE_AUDIT_ROW, /* the row is not the one that was chained here: changed, inserted or moved */
+	STORE_AUDIT_MISSING, /* the row is not there */
+	STORE_AUDIT_REWRITTEN, /* rows hang together, but are not those that were sealed: this one or a later one */
+	STORE_AUDIT_SEAL, /* the head that covers the row is none of the vault's */
+	STORE_AUDIT_UNSEALED, /* the row and what follows it has no seal */
+	STORE_AUDIT_RESTARTED, /* all fits, but at a start before this row it did not, and a new chain was begun */
+};
+struct store_audit_report {
+	int64_t rows, heads;
+	int64_t first_at, last_at; /* of the rows; 0: there is none */
+	struct store_audit_head newest; /* seq 0: none */
+	enum store_audit_fault fault; /* the first, and where: */
+	int64_t seq, at; /* of the row; at 0: not known */
+	int64_t after, before; /* heads around it, by the rows that they cover; 0: none */
+};
+enum store_error store_audit_check(struct store *s, const struct store_audit_check *check,
+	struct store_audit_report *out) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ tenant keys */
 
@@ -258,6 +369,9 @@ struct store_responder {
 	const uint8_t *secret; /* sealed */
 	size_t secret_len;
 	int64_t created_at; /* of the secret */
+	/* going in, for the audit alone; "" and NULL where unchanged: */
+	char fingerprint[17]; /* of the new secret */
+	const char *address; /* the new url in clear, of which a digest is kept */
 };
 
 /* Sets the business's responder kind, and for kind "platform" its row; NULL leaves a row that is there as it is.
@@ -319,7 +433,7 @@ struct store_credential {
 	const uint8_t *blob;
 	size_t blob_len;
 	int64_t created_at;
-	int64_t last_used_at; /* 0: never */
+	int64_t last_used_at; /* in a call to the provider, to the minute; 0: never */
 	int64_t proven_at; /* when it first worked; 0: not known to yet. Going in: it works, so what it replaces goes */
 	/* Coming out: */
 	int64_t ends_at; /* of a previous one: from then on it is good for nothing */
@@ -458,6 +572,9 @@ enum store_error store_credential_sweep(struct store *s, int64_t now, void (*eac
 /* Messages of the connection that wait for a later try are due now. */
 enum store_error store_retries_due(struct store *s, const char *business_id, const char *connection_id)
 	__attribute__((warn_unused_result));
+/* Before sealed credentials go to the sender beside an outbox lease: notes for what (a word) and for which job. */
+enum store_error store_credential_use(struct store *s, const char *business_id, const struct store_credential *used,
+	size_t used_len, const char *purpose, const char *job) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ events and their updates */
 
@@ -992,7 +1109,7 @@ void store_remove_copy(const char *path);
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
  * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older
- * than 30, rows older than 400 days, and the operator's sessions that have ended. */
+ * than 30, rows older than 400 days (of the audit up to a seal, which stays), and the operator's sessions that have ended. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

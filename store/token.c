@@ -21,6 +21,8 @@ static void token_read(struct query *q, struct store_token *t)
 static enum store_error run_add(struct db *db, void *arg)
 {
 	const struct store_token *t = arg;
+	const struct store_audit row = {.action = "token_made", .subject = t->id};
+	enum store_error err;
 	struct query q = query_start(
 		db, "INSERT INTO tokens (id, name, hash, last4, created_at, revoked_at) VALUES (?, ?, ?, ?, ?, 0)");
 
@@ -29,7 +31,8 @@ static enum store_error run_add(struct db *db, void *arg)
 	query_blob(&q, t->hash, sizeof(t->hash));
 	query_text(&q, t->last4);
 	query_int(&q, t->created_at > 0 ? t->created_at : store_now_ms());
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK ? core_audit(db, &row) : err;
 }
 
 enum store_error store_token_add(struct store *s, const struct store_token *t)
@@ -59,13 +62,16 @@ enum store_error store_token_find(struct store *s, const uint8_t hash[static 32]
 
 static enum store_error run_revoke(struct db *db, void *arg)
 {
+	const struct store_audit row = {.action = "token_revoked", .subject = *(const char **)arg};
 	struct query q = query_start(db, "UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at = 0");
 	enum store_error err;
 
 	query_int(&q, store_now_ms());
-	query_text(&q, *(const char **)arg);
+	query_text(&q, row.subject);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
+	if (err != STORE_OK)
+		return err;
+	return db_changes(db) > 0 ? core_audit(db, &row) : STORE_NOT_FOUND;
 }
 
 enum store_error store_token_revoke(struct store *s, const char *id)

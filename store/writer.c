@@ -6,10 +6,11 @@
  * A failed commit or I/O error is final: the state on disk is not known any more, and
  * trying the fsync again would report success for what is lost.
  */
-#include "store/writer.h"
+#include "store/core.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define GROUP_MAX 256u
@@ -21,6 +22,7 @@ enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
 
 struct op {
 	struct writer_change change;
+	char actor[STORE_ACTOR_LEN + 1];
 	enum stage stage;
 	enum store_error result;
 	bool abandoned; /* the caller gave up: the writer frees it */
@@ -88,6 +90,7 @@ static struct op *group_take(struct writer *w)
 /* What went wrong inside one op undoes that op only; what is final ends the group. */
 static enum store_error op_run(struct db *db, struct op *op)
 {
+	const struct audit_mark mark = audit_mark(db);
 	struct query savepoint, rollback, release;
 	enum store_error err = STORE_OK;
 
@@ -97,7 +100,10 @@ static enum store_error op_run(struct db *db, struct op *op)
 		if (err != STORE_OK)
 			return err;
 	}
+	db->audit->actor = op->actor;
 	op->result = op->change.run(db, op->change.arg);
+	if (op->result != STORE_OK)
+		audit_back(db, &mark);
 	/* When memory is short SQLite may have undone the whole transaction, not this op alone. */
 	if (is_final(op->result) || op->result == STORE_FULL || op->result == STORE_NO_MEMORY)
 		return op->result;
@@ -118,9 +124,14 @@ static enum store_error group_commit(struct db *db, struct op *group)
 {
 	struct query begin = query_start(db, "BEGIN IMMEDIATE");
 	enum store_error err = query_finish(&begin);
+	struct audit_mark mark;
 
+	db->audit->added = 0;
+	mark = audit_mark(db);
 	for (struct op *op = group; op != NULL && err == STORE_OK; op = op->next)
 		err = op_run(db, op);
+	if (err == STORE_OK)
+		err = audit_seal(db);
 	if (err == STORE_OK) {
 		struct query commit = query_start(db, "COMMIT");
 
@@ -135,6 +146,8 @@ static enum store_error group_commit(struct db *db, struct op *group)
 		if (query_finish(&rollback) != STORE_OK)
 			err = STORE_FAILED;
 	}
+	if (err != STORE_OK)
+		audit_back(db, &mark);
 	return is_final(err) ? STORE_FAILED : err;
 }
 
@@ -282,6 +295,7 @@ static struct op *op_new(const struct writer_change *change)
 	if (op == NULL)
 		return NULL;
 	op->change = *change;
+	memccpy(op->actor, audit_actor(), '\0', sizeof(op->actor));
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&op->done, &attributes);

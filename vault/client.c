@@ -359,6 +359,56 @@ enum vault_error vault_credential_rewrap(struct vault_client *c, const struct va
 	return err;
 }
 
+enum vault_error vault_audit_begin(struct vault_client *c, const char *deployment_id, const char *business_id,
+	const struct vault_wrapped_key *key, const struct vault_audit_head *head, bool is_new)
+{
+	struct exchange e = EXCHANGE(VERB_AUDIT_BEGIN);
+	enum vault_error err;
+
+	if (!text_fits(deployment_id) || !text_fits(business_id))
+		return VAULT_BAD_REQUEST;
+	frame_put_text(&e.question, deployment_id);
+	frame_put_text(&e.question, business_id);
+	put_wrapped(&e.question, key);
+	frame_put_u64(&e.question, head->seq);
+	frame_put_bytes(&e.question, head->hash, is_new ? 0 : sizeof(head->hash));
+	frame_put_u64(&e.question, head->at);
+	frame_put_u64(&e.question, head->refused);
+	frame_put_u64(&e.question, head->undone);
+	frame_put_bytes(&e.question, head->mac, is_new ? 0 : sizeof(head->mac));
+	err = ask(c, &e);
+	if (err == VAULT_OK)
+		err = answer_end(c, &e, true);
+	exchange_clear(&e);
+	return err;
+}
+
+enum vault_error vault_audit_extend(
+	struct vault_client *c, uint64_t from, const uint8_t *digests, size_t rows, struct vault_audit_head *out)
+{
+	struct exchange e = EXCHANGE(VERB_AUDIT_EXTEND);
+	const uint8_t *mac;
+	enum vault_error err;
+
+	if (rows > VAULT_AUDIT_ROWS_MAX)
+		return VAULT_BAD_REQUEST;
+	frame_put_u64(&e.question, from);
+	frame_put_bytes(&e.question, digests, rows * VAULT_HASH_LEN);
+	err = ask(c, &e);
+	if (err != VAULT_OK)
+		goto out;
+	out->at = frame_get_u64(&e.answer);
+	out->refused = frame_get_u64(&e.answer);
+	out->undone = frame_get_u64(&e.answer);
+	mac = get_exactly(&e.answer, sizeof(out->mac));
+	err = answer_end(c, &e, mac != NULL);
+	if (err == VAULT_OK)
+		memcpy(out->mac, mac, sizeof(out->mac));
+out:
+	exchange_clear(&e);
+	return err;
+}
+
 enum vault_error vault_credential_open(struct vault_client *c, const char *job_id,
 	const struct vault_wrapped_key *credential_key, const struct vault_context *where, const uint8_t *blob,
 	size_t blob_len, struct secret **out)

@@ -7,6 +7,9 @@
 
 #include "vault/vault.h"
 
+#define KEY_FILE_MAX 4096u
+#define KEY_LINE_MAGIC "keyhouse-master-key-1 "
+#define KEY_BASE64_LEN 44u /* of 32 bytes, without the NUL */
 #define KEY_RING_MAX 9u /* the current key and up to 8 previous ones */
 
 struct master_key {

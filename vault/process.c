@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "vault/audit.h"
 #include "vault/frame.h"
 #include "vault/guarded.h"
 #include "vault/keyfile.h"
@@ -36,7 +38,10 @@ _Static_assert(sizeof(struct workspace) <= VAULT_LOCKED_LEN / 2, "VAULT_LOCKED_L
 struct vault_process {
 	struct key_ring *ring;
 	struct workspace *work;
+	struct audit_keeper *audit;
 	uint64_t denied[ASK_ROLES];
+	void (*told)(void *ctx, enum vault_role role, uint64_t count);
+	void *ctx;
 };
 
 /* ------------------------------------------------------------ fields of questions */
@@ -351,6 +356,54 @@ static enum vault_error verb_check(struct vault_process *p, struct frame *q, str
 	return frame_end(q) ? open_credential(p, &w, &where, &blob, &len) : VAULT_BAD_REQUEST;
 }
 
+static enum vault_error verb_audit_begin(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const char *deployment_id = frame_get_text(q);
+	const char *business_id = frame_get_text(q);
+	const struct wrapped w = get_wrapped(q);
+	struct vault_audit_head head = {.seq = frame_get_u64(q)};
+	const struct bytes hash = get_bytes(q);
+	struct bytes mac;
+	const struct vault_context where = wrapped_place(deployment_id, business_id, VAULT_CREDENTIAL, w.version);
+	enum vault_error err;
+
+	(void)a;
+	head.at = frame_get_u64(q);
+	head.refused = frame_get_u64(q);
+	head.undone = frame_get_u64(q);
+	mac = get_bytes(q);
+	if (!frame_end(q) || hash.len != mac.len || (mac.len != 0 && mac.len != AUDIT_MAC_LEN))
+		return VAULT_BAD_REQUEST;
+	if (mac.len > 0) {
+		memcpy(head.hash, hash.data, sizeof(head.hash));
+		memcpy(head.mac, mac.data, sizeof(head.mac));
+	}
+	err = unwrap(p, &where, &w, p->work->key);
+	return err == VAULT_OK ? audit_keeper_begin(p->audit, p->work->key, deployment_id, &head, mac.len) : err;
+}
+
+static enum vault_error verb_audit_extend(struct vault_process *p, struct frame *q, struct frame *a)
+{
+	const uint64_t from = frame_get_u64(q);
+	const struct bytes digests = get_bytes(q);
+	struct vault_audit_head head;
+	struct timespec now;
+	enum vault_error err;
+
+	if (!frame_end(q) || digests.len % VAULT_HASH_LEN != 0)
+		return VAULT_BAD_REQUEST;
+	clock_gettime(CLOCK_REALTIME, &now);
+	err = audit_keeper_extend(p->audit, from, digests.data, digests.len / VAULT_HASH_LEN,
+		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, &head);
+	if (err != VAULT_OK)
+		return err;
+	frame_put_u64(a, head.at);
+	frame_put_u64(a, head.refused);
+	frame_put_u64(a, head.undone);
+	frame_put_bytes(a, head.mac, sizeof(head.mac));
+	return VAULT_OK;
+}
+
 /* ------------------------------------------------------------ the table */
 
 struct verb {
@@ -382,6 +435,9 @@ static enum vault_error answer(struct vault_process *p, enum vault_role role, st
 	frame_reset(a, (uint8_t)(q->type | VERB_ANSWER));
 	if ((verb->roles & 1u << role) == 0) {
 		p->denied[role]++;
+		p->audit->refused++;
+		if (p->told != NULL)
+			p->told(p->ctx, role, p->denied[role]);
 	} else {
 		frame_put_u8(a, VAULT_OK);
 		err = verb->answer(p, q, a);
@@ -577,8 +633,10 @@ enum vault_error vault_process_open(struct vault_process **out, int key_fd)
 	if (p == NULL)
 		goto out;
 	p->work = guarded_new(sizeof(*p->work));
-	if (p->work == NULL)
+	p->audit = guarded_new(sizeof(*p->audit));
+	if (p->work == NULL || p->audit == NULL)
 		goto out;
+	*p->audit = (struct audit_keeper){.begun = false};
 	err = vault_key_ring_read(key_fd, &p->ring);
 	if (err != VAULT_OK)
 		goto out;
@@ -596,7 +654,15 @@ void vault_process_close(struct vault_process *p)
 		return;
 	vault_key_ring_free(p->ring);
 	sodium_free(p->work);
+	sodium_free(p->audit);
 	free(p);
+}
+
+void vault_process_tell(
+	struct vault_process *p, void (*told)(void *ctx, enum vault_role role, uint64_t count), void *ctx)
+{
+	p->told = told;
+	p->ctx = ctx;
 }
 
 uint64_t vault_process_denied(const struct vault_process *p, enum vault_role role)

@@ -238,7 +238,10 @@ void vault_process_close(struct vault_process *p); /* NULL is fine */
  * not in it, so nothing would open any more); VAULT_GONE: no verdict came. For the supervisor, which never reads it. */
 enum vault_error vault_key_pass(int socket, int key_fd, int timeout_ms) __attribute__((warn_unused_result));
 
-/* How often a role asked what it may not: worth a line in the log when serve returns. */
+/* told hears of each question that was refused because of its role, and how many there were; for the log. Borrowed ctx. */
+void vault_process_tell(
+	struct vault_process *p, void (*told)(void *ctx, enum vault_role role, uint64_t count), void *ctx);
+/* How often a role asked what it may not. */
 uint64_t vault_process_denied(const struct vault_process *p, enum vault_role role);
 
 /* ------------------------------------------------------------ the client */
@@ -301,6 +304,28 @@ enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *dep
 enum vault_error vault_credential_rewrap(struct vault_client *c, const struct vault_wrapped_key *from,
 	const struct vault_wrapped_key *to, const struct vault_context *where, const uint8_t *blob, size_t blob_len,
 	uint8_t *new_blob, char fingerprint[static VAULT_FINGERPRINT_LEN + 1]) __attribute__((warn_unused_result));
+
+/* The end of the audit's chain, under the vault's seal. */
+struct vault_audit_head {
+	uint64_t seq; /* of the newest row */
+	uint64_t at; /* milliseconds since 1970, by the vault's clock */
+	uint8_t hash[VAULT_HASH_LEN]; /* of that row */
+	uint64_t refused; /* what the vault was asked by roles that may not, as far as the chain goes back */
+	uint64_t undone; /* extensions that were done anew */
+	uint8_t mac[VAULT_HASH_LEN];
+};
+/* L: tells the vault where the chain stands; until the first extension it may be told again. The key is the one from
+ * which the seals' own is derived. is_new: there is no seal yet, the next row has head->seq + 1 and follows nothing.
+ * VAULT_BAD_BLOB: this is not the vault's seal. */
+enum vault_error vault_audit_begin(struct vault_client *c, const char *deployment_id, const char *business_id,
+	const struct vault_wrapped_key *key, const struct vault_audit_head *head, bool is_new)
+	__attribute__((warn_unused_result));
+/* L: seals rows after row from, given their digests, VAULT_HASH_LEN bytes each: the end's number and hash are the vault's
+ * own, from is the end or, where its rows did not come to be, the end before it. Fills all but out's seq and hash.
+ * VAULT_BAD_REQUEST: another from, no rows, more than VAULT_AUDIT_ROWS_MAX. */
+#define VAULT_AUDIT_ROWS_MAX 4096u
+enum vault_error vault_audit_extend(struct vault_client *c, uint64_t from, const uint8_t *digests, size_t rows,
+	struct vault_audit_head *out) __attribute__((warn_unused_result));
 
 /* S: opens the credential of a leased job. */
 enum vault_error vault_credential_open(struct vault_client *c, const char *job_id,

@@ -28,6 +28,7 @@
 #define WIRE_KEY WIRE_BYTES(VAULT_KEY_LEN)
 #define WIRE_KEY_ID WIRE_BYTES(VAULT_KEY_ID_LEN + 1u)
 #define WIRE_FINGERPRINT WIRE_BYTES(VAULT_FINGERPRINT_LEN + 1u)
+#define WIRE_DIGESTS WIRE_BYTES(VAULT_AUDIT_ROWS_MAX *VAULT_HASH_LEN)
 #define WIRE_VERIFIER (2u * WIRE_BYTES(32u))
 
 /* X(number, NAME, function, who may ask, question, answer's fields)
@@ -44,6 +45,10 @@
  * REWRAP_KEY      deployment, business, u8 purpose,      blob, master key id   (under the current master key)
  *                 wrapped
  * REWRAP          wrapped, wrapped, context, blob        blob, fingerprint     (a credential, from one key to the other)
+ * AUDIT_BEGIN     deployment, business, wrapped, u64 seq, -
+ *                 bytes hash, u64 at, u64 refused,
+ *                 u64 undone, bytes mac                  (hash and mac empty: a new chain begins after seq)
+ * AUDIT_EXTEND    u64 from, bytes digests                u64 at, u64 refused, u64 undone, bytes mac
  *
  * wrapped: blob, u32 version; context: five texts, u64 record version. */
 #define VAULT_VERBS(X)                                                                                                 \
@@ -58,7 +63,10 @@
 	X(7, CHECK, check, ASK_LISTENER, WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, 0u)                                  \
 	X(8, REWRAP_KEY, rewrap_key, ASK_LISTENER, 2u * WIRE_TEXT + 1u + WIRE_WRAPPED,                                 \
 		WIRE_BYTES(VAULT_WRAPPED_LEN) + WIRE_KEY_ID)                                                           \
-	X(9, REWRAP, rewrap, ASK_LISTENER, 2u * WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_BLOB + WIRE_FINGERPRINT)
+	X(9, REWRAP, rewrap, ASK_LISTENER, 2u * WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_BLOB + WIRE_FINGERPRINT) \
+	X(10, AUDIT_BEGIN, audit_begin, ASK_LISTENER,                                                                  \
+		2u * WIRE_TEXT + WIRE_WRAPPED + 4u * 8u + 2u * WIRE_BYTES(VAULT_HASH_LEN), 0u)                         \
+	X(11, AUDIT_EXTEND, audit_extend, ASK_LISTENER, 8u + WIRE_DIGESTS, 3u * 8u + WIRE_BYTES(VAULT_HASH_LEN))
 
 #define VERB_NUMBER(number, name, function, roles, question, answer) VERB_##name = number,
 enum vault_verb { VAULT_VERBS(VERB_NUMBER) };

@@ -41,8 +41,10 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/responder", "GET, HEAD, PUT", .get = responder_get, .put = responder_put},
 	{"/v1/businesses/{b}/doctor", "GET, HEAD, POST", .get = doctor_get, .post = doctor_post},
 	{"/v1/businesses/{b}/events", "GET, HEAD", .get = events_list},
+	{"/v1/businesses/{b}/audit", "GET, HEAD", .get = audit_list},
 	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},
 	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
+	{"/control/audit", "GET, HEAD", .get = audit_list_all},
 	{"/control/keys", "GET, HEAD", .get = keys_get},
 	{"/control/keys/rotate", "POST", .post = keys_rotate},
 	{"/control/kit", "GET, HEAD, POST", .get = kit_get, .post = kit_post},
@@ -160,16 +162,20 @@ int api_admit(struct api *a, const struct api_request *req, struct api_response 
 	*r = (struct api_response){0};
 	if (strcmp(req->path, OPENAPI_PATH) == 0)
 		return answer_openapi(req, r);
-	if (req->is_operator)
+	if (req->is_operator) {
+		store_actor("command", NULL);
 		return 0;
+	}
 	token_take(req->authorization, token);
 	/* Compared by the store as a hash: how long that takes tells nothing of a token. */
 	vault_hash(token, strlen(token), hash);
 	err = store_token_find(a->store, hash, &found);
 	vault_wipe(token, sizeof(token));
 	vault_wipe(hash, sizeof(hash));
-	if (err == STORE_OK)
+	if (err == STORE_OK) {
+		store_actor("token", found.id);
 		return 0;
+	}
 	if (err == STORE_NOT_FOUND)
 		problem(r, PROBLEM_UNAUTHORIZED, NULL, NULL);
 	else

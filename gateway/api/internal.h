@@ -80,6 +80,9 @@ void responder_get(struct call *c);
 
 void events_list(struct call *c);
 
+void audit_list(struct call *c);
+void audit_list_all(struct call *c);
+
 void doctor_get(struct call *c);
 void doctor_post(struct call *c);
 

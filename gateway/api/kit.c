@@ -38,11 +38,14 @@ void kit_post(struct call *c)
 	static const struct form_field fields[] = {{"key_id", FORM_TEXT, true}};
 	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
 	const char *id = json_get_string(body, "key_id");
+	const struct store_audit row = {.action = "kit_made", .subject = id};
 	enum tenant_error err;
 
 	if (body == NULL)
 		return;
 	err = kit_made(c->api->tenants, id);
+	if (err == TENANT_OK && store_audit(c->api->store, &row) != STORE_OK)
+		err = TENANT_STORE;
 	if (err == TENANT_OK) {
 		log_info("recovery kit made key=%s", id);
 		kit_get(c);

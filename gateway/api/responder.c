@@ -148,6 +148,7 @@ static bool url_set(struct call *c, struct row *r, const char *url)
 		return false;
 	}
 	free(r->url);
+	r->is.address = url;
 	r->is.url = r->url = blob;
 	return true;
 }
@@ -179,6 +180,7 @@ static bool secret_set(struct call *c, struct row *r, char out[static SECRET_ROO
 	r->is.version = sealed.version;
 	r->is.created_at = sealed.created_at;
 	(void)snprintf(r->is.last4, sizeof(r->is.last4), "%s", sealed.last4);
+	(void)snprintf(r->is.fingerprint, sizeof(r->is.fingerprint), "%s", sealed.fingerprint);
 	return true;
 }
 

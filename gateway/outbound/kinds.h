@@ -55,6 +55,7 @@ enum kind_answer {
 
 struct kind {
 	enum outbound_kind kind;
+	const char *name; /* what it is for, as the audit says it */
 	enum kind_use use;
 	enum kind_host host;
 	bool post; /* else GET */

@@ -89,7 +89,8 @@ enum outbound_error outbound_check(
 
 	switch (prepare_check(o->tenants, check, &p)) {
 	case PREPARE_OK:
-		err = check_run(o, &p.job, &until, result);
+		if (prepared_note(o->tenants, &p))
+			err = check_run(o, &p.job, &until, result);
 		break;
 	case PREPARE_INVALID:
 	case PREPARE_NO_CREDENTIAL:

@@ -19,6 +19,15 @@ void prepared_clear(struct prepared *p)
 	*p = (struct prepared){0};
 }
 
+bool prepared_note(struct tenants *t, const struct prepared *p)
+{
+	const size_t len = kind_credentials(p->job.kind);
+
+	return len == 0 ||
+		store_credential_use(tenants_store(t), p->business_id, p->credentials, len, p->job.kind->name, p->id) ==
+		STORE_OK;
+}
+
 /* ------------------------------------------------------------ credentials */
 
 struct search {

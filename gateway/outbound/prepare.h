@@ -44,6 +44,9 @@ enum prepare_error prepare_ask(struct tenants *t, const struct outbound_ask *ask
 enum prepare_error prepare_confirm(struct tenants *t, const char *business_id, const char *connection_id,
 	struct prepared *out) __attribute__((warn_unused_result));
 
+/* Notes that the job is about to use its credentials; for those that no lease has noted. False: it must not go out. */
+bool prepared_note(struct tenants *t, const struct prepared *p) __attribute__((warn_unused_result));
+
 /* The current credential of a connection. Owns: caller frees *blob, to which out->blob points. */
 enum prepare_error prepare_credential(struct tenants *t, const char *business_id, const char *connection_id,
 	const char *field, struct store_credential *out, uint8_t **blob) __attribute__((warn_unused_result));

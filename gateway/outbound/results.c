@@ -57,7 +57,7 @@ static void confirm_begin(struct outbound *o, const struct sending *s)
 		p.job.ticket = k->number;
 	}
 	pthread_mutex_unlock(&o->lock);
-	if (k == NULL || inside_job_out(o, &p.job))
+	if (k == NULL || (prepared_note(o->tenants, &p) && inside_job_out(o, &p.job)))
 		goto out;
 	pthread_mutex_lock(&o->lock);
 	ticket_release(o, k);

@@ -20,6 +20,7 @@ const struct route admin_routes[] = {
 	{.name = "letters", .get = admin_letters_get},
 	{.name = "quarantine", .get = admin_quarantine_get},
 	{.name = "keys", .get = admin_keys_get},
+	{.name = "audit", .get = admin_audit_get},
 	{.name = "revoke-token", .post = admin_revoke_token_post, .form_max = FORM_MAX},
 	{.name = "end-session", .post = admin_end_session_post, .form_max = FORM_MAX},
 };
@@ -130,6 +131,7 @@ bool admin_table_takes(struct admin_table *t, const char *id)
 
 void admin_table_end(struct admin_table *t, const char *empty)
 {
+	const char *filter = t->filter != NULL ? t->filter : "";
 	struct html *h = &t->v->out;
 
 	if (t->rows > 0)
@@ -140,8 +142,10 @@ void admin_table_end(struct admin_table *t, const char *empty)
 		return;
 	html_raw(h, "<p class=\"row\">");
 	if (t->after[0] != '\0')
-		html_put(h, "<a class=\"button quiet\" href=\"%s\">Newest</a>", t->page);
+		html_put(h, "<a class=\"button quiet\" href=\"%s%s%s\">Newest</a>", t->page,
+			filter[0] != '\0' ? "?" : "", filter);
 	if (t->more)
-		html_put(h, "<a class=\"button quiet\" href=\"%s?%s=%s\">Older</a>", t->page, t->cursor, t->last);
+		html_put(h, "<a class=\"button quiet\" href=\"%s?%s%s%s=%s\">Older</a>", t->page, filter,
+			filter[0] != '\0' ? "&" : "", t->cursor, t->last);
 	html_raw(h, "</p>");
 }

@@ -27,6 +27,8 @@ const char *admin_message_words(enum store_message_state state);
 void admin_done(struct visit *v);
 /* Whether a recovery kit was made of the master key in use, and what it means that none was. */
 void admin_kit_write(struct visit *v);
+/* Boxes that say what is amiss with the audit, where something is. */
+void admin_audit_note(struct visit *v, const struct store_audit_state *state);
 /* <a> to a business's page. */
 void admin_business_link(struct visit *v, const char *id, const char *name);
 
@@ -35,6 +37,7 @@ void admin_business_link(struct visit *v, const char *id, const char *name);
 struct admin_table {
 	struct visit *v;
 	const char *page; /* its name */
+	const char *filter; /* what else the query says, "name=value"; NULL: nothing */
 	const char *cursor; /* the query parameter with the id of the last row seen */
 	const char *head; /* <table> with caption and headings, written before the first row */
 	char after[STORE_BUSINESS_ID_LEN + 1], last[STORE_BUSINESS_ID_LEN + 1];
@@ -63,6 +66,7 @@ void admin_resume_post(struct visit *v);
 void admin_letters_get(struct visit *v);
 void admin_quarantine_get(struct visit *v);
 void admin_keys_get(struct visit *v);
+void admin_audit_get(struct visit *v);
 void admin_revoke_token_post(struct visit *v);
 void admin_end_session_post(struct visit *v);
 

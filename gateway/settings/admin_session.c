@@ -37,8 +37,10 @@ bool admin_session_find(struct visit *v)
 {
 	enum store_error err = session_by_cookie(v, COOKIE, find);
 
-	if (err == STORE_OK)
+	if (err == STORE_OK) {
+		store_actor("operator", v->who.id);
 		return true;
+	}
 	v->who = (struct store_operator){0};
 	if (err == STORE_NOT_FOUND)
 		visit_redirect(v, "sign-in");
@@ -119,6 +121,7 @@ static enum store_error session_open(struct visit *v, const char *token_id, cons
 	(void)snprintf(o.token_id, sizeof(o.token_id), "%s", token_id);
 	o.ends_at = o.created_at + SESSION_MS;
 	vault_hash(token, strlen(token), hash);
+	store_actor("token", token_id);
 	err = store_operator_open(v->s->store, &o, hash);
 	vault_wipe(hash, sizeof(hash));
 	if (err == STORE_OK)

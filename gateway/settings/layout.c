@@ -13,8 +13,8 @@ struct link {
 static const struct link pages[] = {{"", "Status"}, {"activity", "Activity"}, {"products", "Products"},
 	{"messages", "Messages"}, {"sign", "Shop sign"}, {"access", "Keys and access"}};
 
-static const struct link admin_pages[] = {
-	{"", "Overview"}, {"letters", "Dead letters"}, {"quarantine", "Quarantine"}, {"keys", "Keys and tokens"}};
+static const struct link admin_pages[] = {{"", "Overview"}, {"letters", "Dead letters"}, {"quarantine", "Quarantine"},
+	{"keys", "Keys and tokens"}, {"audit", "Audit"}};
 
 static void links(struct visit *v, const struct link *list, size_t len, const char *current)
 {

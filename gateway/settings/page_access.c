@@ -63,6 +63,11 @@ static bool secret_row(const struct store_credential *s, void *arg)
 		html_raw(h, "<b>is damaged here: it needs to be entered again</b><br>");
 	html_put(h, "ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, since ", s->last4, s->fingerprint);
 	html_time(h, s->created_at);
+	/* Secrets by which webhooks are known are not sent along with calls. */
+	if (s->last_used_at > 0) {
+		html_raw(h, ", last used ");
+		html_time(h, s->last_used_at);
+	}
 	html_raw(h, "</span>");
 	overlap_current(r->v, s);
 	html_raw(h, "</td></tr>");

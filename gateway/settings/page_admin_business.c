@@ -264,6 +264,7 @@ void admin_business_get(struct visit *v)
 	findings(v, b.id);
 	happenings(v, b.id);
 	links(v, b.id);
+	html_put(&v->out, "<p><a href=\"audit?business=%s\">Who used or changed its keys</a></p>", b.id);
 	layout_end(v);
 	visit_send(v, 200);
 }

@@ -20,6 +20,7 @@ static void role(struct html *h, const char *name, const char *does, bool works)
 static void health(struct visit *v)
 {
 	char key_id[VAULT_KEY_ID_LEN + 1];
+	struct store_audit_state audit;
 	struct html *h = &v->out;
 
 	html_raw(h, "<h2>Health</h2><ul class=\"checks\">");
@@ -27,6 +28,8 @@ static void health(struct visit *v)
 	role(h, "The vault", "opens and seals keys", vault_status(v->s->vault, key_id) == VAULT_OK);
 	role(h, "The sender", "talks to the providers", outbound_ping(v->s->outbound) == OUTBOUND_OK);
 	html_raw(h, "</ul>");
+	if (store_audit_state(v->s->store, &audit) == STORE_OK)
+		admin_audit_note(v, &audit);
 }
 
 static void installation(struct visit *v)

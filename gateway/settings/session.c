@@ -159,8 +159,10 @@ bool session_find(struct visit *v)
 {
 	enum store_error err = session_by_cookie(v, COOKIE, find);
 
-	if (err == STORE_OK)
+	if (err == STORE_OK) {
+		store_actor("link", v->session.id);
 		return true;
+	}
 	v->business = (struct store_business){0};
 	if (err == STORE_NOT_FOUND)
 		no_session(v);

@@ -19,6 +19,7 @@ FLOORS = [
     {"gateway/supervisor", "gateway/command"},
     {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_doctor",
      "gateway/command_kit", "gateway/command_link", "gateway/command_rotate", "gateway/command_verify"},
+    {"gateway/command_audit"},
     {"gateway/command_line"},
     {"gateway/session"},
     {"gateway/listener"},
@@ -26,14 +27,14 @@ FLOORS = [
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/removal"},
+    {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/removal"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link", "gateway/utf8"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
 ]
 FILE_MAX = 256 * 1024
 # What runs in the vault process, to be read in one sitting: lines that are neither blank nor comment.
-VAULT_PROCESS = ("process", "blob", "keyfile", "frame", "secret", "verifier")
+VAULT_PROCESS = ("process", "audit", "blob", "keyfile", "frame", "secret", "verifier")
 VAULT_MAX = 1600
 SIDEWAYS = {("gateway/api", "gateway/connect")}
 # The one public header of a folder; vault has a second for the messages that all roles speak.

@@ -252,6 +252,18 @@ enum store_error store_connection_status_set(struct store *s, const char *busine
 	return err;
 }
 
+enum store_error store_credential_use(struct store *s, const char *business_id, const struct store_credential *used,
+	size_t used_len, const char *purpose, const char *job)
+{
+	(void)s;
+	(void)business_id;
+	(void)used;
+	(void)used_len;
+	(void)purpose;
+	(void)job;
+	return STORE_OK;
+}
+
 enum store_error store_credential_list(struct store *s, const char *business_id, const char *field,
 	bool (*each)(const struct store_credential *c, void *arg), void *arg)
 {
