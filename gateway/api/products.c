@@ -21,7 +21,7 @@ static bool take_item(struct reply_import *in, unsigned row, const cJSON *item)
 
 	in->no_memory = text == NULL;
 	more = text != NULL && reply_import_json(in, row, text, strlen(text));
-	free(text);
+	json_text_free(text);
 	return more;
 }
 

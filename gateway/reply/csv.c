@@ -258,6 +258,7 @@ bool reply_products_from_csv(const char *csv, size_t len,
 		more = each(c.row_line, good ? &p : NULL, good ? NULL : fault, arg);
 	}
 out:
+	explicit_bzero(c.bytes, len + 1);
 	free(c.bytes);
 	return ok;
 }

@@ -18,6 +18,14 @@ static bool fault(struct reply_import *in, unsigned row, const char *why)
 	return in->faults_len < REPLY_IMPORT_FAULTS_MAX;
 }
 
+/* Anything may have been pasted as a product, a key among it: realloc would leave it behind. */
+static void products_free(struct reply_import *in)
+{
+	if (in->products != NULL)
+		explicit_bzero(in->products, in->len * sizeof(*in->products));
+	free(in->products);
+}
+
 static bool product(struct reply_import *in, const struct store_product *p)
 {
 	if (in->len == REPLY_IMPORT_MAX) {
@@ -26,12 +34,15 @@ static bool product(struct reply_import *in, const struct store_product *p)
 	}
 	if (in->len == in->room) {
 		const size_t room = in->room > 0 ? in->room * 2 : 16;
-		struct store_product *larger = realloc(in->products, room * sizeof(*larger));
+		struct store_product *larger = malloc(room * sizeof(*larger));
 
 		if (larger == NULL) {
 			in->no_memory = true;
 			return false;
 		}
+		if (in->len > 0)
+			memcpy(larger, in->products, in->len * sizeof(*larger));
+		products_free(in);
 		in->products = larger;
 		in->room = room;
 	}
@@ -68,6 +79,6 @@ void reply_import_csv(struct reply_import *in, const char *csv, size_t len)
 
 void reply_import_clear(struct reply_import *in)
 {
-	free(in->products);
+	products_free(in);
 	*in = (struct reply_import){.len = 0};
 }
