@@ -402,9 +402,20 @@ enum store_error store_business_list(struct store *s, const struct store_page *p
 	return business_rows(s, db, &q, each, arg);
 }
 
+/* A to Z in small letters, as SQLite's lower() has it, whose copies would stay in its memory. */
+static void lower(char out[static STORE_NAME_LEN + 1], const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0'; n++)
+		out[n] = (char)(text[n] >= 'A' && text[n] <= 'Z' ? text[n] + ('a' - 'A') : text[n]);
+	out[n] = '\0';
+}
+
 enum store_error store_business_find(struct store *s, const char *text, unsigned limit,
 	bool (*each)(const struct store_business *b, void *arg), void *arg)
 {
+	char wanted[STORE_NAME_LEN + 1];
 	struct db *db;
 	struct query q;
 
@@ -412,9 +423,10 @@ enum store_error store_business_find(struct store *s, const char *text, unsigned
 		return STORE_INVALID;
 	db = core_reader(s);
 	q = query_start(db,
-		"SELECT " COLUMNS " FROM businesses WHERE instr(lower(id), lower(?1)) = 1 "
-		"OR instr(lower(name), lower(?1)) > 0 ORDER BY seq DESC LIMIT ?2");
-	query_text(&q, text);
+		"SELECT " COLUMNS " FROM businesses WHERE instr(lower(id), ?1) = 1 "
+		"OR instr(lower(name), ?1) > 0 ORDER BY seq DESC LIMIT ?2");
+	lower(wanted, text);
+	query_text(&q, wanted);
 	query_int(&q, limit);
 	return business_rows(s, db, &q, each, arg);
 }
