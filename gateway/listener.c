@@ -193,20 +193,12 @@ static void api_request(struct listener *l, struct http_request *req, const char
 
 /* ------------------------------------------------------------ routes */
 
-static void dispatch(struct http_request *req, void *ctx)
+static void route(struct listener *l, struct http_request *req, const char *path)
 {
-	static const char webhooks[] = "/webhooks/";
-	struct listener *l = ctx;
-	const char *path = http_request_path(req), *method = http_request_method(req);
+	const char *method = http_request_method(req);
 	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 
-	if (!atomic_load(&l->open)) {
-		answer_problem(req, 503, "starting", "starting");
-		return;
-	}
-	if (strncmp(path, webhooks, sizeof(webhooks) - 1) == 0 && strchr(path + sizeof(webhooks) - 1, '/') == NULL)
-		inbound_webhook(l->inbound, req, path + sizeof(webhooks) - 1);
-	else if (api_owns(path, http_request_is_control(req)))
+	if (api_owns(path, http_request_is_control(req)))
 		api_request(l, req, path);
 	else if (settings_owns(path))
 		settings_handle(l->settings, req);
@@ -220,12 +212,29 @@ static void dispatch(struct http_request *req, void *ctx)
 		answer_problem(req, 404, "not_found", "there is nothing at this path");
 }
 
-/* Who asks is found on the way, and is nobody for the next request of this thread. */
-static void route(struct http_request *req, void *ctx)
+static void handle(struct http_request *req, void *ctx)
 {
-	store_actor(NULL, NULL);
-	dispatch(req, ctx);
-	store_actor(NULL, NULL);
+	static const char webhooks[] = "/webhooks/";
+	const char *path = http_request_path(req);
+	struct listener *l = ctx;
+
+	if (!atomic_load(&l->open)) {
+		answer_problem(req, 503, "starting", "starting");
+		return;
+	}
+	if (strncmp(path, webhooks, sizeof(webhooks) - 1) == 0 && strchr(path + sizeof(webhooks) - 1, '/') == NULL) {
+		inbound_webhook(l->inbound, req, path + sizeof(webhooks) - 1);
+		/* Too many come for what follows: their way wipes what it copies. */
+		if (strcmp(http_request_method(req), "POST") == 0)
+			return;
+	} else {
+		/* Who asks is found on the way, and is nobody for the next request of this thread. */
+		store_actor(NULL, NULL);
+		route(l, req, path);
+		store_actor(NULL, NULL);
+	}
+	/* A key may have come as an id, a parameter or a product's name; only what took it for a key has wiped it. */
+	vault_wipe_stack();
 }
 
 /* ------------------------------------------------------------ start and end */
@@ -313,7 +322,7 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		.keep_alive_ms = KEEP_ALIVE_MS,
 		.connections_per_address = CONNECTIONS_PER_ADDRESS,
 		.large_bodies_max = LARGE_BODIES_MAX,
-		.handler = route,
+		.handler = handle,
 		.log = http_log,
 		.ctx = l};
 	int fd = FD_SOCKETS;

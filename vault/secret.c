@@ -163,6 +163,11 @@ void vault_wipe(void *p, size_t len)
 	sodium_memzero(p, len);
 }
 
+void vault_wipe_stack(void)
+{
+	sodium_stackzero(128u * 1024u);
+}
+
 void vault_random(void *out, size_t len)
 {
 	randombytes_buf(out, len);

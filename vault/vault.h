@@ -57,6 +57,9 @@ bool vault_memory_locked(void);
 
 bool vault_equal(const void *a, const void *b, size_t len); /* constant time */
 void vault_wipe(void *p, size_t len);
+/* Wipes what calls that have returned left on this thread's stack, 128 KiB down from the caller: ids, parameters and words
+ * that may have been a secret in the wrong place. */
+void vault_wipe_stack(void);
 void vault_random(void *out, size_t len);
 /* For values that are random by themselves (API tokens): BLAKE2b, unkeyed. */
 void vault_hash(const void *data, size_t len, uint8_t out[static VAULT_HASH_LEN]);
