@@ -446,6 +446,13 @@ bool harden_process(void)
 		limits_set() && capabilities_drop() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
+bool harden_memory(void)
+{
+	static const struct rlimit no_core = {0, 0};
+
+	return setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
 bool harden_listener_start(void)
 {
 	return filter_load(START);

@@ -20,6 +20,10 @@
  * memory may be locked as the hard limit allows. */
 bool harden_process(void);
 
+/* For the supervisor and for commands, through which pasted keys come: not dumpable, no core. The roles they start do
+ * more by themselves. */
+bool harden_memory(void);
+
 /* Listener, before it opens anything: sockets, connect, sendto with an address, running a program, making
  * a process, reaching into another one kill. */
 bool harden_listener_start(void);

@@ -150,6 +150,11 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], role_name((enum role)r)) == 0)
 			return role_main((enum role)r);
 	log_init("command", LOG_WARN);
+	if (!harden_memory()) {
+		(void)fprintf(stderr,
+			"keyhouse: cannot keep its memory from other programs of this user (prctl, setrlimit)\n");
+		return 1;
+	}
 	if (!config_load(&config, &argc, argv, why, sizeof(why))) {
 		(void)fprintf(stderr, "keyhouse: %s\n", why);
 		return 2;
