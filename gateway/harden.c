@@ -120,6 +120,7 @@ static const struct row rows[] = {
 	ROW(fcntl, ALLOW, ALLOW, ALLOW, LATER),
 	ROW(fdatasync, ALLOW, ALLOW, LATER, LATER),
 	ROW(fstat, ALLOW, ALLOW, ALLOW, ALLOW),
+	ROW(fgetxattr, LATER, LATER, LATER, ALLOW),
 	ROW(fsync, ALLOW, ALLOW, LATER, LATER),
 	ROW(ftruncate, ALLOW, ALLOW, LATER, LATER),
 	ROW(ioctl, LATER, LATER, AWAITS, LATER),
