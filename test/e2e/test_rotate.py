@@ -92,7 +92,7 @@ class Traffic(threading.Thread):
         self.join(30)
 
         def left():
-            return [(m["state"], m["error"]) for m in map(self.shop.message, self.ids) if m["state"] != "sent"]
+            return [(m["state"], m.get("error")) for m in map(self.shop.message, self.ids) if m["state"] != "sent"]
         assert wait_for(lambda: not left(), 15), left()
         assert len(self.ids) > 3 and set(self.statuses) <= {200}, self.statuses
 
