@@ -11,17 +11,24 @@ bool core_credential_ok(const struct store_credential *c)
 		(c->slot == STORE_SLOT_CURRENT || c->slot == STORE_SLOT_PREVIOUS);
 }
 
-/* While it was on its way its tenant key may have been replaced and destroyed. */
+/* While it was on its way its tenant key may have been replaced and destroyed; or, with all others, because its business
+ * goes. */
 static enum store_error key_there(struct db *db, const char *business_id, uint32_t version)
 {
-	struct query q =
-		query_start(db, "SELECT 1 FROM tenant_keys WHERE business_id = ? AND purpose = 1 AND version = ?");
+	struct query q = query_start(db,
+		"SELECT max(version = ?2) FROM tenant_keys WHERE business_id = ?1 AND purpose = 1 HAVING count(*) > 0");
 	enum store_error err;
+	bool any, there = false;
 
 	query_text(&q, business_id);
 	query_int(&q, version);
-	err = query_exists(&q);
-	return err == STORE_NOT_FOUND ? STORE_STALE : err;
+	any = query_step(&q);
+	if (any)
+		there = query_get_int(&q) == 1;
+	err = query_end(&q);
+	if (err != STORE_OK)
+		return err;
+	return there ? STORE_OK : any ? STORE_STALE : STORE_NOT_FOUND;
 }
 
 enum store_error core_credential_insert(struct db *db, const char *business_id, const struct store_credential *c)
