@@ -248,6 +248,7 @@ def api_rows():
             h.api("DELETE", (s := h.spare()).path("settings-links", (h.link("one revoked", s), h.one(s, "settings-links"))[1]))],
         f"GET {B}/{{business}}/doctor": lambda h: [h.api("GET", h.meta.path("doctor"))],
         f"POST {B}/{{business}}/doctor": lambda h: [h.api("POST", h.connected("one looked at").path("doctor"))],
+        f"GET {B}/{{business}}/audit": lambda h: [h.api("GET", h.meta.path("audit"))],
         f"GET {B}/{{business}}/events": lambda h: [h.api("GET", h.meta.path("events"))],
     }
 
@@ -260,6 +261,7 @@ def control_rows():
     return {
         "GET /control/keys": lambda h: [Shot("GET", "/control/keys")],
         "POST /control/keys/rotate": lambda h: [Shot("POST", "/control/keys/rotate", {}, {"what": "business", "business_id": h.spare().id})],
+        "GET /control/audit": lambda h: [Shot("GET", "/control/audit")],
         "GET /control/kit": lambda h: [Shot("GET", "/control/kit")],
         "POST /control/kit": lambda h: [Shot("POST", "/control/kit", {}, {"key_id": h.plant("master key for its id", word(16))})],
         "GET /control/tokens": lambda h: [Shot("GET", "/control/tokens")],
@@ -310,6 +312,11 @@ def settings_rows():
                                            "value": h.plant("replacement of nothing", word(40))}),
             h.form("settings", "replace", {"connection": h.plant("key as a connection", word(40)), "field": "app_secret",
                                            "value": h.plant("replacement elsewhere", os.urandom(16).hex())})],
+        "POST /settings/rotate": lambda h: [
+            h.form("settings", "rotate", {"connection": h.dialog.connection, "field": "webhook_secret"}),
+            h.form("settings", "rotate", {"connection": h.meta.connection, "field": h.plant("key as a field to renew", word(40))})],
+        "POST /settings/end-previous": lambda h: [
+            h.form("settings", "end-previous", {"connection": h.meta.connection, "field": "app_secret", "sure": "yes"})],
         "POST /settings/disconnect": lambda h: [
             h.form("settings", "disconnect", {"connection": h.meta.connection}),
             fresh(h, "disconnect", lambda s: {"connection": s.connection, "sure": "yes"}, "one who disconnects")],
@@ -337,7 +344,7 @@ def admin_rows():
         assert cookie
         return re.findall(rf'name="{what}" value="([A-Za-z0-9_-]+)"', page)[-1]
     rows = {f"GET /admin/{name}": lambda h, name=name: [h.form("admin", name)] for name in
-            ("sign-in", "", "letters", "quarantine", "keys")}
+            ("sign-in", "", "letters", "quarantine", "keys", "audit")}
     rows.update({
         "GET /admin/find": lambda h: [h.form("admin", "find?text=paul")],
         "GET /admin/business": lambda h: [h.form("admin", "business?id=" + h.meta.id)],
@@ -503,7 +510,7 @@ def commands(house, spare, how):
         (("connection", "test", house.meta.id, house.meta.connection), lost), (("product", "import", spare.id, "-"), "name,price\n" + lost),
         (("doctor", house.meta.id), lost), (("connection", "list", house.meta.id, "--json"), lost), (("nonsense",), lost),
         (("key", "kit", "--passphrase-file", str(phrase), "--no-qr"), lost), (("restore-key", str(file), "--passphrase-file", str(phrase)), lost),
-        (("verify",), lost),
+        (("verify",), lost), (("verify", "--audit"), lost), (("audit", house.meta.id, "--json"), lost), (("audit",), lost),
         (("config", "check"), lost), (("business", "show", house.meta.id, "--json"), lost), (("link", "list", house.meta.id), lost)]
     for words, stdin in rows:
         done = house.gateway.run(*words, stdin=stdin, check=False)
