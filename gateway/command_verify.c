@@ -195,8 +195,6 @@ static bool value_one(const struct store_sealed *v, void *arg)
 
 static bool key_one(const struct store_tenant_key *key, void *arg)
 {
-	static const char *const names[] = {
-		[STORE_KEY_CREDENTIAL] = "credential", [STORE_KEY_CONTENT] = "content", [STORE_KEY_INDEX] = "index"};
 	static const char *const words[] = {
 		[STORE_KEY_CREDENTIAL] = "key does not open: every key of this business needs to be entered again",
 		[STORE_KEY_CONTENT] = "key does not open: what was written under it cannot be read any more",
@@ -212,7 +210,7 @@ static bool key_one(const struct store_tenant_key *key, void *arg)
 	if (err == TENANT_OK)
 		r->opened++;
 	else if (err == TENANT_BAD_DATA)
-		fault(r, words[key->purpose], "", names[key->purpose]);
+		fault(r, words[key->purpose], "", store_purpose_name(key->purpose));
 	else
 		r->stopped = err;
 	return r->stopped == TENANT_OK;

@@ -136,16 +136,20 @@ static int key_write(const struct key_change *change, int fd)
 	return err == VAULT_OK ? (int)gone : CHILD_FAILED + (int)err;
 }
 
+/* The directory in which path lies, whose name goes to directory; -1 with errno. */
+static int directory_open(const char *path, char directory[static DATADIR_PATH_MAX])
+{
+	(void)snprintf(directory, DATADIR_PATH_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
+	return open(directory[0] != '\0' ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* The name must survive a power cut as the content does. */
 static bool directory_sync(const char *path, char *why, size_t why_len)
 {
 	char directory[DATADIR_PATH_MAX];
-	bool ok;
-	int fd;
+	int fd = directory_open(path, directory);
+	bool ok = (fd >= 0 && fsync(fd) == 0) || fail(why, why_len, "cannot sync", directory);
 
-	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
-	fd = open(directory[0] != '\0' ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ok = (fd >= 0 && fsync(fd) == 0) || fail(why, why_len, "cannot sync", directory);
 	if (fd >= 0)
 		(void)close(fd);
 	return ok;
@@ -228,10 +232,8 @@ static bool key_path(const struct config *c, char path[static DATADIR_PATH_MAX])
 static int key_lock(const char *path, char *why, size_t why_len)
 {
 	char directory[DATADIR_PATH_MAX];
-	int fd;
+	int fd = directory_open(path, directory);
 
-	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
-	fd = open(directory[0] != '\0' ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
 		return fd;
 	(void)fail(why, why_len, "cannot lock", directory);

@@ -357,7 +357,7 @@ static bool key_reload(void *ctx, char *why, size_t why_len)
 static bool open_rotation(struct listener *l, char *why, size_t why_len)
 {
 	const struct rotation_options options = {
-		.tenants = l->tenants, .vault = l->vault, .reload = key_reload, .grace_s = ROTATION_GRACE_S};
+		.tenants = l->tenants, .reload = key_reload, .grace_s = ROTATION_GRACE_S};
 
 	l->rotation = rotation_new(&options);
 	return (l->rotation != NULL && rotation_start(l->rotation)) ||

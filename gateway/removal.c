@@ -7,19 +7,6 @@
 
 #include "gateway/log.h"
 
-static const char *purpose_name(enum store_purpose purpose)
-{
-	switch (purpose) {
-	case STORE_KEY_CREDENTIAL:
-		return "credential";
-	case STORE_KEY_CONTENT:
-		return "content";
-	case STORE_KEY_INDEX:
-		return "index";
-	}
-	return "";
-}
-
 static bool key_one(const struct store_tenant_key *key, void *arg)
 {
 	struct removal_receipt *r = arg;
@@ -29,7 +16,7 @@ static bool key_one(const struct store_tenant_key *key, void *arg)
 	if (r->keys_len == REMOVAL_KEYS_MAX)
 		return false;
 	*to = (struct removal_key){
-		.purpose = purpose_name(key->purpose), .version = key->version, .created_at = key->created_at};
+		.purpose = store_purpose_name(key->purpose), .version = key->version, .created_at = key->created_at};
 	vault_hash(key->blob, key->blob_len, hash);
 	vault_hex(hash, (sizeof(to->id) - 1) / 2, to->id);
 	r->keys_len++;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct reseal {
-	struct store *store;
+	struct tenants *tenants;
 	struct vault_client *vault;
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 	enum store_purpose purpose;
@@ -35,31 +35,25 @@ static enum reseal_result from_vault(enum vault_error err)
 	return RESEAL_LATER;
 }
 
+/* A key that is gone, or whose row is damaged, opens nothing. */
 static enum reseal_result key_get(
 	struct reseal *r, enum store_purpose purpose, uint32_t version, struct vault_wrapped_key *out)
 {
-	struct store_tenant_key key;
-	enum store_error err = store_tenant_key_get(r->store, r->business_id, purpose, version, &key);
+	const enum tenant_error err = tenant_key_get(r->tenants, r->business_id, purpose, version, out);
 
-	if (err != STORE_OK)
-		return err == STORE_NOT_FOUND ? RESEAL_DAMAGED : RESEAL_LATER;
-	if (key.blob_len != sizeof(out->blob))
-		return RESEAL_DAMAGED;
-	memcpy(out->blob, key.blob, sizeof(out->blob));
-	memcpy(out->master_key_id, key.master_key_id, sizeof(out->master_key_id));
-	out->version = key.version;
-	return RESEAL_DONE;
+	if (err == TENANT_OK)
+		return RESEAL_DONE;
+	return err == TENANT_NOT_FOUND || err == TENANT_BAD_DATA ? RESEAL_DAMAGED : RESEAL_LATER;
 }
 
 static enum reseal_result content_open(
 	struct reseal *r, const struct vault_wrapped_key *content, struct vault_content_keys *out)
 {
 	return from_vault(vault_content_keys_get(
-		r->vault, store_deployment_id(r->store), r->business_id, content, &r->index, out));
+		r->vault, store_deployment_id(tenants_store(r->tenants)), r->business_id, content, &r->index, out));
 }
 
-struct reseal *reseal_open(struct store *store, struct vault_client *vault, const char *business_id,
-	enum store_purpose purpose, uint32_t to)
+struct reseal *reseal_open(struct tenants *tenants, const char *business_id, enum store_purpose purpose, uint32_t to)
 {
 	struct reseal *r = calloc(1, sizeof(*r));
 	enum reseal_result result;
@@ -68,8 +62,8 @@ struct reseal *reseal_open(struct store *store, struct vault_client *vault, cons
 		free(r);
 		return NULL;
 	}
-	r->store = store;
-	r->vault = vault;
+	r->tenants = tenants;
+	r->vault = tenants_vault(tenants);
 	r->purpose = purpose;
 	memcpy(r->business_id, business_id, strlen(business_id) + 1);
 	result = key_get(r, purpose, to, &r->to);
@@ -127,7 +121,7 @@ static enum vault_error content_again(
 enum reseal_result reseal_value(struct reseal *r, const struct store_sealed *v, uint8_t **blob,
 	char fingerprint[static VAULT_FINGERPRINT_LEN + 1])
 {
-	const struct vault_context where = {.deployment_id = store_deployment_id(r->store),
+	const struct vault_context where = {.deployment_id = store_deployment_id(tenants_store(r->tenants)),
 		.business_id = r->business_id,
 		.table = v->table,
 		.record_id = v->record_id,

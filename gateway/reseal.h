@@ -9,15 +9,13 @@
 
 #include <stdbool.h>
 
-#include "store/store.h"
-#include "vault/vault.h"
+#include "gateway/tenant.h"
 
 struct reseal;
 
 /* Purposes credential and content; to is the newest version. NULL: memory is short, the vault does not answer or the key
  * does not open. */
-struct reseal *reseal_open(struct store *store, struct vault_client *vault, const char *business_id,
-	enum store_purpose purpose, uint32_t to);
+struct reseal *reseal_open(struct tenants *tenants, const char *business_id, enum store_purpose purpose, uint32_t to);
 void reseal_close(struct reseal *r); /* wipes; NULL is fine */
 
 enum reseal_result {

@@ -27,6 +27,7 @@
 struct rotation {
 	struct rotation_options opt;
 	struct store *store;
+	struct vault_client *vault;
 	struct store_rewrapped at; /* how far the tenant keys were looked through for the current master key */
 	bool look; /* they are to be looked through */
 	int64_t damaged;
@@ -101,12 +102,10 @@ static enum vault_error rewrap(struct rotation *r, struct store_rewrapped *k)
 		return VAULT_BAD_BLOB;
 	memcpy(key.blob, k->was.blob, sizeof(key.blob));
 	err = vault_tenant_key_rewrap(
-		r->opt.vault, store_deployment_id(r->store), owner, (enum vault_purpose)k->was.purpose, &key);
+		r->vault, store_deployment_id(r->store), owner, (enum vault_purpose)k->was.purpose, &key);
 	if (err != VAULT_OK)
 		return err;
-	k->is = k->was;
-	memcpy(k->is.blob, key.blob, sizeof(key.blob));
-	memcpy(k->is.master_key_id, key.master_key_id, sizeof(k->is.master_key_id));
+	k->is = tenant_key_row(k->was.purpose, &key);
 	return VAULT_OK;
 }
 
@@ -147,7 +146,7 @@ static enum work keys_step(struct rotation *r)
 	if (!r->look)
 		return WORK_NONE;
 	keys = calloc(1, sizeof(*keys));
-	if (keys == NULL || vault_status(r->opt.vault, current) != VAULT_OK)
+	if (keys == NULL || vault_status(r->vault, current) != VAULT_OK)
 		goto out;
 	keys->rotation = r;
 	if (store_tenant_key_others(r->store, current, r->at.was.version > 0 ? &r->at : NULL, STEP_KEYS, rewrap_one,
@@ -301,7 +300,7 @@ static enum work last_look(struct rotation *r, struct page *p, struct store_rota
 	if (err == STORE_OK)
 		log_info("a tenant key was replaced, its older versions are destroyed business=%s purpose=%s "
 			 "version=%" PRIu32,
-			of->business_id, of->purpose == STORE_KEY_CONTENT ? "content" : "credential", of->version);
+			of->business_id, store_purpose_name(of->purpose), of->version);
 	if (err != STORE_OK && err != STORE_NOT_FOUND)
 		return WORK_FAILED;
 	err = store_flush(r->store);
@@ -319,7 +318,7 @@ static enum work rotation_step(struct rotation *r, struct store_rotation *of)
 	if (p == NULL)
 		return WORK_FAILED;
 	p->rotation = r;
-	p->reseal = reseal_open(r->store, r->opt.vault, of->business_id, of->purpose, of->version);
+	p->reseal = reseal_open(r->opt.tenants, of->business_id, of->purpose, of->version);
 	if (p->reseal != NULL)
 		work = of->scanned_at == 0 ? scan_step(r, p, of) : last_look(r, p, of);
 	page_clear(p);
@@ -341,7 +340,7 @@ static enum rotation_error from_store(enum store_error err)
 
 static enum rotation_error begin(struct rotation *r, const char *business_id, enum store_purpose purpose)
 {
-	struct store_tenant_key newest, key = {.purpose = purpose, .blob_len = VAULT_WRAPPED_LEN};
+	struct store_tenant_key newest, key;
 	struct vault_wrapped_key wrapped;
 	int64_t total;
 	enum rotation_error err = from_store(store_tenant_key_get(r->store, business_id, purpose, 0, &newest));
@@ -349,12 +348,10 @@ static enum rotation_error begin(struct rotation *r, const char *business_id, en
 	if (err != ROTATION_OK)
 		return err;
 	if (store_sealed_count(r->store, business_id, purpose, &total) != STORE_OK ||
-		vault_tenant_key_new(r->opt.vault, store_deployment_id(r->store), business_id,
-			(enum vault_purpose)purpose, newest.version + 1, &wrapped) != VAULT_OK)
+		vault_tenant_key_new(r->vault, store_deployment_id(r->store), business_id, (enum vault_purpose)purpose,
+			newest.version + 1, &wrapped) != VAULT_OK)
 		return ROTATION_UNAVAILABLE;
-	key.version = wrapped.version;
-	memcpy(key.blob, wrapped.blob, sizeof(wrapped.blob));
-	memcpy(key.master_key_id, wrapped.master_key_id, sizeof(key.master_key_id));
+	key = tenant_key_row(purpose, &wrapped);
 	err = from_store(store_rotation_begin(r->store, business_id, &key, total));
 	/* What is sealed from now on is sealed under the new one. */
 	if (err == ROTATION_OK)
@@ -467,6 +464,7 @@ struct rotation *rotation_new(const struct rotation_options *opt)
 		return NULL;
 	r->opt = *opt;
 	r->store = tenants_store(opt->tenants);
+	r->vault = tenants_vault(opt->tenants);
 	r->look = true;
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -549,12 +547,17 @@ static bool count_keys(const struct store_master_count *c, void *arg)
 	return true;
 }
 
+int64_t rotation_done(const struct store_rotation *of)
+{
+	return of->scanned_at > 0 || of->done > of->total ? of->total : of->done;
+}
+
 static bool count_rotation(const struct store_rotation *of, void *arg)
 {
 	struct rotation_status *s = arg;
 
 	s->total += of->total;
-	s->done += of->scanned_at > 0 || of->done > of->total ? of->total : of->done;
+	s->done += rotation_done(of);
 	return true;
 }
 
@@ -566,7 +569,7 @@ enum rotation_error rotation_status(struct rotation *r, struct rotation_status *
 	enum store_error err = STORE_OK;
 
 	memset(out, 0, sizeof(*out));
-	if (vault_status(r->opt.vault, out->master_key_id) != VAULT_OK ||
+	if (vault_status(r->vault, out->master_key_id) != VAULT_OK ||
 		store_master_counts(r->store, count_keys, out) != STORE_OK ||
 		store_rotation_list(r->store, STORE_LIST_MAX, &out->rotations, count_rotation, out) != STORE_OK)
 		return ROTATION_UNAVAILABLE;

@@ -18,8 +18,7 @@
 struct rotation;
 
 struct rotation_options {
-	struct tenants *tenants; /* borrowed, as the next */
-	struct vault_client *vault;
+	struct tenants *tenants; /* borrowed */
 	/* Has the vault read the key file again. False, with one sentence for people. NULL: it was started with it just now. */
 	bool (*reload)(void *ctx, char *why, size_t why_len);
 	void *ctx;
@@ -45,6 +44,9 @@ enum rotation_error rotation_master(struct rotation *r, char *why, size_t why_le
 /* New credential and content keys for one business, or for all that there are now. */
 enum rotation_error rotation_business(struct rotation *r, const char *business_id);
 enum rotation_error rotation_all(struct rotation *r);
+
+/* How many of its total sealed values are done with. */
+int64_t rotation_done(const struct store_rotation *of);
 
 struct rotation_status {
 	char master_key_id[VAULT_KEY_ID_LEN + 1]; /* the current one */

@@ -158,7 +158,6 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 	connect.outbound = s->outbound;
 	api.doctor.connect = connect;
 	rotation.tenants = s->tenants;
-	rotation.vault = s->vault;
 	api.rotation = s->rotation = rotation_new(&rotation);
 	s->api = api_new(&api);
 	return (s->rotation != NULL && s->api != NULL) || complain("out of memory");

@@ -49,7 +49,7 @@ static enum tenant_error from_vault(enum vault_error err)
 
 /* ------------------------------------------------------------ loading */
 
-static enum tenant_error wrapped_get(struct tenants *t, const char *business_id, enum store_purpose purpose,
+enum tenant_error tenant_key_get(struct tenants *t, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct vault_wrapped_key *out)
 {
 	struct store_tenant_key key;
@@ -65,6 +65,15 @@ static enum tenant_error wrapped_get(struct tenants *t, const char *business_id,
 	return TENANT_OK;
 }
 
+struct store_tenant_key tenant_key_row(enum store_purpose purpose, const struct vault_wrapped_key *key)
+{
+	struct store_tenant_key row = {.purpose = purpose, .version = key->version, .blob_len = sizeof(key->blob)};
+
+	memcpy(row.blob, key->blob, sizeof(key->blob));
+	memcpy(row.master_key_id, key->master_key_id, sizeof(row.master_key_id));
+	return row;
+}
+
 /* version 0: the newest content key. */
 static enum tenant_error keys_load(
 	struct tenants *t, const char *business_id, uint32_t version, struct vault_content_keys *out)
@@ -72,9 +81,9 @@ static enum tenant_error keys_load(
 	struct vault_wrapped_key content, index;
 	enum tenant_error err;
 
-	err = wrapped_get(t, business_id, STORE_KEY_CONTENT, version, &content);
+	err = tenant_key_get(t, business_id, STORE_KEY_CONTENT, version, &content);
 	if (err == TENANT_OK)
-		err = wrapped_get(t, business_id, STORE_KEY_INDEX, 0, &index);
+		err = tenant_key_get(t, business_id, STORE_KEY_INDEX, 0, &index);
 	if (err != TENANT_OK)
 		return err;
 	return from_vault(vault_content_keys_get(t->vault, store_deployment_id(t->store),
@@ -111,9 +120,9 @@ static enum tenant_error deployment_keys(struct tenants *t)
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		struct vault_wrapped_key wrapped;
-		struct store_tenant_key row = {.purpose = wanted[i].store, .version = 1};
+		struct store_tenant_key row;
 
-		err = wrapped_get(t, "", wanted[i].store, 0, &wrapped);
+		err = tenant_key_get(t, "", wanted[i].store, 0, &wrapped);
 		if (err != TENANT_NOT_FOUND) {
 			if (err != TENANT_OK)
 				return err;
@@ -123,9 +132,7 @@ static enum tenant_error deployment_keys(struct tenants *t)
 			t->vault, store_deployment_id(t->store), TENANT_DEPLOYMENT, wanted[i].vault, 1, &wrapped));
 		if (err != TENANT_OK)
 			return err;
-		memcpy(row.blob, wrapped.blob, sizeof(wrapped.blob));
-		row.blob_len = sizeof(wrapped.blob);
-		memcpy(row.master_key_id, wrapped.master_key_id, sizeof(row.master_key_id));
+		row = tenant_key_row(wanted[i].store, &wrapped);
 		err = from_store(store_tenant_key_add(t->store, "", &row));
 		if (err != TENANT_OK)
 			return err;
@@ -197,10 +204,7 @@ enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, st
 
 		if (err != TENANT_OK)
 			return err;
-		keys[i] = (struct store_tenant_key){
-			.purpose = wanted[i].store, .version = 1, .blob_len = sizeof(wrapped.blob)};
-		memcpy(keys[i].blob, wrapped.blob, sizeof(wrapped.blob));
-		memcpy(keys[i].master_key_id, wrapped.master_key_id, sizeof(keys[i].master_key_id));
+		keys[i] = tenant_key_row(wanted[i].store, &wrapped);
 	}
 	return TENANT_OK;
 }
@@ -334,7 +338,7 @@ enum tenant_error tenant_credential_seal(struct tenants *t, const char *business
 	struct tenant_place where = {business_id, "credentials", out->connection_id, out->field, out->version};
 	struct vault_context context = context_of(t, &where);
 	struct vault_wrapped_key key;
-	enum tenant_error err = wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, 0, &key);
+	enum tenant_error err = tenant_key_get(t, business_id, STORE_KEY_CREDENTIAL, 0, &key);
 	uint8_t *sealed;
 
 	if (err != TENANT_OK)
@@ -362,13 +366,13 @@ enum tenant_error tenant_credential_key(
 
 	if (vault_blob_key_version(blob, blob_len, &version) != VAULT_OK || version == 0)
 		return TENANT_BAD_DATA;
-	return wrapped_get(t, business_id, STORE_KEY_CREDENTIAL, version, out);
+	return tenant_key_get(t, business_id, STORE_KEY_CREDENTIAL, version, out);
 }
 
 /* Its version stays: older seals must be told, too. */
 enum tenant_error tenant_audit_key(struct tenants *t, struct vault_wrapped_key *out)
 {
-	return wrapped_get(t, "", STORE_KEY_CREDENTIAL, 1, out);
+	return tenant_key_get(t, "", STORE_KEY_CREDENTIAL, 1, out);
 }
 
 /* ------------------------------------------------------------ does it open? */

@@ -74,6 +74,12 @@ enum tenant_error tenant_conversation(struct tenants *t, const char *business_id
 enum tenant_error tenant_credential_seal(struct tenants *t, const char *business_id, const struct secret *plain,
 	struct store_credential *out, uint8_t **blob) __attribute__((warn_unused_result));
 
+/* A tenant key as the store has it, for the vault; version 0: the newest. TENANT_BAD_DATA: its row is damaged. */
+enum tenant_error tenant_key_get(struct tenants *t, const char *business_id, enum store_purpose purpose,
+	uint32_t version, struct vault_wrapped_key *out) __attribute__((warn_unused_result));
+/* The other way: one that the vault made or wrapped anew, for the store. */
+struct store_tenant_key tenant_key_row(enum store_purpose purpose, const struct vault_wrapped_key *key);
+
 /* The wrapped credential key under which a credential's blob is sealed: while keys are being replaced each has its own.
  * TENANT_BAD_DATA: it is no blob. TENANT_NOT_FOUND: that key is gone. */
 enum tenant_error tenant_credential_key(struct tenants *t, const char *business_id, const uint8_t *blob,

@@ -7,6 +7,19 @@
 
 /* ------------------------------------------------------------ tenant keys */
 
+const char *store_purpose_name(enum store_purpose purpose)
+{
+	switch (purpose) {
+	case STORE_KEY_CREDENTIAL:
+		return "credential";
+	case STORE_KEY_CONTENT:
+		return "content";
+	case STORE_KEY_INDEX:
+		return "index";
+	}
+	return "";
+}
+
 void core_tenant_key_read(struct query *q, struct store_tenant_key *out)
 {
 	const uint8_t *blob;

@@ -112,9 +112,8 @@ enum store_error store_tenant_key_rewrap(struct store *s, const struct store_rew
 static enum store_error key_audit(
 	struct db *db, const char *action, const char *business_id, enum store_purpose purpose)
 {
-	const struct store_audit row = {.business_id = business_id,
-		.action = action,
-		.purpose = purpose == STORE_KEY_CREDENTIAL ? "credential" : "content"};
+	const struct store_audit row = {
+		.business_id = business_id, .action = action, .purpose = store_purpose_name(purpose)};
 
 	return core_audit(db, &row);
 }

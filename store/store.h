@@ -198,6 +198,7 @@ enum store_error store_audit_check(struct store *s, const struct store_audit_che
 /* ------------------------------------------------------------ tenant keys */
 
 enum store_purpose { STORE_KEY_CREDENTIAL = 1, STORE_KEY_CONTENT = 2, STORE_KEY_INDEX = 3 };
+const char *store_purpose_name(enum store_purpose purpose); /* "credential", "content", "index" */
 
 struct store_tenant_key {
 	enum store_purpose purpose;

@@ -68,79 +68,92 @@ static enum vault_error draft_check(int fd)
 	return fstat(fd, &st) == 0 && st.st_size == 0 ? VAULT_OK : VAULT_KEY_FILE;
 }
 
-static enum vault_error draft_write(struct draft *d, int fd)
-{
-	return draft_fill(d) && write_all(fd, d->text, strlen(d->text)) && fsync(fd) == 0 ? VAULT_OK : VAULT_KEY_FILE;
-}
-
 static void fresh_key(struct master_key *out)
 {
 	vault_random(out->key, VAULT_KEY_LEN);
 	vault_key_id(out->key, out->id);
 }
 
-static struct draft *draft_new(void)
-{
-	return guarded_new(sizeof(struct draft));
-}
-
-enum vault_error vault_key_file_create(int fd)
+/* A draft of what goes to fd, without keys. *out is NULL unless VAULT_OK. */
+static enum vault_error draft_begin(int fd, struct draft **out)
 {
 	enum vault_error err = draft_check(fd);
-	struct draft *d = NULL;
 
+	*out = NULL;
 	if (err != VAULT_OK)
 		return err;
-	d = draft_new();
-	if (d == NULL)
+	*out = guarded_new(sizeof(**out));
+	if (*out == NULL)
 		return VAULT_NO_MEMORY;
-	d->ring.len = 1;
-	fresh_key(&d->ring.keys[0]);
-	err = draft_write(d, fd);
-	sodium_free(d);
-	return err;
+	(*out)->ring.len = 0;
+	return VAULT_OK;
 }
 
-enum vault_error vault_key_file_rotate(int old_fd, int fd)
+/* With the keys of an older key file. */
+static enum vault_error draft_begin_with(int old_fd, int fd, struct draft **out)
 {
-	enum vault_error err = draft_check(fd);
 	struct key_ring *old = NULL;
-	struct draft *d = NULL;
+	enum vault_error err = draft_begin(fd, out);
 
-	if (err == VAULT_OK)
-		err = vault_key_ring_read(old_fd, &old);
 	if (err != VAULT_OK)
 		return err;
-	d = draft_new();
-	if (d == NULL)
-		err = VAULT_NO_MEMORY;
-	else if (old->len == KEY_RING_MAX)
-		err = VAULT_BAD_REQUEST;
+	err = vault_key_ring_read(old_fd, &old);
 	if (err == VAULT_OK) {
-		memcpy(&d->ring.keys[1], old->keys, old->len * sizeof(old->keys[0]));
-		d->ring.len = old->len + 1;
-		fresh_key(&d->ring.keys[0]);
-		err = draft_write(d, fd);
+		(*out)->ring = *old;
+	} else {
+		sodium_free(*out);
+		*out = NULL;
 	}
-	sodium_free(d);
 	vault_key_ring_free(old);
 	return err;
 }
 
-enum vault_error vault_key_file_put(int fd, const struct key_ring *ring)
+static enum vault_error draft_end(struct draft *d, int fd)
 {
-	enum vault_error err = draft_check(fd);
-	struct draft *d = NULL;
+	const bool written = draft_fill(d) && write_all(fd, d->text, strlen(d->text)) && fsync(fd) == 0;
+
+	sodium_free(d);
+	return written ? VAULT_OK : VAULT_KEY_FILE;
+}
+
+enum vault_error vault_key_file_create(int fd)
+{
+	struct draft *d;
+	enum vault_error err = draft_begin(fd, &d);
 
 	if (err != VAULT_OK)
 		return err;
-	d = draft_new();
-	if (d == NULL)
-		return VAULT_NO_MEMORY;
+	d->ring.len = 1;
+	fresh_key(&d->ring.keys[0]);
+	return draft_end(d, fd);
+}
+
+enum vault_error vault_key_file_put(int fd, const struct key_ring *ring)
+{
+	struct draft *d;
+	enum vault_error err = draft_begin(fd, &d);
+
+	if (err != VAULT_OK)
+		return err;
 	d->ring = *ring;
-	err = draft_write(d, fd);
-	sodium_free(d);
-	return err;
+	return draft_end(d, fd);
+}
+
+enum vault_error vault_key_file_rotate(int old_fd, int fd)
+{
+	struct draft *d;
+	enum vault_error err = draft_begin_with(old_fd, fd, &d);
+
+	if (err != VAULT_OK)
+		return err;
+	if (d->ring.len == KEY_RING_MAX) {
+		sodium_free(d);
+		return VAULT_BAD_REQUEST;
+	}
+	memmove(&d->ring.keys[1], d->ring.keys, d->ring.len * sizeof(d->ring.keys[0]));
+	d->ring.len++;
+	fresh_key(&d->ring.keys[0]);
+	return draft_end(d, fd);
 }
 
 static bool is_kept(const char *id, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len)
@@ -154,24 +167,16 @@ static bool is_kept(const char *id, const char (*keep)[VAULT_KEY_ID_LEN + 1], si
 enum vault_error vault_key_file_retire(
 	int old_fd, int fd, const char (*keep)[VAULT_KEY_ID_LEN + 1], size_t keep_len, unsigned *gone)
 {
-	enum vault_error err = draft_check(fd);
-	struct key_ring *old = NULL;
-	struct draft *d = NULL;
+	struct draft *d;
+	enum vault_error err = draft_begin_with(old_fd, fd, &d);
+	size_t kept = 0;
 
-	if (err == VAULT_OK)
-		err = vault_key_ring_read(old_fd, &old);
 	if (err != VAULT_OK)
 		return err;
-	d = draft_new();
-	if (d != NULL) {
-		d->ring.len = 0;
-		for (size_t i = 0; i < old->len; i++)
-			if (i == 0 || is_kept(old->keys[i].id, keep, keep_len))
-				d->ring.keys[d->ring.len++] = old->keys[i];
-		*gone = (unsigned)(old->len - d->ring.len);
-	}
-	err = d != NULL ? draft_write(d, fd) : VAULT_NO_MEMORY;
-	sodium_free(d);
-	vault_key_ring_free(old);
-	return err;
+	for (size_t i = 0; i < d->ring.len; i++)
+		if (i == 0 || is_kept(d->ring.keys[i].id, keep, keep_len))
+			d->ring.keys[kept++] = d->ring.keys[i];
+	*gone = (unsigned)(d->ring.len - kept);
+	d->ring.len = kept;
+	return draft_end(d, fd);
 }

@@ -38,19 +38,6 @@ static bool master_one(const struct store_master_count *m, void *arg)
 	return !l->failed;
 }
 
-static const char *purpose_name(enum store_purpose purpose)
-{
-	switch (purpose) {
-	case STORE_KEY_CREDENTIAL:
-		return "credential";
-	case STORE_KEY_CONTENT:
-		return "content";
-	case STORE_KEY_INDEX:
-		return "index";
-	}
-	return "";
-}
-
 static bool rotation_one(const struct store_rotation *r, void *arg)
 {
 	struct list *l = arg;
@@ -58,9 +45,9 @@ static bool rotation_one(const struct store_rotation *r, void *arg)
 
 	out_begin(&o);
 	out_text(&o, "business_id", r->business_id);
-	out_text(&o, "purpose", purpose_name(r->purpose));
+	out_text(&o, "purpose", store_purpose_name(r->purpose));
 	out_number(&o, "version", r->version);
-	out_number(&o, "done", r->scanned_at > 0 || r->done > r->total ? r->total : r->done);
+	out_number(&o, "done", rotation_done(r));
 	out_number(&o, "total", r->total);
 	out_time(&o, "started_at", r->started_at);
 	out_time(&o, "scanned_at", r->scanned_at);

@@ -55,14 +55,13 @@ static void master_key(struct visit *v)
 static bool rotation_row(const struct store_rotation *r, void *arg)
 {
 	struct html *h = arg;
-	const int64_t done = r->scanned_at > 0 || r->done > r->total ? r->total : r->done;
 
 	html_put(h, "<tr><th scope=\"row\">%s<br><span class=\"small soft\">%s key, version %u</span></th><td>",
-		r->business_id, r->purpose == STORE_KEY_CONTENT ? "content" : "credential", r->version);
+		r->business_id, store_purpose_name(r->purpose), r->version);
 	if (r->scanned_at > 0)
 		html_raw(h, "all is sealed anew; the older key is destroyed within a minute");
 	else
-		html_put(h, "%lld of %lld sealed anew", (long long)done, (long long)r->total);
+		html_put(h, "%lld of %lld sealed anew", (long long)rotation_done(r), (long long)r->total);
 	html_raw(h, "</td></tr>");
 	return true;
 }
