@@ -517,7 +517,7 @@ def test_all_businesses_at_once(directory, provider):
     assert done.returncode == 1 and ill.id in done.stdout and well.id not in done.stdout, done.stdout
     assert "1 of 2 businesses" in done.stdout
     rows = {r["business"]: names(r["findings"]) for r in json.loads(gateway.run("doctor", "--json", check=False).stdout)}
-    assert rows == {well.id: [], ill.id: ["key_refused"]}
+    assert rows == {None: ["kit_missing"], well.id: [], ill.id: ["key_refused"]}
     assert gateway.stop() == 0
     offline = gateway.run("doctor", check=False)
     assert offline.returncode == 1 and "[not_serving]" in offline.stdout and "[key_refused]" in offline.stdout
