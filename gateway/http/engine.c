@@ -26,6 +26,7 @@ static int read_body(struct mg_connection *conn, char *buf, int len);
 static int take_sockets(struct mg_context *ctx);
 static int admit(struct mg_context *ctx, const struct socket *so);
 static int peer_name(const struct sockaddr *sa, char *buf, size_t buf_len);
+static int leaves_now(struct mg_connection *conn);
 
 /* CivetWeb's poll slice: how long stopping may take. */
 #define SOCKET_TIMEOUT_QUANTUM 200
@@ -41,6 +42,7 @@ enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE };
 enum {
 	WAIT_SLICE_MS = 200,
 	DRAIN_MS = 1000,
+	LEAVE_MS = 1000, /* a caller who was let in before the server stopped may take that long to say what he wants */
 	DRAIN_BYTES = 8 << 20,
 };
 
@@ -70,8 +72,21 @@ static bool others_wait(struct mg_context *ctx)
 	return waiting;
 }
 
-/* Waits for the socket. A connection without a request gives way when the server
- * stops or others wait for a worker; a running request is let end. */
+/* Whether a connection without a whole request has to go: the server stops, and it had its time. */
+static int leaves_now(struct mg_connection *conn)
+{
+	struct http_server *server = conn->phys_ctx->user_data;
+	long long by = 0;
+
+	if (STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag))
+		return 0;
+	if (atomic_compare_exchange_strong(&server->leave_by_ms, &by, http_now_ms() + LEAVE_MS))
+		return 0;
+	return http_now_ms() >= by;
+}
+
+/* Waits for the socket. A connection that is kept open gives way when the server stops or others
+ * wait for a worker; a running request is let end. */
 static int wait_for(struct mg_connection *conn, short events, int64_t deadline_ms, enum phase phase)
 {
 	for (;;) {
@@ -88,9 +103,10 @@ static int wait_for(struct mg_connection *conn, short events, int64_t deadline_m
 			return GONE;
 		if (phase == PHASE_BODY || phase == PHASE_WRITE)
 			continue;
-		if (!STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag))
+		if (leaves_now(conn))
 			return GONE;
-		if (phase == PHASE_IDLE && conn->handled_requests > 0 && others_wait(conn->phys_ctx))
+		if (phase == PHASE_IDLE && conn->handled_requests > 0 &&
+			(others_wait(conn->phys_ctx) || !STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)))
 			return GONE;
 	}
 }

@@ -71,7 +71,7 @@ bool http_tls_init(void);
 enum http_error http_server_start(struct http_server **out, const struct http_options *opt)
 	__attribute__((warn_unused_result));
 
-/* Lets running requests end, closes all connections, joins all threads. NULL is fine. */
+/* Takes no more callers, serves those it let in (who is silent then has about a second), joins all threads. NULL is fine. */
 void http_server_stop(struct http_server *server);
 
 /* Parts of the request line, as sent: nothing is percent-decoded. They live as

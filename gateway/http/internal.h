@@ -43,6 +43,7 @@ struct http_server {
 	struct http_address *addresses;
 	atomic_bool started;
 	atomic_llong last_trouble_ms;
+	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
 };
 

@@ -63,6 +63,16 @@ mend 1 'listening sockets are inherited, not made' \
 	's/if (!set_ports_option(ctx)) {/if (!take_sockets(ctx)) {/w hits'
 mend 1 'the stop flag is read atomically' \
 	's/sf = mg_atomic_compare_and_swap(f, \*f, v);/sf = mg_atomic_compare_and_swap(f, mg_atomic_add(f, 0), v);/w hits'
+mend 1 'a connection that was accepted is served, also while stopping' \
+	's/^\t(void)thread_index;$/\tint taken = ((void)thread_index, 0);/w hits'
+mend 1 '... a worker has taken one' \
+	's/^\t\tctx->sq_tail++;$/\t\tctx->sq_tail++, taken = 1;/w hits'
+mend 1 '... and ends when none is left' \
+	'/^consume_socket(/,/^}/s/return STOP_FLAG_IS_ZERO(&ctx->stop_flag);/return taken;/w hits'
+mend 1 'a TLS handshake has the same time while stopping' \
+	'/^sslize(/,/^}/s/if (!STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)) {/if (leaves_now(conn)) {/w hits'
+mend 1 '... and its waits, too' \
+	'/^sslize(/,/^}/s/mg_poll(&pfd, 1, 50, &(conn->phys_ctx->stop_flag));/poll(\&pfd, 1, 50);/w hits'
 mend 1 'the name of a Unix peer stays inside its buffer' \
 	'/^sockaddr_to_string(/,/^}/s/buf\[len\] = 0;/buf[len - 1] = 0;/w hits'
 

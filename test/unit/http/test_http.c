@@ -4,6 +4,7 @@
  * the cap for each address, TLS, the control socket.
  */
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -402,6 +403,60 @@ static void stopping_lets_a_running_request_end(void **state)
 	close(fd);
 }
 
+static void *stop_other(void *arg)
+{
+	helper_stop(arg);
+	return NULL;
+}
+
+/* Three times as many as there are workers, let in before, asking after. */
+static void stopping_serves_whom_it_let_in(void **state)
+{
+	struct http_options opt = helper_options();
+	struct helper_server other;
+	pthread_t stopper;
+	int fds[12];
+
+	(void)state;
+	helper_start(&other, &opt);
+	for (size_t i = 0; i < 12; i++)
+		fds[i] = helper_connect(other.port);
+	helper_sleep_ms(100);
+	assert_int_equal(pthread_create(&stopper, NULL, stop_other, &other), 0);
+	helper_sleep_ms(300);
+	for (size_t i = 0; i < 12; i++)
+		helper_send_text(fds[i], "GET /info HTTP/1.1\r\nHost: h\r\n\r\n");
+	for (size_t i = 0; i < 12; i++) {
+		helper_receive(fds[i], &answer);
+		assert_int_equal(answer.status, 200);
+		close(fds[i]);
+	}
+	assert_int_equal(pthread_join(stopper, NULL), 0);
+}
+
+/* Silent ones, one of them in its TLS handshake, one after a request. */
+static void stopping_waits_for_nobody_for_long(void **state)
+{
+	struct http_options opt = helper_options();
+	struct helper_server other;
+	int fds[6];
+	int64_t before;
+
+	(void)state;
+	opt.request_deadline_ms = opt.keep_alive_ms = 60000;
+	helper_start(&other, &opt);
+	for (size_t i = 0; i < 6; i++)
+		fds[i] = helper_connect(i == 1 ? other.tls_port : other.port);
+	helper_send_text(fds[0], "GET /info HTTP/1.1\r\nHost: h\r\n\r\n");
+	helper_receive(fds[0], &answer);
+	assert_int_equal(answer.status, 200);
+	before = helper_now_ms();
+	helper_stop(&other);
+	assert_in_range(helper_now_ms() - before, 500, 3000);
+	for (size_t i = 0; i < 6; i++)
+		close(fds[i]);
+}
+
 static void bad_setups_fail(void **state)
 {
 	struct http_options opt = helper_options();
@@ -467,6 +522,8 @@ int main(void)
 		cmocka_unit_test(tls_works_from_1_2_on),
 		cmocka_unit_test(one_address_has_a_cap),
 		cmocka_unit_test(stopping_lets_a_running_request_end),
+		cmocka_unit_test(stopping_serves_whom_it_let_in),
+		cmocka_unit_test(stopping_waits_for_nobody_for_long),
 		cmocka_unit_test(bad_setups_fail),
 		cmocka_unit_test(noise_neither_crashes_nor_is_logged),
 	};
