@@ -107,7 +107,7 @@ int command_business_responder(struct line *l)
 
 static void receipt_show(const cJSON *receipt)
 {
-	const cJSON *key;
+	const cJSON *key, *audit = json_get(receipt, "audit");
 
 	(void)printf("%s is removed; this is its receipt\n", json_get_string(receipt, "business_id"));
 	(void)printf("receipt    %s\nname       ", json_get_string(receipt, "id"));
@@ -116,6 +116,8 @@ static void receipt_show(const cJSON *receipt)
 	cJSON_ArrayForEach (key, json_get(receipt, "keys_destroyed"))
 		(void)printf("destroyed  %s key, version %d, id %s\n", json_get_string(key, "purpose"),
 			json_get(key, "version")->valueint, json_get_string(key, "id"));
+	(void)printf(
+		"audit      row %.0f, hash %s\n", json_get(audit, "seq")->valuedouble, json_get_string(audit, "hash"));
 	(void)printf("%s\n",
 		cJSON_IsTrue(json_get(receipt, "flushed"))
 			? "Nothing in the database can be read of it any more, nor in a copy made from now on."

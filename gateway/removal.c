@@ -27,6 +27,7 @@ enum store_error removal_run(struct tenants *t, const char *business_id, struct 
 {
 	struct store *s = tenants_store(t);
 	struct store_business business;
+	struct store_audit_end audited;
 	enum store_error err = store_business_get(s, business_id, &business), flushed;
 
 	memset(out, 0, sizeof(*out));
@@ -36,12 +37,14 @@ enum store_error removal_run(struct tenants *t, const char *business_id, struct 
 		return err;
 	memcpy(out->business_id, business.id, sizeof(out->business_id));
 	memcpy(out->business_name, business.name, sizeof(out->business_name));
-	err = store_business_remove(s, business_id);
+	err = store_business_remove(s, business_id, &audited);
 	/* Also after an error: the keys may be destroyed already. */
 	tenants_forget(t, business_id);
 	if (err != STORE_OK)
 		return err;
 	store_id_new(out->id);
+	out->audit_seq = audited.seq;
+	vault_hex(audited.hash, sizeof(audited.hash), out->audit_hash);
 	out->removed_at = store_now_ms();
 	log_info("business removed, its keys are destroyed business=%s receipt=%s", business_id, out->id);
 	flushed = store_flush(s);

@@ -27,6 +27,8 @@ struct removal_receipt {
 	struct removal_key keys[REMOVAL_KEYS_MAX];
 	size_t keys_len;
 	int64_t removed_at;
+	int64_t audit_seq; /* the audit's row that says so; its hash vouches for it and all rows before */
+	char audit_hash[65];
 	bool flushed; /* neither the database file nor its log hold a destroyed key any more; else the log does, for a while */
 };
 

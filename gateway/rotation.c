@@ -499,14 +499,39 @@ void rotation_free(struct rotation *r)
 
 /* ------------------------------------------------------------ what is asked */
 
+/* Who wanted the key file read, and what came of it. */
+static bool master_audit(struct rotation *r, const char *before)
+{
+	struct rotation_status now;
+	struct store_audit row = {.action = "key_file_read"};
+
+	if (rotation_status(r, &now) != ROTATION_OK)
+		return false;
+	if (strcmp(before, now.master_key_id) != 0 || now.keys_under_others > 0)
+		row.action = "master_key_replaced";
+	row.subject = now.master_key_id;
+	return store_audit(r->store, &row) == STORE_OK;
+}
+
+static enum rotation_error master_taken(struct rotation *r, char *why, size_t why_len)
+{
+	char before[VAULT_KEY_ID_LEN + 1];
+
+	if (vault_status(r->vault, before) != VAULT_OK)
+		return ROTATION_UNAVAILABLE;
+	if (r->opt.reload != NULL && !r->opt.reload(r->opt.ctx, why, why_len))
+		return ROTATION_REFUSED;
+	return master_audit(r, before) ? ROTATION_OK : ROTATION_UNAVAILABLE;
+}
+
 enum rotation_error rotation_master(struct rotation *r, char *why, size_t why_len)
 {
-	bool taken;
+	enum rotation_error err;
 
 	pthread_mutex_lock(&r->asking);
-	taken = r->opt.reload == NULL || r->opt.reload(r->opt.ctx, why, why_len);
+	err = master_taken(r, why, why_len);
 	pthread_mutex_unlock(&r->asking);
-	return taken ? go(r) : ROTATION_REFUSED;
+	return err == ROTATION_OK ? go(r) : err;
 }
 
 enum rotation_error rotation_business(struct rotation *r, const char *business_id)

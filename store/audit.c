@@ -148,6 +148,14 @@ enum store_error core_audit(struct db *db, const struct store_audit *a)
 	return STORE_OK;
 }
 
+struct store_audit_end audit_end(const struct db *db)
+{
+	struct store_audit_end end = {.seq = db->audit->seq};
+
+	memcpy(end.hash, db->audit->hash, sizeof(end.hash));
+	return end;
+}
+
 void core_audit_value(struct store *s, const char *text, struct store_audit *a, uint8_t out[static STORE_INDEX_LEN])
 {
 	const struct store_auditor *how = &s->audit.how;

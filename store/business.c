@@ -261,6 +261,7 @@ struct removal {
 	char id[STORE_BUSINESS_ID_LEN + 1];
 	const char *sql;
 	int changed;
+	struct store_audit_end audited;
 };
 
 enum store_error core_tenant_keys_destroy(
@@ -324,7 +325,7 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 /* Here too, for what came in between; the rest it owns goes by its foreign keys. */
 static enum store_error run_business_remove(struct db *db, void *arg)
 {
-	const struct removal *r = arg;
+	struct removal *r = arg;
 	const struct store_audit row = {.business_id = r->id, .action = "business_removed"};
 	enum store_error err = run_shut(db, arg);
 	struct query q;
@@ -339,10 +340,13 @@ static enum store_error run_business_remove(struct db *db, void *arg)
 	q = query_start(db, "DELETE FROM businesses WHERE id = ?");
 	query_text(&q, r->id);
 	err = query_finish(&q);
-	return err == STORE_OK ? core_audit(db, &row) : err;
+	if (err == STORE_OK)
+		err = core_audit(db, &row);
+	r->audited = audit_end(db);
+	return err;
 }
 
-enum store_error store_business_remove(struct store *s, const char *id)
+enum store_error store_business_remove(struct store *s, const char *id, struct store_audit_end *audited)
 {
 	/* A large shop goes in steps, so that the others' webhooks need not wait for it. */
 	static const char *const steps[] = {
@@ -368,7 +372,11 @@ enum store_error store_business_remove(struct store *s, const char *id)
 			err = core_write(s, run_remove_some, &r);
 		} while (err == STORE_OK && r.changed == REMOVE_ROWS);
 	}
-	return err == STORE_OK ? core_write(s, run_business_remove, &r) : err;
+	if (err == STORE_OK)
+		err = core_write(s, run_business_remove, &r);
+	if (audited != NULL)
+		*audited = r.audited;
+	return err;
 }
 
 /* Ends a query of businesses, and shows them. */

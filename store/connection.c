@@ -448,19 +448,35 @@ struct handshake {
 	int64_t at;
 };
 
+/* Whoever comes with the current token needs the one before no more. */
+static enum store_error previous_ends(struct db *db, const struct handshake *a)
+{
+	const struct store_audit row = {
+		.business_id = a->business_id, .action = "verify_token_ended", .subject = a->id};
+	struct query q = query_start(db,
+		"UPDATE connections SET previous_verify_token = '', previous_verify_token_ends_at = 0 "
+		"WHERE business_id = ? AND id = ? AND verify_token = ? AND previous_verify_token <> ''");
+	enum store_error err;
+
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	query_text(&q, a->token);
+	err = query_finish(&q);
+	return err == STORE_OK && db_changes(db) > 0 ? core_audit(db, &row) : err;
+}
+
 static enum store_error run_handshake(struct db *db, void *arg)
 {
 	const struct handshake *a = arg;
-	struct query q = query_start(db,
-		"UPDATE connections SET "
-		"previous_verify_token = CASE verify_token WHEN ?1 THEN '' ELSE previous_verify_token END, "
-		"previous_verify_token_ends_at = CASE verify_token WHEN ?1 THEN 0 ELSE previous_verify_token_ends_at "
-		"END, handshake_at = max(handshake_at, ?2), updated_at = ?3, "
-		"status = CASE WHEN status NOT IN (1, 5) THEN status WHEN checks_failed THEN 1 ELSE 2 END "
-		"WHERE business_id = ?4 AND id = ?5");
-	enum store_error err;
+	enum store_error err = previous_ends(db, a);
+	struct query q;
 
-	query_text(&q, a->token);
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db,
+		"UPDATE connections SET handshake_at = max(handshake_at, ?), updated_at = ?, "
+		"status = CASE WHEN status NOT IN (1, 5) THEN status WHEN checks_failed THEN 1 ELSE 2 END "
+		"WHERE business_id = ? AND id = ?");
 	query_int(&q, a->at);
 	query_int(&q, store_now_ms());
 	query_text(&q, a->business_id);

@@ -52,6 +52,8 @@ void audit_row_digest(const struct store_audit_row *r, void (*hash)(const void *
 /* The next link: *link becomes that of the row with this digest. */
 void audit_link(
 	uint8_t link[static 32], const uint8_t digest[static 32], void (*hash)(const void *, size_t, uint8_t *));
+/* Which row a change has added last. */
+struct store_audit_end audit_end(const struct db *db);
 /* For the writer: how far the group has come, back to there, and the group's seal just before its commit. */
 struct audit_mark {
 	int64_t seq;

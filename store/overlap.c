@@ -46,6 +46,16 @@ static enum store_error is_current(struct db *db, const struct place *p)
 	return err == STORE_NOT_FOUND ? STORE_STALE : err;
 }
 
+static enum store_error ended_audit(
+	struct db *db, const char *business_id, const char *connection_id, const char *field)
+{
+	struct store_credential gone = {.version = 0};
+
+	memccpy(gone.connection_id, connection_id, '\0', sizeof(gone.connection_id) - 1);
+	memccpy(gone.field, field, '\0', sizeof(gone.field) - 1);
+	return core_audit_credential(db, business_id, "key_ended", &gone, NULL, NULL);
+}
+
 static enum store_error run_worked(struct db *db, void *arg)
 {
 	const struct place *p = arg;
@@ -67,7 +77,10 @@ static enum store_error run_worked(struct db *db, void *arg)
 	q = query_start(db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND slot = 2");
 	query_text(&q, p->credential->connection_id);
 	query_text(&q, p->credential->field);
-	return query_finish(&q);
+	err = query_finish(&q);
+	return err == STORE_OK && db_changes(db) > 0
+		? ended_audit(db, p->business_id, p->credential->connection_id, p->credential->field)
+		: err;
 }
 
 enum store_error store_credential_worked(
@@ -164,7 +177,6 @@ struct end {
 static enum store_error run_end(struct db *db, void *arg)
 {
 	const struct end *e = arg;
-	struct store_credential gone = {.version = 0};
 	struct query q = query_start(
 		db, "DELETE FROM credentials WHERE business_id = ? AND connection_id = ? AND field = ? AND slot = 2");
 	enum store_error err;
@@ -175,9 +187,7 @@ static enum store_error run_end(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK || db_changes(db) == 0)
 		return err != STORE_OK ? err : STORE_NOT_FOUND;
-	memccpy(gone.connection_id, e->connection_id, '\0', sizeof(gone.connection_id) - 1);
-	memccpy(gone.field, e->field, '\0', sizeof(gone.field) - 1);
-	return core_audit_credential(db, e->business_id, "key_ended", &gone, NULL, NULL);
+	return ended_audit(db, e->business_id, e->connection_id, e->field);
 }
 
 enum store_error store_credential_end(
@@ -188,31 +198,63 @@ enum store_error store_credential_end(
 	return core_write(s, run_end, &e);
 }
 
-/* One step of sweeping: what has ended, and how it goes. Both take a time and a number of rows. */
-struct sweep {
-	const char *find, *remove;
-	int64_t now;
-	int found;
+/* What has ended: a connection's older secret, or with no field its older verify token. */
+struct ended {
+	char business_id[STORE_BUSINESS_ID_LEN + 1], connection_id[STORE_ID_LEN + 1];
+	char field[sizeof(((struct store_credential *)NULL)->field)];
 };
+
+/* One step of sweeping: what is found by a time and a number of rows, and goes if it still has ended by that time. */
+struct sweep {
+	const char *find;
+	int64_t now;
+	struct rows rows;
+};
+
+static enum store_error credential_ended(struct db *db, const struct ended *e, int64_t now)
+{
+	struct query q = query_start(
+		db, "DELETE FROM credentials WHERE connection_id = ? AND field = ? AND ends_at > 0 AND ends_at <= ?");
+	enum store_error err;
+
+	query_text(&q, e->connection_id);
+	query_text(&q, e->field);
+	query_int(&q, now);
+	err = query_finish(&q);
+	return err == STORE_OK && db_changes(db) > 0 ? ended_audit(db, e->business_id, e->connection_id, e->field)
+						     : err;
+}
+
+static enum store_error verify_token_ended(struct db *db, const struct ended *e, int64_t now)
+{
+	const struct store_audit row = {
+		.business_id = e->business_id, .action = "verify_token_ended", .subject = e->connection_id};
+	struct query q = query_start(db,
+		"UPDATE connections SET previous_verify_token = '', previous_verify_token_ends_at = 0 "
+		"WHERE id = ? AND previous_verify_token_ends_at > 0 AND previous_verify_token_ends_at <= ?");
+	enum store_error err;
+
+	query_text(&q, e->connection_id);
+	query_int(&q, now);
+	err = query_finish(&q);
+	return err == STORE_OK && db_changes(db) > 0 ? core_audit(db, &row) : err;
+}
 
 static enum store_error run_sweep(struct db *db, void *arg)
 {
 	const struct sweep *w = arg;
-	struct query q = query_start(db, w->remove);
+	enum store_error err = STORE_OK;
 
-	query_int(&q, w->now);
-	query_int(&q, SWEEP_ROWS);
-	return query_finish(&q);
+	for (size_t i = 0; err == STORE_OK && i < w->rows.len; i++) {
+		const struct ended *e = &((const struct ended *)(const void *)w->rows.items)[i];
+
+		err = e->field[0] != '\0' ? credential_ended(db, e, w->now) : verify_token_ended(db, e, w->now);
+	}
+	return err;
 }
 
-struct ended {
-	char business_id[STORE_BUSINESS_ID_LEN + 1];
-};
-
-static enum store_error sweep_step(
-	struct store *s, struct sweep *w, void (*each)(const char *business_id, void *arg), void *arg)
+static enum store_error sweep_find(struct store *s, struct sweep *w)
 {
-	struct rows rows = ROWS_OF(struct ended);
 	struct db *db = core_reader(s);
 	struct query q = query_start(db, w->find);
 	enum store_error err;
@@ -220,50 +262,53 @@ static enum store_error sweep_step(
 	query_int(&q, w->now);
 	query_int(&q, SWEEP_ROWS);
 	while (query_step(&q)) {
-		struct ended *e = rows_add(&rows);
+		struct ended *e = rows_add(&w->rows);
 
-		if (e != NULL)
-			query_get_text(&q, e->business_id, sizeof(e->business_id));
+		if (e == NULL)
+			continue;
+		query_get_text(&q, e->business_id, sizeof(e->business_id));
+		query_get_text(&q, e->connection_id, sizeof(e->connection_id));
+		query_get_text(&q, e->field, sizeof(e->field));
 	}
 	err = query_end(&q);
 	core_return(s, db);
-	if (err == STORE_OK && rows.failed)
-		err = STORE_NO_MEMORY;
-	w->found = err == STORE_OK ? (int)rows.len : 0;
-	if (w->found > 0)
-		err = core_write(s, run_sweep, w);
-	for (int i = 0; err == STORE_OK && i < w->found; i++)
-		each(((struct ended *)(void *)rows.items)[i].business_id, arg);
-	rows_clear(&rows);
+	return err == STORE_OK && w->rows.failed ? STORE_NO_MEMORY : err;
+}
+
+/* *full: there may be more. */
+static enum store_error sweep_step(struct store *s, const char *find, int64_t now, bool *full,
+	void (*each)(const char *business_id, void *arg), void *arg)
+{
+	struct sweep w = {.find = find, .now = now, .rows = ROWS_OF(struct ended)};
+	enum store_error err = sweep_find(s, &w);
+
+	*full = w.rows.len == SWEEP_ROWS;
+	if (err == STORE_OK && w.rows.len > 0)
+		err = core_write(s, run_sweep, &w);
+	for (size_t i = 0; err == STORE_OK && i < w.rows.len; i++)
+		each(((struct ended *)(void *)w.rows.items)[i].business_id, arg);
+	rows_clear(&w.rows);
 	return err;
 }
 
 enum store_error store_credential_sweep(
 	struct store *s, int64_t now, void (*each)(const char *business_id, void *arg), void *arg)
 {
-	struct sweep steps[] = {
-		{"SELECT business_id FROM credentials INDEXED BY credentials_ending WHERE ends_at > 0 AND ends_at <= ? "
-		 "ORDER BY ends_at LIMIT ?",
-			"DELETE FROM credentials WHERE rowid IN (SELECT rowid FROM credentials INDEXED BY "
-			"credentials_ending WHERE ends_at > 0 AND ends_at <= ? ORDER BY ends_at LIMIT ?)",
-			now, 0},
-		{"SELECT business_id FROM connections INDEXED BY connections_token_ending "
-		 "WHERE previous_verify_token_ends_at > 0 AND previous_verify_token_ends_at <= ? LIMIT ?",
-			"UPDATE connections SET previous_verify_token = '', previous_verify_token_ends_at = 0 "
-			"WHERE seq IN (SELECT seq FROM connections INDEXED BY connections_token_ending "
-			"WHERE previous_verify_token_ends_at > 0 AND previous_verify_token_ends_at <= ? LIMIT ?)",
-			now, 0},
+	static const char *const finds[] = {
+		("SELECT business_id, connection_id, field FROM credentials INDEXED BY credentials_ending "
+		 "WHERE ends_at > 0 AND ends_at <= ? ORDER BY ends_at LIMIT ?"),
+		("SELECT business_id, id, '' FROM connections INDEXED BY connections_token_ending "
+		 "WHERE previous_verify_token_ends_at > 0 AND previous_verify_token_ends_at <= ? LIMIT ?"),
 	};
+	enum store_error err = STORE_OK;
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		do {
-			enum store_error err = sweep_step(s, &steps[i], each, arg);
+	for (size_t i = 0; i < sizeof(finds) / sizeof(finds[0]); i++) {
+		bool full = true;
 
-			if (err != STORE_OK)
-				return err;
-		} while (steps[i].found == SWEEP_ROWS);
+		while (err == STORE_OK && full)
+			err = sweep_step(s, finds[i], now, &full, each, arg);
 	}
-	return STORE_OK;
+	return err;
 }
 
 static enum store_error run_retries_due(struct db *db, void *arg)

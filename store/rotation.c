@@ -3,6 +3,7 @@
  * how far the sealing anew under a new tenant key has come. All of it is found again after
  * a crash; compare-and-swap lets what came later win.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "store/sealed.h"
@@ -81,7 +82,10 @@ struct rewrap {
 static enum store_error run_rewrap(struct db *db, void *arg)
 {
 	const struct rewrap *a = arg;
+	char changed[STORE_AUDIT_TEXT_LEN + 1];
+	struct store_audit row = {.action = "tenant_keys_rewrapped", .purpose = changed};
 	enum store_error err = STORE_OK;
+	int rewrapped = 0;
 
 	for (size_t i = 0; i < a->len && err == STORE_OK; i++) {
 		const struct store_rewrapped *k = &a->keys[i];
@@ -96,8 +100,15 @@ static enum store_error run_rewrap(struct db *db, void *arg)
 		query_int(&q, k->was.version);
 		query_blob(&q, k->was.blob, k->was.blob_len);
 		err = query_finish(&q);
+		if (err == STORE_OK && db_changes(db) > 0) {
+			rewrapped++;
+			row.subject = k->is.master_key_id;
+		}
 	}
-	return err;
+	if (err != STORE_OK || rewrapped == 0)
+		return err;
+	(void)snprintf(changed, sizeof(changed), "%d keys", rewrapped);
+	return core_audit(db, &row);
 }
 
 enum store_error store_tenant_key_rewrap(struct store *s, const struct store_rewrapped *keys, size_t keys_len)

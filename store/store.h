@@ -156,6 +156,12 @@ struct store_audit_row {
 enum store_error store_audit_list(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_audit_row *r, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* Which row it is, and what its hash vouches for: it and all before it. */
+struct store_audit_end {
+	int64_t seq; /* 0: no audit is kept */
+	uint8_t hash[32];
+};
+
 /* Where the chain stands: at start it must fit what the vault sealed. */
 struct store_audit_state {
 	struct store_audit_head head; /* the newest; seq 0: none */
@@ -350,8 +356,9 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 enum store_error store_business_change(struct store *s, const char *id, const char *name,
 	enum store_business_status status) __attribute__((warn_unused_result));
 /* Removes it with everything it owns: in the first of several transactions its tenant keys go and it is suspended.
- * After an error in between, call it again. */
-enum store_error store_business_remove(struct store *s, const char *id) __attribute__((warn_unused_result));
+ * After an error in between, call it again. *audited, if it is not NULL: the audit's row that says so. */
+enum store_error store_business_remove(struct store *s, const char *id, struct store_audit_end *audited)
+	__attribute__((warn_unused_result));
 /* after: created order, by id of the row. */
 enum store_error store_business_list(struct store *s, const struct store_page *page,
 	bool (*each)(const struct store_business *b, void *arg), void *arg) __attribute__((warn_unused_result));
@@ -566,8 +573,8 @@ enum store_error store_credential_take_back(struct store *s, const char *busines
 /* The previous credential goes now. STORE_NOT_FOUND: there is none. */
 enum store_error store_credential_end(struct store *s, const char *business_id, const char *connection_id,
 	const char *field) __attribute__((warn_unused_result));
-/* Removes the previous credentials and verify tokens that have ended; each() hears of their businesses before, some of
- * them more than once. */
+/* Removes the previous credentials and verify tokens that have ended; then each() hears of their businesses, of some
+ * more than once. */
 enum store_error store_credential_sweep(struct store *s, int64_t now, void (*each)(const char *business_id, void *arg),
 	void *arg) __attribute__((warn_unused_result));
 /* Messages of the connection that wait for a later try are due now. */

@@ -188,6 +188,16 @@ static cJSON *receipt_key(const struct removal_key *k)
 	return out_end(&o);
 }
 
+static cJSON *receipt_audit(const struct removal_receipt *r)
+{
+	struct out o;
+
+	out_begin(&o);
+	out_number(&o, "seq", r->audit_seq);
+	out_text(&o, "hash", r->audit_hash);
+	return out_end(&o);
+}
+
 static void receipt_send(struct call *c, const struct removal_receipt *r)
 {
 	cJSON *keys = cJSON_CreateArray();
@@ -208,6 +218,7 @@ static void receipt_send(struct call *c, const struct removal_receipt *r)
 	out_text(&o, "name", r->business_name);
 	out_time(&o, "removed_at", r->removed_at);
 	out_value(&o, "keys_destroyed", keys);
+	out_value(&o, "audit", receipt_audit(r));
 	out_bool(&o, "flushed", r->flushed);
 	out_send(&o, c->res, 200);
 }

@@ -398,7 +398,9 @@ static void destroyed_show(struct html *h, const struct removal_receipt *r)
 	for (size_t i = 0; i < r->keys_len; i++)
 		html_put(h, "<li>%s key, version %u: <code>%s</code></li>", r->keys[i].purpose, r->keys[i].version,
 			r->keys[i].id);
-	html_raw(h, r->flushed ? "</ul>" : "</ul><p>Sealed, they stay in the database's log for a little while.</p>");
+	html_put(h, "</ul><dl><dt>In the audit</dt><dd>row %lld, hash <code>%s</code></dd></dl>",
+		(long long)r->audit_seq, r->audit_hash);
+	html_raw(h, r->flushed ? "" : "<p>Sealed, they stay in the database's log for a little while.</p>");
 }
 
 /* The page is begun before, while there is something to write about. */

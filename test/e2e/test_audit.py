@@ -133,10 +133,13 @@ def test_by_the_api(gateway, provider):
 
     mark = last(gateway)
     assert gateway.api("DELETE", paul.path("connections", paul.connection)).status == 204
-    assert gateway.api("DELETE", paul.path()).status == 200
+    receipt = gateway.api("DELETE", paul.path())
+    assert receipt.status == 200
     assert done(since(gateway, mark)) == [("token", "connection_removed", None), ("token", "keys_destroyed", None),
                                           ("token", "business_removed", None)]
-    assert rows(gateway, paul.id)[-1]["action"] == "business_removed", "a removed business has its rows still"
+    removed = rows(gateway, paul.id)[-1]
+    assert removed["action"] == "business_removed", "a removed business has its rows still"
+    assert receipt.json["audit"] == {"seq": removed["seq"], "hash": removed["hash"]}
     assert gateway.api("GET", paul.path("audit")).status == 404
     whole(gateway)
 
@@ -223,6 +226,31 @@ def test_by_commands_on_line_and_off(gateway, paul):
 
 
 # ---------------------------------------------------------------- reading it
+
+def test_keys_by_commands(gateway, paul):
+    """Of the keys over all keys: who replaced which, on line and off; a receipt on paper names its row."""
+    def master():
+        return json.loads(gateway.run("key", "status", "--json").stdout)["master_key_id"]
+
+    mark, first = last(gateway), master()
+    gateway.run("key", "rotate", "--master")
+    second, found = master(), since(gateway, mark)
+    assert [(r["actor"], r["action"], r["subject"]) for r in found] == [
+        ("command", "master_key_replaced", second), ("keyhouse", "tenant_keys_rewrapped", second)] and second != first, found
+    assert found[1]["purpose"] == f"{json.loads(gateway.run('key', 'status', '--json').stdout)['keys']} keys"
+    mark = last(gateway)
+    gateway.run("key", "retire")
+    assert [(r["actor"], r["action"], r["subject"]) for r in since(gateway, mark)] == [("command", "key_file_read", second)]
+    gateway.stop()
+    mark = last(gateway)
+    gateway.run("key", "rotate", "--master")
+    found = since(gateway, mark)
+    assert [r["action"] for r in found] == ["master_key_replaced", "tenant_keys_rewrapped"] and found[0]["subject"] == master() != second
+    said = gateway.run("business", "remove", paul.id, "--yes").stdout
+    row = rows(gateway, paul.id)[-1]
+    assert f"row {row['seq']}, hash {row['hash']}" in said, said
+    whole(gateway)
+
 
 def test_pages_of_rows(gateway, provider, paul):
     ada = Business(gateway, "Ada Shoes", "none")

@@ -1,6 +1,7 @@
 """Goal of this test: a settings link opens its own shop's pages, once, in one browser, for a while; nobody else comes in,
 and nothing can be done from another site. On the page of keys a shop replaces one, leaves, and deletes itself."""
 import http.server
+import json
 import re
 import sqlite3
 import threading
@@ -412,6 +413,8 @@ def test_keys_and_access(owner, paul, provider, gateway, caller):  # noqa: F811
     owner.says("Everything is deleted")
     receipt = re.search(r"Receipt\s+(\w{26})", owner.words()).group(1)
     assert f"receipt={receipt}" in gateway.log_text()
+    row = json.loads(gateway.run("audit", paul.id, "--json").stdout.splitlines()[-1])
+    assert row["action"] == "business_removed" and row["hash"] in owner.words() and f"row {row['seq']}" in owner.words()
     assert owner.js("return window.pwned") is None
     owner.shoot_both("receipt")
     assert gateway.api("GET", paul.path()).status == 404

@@ -251,7 +251,7 @@ static void test_removed_business_is_owed_nothing(void **state)
 	struct store_message theirs = question(s, "two", CONNECTION_TWO, 1);
 
 	assert_int_equal(lease(s, 1, 1).len, 1);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(store_ask_done(s, "one", m.id, NULL, 0), STORE_NOT_FOUND);
 	assert_string_equal(lease(s, 10, 10).ids[0], theirs.id);
 }

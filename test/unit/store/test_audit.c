@@ -242,6 +242,64 @@ static void test_lease(void **state)
 	assert_int_equal(first, now + 60000);
 }
 
+static void nobody_asks(const char *business_id, void *arg)
+{
+	(void)business_id;
+	(void)arg;
+}
+
+/* What goes because its time is over, or because what came after it works, has a row like what somebody ended. */
+static void test_what_ends_by_itself(void **state)
+{
+	struct house *h = *state;
+	struct sealer s = {.end = 0};
+	struct store_credential c = {.connection_id = CONNECTION_ONE,
+		.slot = STORE_SLOT_CURRENT,
+		.fingerprint = "ab",
+		.blob = (const uint8_t *)"x",
+		.blob_len = 1};
+	static const char *const fields[] = {"access_token", "app_secret"};
+	const int64_t later = store_now_ms() + 400 * INT64_C(86400000);
+	struct store_audit_end end;
+	struct seen_rows seen;
+
+	open_audited(h, &s);
+	add_business(h->store, "one");
+	add_connection(h->store, CONNECTION_ONE, "one", "1001");
+	for (c.version = 1; c.version <= 2; c.version++)
+		for (size_t i = 0; i < 2; i++) {
+			(void)snprintf(c.field, sizeof(c.field), "%s", fields[i]);
+			assert_int_equal(store_credential_put(h->store, "one", &c), STORE_OK);
+		}
+	assert_int_equal(store_verify_token_put(h->store, "one", CONNECTION_ONE, "token", "other"), STORE_OK);
+	(void)snprintf(c.field, sizeof(c.field), "%s", fields[0]);
+	c.version = 2;
+	assert_int_equal(store_credential_worked(h->store, "one", &c, store_now_ms(), 0), STORE_OK);
+	seen = rows_of(h->store, "one");
+	row_is(&seen.rows[seen.len - 1], "keyhouse", "key_ended", CONNECTION_ONE "/access_token");
+	assert_int_equal(store_credential_sweep(h->store, store_now_ms(), nobody_asks, NULL), STORE_OK);
+	assert_int_equal(rows_of(h->store, "one").len, seen.len);
+	for (int i = 0; i < 2; i++) /* the second time there is nothing left */
+		assert_int_equal(store_credential_sweep(h->store, later, nobody_asks, NULL), STORE_OK);
+	assert_int_equal(rows_of(h->store, "one").len, seen.len + 2);
+	seen = rows_of(h->store, "one");
+	row_is(&seen.rows[seen.len - 2], "keyhouse", "key_ended", CONNECTION_ONE "/app_secret");
+	row_is(&seen.rows[seen.len - 1], "keyhouse", "verify_token_ended", CONNECTION_ONE);
+	/* A handshake with the new one ends the one before, once. */
+	assert_int_equal(store_verify_token_put(h->store, "one", CONNECTION_ONE, "other", "third"), STORE_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(store_connection_handshake(h->store, "one", CONNECTION_ONE, "third", later), STORE_OK);
+	assert_int_equal(rows_of(h->store, "one").len, seen.len + 2);
+	seen = rows_of(h->store, "one");
+	row_is(&seen.rows[seen.len - 1], "keyhouse", "verify_token_ended", CONNECTION_ONE);
+	assert_int_equal(store_business_remove(h->store, "one", &end), STORE_OK);
+	seen = rows_of(h->store, "one");
+	row_is(&seen.rows[seen.len - 1], "keyhouse", "business_removed", "");
+	assert_int_equal(end.seq, seen.rows[seen.len - 1].seq);
+	assert_memory_equal(end.hash, seen.rows[seen.len - 1].hash, sizeof(end.hash));
+	whole(h, end.seq);
+}
+
 #define THREADS 16
 #define EACH 40
 
@@ -395,6 +453,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_actors_and_values, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_lease, house_empty, house_teardown),
+		cmocka_unit_test_setup_teardown(test_what_ends_by_itself, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_groups, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_found_broken, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_prune, house_empty, house_teardown),

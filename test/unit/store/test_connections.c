@@ -365,7 +365,7 @@ static void test_responder(void **state)
 	w.url = "third";
 	assert_int_equal(store_responder_get(h->store, "one", check_responder, &w), STORE_OK);
 	assert_int_equal(w.calls, 2);
-	assert_int_equal(store_business_remove(h->store, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_OK);
 	assert_int_equal(store_responder_get(h->store, "one", check_responder, &w), STORE_NOT_FOUND);
 }
 

@@ -68,7 +68,7 @@ static void test_what_waits(void **state)
 	assert_int_equal(c.asks, 1);
 	assert_int_equal(c.queued + c.retrying, 0);
 	assert_int_equal(c.sending, 2);
-	assert_int_equal(store_business_remove(s, "two"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "two", NULL), STORE_OK);
 	c = counts_of(s);
 	assert_int_equal(c.businesses, 1);
 	assert_int_equal(c.connections, 0);

@@ -204,7 +204,7 @@ static void test_ends(void **state)
 	assert_int_equal(rows(s), 304);
 	assert_int_equal(store_prune(s, FIRST + 401 * DAY, 30), STORE_OK);
 	assert_int_equal(rows(s), 2);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(rows(s), 0);
 }
 

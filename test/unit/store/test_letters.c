@@ -148,7 +148,7 @@ static void test_quarantine_of_all(void **state)
 	assert_int_equal(rest.len, 1);
 	assert_string_equal(rest.ids[0], all.ids[1]);
 	assert_int_equal(store_quarantined_list(s, NULL, 0, see_quarantined, &rest), STORE_INVALID);
-	assert_int_equal(store_business_remove(s, "two"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "two", NULL), STORE_OK);
 	assert_int_equal(store_quarantined_list(s, NULL, 10, see_quarantined, &rest), STORE_OK);
 	assert_int_equal(rest.len, 2);
 }

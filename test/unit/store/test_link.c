@@ -125,7 +125,7 @@ static void test_goes_with_its_business(void **state)
 	struct store_link l = add(s, "one", 1), out;
 
 	assert_int_equal(open_at(s, 1, 101, NOW), STORE_OK);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(session_at(s, 101, NOW, &out), STORE_NOT_FOUND);
 	store_id_new(l.id);
 	assert_int_equal(store_link_add(s, &l, hash_of(5).bytes), STORE_NOT_FOUND);

@@ -111,7 +111,7 @@ static void test_a_key_is_of_one_business(void **state)
 	assert_int_equal(begin(s, "two", 1, 2), STORE_BUSY);
 	assert_int_equal(end(s, "", 1, 200), STORE_OK);
 	assert_int_equal(begin(s, "two", 1, 2), STORE_BUSY);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(begin(s, "one", 1, 9), STORE_OK);
 	assert_int_equal(begin(s, "", 1, 3), STORE_EXISTS);
 }

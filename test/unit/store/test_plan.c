@@ -236,7 +236,7 @@ static void use_everything(struct store *s)
 	}
 	assert_int_equal(store_prune(s, store_now_ms() + INT64_C(86400000) * 500, 30), STORE_OK);
 	assert_int_equal(store_connection_remove(s, "one", CONNECTION_ONE), STORE_OK);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 }
 
 /* A walk along one of these reads only rows that are wanted: they hold nothing else. */

@@ -70,7 +70,7 @@ static void test_businesses(void **state)
 	assert_int_equal(b.status, STORE_BUSINESS_SUSPENDED);
 	assert_int_equal(store_business_change(h->store, "none", "Paul's", 0), STORE_NOT_FOUND);
 	assert_int_equal(store_business_change(h->store, "one", "", 0), STORE_INVALID);
-	assert_int_equal(store_business_remove(h->store, "none"), STORE_NOT_FOUND);
+	assert_int_equal(store_business_remove(h->store, "none", NULL), STORE_NOT_FOUND);
 	b.id[0] = '\0';
 	assert_int_equal(store_business_add(h->store, &b, NULL, 0), STORE_INVALID);
 }
@@ -449,7 +449,7 @@ static void test_removal_takes_everything(void **state)
 	m = queue(s, "one", CONNECTION_ONE, 1, 0);
 	theirs = queue(s, "two", CONNECTION_TWO, 1, 0);
 	add_event(s, event);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(store_business_get(s, "one", &b), STORE_NOT_FOUND);
 	assert_int_equal(store_tenant_key_get(s, "one", STORE_KEY_CONTENT, 0, &k), STORE_NOT_FOUND);
 	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);

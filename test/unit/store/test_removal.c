@@ -119,14 +119,14 @@ static void test_large_business(void **state)
 	assert_true(rows_of(h->path, "one") > 7 * ROWS);
 	theirs = rows_of(h->path, "two");
 	before = writer_commits(h->store->writer);
-	assert_int_equal(store_business_remove(h->store, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_OK);
 	/* In steps, between which others may write. */
 	assert_true(writer_commits(h->store->writer) - before > 18);
 	assert_int_equal(rows_of(h->path, "one"), 0);
 	assert_int_equal(rows_of(h->path, "two"), theirs);
 	assert_int_equal(rows_of(h->path, ""), 1);
 	assert_int_equal(store_business_get(h->store, "one", &b), STORE_NOT_FOUND);
-	assert_int_equal(store_business_remove(h->store, "one"), STORE_NOT_FOUND);
+	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_NOT_FOUND);
 	add_business(h->store, "one");
 	add_connection(h->store, CONNECTION_ONE, "one", "1001");
 }

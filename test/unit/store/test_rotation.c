@@ -221,7 +221,7 @@ static void test_removal_ends_it(void **state)
 	give_keys(s, "one", "aaaa");
 	assert_int_equal(store_rotation_begin(s, "one", &k, 0), STORE_OK);
 	assert_int_equal(store_rotation_next(s, INT64_MAX, &r), STORE_OK);
-	assert_int_equal(store_business_remove(s, "one"), STORE_OK);
+	assert_int_equal(store_business_remove(s, "one", NULL), STORE_OK);
 	assert_int_equal(store_rotation_next(s, INT64_MAX, &r), STORE_NOT_FOUND);
 	r.scanned_at = 1;
 	assert_int_equal(store_rotation_step(s, &r, STORE_PLACE_EVENT, NULL, 0), STORE_NOT_FOUND);
@@ -272,7 +272,7 @@ static void test_destroyed_keys_are_in_no_file(void **state)
 	assert_true(file_has(h->path, wrapped, 16));
 	for (int i = 0; i < 600; i++) {
 		(void)snprintf(id, sizeof(id), "t%05d", i * 7919 % 100000);
-		assert_int_equal(store_business_remove(h->store, id), STORE_OK);
+		assert_int_equal(store_business_remove(h->store, id, NULL), STORE_OK);
 	}
 	assert_true(file_has(log, wrapped, 16));
 	assert_int_equal(store_flush(h->store), STORE_OK);

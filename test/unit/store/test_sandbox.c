@@ -171,7 +171,7 @@ static int confined(const char *path)
 		if (works[i].result != 0)
 			return works[i].result;
 	}
-	if (price_list(s) != 0 || store_ping(s) != STORE_OK || store_business_remove(s, "two") != STORE_OK)
+	if (price_list(s) != 0 || store_ping(s) != STORE_OK || store_business_remove(s, "two", NULL) != STORE_OK)
 		return 6;
 	if (fcntl(wal, F_GETFD) < 0 || seen < 3)
 		return 7;
