@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -414,6 +416,51 @@ static const char *const sender_reads[] = {"/etc/ssl/certs", "/etc/ssl/cert.pem"
 	"/usr/local/share/ca-certificates", "/etc/resolv.conf", "/run/systemd/resolve", "/run/resolvconf",
 	"/run/NetworkManager", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
 	NULL};
+_Static_assert(sizeof(sender_reads) / sizeof(sender_reads[0]) <= HARDEN_READS_MAX + 1, "HARDEN_READS_MAX");
+
+void harden_reads_note(struct harden_reads *out)
+{
+	struct stat st;
+
+	*out = (struct harden_reads){.file = {0}};
+	for (size_t i = 0; sender_reads[i] != NULL; i++) {
+		if (stat(sender_reads[i], &st) != 0)
+			continue;
+		out->device[i] = st.st_dev;
+		out->file[i] = st.st_ino;
+	}
+}
+
+/* Whether what a name leads to lies in a directory that may be read as a whole and is still the same one. */
+static bool in_sight(const char *name, const struct harden_reads *then, const struct harden_reads *now)
+{
+	char path[PATH_MAX];
+
+	if (realpath(name, path) == NULL)
+		return true; /* it went just now: nothing to read */
+	for (size_t i = 0; sender_reads[i] != NULL; i++) {
+		const size_t len = strlen(sender_reads[i]);
+
+		if (strncmp(path, sender_reads[i], len) == 0 && path[len] == '/' && then->file[i] == now->file[i] &&
+			then->device[i] == now->device[i])
+			return true;
+	}
+	return false;
+}
+
+const char *harden_reads_replaced(const struct harden_reads *then)
+{
+	struct harden_reads now;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		return NULL;
+	harden_reads_note(&now);
+	for (size_t i = 0; sender_reads[i] != NULL; i++)
+		if (now.file[i] != 0 && (now.file[i] != then->file[i] || now.device[i] != then->device[i]) &&
+			!in_sight(sender_reads[i], then, &now))
+			return sender_reads[i];
+	return NULL;
+}
 
 /* ------------------------------------------------------------ the roles */
 

@@ -14,6 +14,7 @@
 #define KEYHOUSE_HARDEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* For every role, first thing: dies with its parent, no new privileges, no capabilities,
  * not dumpable (another user's debugger and /proc/PID/mem are refused), no core. As much
@@ -40,6 +41,16 @@ bool harden_listener_sealed(void);
  * are looked up by the C library's own means. Where the kernel has Landlock, it reads certificates and resolver
  * files only. */
 bool harden_sender(void);
+
+/* What lay at a moment under the names that the sender may read. */
+#define HARDEN_READS_MAX 24u
+struct harden_reads {
+	uint64_t device[HARDEN_READS_MAX], file[HARDEN_READS_MAX]; /* 0: nothing */
+};
+void harden_reads_note(struct harden_reads *out);
+/* A name under which another file lies by now, which a sender of that moment may not read: Landlock goes by the file, and
+ * network managers replace theirs. NULL: there is none, or the kernel has no Landlock. */
+const char *harden_reads_replaced(const struct harden_reads *then);
 
 /* Vault, after it read its key: a short list of calls is allowed, everything else kills, but for open, which
  * answers EPERM: the library tries the time zone's file for a line of the log. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "gateway/datadir.h"
+#include "gateway/harden.h"
 #include "gateway/log.h"
 #include "gateway/role.h"
 #include "vault/vault.h"
@@ -30,6 +31,7 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
 #define KEY_TAKEN_MS 5000
+#define LOOK_MS 5000 /* between looks at the files that the sender reads by name */
 #define STABLE_MS 60000 /* a run this long forgets earlier deaths */
 
 struct supervisor {
@@ -40,6 +42,7 @@ struct supervisor {
 	int plain[CONFIG_ADDRESSES_MAX], tls[CONFIG_ADDRESSES_MAX];
 	size_t plain_len, tls_len;
 	struct role_process roles[ROLES];
+	struct harden_reads reads; /* when the roles were started */
 };
 
 static int64_t now_ms(void)
@@ -318,7 +321,7 @@ static void key_reload(struct supervisor *s)
 	role_answer_key(&s->roles[ROLE_LISTENER], err == VAULT_OK ? NULL : why);
 }
 
-/* Sleeps until something happens or timeout_ms passed (-1: no limit). */
+/* Sleeps until something happens or timeout_ms passed. */
 static enum event event_wait(struct supervisor *s, int timeout_ms)
 {
 	struct pollfd pfd[] = {
@@ -342,12 +345,17 @@ static enum event event_wait(struct supervisor *s, int timeout_ms)
 
 static enum event serve_until(struct supervisor *s)
 {
+	const char *replaced = NULL;
 	enum event event;
 
 	do {
-		event = event_wait(s, -1);
+		event = event_wait(s, LOOK_MS);
 		if (event == EVENT_DEATH && roles_reap(s) == ROLES)
 			event = EVENT_NONE;
+		if (event == EVENT_NONE && (replaced = harden_reads_replaced(&s->reads)) != NULL) {
+			log_info("%s is another file now, which only a sender that starts anew may read", replaced);
+			event = EVENT_RELOAD;
+		}
 	} while (event == EVENT_NONE);
 	return event;
 }
@@ -379,6 +387,7 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 	int64_t started = now_ms();
 	enum event event = EVENT_DEATH;
 
+	harden_reads_note(&s->reads);
 	if (roles_start(s, why, sizeof(why))) {
 		*served = true;
 		say_serving(s->config);

@@ -1,5 +1,6 @@
 """Goal of this test: each role has given up what it needs no more, as the system itself shows it; a debugger of another
-user or of the same one gets at none; and memory that cannot be locked is said, with what to do."""
+user or of the same one gets at none; memory that cannot be locked is said, with what to do; and names
+are looked up also after the files for that were replaced."""
 import os
 import pathlib
 import re
@@ -7,10 +8,11 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
-from conftest import Gateway, wait_for
+from conftest import Gateway, Shop, wait_for
 
 ROLES = ("listener", "sender", "vault")
 NOBODY = 65534
@@ -91,5 +93,61 @@ def test_what_cannot_be_locked_is_said(directory, provider):
     try:
         lines = [l for l in gateway.log_text().splitlines() if "keys may reach swap" in l]
         assert len(lines) == 1 and " warn vault " in lines[0] and "LimitMEMLOCK=64M" in lines[0]
+    finally:
+        gateway.stop()
+
+
+# ------------------------------------------------------------ files that are replaced
+
+@pytest.fixture
+def own_etc(tmp_path):
+    """A wrapper that gives a program an /etc of its own, and where that lies."""
+    namespace = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    for name in ("hosts", "nsswitch.conf", "resolv.conf", "passwd", "group", "ssl", "host.conf", "gai.conf"):
+        path = pathlib.Path("/etc", name)
+        if path.is_dir():
+            shutil.copytree(path, etc / name, symlinks=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("private"))
+        elif path.exists():
+            shutil.copy(path, etc / name)
+    mount = ["sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
+    if subprocess.run([*namespace, *mount, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs a mount namespace of its own")
+    return [*namespace, *mount], etc
+
+
+def replace(path, text):
+    """As a network manager does it, or an editor: another file under the name."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def test_names_are_looked_up_after_their_files_were_replaced(directory, provider, platform, own_etc):
+    """Landlock goes by the file and not by its name: who saw the old one may not read the new one."""
+    wrapper, etc = own_etc
+    gateway = Gateway(directory, provider.url, responder_allow=f"platform.test:{platform.port}", responder_timeout=2)
+    gateway.wrapper = wrapper
+    gateway.start()
+    try:
+        before = gateway.role_pid("sender")
+        shop = Shop(gateway, provider, "Movers", "106540352242922", responder="none")
+        for n in range(2):
+            replace(etc / "hosts", f"127.0.0.1 localhost\n127.0.0.1 {'other' if n else 'platform'}.test\n")
+            assert wait_for(lambda: gateway.role_pid("sender") not in (None, before), timeout=20), gateway.log_text()
+            assert gateway.ready()
+            before = gateway.role_pid("sender")
+            assert "/etc/hosts is another file now" in gateway.log_text()
+            if n == 0:
+                assert gateway.api("PUT", shop.path("responder"), {"kind": "platform", "url": f"http://platform.test:{platform.port}/"}).status == 200
+                assert shop.send(shop.question("hello", "wamid.1")).status == 200
+                assert wait_for(lambda: platform.asks), gateway.log_text()
+        (etc / "hosts").write_text("127.0.0.1 localhost\n127.0.0.1 platform.test\n")  # written over: the same file
+        (etc / "unrelated").write_text("x")
+        time.sleep(7)
+        assert gateway.role_pid("sender") == before
+        assert shop.send(shop.question("hello", "wamid.2", customer="16505551111")).status == 200
+        assert wait_for(lambda: len(platform.asks) == 2), gateway.log_text()
     finally:
         gateway.stop()
