@@ -193,6 +193,10 @@ static bool value_one(const struct store_sealed *v, void *arg)
 	return true;
 }
 
+#define OWN_KEY_DAMAGED                                                                                                \
+	"key does not open: the next start puts a new one in its place; seals of the audit made before cannot be "     \
+	"checked then"
+
 static bool key_one(const struct store_tenant_key *key, void *arg)
 {
 	static const char *const words[] = {
@@ -210,7 +214,8 @@ static bool key_one(const struct store_tenant_key *key, void *arg)
 	if (err == TENANT_OK)
 		r->opened++;
 	else if (err == TENANT_BAD_DATA)
-		fault(r, words[key->purpose], "", store_purpose_name(key->purpose));
+		fault(r, r->business != NULL ? words[key->purpose] : OWN_KEY_DAMAGED, "",
+			store_purpose_name(key->purpose));
 	else
 		r->stopped = err;
 	return r->stopped == TENANT_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway/keycache.h"
+#include "gateway/log.h"
 
 _Static_assert(KEYCACHE_ID_LEN == STORE_BUSINESS_ID_LEN, "the cache has room for every business's id");
 
@@ -107,39 +108,78 @@ static enum tenant_error keys_get(struct tenants *t, const char *business_id, st
 
 /* ------------------------------------------------------------ opening and closing */
 
-/* The deployment's own keys, made with the database, tell whether the master key fits it. */
+#define OWN_KEYS 3u
+static const struct {
+	enum vault_purpose vault;
+	enum store_purpose store;
+} own_keys[OWN_KEYS] = {
+	{VAULT_CREDENTIAL, STORE_KEY_CREDENTIAL}, {VAULT_CONTENT, STORE_KEY_CONTENT}, {VAULT_INDEX, STORE_KEY_INDEX}};
+
+static enum tenant_error key_make(
+	struct tenants *t, const char *owner, size_t which, uint32_t version, struct store_tenant_key *out)
+{
+	struct vault_wrapped_key wrapped;
+	const enum tenant_error err = from_vault(vault_tenant_key_new(
+		t->vault, store_deployment_id(t->store), owner, own_keys[which].vault, version, &wrapped));
+
+	if (err == TENANT_OK)
+		*out = tenant_key_row(own_keys[which].store, &wrapped);
+	return err;
+}
+
+/* One of the deployment's own keys, made if there is none. *opens: whether it opens, else *row is the damaged one. */
+static enum tenant_error own_key(struct tenants *t, size_t which, struct store_tenant_key *row, bool *opens)
+{
+	enum tenant_error err = from_store(store_tenant_key_get(t->store, "", own_keys[which].store, 0, row));
+
+	*opens = true;
+	if (err == TENANT_NOT_FOUND) {
+		err = key_make(t, TENANT_DEPLOYMENT, which, 1, row);
+		return err == TENANT_OK ? from_store(store_tenant_key_add(t->store, "", row)) : err;
+	}
+	if (err == TENANT_OK)
+		err = tenant_key_check(t, "", row);
+	*opens = err == TENANT_OK;
+	return err == TENANT_BAD_DATA ? TENANT_OK : err;
+}
+
+/* A new key in the place of a damaged one. They seal nothing that is kept: the audit's seals of before cannot be checked
+ * any more, and equal values of before and after have different digests in it. A copy that is only read stays as it is. */
+static void own_key_mend(struct tenants *t, size_t which, const struct store_tenant_key *damaged)
+{
+	struct store_tenant_key row;
+	const enum tenant_error err = key_make(t, TENANT_DEPLOYMENT, which, damaged->version + 1, &row);
+
+	if (err == TENANT_OK && store_tenant_key_replace(t->store, "", &row) == STORE_OK)
+		log_error("the installation's own %s key was damaged in the database; a new one is in its place, and "
+			  "no shop's key is touched by it",
+			store_purpose_name(row.purpose));
+}
+
+/* The deployment's own keys, made with the database, tell whether the master key fits it. Where some of them open, it
+ * does, and one that is under the current master key and does not is damaged. */
 static enum tenant_error deployment_keys(struct tenants *t)
 {
-	static const struct {
-		enum vault_purpose vault;
-		enum store_purpose store;
-	} wanted[] = {{VAULT_CONTENT, STORE_KEY_CONTENT}, {VAULT_INDEX, STORE_KEY_INDEX},
-		{VAULT_CREDENTIAL, STORE_KEY_CREDENTIAL}};
-	struct vault_content_keys keys;
-	enum tenant_error err;
+	struct store_tenant_key rows[OWN_KEYS];
+	char current[VAULT_KEY_ID_LEN + 1];
+	bool opens[OWN_KEYS];
+	size_t well = 0;
+	enum tenant_error err = from_vault(vault_status(t->vault, current));
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		struct vault_wrapped_key wrapped;
-		struct store_tenant_key row;
-
-		err = tenant_key_get(t, "", wanted[i].store, 0, &wrapped);
-		if (err != TENANT_NOT_FOUND) {
-			if (err != TENANT_OK)
-				return err;
-			continue;
-		}
-		err = from_vault(vault_tenant_key_new(
-			t->vault, store_deployment_id(t->store), TENANT_DEPLOYMENT, wanted[i].vault, 1, &wrapped));
-		if (err != TENANT_OK)
-			return err;
-		row = tenant_key_row(wanted[i].store, &wrapped);
-		err = from_store(store_tenant_key_add(t->store, "", &row));
-		if (err != TENANT_OK)
-			return err;
+	for (size_t i = 0; err == TENANT_OK && i < OWN_KEYS; i++) {
+		err = own_key(t, i, &rows[i], &opens[i]);
+		well += opens[i];
 	}
-	err = keys_load(t, "", 0, &keys);
-	vault_wipe(&keys, sizeof(keys));
-	return err;
+	if (err != TENANT_OK)
+		return err;
+	for (size_t i = 0; i < OWN_KEYS; i++) {
+		if (opens[i])
+			continue;
+		if (well == 0 || strcmp(rows[i].master_key_id, current) != 0)
+			return TENANT_BAD_DATA;
+		own_key_mend(t, i, &rows[i]);
+	}
+	return TENANT_OK;
 }
 
 enum tenant_error tenants_open(
@@ -191,22 +231,11 @@ struct vault_client *tenants_vault(struct tenants *t)
 
 enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, struct store_tenant_key keys[static 3])
 {
-	static const struct {
-		enum vault_purpose vault;
-		enum store_purpose store;
-	} wanted[3] = {{VAULT_CREDENTIAL, STORE_KEY_CREDENTIAL}, {VAULT_CONTENT, STORE_KEY_CONTENT},
-		{VAULT_INDEX, STORE_KEY_INDEX}};
+	enum tenant_error err = TENANT_OK;
 
-	for (size_t i = 0; i < 3; i++) {
-		struct vault_wrapped_key wrapped;
-		enum tenant_error err = from_vault(vault_tenant_key_new(
-			t->vault, store_deployment_id(t->store), business_id, wanted[i].vault, 1, &wrapped));
-
-		if (err != TENANT_OK)
-			return err;
-		keys[i] = tenant_key_row(wanted[i].store, &wrapped);
-	}
-	return TENANT_OK;
+	for (size_t i = 0; err == TENANT_OK && i < OWN_KEYS; i++)
+		err = key_make(t, business_id, i, 1, &keys[i]);
+	return err;
 }
 
 static struct vault_context context_of(struct tenants *t, const struct tenant_place *where)
@@ -372,7 +401,7 @@ enum tenant_error tenant_credential_key(
 /* Its version stays: older seals must be told, too. */
 enum tenant_error tenant_audit_key(struct tenants *t, struct vault_wrapped_key *out)
 {
-	return tenant_key_get(t, "", STORE_KEY_CREDENTIAL, 1, out);
+	return tenant_key_get(t, "", STORE_KEY_CREDENTIAL, 0, out);
 }
 
 /* ------------------------------------------------------------ does it open? */

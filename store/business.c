@@ -134,6 +134,45 @@ enum store_error store_tenant_key_add(struct store *s, const char *business_id, 
 	return core_write(s, run_key_add, &a);
 }
 
+enum store_error core_tenant_keys_destroy(
+	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before, int *gone)
+{
+	/* These are obeyed when they are compiled, so each time anew. */
+	enum store_error err = db_run(db, "PRAGMA secure_delete = ON"), again;
+	struct query q;
+
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db,
+		"DELETE FROM tenant_keys WHERE business_id = ?1 AND (?2 = 0 OR purpose = ?2) AND (?3 = 0 OR version < "
+		"?3)");
+	query_text(&q, business_id);
+	query_int(&q, purpose);
+	query_int(&q, before);
+	err = query_finish(&q);
+	*gone = err == STORE_OK ? db_changes(db) : 0;
+	again = db_run(db, "PRAGMA secure_delete = FAST");
+	return err != STORE_OK ? err : again;
+}
+
+static enum store_error run_key_replace(struct db *db, void *arg)
+{
+	const struct key_add *a = arg;
+	int gone;
+	enum store_error err = core_tenant_keys_destroy(db, a->business_id, a->key->purpose, 0, &gone);
+
+	return err == STORE_OK ? run_key_add(db, arg) : err;
+}
+
+enum store_error store_tenant_key_replace(struct store *s, const char *business_id, const struct store_tenant_key *key)
+{
+	struct key_add a = {business_id, key};
+
+	if (strlen(business_id) > STORE_BUSINESS_ID_LEN || !core_tenant_key_ok(key))
+		return STORE_INVALID;
+	return core_write(s, run_key_replace, &a);
+}
+
 /* ------------------------------------------------------------ businesses */
 
 #define COLUMNS "id, name, status, responder, created_at, updated_at"
@@ -263,27 +302,6 @@ struct removal {
 	int changed;
 	struct store_audit_end audited;
 };
-
-enum store_error core_tenant_keys_destroy(
-	struct db *db, const char *business_id, enum store_purpose purpose, uint32_t before, int *gone)
-{
-	/* These are obeyed when they are compiled, so each time anew. */
-	enum store_error err = db_run(db, "PRAGMA secure_delete = ON"), again;
-	struct query q;
-
-	if (err != STORE_OK)
-		return err;
-	q = query_start(db,
-		"DELETE FROM tenant_keys WHERE business_id = ?1 AND (?2 = 0 OR purpose = ?2) AND (?3 = 0 OR version < "
-		"?3)");
-	query_text(&q, business_id);
-	query_int(&q, purpose);
-	query_int(&q, before);
-	err = query_finish(&q);
-	*gone = err == STORE_OK ? db_changes(db) : 0;
-	again = db_run(db, "PRAGMA secure_delete = FAST");
-	return err != STORE_OK ? err : again;
-}
 
 /* The keys go first: without them nothing else of the business can be read, and nothing new is let in. */
 static enum store_error run_shut(struct db *db, void *arg)

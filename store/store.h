@@ -218,16 +218,16 @@ struct store_tenant_key {
 /* version 0: the newest. business_id "" names the deployment's own keys. */
 enum store_error store_tenant_key_get(struct store *s, const char *business_id, enum store_purpose purpose,
 	uint32_t version, struct store_tenant_key *out) __attribute__((warn_unused_result));
-/* All that a business has. */
+/* All that a business has, or the deployment (""). */
 enum store_error store_tenant_key_list(struct store *s, const char *business_id,
 	bool (*each)(const struct store_tenant_key *key, void *arg), void *arg) __attribute__((warn_unused_result));
 /* STORE_EXISTS when that purpose and version is there, STORE_NOT_FOUND without the business. */
 enum store_error store_tenant_key_add(struct store *s, const char *business_id, const struct store_tenant_key *key)
 	__attribute__((warn_unused_result));
 
-/* All of one business, the deployment's ("") too. */
-enum store_error store_tenant_key_list(struct store *s, const char *business_id,
-	bool (*each)(const struct store_tenant_key *key, void *arg), void *arg) __attribute__((warn_unused_result));
+/* Destroys all keys of that owner and purpose and puts this one in their place: for those that do not open any more. */
+enum store_error store_tenant_key_replace(struct store *s, const char *business_id, const struct store_tenant_key *key)
+	__attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ keys that are replaced */
 

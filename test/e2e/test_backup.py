@@ -2,6 +2,7 @@
 sent twice, and a record that was damaged is shown as such and takes nothing else along."""
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -332,6 +333,40 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
     assert wait_for(lambda: [m for m in ada.messages(direction="outbound") if m["state"] == "sent"])
     report = verify(gateway, check=False)
     assert not report["good"] and {b["id"] for b in report["businesses"] if b["damaged"]} == {shop.id}
+
+
+@pytest.mark.parametrize("purpose", [1, 2, 3])
+def test_a_damaged_key_of_the_installation(gateway, provider, shop, purpose):
+    """The shops' keys are not under it: all goes on, and what it was for is said to be broken. A wrong key file is no such damage."""
+    sent = shop.post("hello").json["id"]
+    assert wait_for(lambda: shop.message(sent)["state"] == "sent")
+    gateway.stop()
+    flip(gateway, "tenant_keys", "wrapped", "business_id = '' AND purpose = ?", purpose, at=-20 if purpose < 3 else 40)
+    report = verify(gateway, check=False)
+    assert not report["good"] and "the next start" in json.dumps(report)
+    gateway.start()
+    log = gateway.log_text()
+    assert f"own {['credential', 'content', 'index'][purpose - 1]} key was damaged" in log
+    assert ("the audit is broken" in log) == (purpose == 1)
+    assert shop.send(shop.question("hello", "wamid.1")).status == 200
+    sent = shop.post("hello", to="+16505550002").json["id"]
+    assert wait_for(lambda: shop.message(sent)["state"] == "sent")
+    assert gateway.run("verify", "--audit", check=False).returncode == (purpose == 1)
+    gateway.stop()
+    assert verify(gateway)["good"], "the damaged one is gone"
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        kept = db.execute("SELECT wrapped FROM tenant_keys ORDER BY business_id, purpose").fetchall()
+    db.close()
+    (gateway.data / "master.key").unlink()
+    other = Gateway(gateway.dir / "other", provider.url)
+    other.dir.mkdir()
+    other.run("init")
+    shutil.copy(other.data / "master.key", gateway.data / "master.key")
+    gateway.start(wait=False)
+    assert gateway.process.wait(20) == 1 and "not the one this database was made with" in gateway.log_text()
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        assert kept == db.execute("SELECT wrapped FROM tenant_keys ORDER BY business_id, purpose").fetchall(), "nothing was replaced"
+    db.close()
 
 
 def test_a_damaged_responder(gateway, provider, shop):

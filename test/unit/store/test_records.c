@@ -41,8 +41,16 @@ static void test_tenant_keys(void **state)
 	assert_int_equal(store_tenant_key_get(s, "one", STORE_KEY_CONTENT, 0, &out), STORE_NOT_FOUND);
 	assert_int_equal(store_tenant_key_add(s, "", &k), STORE_OK);
 	assert_int_equal(store_tenant_key_get(s, "", STORE_KEY_CONTENT, 0, &out), STORE_OK);
+	k.version = 7;
+	assert_int_equal(store_tenant_key_replace(s, "", &k), STORE_OK);
+	assert_int_equal(store_tenant_key_get(s, "", STORE_KEY_CONTENT, 0, &out), STORE_OK);
+	assert_int_equal(out.version, 7);
+	assert_int_equal(store_tenant_key_get(s, "", STORE_KEY_CONTENT, 2, &out), STORE_NOT_FOUND);
+	assert_int_equal(store_tenant_key_get(s, "three", STORE_KEY_CONTENT, 2, &out), STORE_OK);
+	assert_int_equal(store_tenant_key_replace(s, "nobody", &k), STORE_NOT_FOUND);
 	k.blob_len = STORE_WRAPPED_MAX + 1;
 	k.version = 9;
+	assert_int_equal(store_tenant_key_replace(s, "three", &k), STORE_INVALID);
 	assert_int_equal(store_tenant_key_add(s, "three", &k), STORE_INVALID);
 	memcpy(b.id, "four", 5);
 	assert_int_equal(store_business_add(s, &b, &k, 1), STORE_INVALID);
