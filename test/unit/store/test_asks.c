@@ -392,11 +392,12 @@ static void test_round_the_businesses(void **state)
 	assert_int_equal(lease(s, 20, 8).len, 0);
 }
 
+/* Of work, whatever else the machine does. */
 static int64_t microseconds(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
