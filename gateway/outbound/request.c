@@ -103,6 +103,18 @@ static bool keys_are_safe(const struct kind *k, const struct secret *const *secr
 	return true;
 }
 
+/* A webhook's address gets the secret that it is known by with every call: only the business's own one does. */
+static bool is_our_webhook(const struct request_world *world, const struct job *j)
+{
+	static const char webhooks[] = "/webhooks/";
+	const size_t len = strlen(world->public_url);
+	const char *end = j->url + len;
+
+	return len > 0 && strncmp(j->url, world->public_url, len) == 0 &&
+		strncmp(end, webhooks, sizeof(webhooks) - 1) == 0 &&
+		strcmp(end + sizeof(webhooks) - 1, j->business_id) == 0;
+}
+
 static enum outbound_class build_keyed(struct request *r, const struct request_world *world, const struct job *j,
 	const struct secret *const *secrets, const char **why)
 {
@@ -119,6 +131,10 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	if (!keys_are_safe(j->kind, secrets)) {
 		*why = "the key holds characters that no key has; it needs to be entered again";
 		return OUTBOUND_NO_CREDENTIAL;
+	}
+	if (kind_sets_webhook(j->kind) && !is_our_webhook(world, j)) {
+		*why = "the webhook's address is not the business's own";
+		return OUTBOUND_NOT_SENT;
 	}
 	if (kind_is_proven(j->kind))
 		kind_proof(secrets, r->proof);

@@ -396,6 +396,30 @@ static void the_sandboxs_webhook_is_looked_at_and_set(void **state)
 	desk_close(&d);
 }
 
+/* The secret that goes along is a stored one: whoever makes jobs by hand must not have it sent to himself. */
+static void a_webhook_is_set_to_our_own_address_alone(void **state)
+{
+	static const char *const others[] = {"https://evil.example/webhooks/" BUSINESS, HOUSE_URL ".evil.example/webhooks/" BUSINESS,
+		HOUSE_URL "/webhooks/other", OURS "/x", OURS "?x", HOUSE_URL "/webhooks/"};
+	struct desk d = {0};
+	struct held h;
+
+	(void)state;
+	open_hosts(&d);
+	desk_start(&d, NULL);
+	hold(&d, &h, "api_key", KEY, "webhook_secret");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct outbound_check check = check_of(OUTBOUND_D360_WEBHOOK_SET, &h);
+
+		check.url = others[i];
+		run_check(&d, &check, OUTBOUND_NOT_SENT, NULL);
+		check.kind = OUTBOUND_D360_SANDBOX_WEBHOOK_SET;
+		run_check(&d, &check, OUTBOUND_NOT_SENT, NULL);
+	}
+	let_go(&h);
+	desk_close(&d);
+}
+
 static void health_is_asked_for(void **state)
 {
 	struct outbound_check check;
@@ -523,6 +547,7 @@ int main(void)
 		cmocka_unit_test(a_taken_webhook_still_sends_and_may_lose_its_key),
 		cmocka_unit_test(a_webhook_is_looked_at_and_set),
 		cmocka_unit_test(the_sandboxs_webhook_is_looked_at_and_set),
+		cmocka_unit_test(a_webhook_is_set_to_our_own_address_alone),
 		cmocka_unit_test(health_is_asked_for),
 		cmocka_unit_test(metas_registration_is_asked_and_set),
 		cmocka_unit_test(checks_that_break_their_kind_are_refused),
