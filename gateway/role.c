@@ -19,6 +19,7 @@
 
 enum word { WORD_BOOT = 1, WORD_READY = 2, WORD_FAILED = 3, WORD_KEY_ASKED = 4, WORD_KEY_TAKEN = 5 };
 #define KEY_WAIT_MS 10000
+#define KEY_ASKED_LEN 5u /* WORD_KEY_ASKED, a frame without a body */
 #define BOOT_MAX (CONFIG_KEYS * (CONFIG_VALUE_MAX + 8u) + 64u)
 #define SENTENCE_MAX 1024u
 
@@ -128,8 +129,11 @@ static bool word_send(int fd, enum word word, const char *sentence)
 bool role_asks_for_key(struct role_process *p)
 {
 	static const struct frame_limit limits[] = {{WORD_KEY_ASKED, 0}};
+	uint8_t head[KEY_ASKED_LEN];
 	struct frame f = FRAME_INIT(0);
-	bool asks = frame_recv(p->link, limits, 1, &f) == FRAME_OK;
+	/* Half of it is none: whoever reads the rest would wait for a role that may be taken over. */
+	bool asks = recv(p->link, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof(head) &&
+		frame_recv(p->link, limits, 1, &f) == FRAME_OK;
 
 	frame_clear(&f);
 	if (!asks) {
@@ -139,10 +143,20 @@ bool role_asks_for_key(struct role_process *p)
 	return asks;
 }
 
-void role_answer_key(const struct role_process *p, const char *sentence)
+void role_answer_key(struct role_process *p, const char *sentence)
 {
-	/* Who asked may be gone: the supervisor hears of that another way. */
-	(void)word_send(p->link, sentence != NULL ? WORD_FAILED : WORD_KEY_TAKEN, sentence);
+	struct frame f = FRAME_INIT(sentence != NULL ? WORD_FAILED : WORD_KEY_TAKEN);
+	bool complete = false;
+	size_t sent = 0;
+
+	if (sentence != NULL)
+		frame_put_text(&f, sentence);
+	/* Who asked may be gone, or asks on and on and reads no answer: nobody waits for it. */
+	if (frame_send_some(p->link, &f, &sent, &complete) != FRAME_OK || !complete) {
+		(void)close(p->link);
+		p->link = -1;
+	}
+	frame_clear(&f);
 }
 
 bool role_ask_for_key(char *why, size_t why_len)

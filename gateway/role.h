@@ -48,11 +48,11 @@ enum role_word { ROLE_SAID_NOTHING, ROLE_SAID_READY, ROLE_SAID_FAILED };
  * died first or timeout_ms passed. */
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len);
 
-/* Whether a role that is ready asks for the key file to be read again: it waits for the answer. Also when it died: then
- * its link is closed. */
+/* Whether a role that is ready asks for the key file to be read again: it waits for the answer. Never waits itself. Also
+ * when the role died, or said something else: then its link is closed. */
 bool role_asks_for_key(struct role_process *p);
-/* sentence: why it was not; NULL: it was. */
-void role_answer_key(const struct role_process *p, const char *sentence);
+/* sentence: why it was not; NULL: it was. Closes the link to a role that does not read its answers. */
+void role_answer_key(struct role_process *p, const char *sentence);
 
 /* ------------------------------------------------------------ being one */
 
