@@ -281,12 +281,45 @@ static enum work scan_step(struct rotation *r, struct page *p, struct store_rota
 	return written(store_rotation_step(r->store, of, p->place, p->list, p->len));
 }
 
+struct doubt {
+	struct rotation *rotation;
+	const struct store_rotation *of;
+	enum tenant_error err;
+};
+
+static bool doubt_one(const struct store_tenant_key *key, void *arg)
+{
+	struct doubt *d = arg;
+
+	if (key->purpose == d->of->purpose || (key->purpose == STORE_KEY_INDEX && d->of->purpose == STORE_KEY_CONTENT))
+		d->err = tenant_key_check(d->rotation->opt.tenants, d->of->business_id, key);
+	return d->err == TENANT_OK;
+}
+
+/* WORK_NONE where all keys that it is about open. One that does not may be a matter of the key file, and open again with
+ * the right one: then the rotation ends and nothing is destroyed. It must not hold up those of others either. */
+static enum work given_up(struct rotation *r, const struct store_rotation *of)
+{
+	struct doubt d = {r, of, TENANT_OK};
+
+	if (store_tenant_key_list(r->store, of->business_id, doubt_one, &d) != STORE_OK)
+		return WORK_FAILED;
+	if (d.err != TENANT_BAD_DATA)
+		return d.err == TENANT_OK ? WORK_NONE : WORK_FAILED;
+	count_damaged(r);
+	log_error("a tenant key does not open: its older versions are kept, nothing is destroyed business=%s "
+		  "purpose=%s",
+		of->business_id, store_purpose_name(of->purpose));
+	return written(store_rotation_drop(r->store, of));
+}
+
 /* All is looked through once more, for what was on its way. */
 static enum work last_look(struct rotation *r, struct page *p, struct store_rotation *of)
 {
 	enum store_sealed_place place = STORE_PLACE_FIRST(of->purpose);
 	int64_t cursor = 0, seen;
 	enum store_error err;
+	enum work work;
 
 	if (!page_next(p, of, &place, &cursor, &seen))
 		return WORK_FAILED;
@@ -296,6 +329,9 @@ static enum work last_look(struct rotation *r, struct page *p, struct store_rota
 		of->done = of->total;
 		return written(store_rotation_step(r->store, of, p->place, p->list, p->len));
 	}
+	work = given_up(r, of);
+	if (work != WORK_NONE)
+		return work;
 	err = store_rotation_end(r->store, of);
 	if (err == STORE_OK)
 		log_info("a tenant key was replaced, its older versions are destroyed business=%s purpose=%s "
@@ -321,6 +357,8 @@ static enum work rotation_step(struct rotation *r, struct store_rotation *of)
 	p->reseal = reseal_open(r->opt.tenants, of->business_id, of->purpose, of->version);
 	if (p->reseal != NULL)
 		work = of->scanned_at == 0 ? scan_step(r, p, of) : last_look(r, p, of);
+	else if (given_up(r, of) == WORK_DONE)
+		work = WORK_DONE;
 	page_clear(p);
 	reseal_close(p->reseal);
 	free(p);

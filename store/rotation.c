@@ -292,19 +292,34 @@ enum store_error store_rotation_step(struct store *s, const struct store_rotatio
 	return values_len > STORE_LIST_MAX ? STORE_INVALID : core_write(s, run_step, &a);
 }
 
-static enum store_error run_end(struct db *db, void *arg)
+static enum store_error run_drop(struct db *db, void *arg)
 {
 	const struct store_rotation *r = arg;
 	struct query q = query_start(db, "DELETE FROM rotations WHERE business_id = ? AND purpose = ? AND version = ?");
 	enum store_error err;
-	int gone;
 
 	query_text(&q, r->business_id);
 	query_int(&q, r->purpose);
 	query_int(&q, r->version);
 	err = query_finish(&q);
-	if (err != STORE_OK || db_changes(db) == 0)
-		return err != STORE_OK ? err : STORE_NOT_FOUND;
+	return err == STORE_OK && db_changes(db) == 0 ? STORE_NOT_FOUND : err;
+}
+
+enum store_error store_rotation_drop(struct store *s, const struct store_rotation *r)
+{
+	struct store_rotation copy = *r;
+
+	return core_write(s, run_drop, &copy);
+}
+
+static enum store_error run_end(struct db *db, void *arg)
+{
+	const struct store_rotation *r = arg;
+	enum store_error err = run_drop(db, arg);
+	int gone;
+
+	if (err != STORE_OK)
+		return err;
 	err = core_tenant_keys_destroy(db, r->business_id, r->purpose, r->version, &gone);
 	return err == STORE_OK ? key_audit(db, "tenant_key_destroyed", r->business_id, r->purpose) : err;
 }

@@ -317,6 +317,9 @@ struct store_resealed {
  * rotation is gone. */
 enum store_error store_rotation_step(struct store *s, const struct store_rotation *r, enum store_sealed_place place,
 	const struct store_resealed *values, size_t values_len) __attribute__((warn_unused_result));
+/* Ends the rotation and destroys nothing. STORE_NOT_FOUND. */
+enum store_error store_rotation_drop(struct store *s, const struct store_rotation *r)
+	__attribute__((warn_unused_result));
 /* Destroys the older versions, and the rotation with them. STORE_NOT_FOUND. */
 enum store_error store_rotation_end(struct store *s, const struct store_rotation *r)
 	__attribute__((warn_unused_result));

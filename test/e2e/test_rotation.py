@@ -246,6 +246,31 @@ def test_one_damaged_key_holds_up_nobody(gateway, shop, provider):
     assert "no master key that nothing needs" in gateway.run("key", "retire").stdout
 
 
+def test_nothing_is_destroyed_under_the_wrong_key_file(gateway, shop, provider):
+    """A tenant key that does not open may be a matter of the key file: it is kept, and no other shop's rotation waits for it."""
+    gateway.run("business", "add", "aside", "--name", "Aside")
+    gateway.run("business", "add", "zeta", "--name", "Behind it")
+    path = gateway.data / "master.key"
+    old = path.read_text()
+    wrapped = rows(gateway, "SELECT wrapped, master_key_id, purpose FROM tenant_keys WHERE business_id = 'aside'")
+    gateway.run("key", "rotate", "--master")
+    gateway.run("key", "retire")
+    gateway.stop()
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        for row in wrapped:
+            db.execute("UPDATE tenant_keys SET wrapped = ?, master_key_id = ? WHERE business_id = 'aside' AND purpose = ?", row)
+    db.close()
+    gateway.start()
+    gateway.run("key", "rotate", "--all")
+    assert versions(gateway, "zeta") == {1: [1, 2], 2: [1, 2], 3: [1]}
+    gateway.stop()
+    gateway.run("key", "rotate", "--all")  # off line what is left over is destroyed at once
+    assert versions(gateway, "aside")[1][0] == versions(gateway, "aside")[2][0] == 1
+    assert len(versions(gateway, "zeta")[1]) == len(versions(gateway, "zeta")[2]) == 1
+    path.write_text(path.read_text() + re.search(".* current .*\n", old)[0].replace(" current ", " previous "))
+    assert "damaged 0" in gateway.run("verify").stdout
+
+
 def test_usage(gateway):
     for words in ((), ("--all", "--master"), ("x", "--all"), ("x", "--to", "y")):
         assert gateway.run("key", "rotate", *words, check=False).returncode == 2, words
