@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/console.h"
 #include "gateway/datadir.h"
 #include "gateway/json.h"
 
@@ -189,8 +190,14 @@ int command_key_retire(struct line *l)
 	if (result != EXIT_DONE)
 		goto out;
 	cJSON_ArrayForEach (m, json_get(status, "master_keys"))
-		if (keep_len < MASTERS_MAX && json_get_string(m, "id") != NULL)
+		if (keep_len == MASTERS_MAX || json_get_string(m, "id") == NULL)
+			result = EXIT_FAILED;
+		else
 			(void)snprintf(keep[keep_len++], sizeof(keep[0]), "%s", json_get_string(m, "id"));
+	if (result != EXIT_DONE) {
+		(void)line_complain("the database names more master keys than there can be; `keyhouse verify` says more");
+		goto out;
+	}
 	if (!datadir_key_retire(l->config, keep, keep_len, &gone, why, sizeof(why))) {
 		result = line_complain(why);
 		goto out;
@@ -219,7 +226,9 @@ static void status_show(const cJSON *status)
 	cJSON_ArrayForEach (item, json_get(status, "master_keys")) {
 		const char *id = json_get_string(item, "id");
 
-		(void)printf("master key %s   %-8s   %" PRId64 " tenant keys\n", id,
+		(void)printf("master key ");
+		console_text(id != NULL ? id : "", VAULT_KEY_ID_LEN + 1);
+		(void)printf("%-8s   %" PRId64 " tenant keys\n",
 			current != NULL && id != NULL && strcmp(id, current) == 0 ? "current" : "previous",
 			number(item, "keys"));
 	}
@@ -233,8 +242,9 @@ static void status_show(const cJSON *status)
 	cJSON_ArrayForEach (item, json_get(status, "rotations")) {
 		const char *scanned = json_get_string(item, "scanned_at");
 
-		(void)printf("%s   %s key, version %" PRId64 "   ", json_get_string(item, "business_id"),
-			json_get_string(item, "purpose"), number(item, "version"));
+		console_text(json_get_string(item, "business_id"), 1);
+		(void)printf(" %s key, version %" PRId64 "   ", json_get_string(item, "purpose"),
+			number(item, "version"));
 		if (scanned != NULL)
 			(void)printf("sealed anew at %s; the older ones go soon\n", scanned);
 		else

@@ -48,7 +48,7 @@ static void show_business(struct review *r)
 	if (r->headed || r->l->json)
 		return;
 	r->headed = true;
-	(void)printf("%s  ", r->business != NULL ? r->business->id : "(this installation)");
+	console_text(r->business != NULL ? r->business->id : "(this installation)", 1);
 	console_text(r->business != NULL ? r->business->name : "its own keys", 0);
 }
 
@@ -266,6 +266,8 @@ static void look_at(struct review *r, const struct store_business *b)
 	r->faults = r->rows != NULL ? cJSON_CreateArray() : NULL;
 	if (store_tenant_key_list(r->store, business_id(r), key_one, r) != STORE_OK)
 		fault(r, "its keys cannot be read: the file is damaged there", "", "");
+	if (b != NULL && r->opened + r->damaged == 0)
+		fault(r, "has no keys: its removal broke off, so remove it once more; else they were taken away", "", "");
 	if (b != NULL)
 		values(r);
 	business_end(r);

@@ -303,10 +303,14 @@ void audit_head_read(struct query *q, struct store_audit_head *h)
 	query_get_fixed(q, h->mac, sizeof(h->mac));
 }
 
+/* Numbers beyond are nobody's: none could follow the last. Checking the audit finds them. */
+#define SANE " WHERE seq BETWEEN 1 AND 4611686018427387903 "
+
 /* seq 0 where there is none. */
 static enum store_error newest_read(struct db *db, struct store_audit_head *head, struct store_audit_row *row)
 {
-	struct query q = query_start(db, "SELECT " AUDIT_HEAD_COLUMNS " FROM audit_heads ORDER BY seq DESC LIMIT 1");
+	struct query q =
+		query_start(db, "SELECT " AUDIT_HEAD_COLUMNS " FROM audit_heads" SANE "ORDER BY seq DESC LIMIT 1");
 	enum store_error err;
 
 	*head = (struct store_audit_head){.seq = 0};
@@ -316,7 +320,7 @@ static enum store_error newest_read(struct db *db, struct store_audit_head *head
 	err = query_end(&q);
 	if (err != STORE_OK)
 		return err;
-	q = query_start(db, "SELECT " AUDIT_COLUMNS " FROM audit ORDER BY seq DESC LIMIT 1");
+	q = query_start(db, "SELECT " AUDIT_COLUMNS " FROM audit" SANE "ORDER BY seq DESC LIMIT 1");
 	if (query_step(&q))
 		audit_row_read(&q, row);
 	return query_end(&q);

@@ -499,3 +499,38 @@ def test_kill_in_the_midst(gateway, paul):
     used = {r["job"] for r in rows(gateway) if r["purpose"] == "send"}
     assert ids <= used, len(ids - used)
     assert f"rows      {len(rows(gateway))}," in whole(gateway)
+
+
+# ---------------------------------------------------------------- what somebody put into the file
+
+def planted(gateway, *statements):
+    gateway.stop()
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        for sql in statements:
+            db.execute(sql)
+    db.close()
+
+
+def test_an_emptied_audit_is_not_whole(gateway, paul):
+    planted(gateway, "DELETE FROM audit", "DELETE FROM audit_heads")
+    found = verify(gateway)
+    assert found.returncode == 1 and "there is no audit" in found.stderr and "whole" not in found.stdout
+
+
+def test_the_last_number_of_all_stops_nothing(gateway, paul):
+    planted(gateway, "INSERT INTO audit SELECT 9223372036854775807, at, actor, business_id, action, subject, purpose, job, "
+            "value, hash FROM audit ORDER BY seq LIMIT 1")
+    for _ in range(3):
+        gateway.start()
+        gateway.api("POST", "/v1/businesses", {"name": "x"})
+        gateway.stop()
+    assert verify(gateway).returncode == 1
+
+
+def test_what_a_terminal_obeys_is_not_printed(gateway, paul):
+    gateway.run("business", "add", "aside", "--name", "Aside")
+    planted(gateway, "UPDATE tenant_keys SET master_key_id = char(27) || '[2J' WHERE business_id = 'aside' AND purpose = 2",
+            "UPDATE businesses SET id = char(27) || '[2J' WHERE id = 'aside'")
+    looked = gateway.run("verify", check=False)
+    assert looked.returncode == 1 and "has no keys" in looked.stdout
+    assert "\x1b" not in looked.stdout + gateway.run("key", "status").stdout
