@@ -21,6 +21,7 @@
 #include "gateway/outbound/transfer.h"
 
 #define RUNNING_MAX 2048u /* above what the listener hands out; more stays in its socket */
+#define OUTPUTS_MAX (2u * RUNNING_MAX) /* no honest listener leaves so many unread: it has fewer jobs, and few pings */
 #define WAIT_MS 1000
 
 /* A job while its request is on its way. */
@@ -48,6 +49,7 @@ struct sender {
 	struct transfers *transfers;
 	struct frame_inbox inbox;
 	struct output *first, **last;
+	unsigned outputs;
 	struct run *runs[RUNNING_MAX]; /* to wipe them when the role ends */
 	unsigned running;
 	bool said_unlocked; /* that memory could not be locked */
@@ -65,13 +67,15 @@ static void end(struct sender *s, int status)
 
 static struct output *output_add(struct sender *s)
 {
-	struct output *o = calloc(1, sizeof(*o));
+	struct output *o = s->outputs < OUTPUTS_MAX ? calloc(1, sizeof(*o)) : NULL;
 
 	if (o == NULL) {
-		log_error("memory is short: a result is lost");
+		log_error(s->outputs < OUTPUTS_MAX ? "memory is short: a result is lost"
+						   : "the listener asks on and on and reads no answer");
 		end(s, 1);
 		return NULL;
 	}
+	s->outputs++;
 	*s->last = o;
 	s->last = &o->next;
 	return o;
@@ -81,6 +85,7 @@ static void output_drop_first(struct sender *s)
 {
 	struct output *o = s->first;
 
+	s->outputs--;
 	s->first = o->next;
 	if (s->first == NULL)
 		s->last = &s->first;

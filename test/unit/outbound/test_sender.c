@@ -588,6 +588,26 @@ static void pings_are_answered(void **state)
 	assert_int_equal(close_all(&x), 0);
 }
 
+/* What nobody reads would fill the machine's memory, which others need, too. */
+static void who_reads_no_answers_ends_the_role(void **state)
+{
+	struct frame f = FRAME_INIT(0);
+	enum frame_error err = FRAME_OK;
+	struct fixture x;
+	int status;
+
+	(void)state;
+	open_local(&x);
+	job_number_encode(&f, JOB_PING, 99);
+	for (unsigned n = 0; n < 1000000 && err == FRAME_OK; n++)
+		err = frame_send(x.h.jobs, &f);
+	assert_int_equal(err, FRAME_CLOSED);
+	status = house_sender_wait(&x.h);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	frame_clear(&f);
+	(void)close_all(&x);
+}
+
 enum nonsense { BAD_NUMBER, BAD_KIND, LEFT_OVER, CUT, FOREIGN_TYPE, TOO_LONG, BAD_CREDENTIAL, BODY_ON_GET, NONSENSE };
 
 static void nonsense_build(struct fixture *x, enum nonsense which, struct frame *f)
@@ -654,6 +674,7 @@ int main(void)
 		cmocka_unit_test(one_hanging_job_delays_nobody),
 		cmocka_unit_test(the_key_does_not_stay_in_memory),
 		cmocka_unit_test(pings_are_answered),
+		cmocka_unit_test(who_reads_no_answers_ends_the_role),
 		cmocka_unit_test(nonsense_ends_the_role),
 	};
 
