@@ -309,6 +309,9 @@ static void key_reload(struct supervisor *s)
 	if (key >= 0) {
 		err = vault_key_pass(s->roles[ROLE_VAULT].link, key, KEY_TAKEN_MS);
 		(void)close(key);
+		/* Its word may still come, and would be taken for the next file's: all begin anew, with this file. */
+		if (err == VAULT_GONE && s->roles[ROLE_VAULT].pid != 0)
+			(void)kill(s->roles[ROLE_VAULT].pid, SIGKILL);
 		if (err == VAULT_WRONG_KEY)
 			(void)snprintf(why, sizeof(why), "the key file does not hold the key that is in use");
 		else if (err != VAULT_OK)
