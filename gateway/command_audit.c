@@ -126,7 +126,8 @@ static int report_print(const struct store_audit_report *r)
 		(unsigned long long)r->newest.undone);
 	/* Whoever empties both tables leaves this; so does an installation in which nothing was done yet. */
 	if (r->rows == 0 && r->heads == 0)
-		return line_complain("there is no audit: no row and no seal; unless nothing was ever done here, it was removed");
+		return line_complain(
+			"there is no audit: no row and no seal; unless nothing was ever done here, it was removed");
 	if (r->fault == STORE_AUDIT_WHOLE) {
 		(void)printf("The audit is whole.\n");
 		return EXIT_DONE;

@@ -195,7 +195,8 @@ int command_key_retire(struct line *l)
 		else
 			(void)snprintf(keep[keep_len++], sizeof(keep[0]), "%s", json_get_string(m, "id"));
 	if (result != EXIT_DONE) {
-		(void)line_complain("the database names more master keys than there can be; `keyhouse verify` says more");
+		(void)line_complain(
+			"the database names more master keys than there can be; `keyhouse verify` says more");
 		goto out;
 	}
 	if (!datadir_key_retire(l->config, keep, keep_len, &gone, why, sizeof(why))) {
@@ -243,8 +244,8 @@ static void status_show(const cJSON *status)
 		const char *scanned = json_get_string(item, "scanned_at");
 
 		console_text(json_get_string(item, "business_id"), 1);
-		(void)printf(" %s key, version %" PRId64 "   ", json_get_string(item, "purpose"),
-			number(item, "version"));
+		(void)printf(
+			" %s key, version %" PRId64 "   ", json_get_string(item, "purpose"), number(item, "version"));
 		if (scanned != NULL)
 			(void)printf("sealed anew at %s; the older ones go soon\n", scanned);
 		else

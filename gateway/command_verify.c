@@ -267,7 +267,8 @@ static void look_at(struct review *r, const struct store_business *b)
 	if (store_tenant_key_list(r->store, business_id(r), key_one, r) != STORE_OK)
 		fault(r, "its keys cannot be read: the file is damaged there", "", "");
 	if (b != NULL && r->opened + r->damaged == 0)
-		fault(r, "has no keys: its removal broke off, so remove it once more; else they were taken away", "", "");
+		fault(r, "has no keys: its removal broke off, so remove it once more; else they were taken away", "",
+			"");
 	if (b != NULL)
 		values(r);
 	business_end(r);

@@ -399,8 +399,9 @@ static void the_sandboxs_webhook_is_looked_at_and_set(void **state)
 /* The secret that goes along is a stored one: whoever makes jobs by hand must not have it sent to himself. */
 static void a_webhook_is_set_to_our_own_address_alone(void **state)
 {
-	static const char *const others[] = {"https://evil.example/webhooks/" BUSINESS, HOUSE_URL ".evil.example/webhooks/" BUSINESS,
-		HOUSE_URL "/webhooks/other", OURS "/x", OURS "?x", HOUSE_URL "/webhooks/"};
+	static const char *const others[] = {"https://evil.example/webhooks/" BUSINESS,
+		HOUSE_URL ".evil.example/webhooks/" BUSINESS, HOUSE_URL "/webhooks/other", OURS "/x", OURS "?x",
+		HOUSE_URL "/webhooks/"};
 	struct desk d = {0};
 	struct held h;
 
