@@ -60,7 +60,7 @@ static void say_refused(void *ctx, enum vault_role role, uint64_t count)
 		role_name(role == VAULT_ROLE_LISTENER ? ROLE_LISTENER : ROLE_SENDER), (unsigned long long)count);
 }
 
-/* Descriptors of the vault: the key file, then its two clients. */
+/* Descriptors of the vault: the key file, its two clients, and what earlier vaults remembered. */
 static int vault_main(void)
 {
 	struct vault_process *process;
@@ -70,6 +70,8 @@ static int vault_main(void)
 	signals_leave_to_supervisor();
 	if (err == VAULT_OK)
 		err = vault_process_open(&process, ROLE_FIRST_FD);
+	if (err == VAULT_OK)
+		err = vault_process_remember(process, ROLE_FIRST_FD + 3);
 	if (err != VAULT_OK) {
 		(void)snprintf(why, sizeof(why), "the vault cannot start: %s", vault_error_text(err));
 		role_say_failed(why);

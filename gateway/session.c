@@ -86,18 +86,21 @@ static bool roles_start(struct session *s, bool make_key, bool with_sender, int 
 	char why[1024] = "";
 	int key = make_key ? datadir_key_open(s->config, why, sizeof(why))
 			   : datadir_key_find(s->config, why, sizeof(why));
+	const int memory = vault_memory_new();
 	bool ok = key >= 0 || complain(why);
 
+	if (ok && memory < 0)
+		ok = complain("out of memory");
 	if (ok &&
 		(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ours) != 0 ||
 			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, senders) != 0 ||
 			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, jobs) != 0))
 		ok = complain("cannot make sockets");
 	if (ok) {
-		int vault[] = {key, ours[1], senders[1]};
+		int vault[] = {key, ours[1], senders[1], memory};
 		int sender[] = {jobs[1], senders[0]};
 
-		ok = role_start(s, ROLE_VAULT, vault, 3) && (!with_sender || role_start(s, ROLE_SENDER, sender, 2));
+		ok = role_start(s, ROLE_VAULT, vault, 4) && (!with_sender || role_start(s, ROLE_SENDER, sender, 2));
 	}
 	if (ok) {
 		*vault_fd = ours[0];
@@ -119,6 +122,8 @@ static bool roles_start(struct session *s, bool make_key, bool with_sender, int 
 	}
 	if (key >= 0)
 		(void)close(key);
+	if (memory >= 0)
+		(void)close(memory);
 	return ok;
 }
 

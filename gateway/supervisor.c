@@ -39,6 +39,7 @@ struct supervisor {
 	int signals;
 	int lock;
 	int control;
+	int memory; /* of vaults, one after the other */
 	int plain[CONFIG_ADDRESSES_MAX], tls[CONFIG_ADDRESSES_MAX];
 	size_t plain_len, tls_len;
 	struct role_process roles[ROLES];
@@ -191,7 +192,7 @@ static bool links_open(const struct supervisor *s, struct links *l, char *why, s
 static bool roles_spawn(struct supervisor *s, const struct links *l)
 {
 	struct role_boot boot = {s->config, (unsigned)s->plain_len, (unsigned)s->tls_len};
-	int vault[] = {l->key, l->listener_vault[1], l->sender_vault[1]};
+	int vault[] = {l->key, l->listener_vault[1], l->sender_vault[1], s->memory};
 	int sender[] = {l->listener_sender[1], l->sender_vault[0]};
 	int listener[ROLE_FDS_MAX];
 	size_t n = 0;
@@ -209,7 +210,7 @@ static bool roles_spawn(struct supervisor *s, const struct links *l)
 		listener[n++] = l->cert;
 		listener[n++] = l->cert_key;
 	}
-	return role_spawn(ROLE_VAULT, vault, 3, &boot, &s->roles[ROLE_VAULT]) &&
+	return role_spawn(ROLE_VAULT, vault, 4, &boot, &s->roles[ROLE_VAULT]) &&
 		role_spawn(ROLE_SENDER, sender, 2, &boot, &s->roles[ROLE_SENDER]) &&
 		role_spawn(ROLE_LISTENER, listener, n, &boot, &s->roles[ROLE_LISTENER]);
 }
@@ -427,13 +428,18 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 
 int supervisor_run(const struct config *config)
 {
-	struct supervisor s = {.config = config, .signals = -1, .lock = -1, .control = -1};
+	struct supervisor s = {
+		.config = config, .signals = -1, .lock = -1, .control = -1, .memory = vault_memory_new()};
 	char why[1024] = "";
 	int backoff_ms = BACKOFF_FIRST_MS, status = 1;
 	bool served = false;
 
 	for (int r = 0; r < ROLES; r++)
 		s.roles[r] = (struct role_process){0, -1};
+	if (s.memory < 0) {
+		log_error("cannot start: memory is short");
+		return 1;
+	}
 	if (!prepare(&s, why, sizeof(why))) {
 		log_error("cannot start: %s", why);
 		return 1;

@@ -38,6 +38,17 @@ static void seal(const struct audit_keeper *k, const struct vault_audit_head *he
 	vault_wipe(&state, sizeof(state));
 }
 
+/* Goes on counting from what a head says and from what earlier vaults knew, whichever is more. */
+static void counts_begin(struct audit_memory *kept, uint64_t refused, uint64_t undone)
+{
+	const uint64_t base = refused > kept->sealed ? refused : kept->sealed;
+
+	kept->refused = base + (kept->refused - kept->sealed);
+	kept->sealed = base;
+	if (undone > kept->undone)
+		kept->undone = undone;
+}
+
 enum vault_error audit_keeper_begin(struct audit_keeper *k, const uint8_t key[static VAULT_KEY_LEN],
 	const char *deployment_id, const struct vault_audit_head *head, size_t mac_len)
 {
@@ -53,13 +64,15 @@ enum vault_error audit_keeper_begin(struct audit_keeper *k, const uint8_t key[st
 	k->end = (struct audit_end){.seq = head->seq};
 	if (mac_len > 0) {
 		seal(k, head, mac);
-		if (!vault_equal(mac, head->mac, sizeof(mac)))
+		if (!vault_equal(mac, head->mac, sizeof(mac)) || head->seq < k->kept->before)
 			return VAULT_BAD_BLOB;
 		memcpy(k->end.hash, head->hash, sizeof(k->end.hash));
-		k->earlier = head->refused;
-		k->undone = head->undone;
+		counts_begin(k->kept, head->refused, head->undone);
+	} else if (head->seq < k->kept->before) {
+		k->kept->undone++;
 	}
 	k->before = k->end;
+	k->kept->before = head->seq;
 	k->begun = true;
 	return VAULT_OK;
 }
@@ -74,9 +87,10 @@ enum vault_error audit_keeper_extend(struct audit_keeper *k, uint64_t from, cons
 		return VAULT_BAD_REQUEST;
 	if (anew) {
 		k->end = k->before;
-		k->undone++;
+		k->kept->undone++;
 	}
 	k->before = k->end;
+	k->kept->before = k->end.seq;
 	k->extended = true;
 	for (size_t i = 0; i < rows; i++) {
 		memcpy(both, k->end.hash, VAULT_HASH_LEN);
@@ -87,8 +101,8 @@ enum vault_error audit_keeper_extend(struct audit_keeper *k, uint64_t from, cons
 	out->seq = k->end.seq;
 	out->at = now_ms;
 	memcpy(out->hash, k->end.hash, sizeof(out->hash));
-	out->refused = k->earlier + k->refused;
-	out->undone = k->undone;
+	out->refused = k->kept->sealed = k->kept->refused;
+	out->undone = k->kept->undone;
 	seal(k, out, out->mac);
 	return VAULT_OK;
 }

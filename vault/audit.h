@@ -15,19 +15,27 @@ struct audit_end {
 	uint8_t hash[VAULT_HASH_LEN];
 };
 
-/* Lies in guarded memory, zeroed at first. */
+/* What outlives the vault, so that whoever makes it end makes it forget nothing: all zeros at first, and only vaults
+ * write it. It lives as long as the supervisor. */
+struct audit_memory {
+	uint64_t refused, sealed; /* questions over all lives; those of them that a seal has counted */
+	uint64_t undone;
+	uint64_t before; /* the row after which the last extension began: an older head than that was put back */
+};
+
+/* Lies in guarded memory, zeroed at first but for kept. */
 struct audit_keeper {
 	uint8_t key[VAULT_KEY_LEN]; /* of the seals; derived */
 	char deployment_id[BLOB_TEXT_MAX + 1];
 	bool begun, extended;
 	struct audit_end end;
 	struct audit_end before; /* the last extension: that one alone can be done anew */
-	uint64_t earlier; /* refused before this vault's start */
-	uint64_t refused, undone;
+	struct audit_memory *kept; /* borrowed */
 };
 
 /* Derives the key of the seals, and stands where head says. mac_len 0: a new chain that begins after head->seq, else
- * head must have been sealed under that key. VAULT_BAD_REQUEST: rows were sealed since; VAULT_BAD_BLOB: no such seal. */
+ * head must have been sealed under that key. VAULT_BAD_REQUEST: rows were sealed since; VAULT_BAD_BLOB: no such seal, or
+ * one of a time before the last extension but one. A new chain that takes back rows is counted as undone. */
 enum vault_error audit_keeper_begin(struct audit_keeper *k, const uint8_t key[static VAULT_KEY_LEN],
 	const char *deployment_id, const struct vault_audit_head *head, size_t mac_len);
 /* Chains rows by their digests after row from, which is the end or where the last extension began, and seals the new end.

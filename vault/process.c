@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ struct vault_process {
 	struct key_ring *ring;
 	struct workspace *work;
 	struct audit_keeper *audit;
+	struct audit_memory memory; /* where it is handed none */
 	uint64_t denied[ASK_ROLES];
 	void (*told)(void *ctx, enum vault_role role, uint64_t count);
 	void *ctx;
@@ -435,7 +437,7 @@ static enum vault_error answer(struct vault_process *p, enum vault_role role, st
 	frame_reset(a, (uint8_t)(q->type | VERB_ANSWER));
 	if ((verb->roles & 1u << role) == 0) {
 		p->denied[role]++;
-		p->audit->refused++;
+		p->audit->kept->refused++;
 		if (p->told != NULL)
 			p->told(p->ctx, role, p->denied[role]);
 	} else {
@@ -636,7 +638,7 @@ enum vault_error vault_process_open(struct vault_process **out, int key_fd)
 	p->audit = guarded_new(sizeof(*p->audit));
 	if (p->work == NULL || p->audit == NULL)
 		goto out;
-	*p->audit = (struct audit_keeper){.begun = false};
+	*p->audit = (struct audit_keeper){.kept = &p->memory};
 	err = vault_key_ring_read(key_fd, &p->ring);
 	if (err != VAULT_OK)
 		goto out;
@@ -656,6 +658,27 @@ void vault_process_close(struct vault_process *p)
 	sodium_free(p->work);
 	sodium_free(p->audit);
 	free(p);
+}
+
+int vault_memory_new(void)
+{
+	const int fd = memfd_create("vault", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, sizeof(struct audit_memory)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+enum vault_error vault_process_remember(struct vault_process *p, int memory_fd)
+{
+	void *kept = mmap(NULL, sizeof(struct audit_memory), PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+
+	close(memory_fd);
+	if (kept == MAP_FAILED)
+		return VAULT_NO_MEMORY;
+	p->audit->kept = kept;
+	return VAULT_OK;
 }
 
 void vault_process_tell(

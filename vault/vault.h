@@ -227,6 +227,11 @@ struct vault_process;
  * descriptor passed again works), and closes it, also when it fails. Returns VAULT_KEY_FILE,
  * VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
 enum vault_error vault_process_open(struct vault_process **out, int key_fd) __attribute__((warn_unused_result));
+/* What a vault knows of the audit that the next one has to know: a descriptor of memory for it, -1 if there is none to be
+ * had, and a vault that is to use it from its start on; it closes memory_fd. Without, a vault knows of its own life alone.
+ * VAULT_NO_MEMORY. */
+int vault_memory_new(void);
+enum vault_error vault_process_remember(struct vault_process *p, int memory_fd) __attribute__((warn_unused_result));
 /* One client socket for each role; -1 for a role that is not there. keys_fd: over which vault_key_pass hands it a key
  * file, or -1. */
 enum vault_error vault_process_serve(struct vault_process *p, int keys_fd, int listener_fd, int sender_fd)

@@ -1,5 +1,6 @@
 """Goal of this test: every use and change of a key, and every change of a setting, leaves a row that says who and when;
 and whoever changes the rows afterwards, in whatever way, is found out by `keyhouse verify --audit`, also after kill -9."""
+import ctypes
 import hashlib
 import json
 import os
@@ -534,3 +535,67 @@ def test_what_a_terminal_obeys_is_not_printed(gateway, paul):
     looked = gateway.run("verify", check=False)
     assert looked.returncode == 1 and "has no keys" in looked.stdout
     assert "\x1b" not in looked.stdout + gateway.run("key", "status").stdout
+
+
+# ------------------------------------------------------------ a listener that was taken over
+
+PIDFD_GETFD, VAULT_FD, OPEN, NO_VERB = 438, 4, 6, 99
+
+
+@pytest.fixture
+def taken(gateway):
+    """Writes to the vault as the listener, on its own socket."""
+    def write(*types):
+        pidfd = os.pidfd_open(gateway.role_pid("listener"))
+        fd = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, VAULT_FD, 0)
+        os.close(pidfd)
+        if fd < 0:
+            pytest.skip("needs to be root")
+        try:
+            for t in types:
+                os.write(fd, struct.pack(">IB", 3, t) + b"abc")
+                time.sleep(0.02)
+        except BrokenPipeError:
+            pass
+        finally:
+            os.close(fd)
+    return write
+
+
+def ends(gateway, write):
+    """A message that no client sends: the vault ends, and all roles begin anew."""
+    before = gateway.role_pid("vault")
+    write(NO_VERB)
+    assert wait_for(lambda: gateway.role_pid("vault") not in (None, before)) and gateway.ready()
+
+
+def test_what_was_refused_is_not_forgotten(gateway, taken):
+    """Whoever asks for what he may not have, and then makes the vault end before a seal counts it."""
+    for times in (5, 1):
+        taken(*[OPEN] * times)
+        ends(gateway, taken)
+    assert gateway.api("POST", "/v1/businesses", {"name": "after"}).status == 201
+    assert re.search(r"^refused +6 ", whole(gateway), re.M)
+    assert gateway.log_text().count("a role asked the vault for what it may not have") == 2, "once in each life"
+
+
+def test_rows_that_are_taken_back_while_it_runs_are_missed(gateway, taken):
+    """The listener writes the file. It puts an older end of the chain back, and makes the roles begin anew."""
+    path = gateway.data / "keyhouse.db"
+    assert gateway.api("POST", "/v1/businesses", {"id": "a", "name": "a"}).status == 201
+    with sqlite3.connect(path) as db:
+        heads = db.execute("SELECT * FROM audit_heads").fetchall()
+    db.close()
+    for n in range(3):
+        assert gateway.api("PATCH", "/v1/businesses/a", {"name": f"a{n}"}).status == 200
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM audit WHERE seq > ?", (heads[-1][0],))
+        db.execute("DELETE FROM audit_heads")
+        db.executemany(f"INSERT INTO audit_heads VALUES ({', '.join('?' * len(heads[0]))})", heads)
+    db.close()
+    ends(gateway, taken)
+    assert "the audit is broken" in gateway.log_text()
+    assert gateway.api("PATCH", "/v1/businesses/a", {"name": "last"}).status == 200
+    found = verify(gateway)
+    assert found.returncode == 1 and re.search(r"^undone +1 ", found.stdout, re.M), found.stdout
+    assert [r["action"] for r in rows(gateway)][-2:] == ["audit_broken", "business_changed"]

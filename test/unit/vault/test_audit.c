@@ -81,13 +81,14 @@ static void test_chain(void **state)
 static void test_begins_where_it_ended(void **state)
 {
 	struct vault_audit_head head = {0}, forged, next;
-	struct audit_keeper k = {.begun = false};
+	struct audit_memory kept = {.refused = 0};
+	struct audit_keeper k = {.kept = &kept};
 	struct fixture f = {.digests = {{1}, {2}, {3}}};
 	uint8_t key[VAULT_KEY_LEN] = {9};
 
 	(void)state;
 	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &head, 0), VAULT_OK);
-	k.refused = 5;
+	kept.refused = 5;
 	assert_int_equal(audit_keeper_extend(&k, 0, f.digests[0], 3, 1234, &head), VAULT_OK);
 	assert_int_equal(audit_keeper_extend(&k, 0, f.digests[0], 3, 1234, &head), VAULT_OK);
 	assert_int_equal(head.seq, 3);
@@ -95,7 +96,8 @@ static void test_begins_where_it_ended(void **state)
 	assert_int_equal(head.refused, 5);
 	assert_int_equal(head.undone, 1);
 
-	k = (struct audit_keeper){.refused = 2};
+	kept = (struct audit_memory){.refused = 2};
+	k = (struct audit_keeper){.kept = &kept};
 	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &head, AUDIT_MAC_LEN), VAULT_OK);
 	assert_int_equal(audit_keeper_extend(&k, 3, f.digests[0], 1, 1235, &next), VAULT_OK);
 	assert_int_equal(next.refused, 7);
@@ -105,14 +107,60 @@ static void test_begins_where_it_ended(void **state)
 	for (size_t bit = 0; bit < 8 * sizeof(head); bit++) {
 		forged = head;
 		((uint8_t *)&forged)[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		k = (struct audit_keeper){.begun = false};
+		k = (struct audit_keeper){.kept = &kept};
 		assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &forged, AUDIT_MAC_LEN), VAULT_BAD_BLOB);
 		assert_int_equal(audit_keeper_extend(&k, forged.seq, f.digests[0], 1, 1, &next), VAULT_BAD_REQUEST);
 	}
-	k = (struct audit_keeper){.begun = false};
+	k = (struct audit_keeper){.kept = &kept};
 	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT "x", &head, AUDIT_MAC_LEN), VAULT_BAD_BLOB);
 	key[0]++;
 	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &head, AUDIT_MAC_LEN), VAULT_BAD_BLOB);
+}
+
+static struct vault_audit_head keeper_extend(struct audit_keeper *k, uint64_t from)
+{
+	static const uint8_t digest[VAULT_HASH_LEN] = {1};
+	struct vault_audit_head head = {.seq = 0};
+
+	assert_int_equal(audit_keeper_extend(k, from, digest, 1, 1234, &head), VAULT_OK);
+	return head;
+}
+
+/* Who makes a vault end, to have another one begin, makes it forget nothing. */
+static void test_what_the_next_one_knows(void **state)
+{
+	struct audit_memory kept = {.refused = 0};
+	const struct vault_audit_head nothing = {0};
+	struct vault_audit_head head[4];
+	uint8_t key[VAULT_KEY_LEN] = {9};
+	struct audit_keeper k;
+
+	(void)state;
+	k = (struct audit_keeper){.kept = &kept};
+	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &nothing, 0), VAULT_OK);
+	for (size_t i = 0; i < 4; i++)
+		head[i] = keeper_extend(&k, i);
+	assert_int_equal(head[3].refused, 0);
+	kept.refused += 50; /* and it ends before a seal says so */
+	/* A head of before the last extension: somebody put it back. Where that began it may stand: its commit failed. */
+	for (size_t i = 0; i < 4; i++) {
+		k = (struct audit_keeper){.kept = &kept};
+		assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &head[i], AUDIT_MAC_LEN),
+			i < 2 ? VAULT_BAD_BLOB : VAULT_OK);
+		kept.before = 3; /* as it was */
+	}
+	head[0] = keeper_extend(&k, 4);
+	assert_int_equal(head[0].refused, 50);
+	assert_int_equal(head[0].undone, 0);
+	/* A new chain in its place is none of the listener's secrets. */
+	k = (struct audit_keeper){.kept = &kept};
+	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &nothing, 0), VAULT_OK);
+	head[0] = keeper_extend(&k, 0);
+	assert_int_equal(head[0].undone, 1);
+	assert_int_equal(head[0].refused, 50);
+	k = (struct audit_keeper){.kept = &kept};
+	assert_int_equal(audit_keeper_begin(&k, key, DEPLOYMENT, &head[0], AUDIT_MAC_LEN), VAULT_OK);
+	assert_int_equal(keeper_extend(&k, 1).undone, 1);
 }
 
 static void told(void *ctx, enum vault_role role, uint64_t count)
@@ -175,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_begins_where_it_ended),
+		cmocka_unit_test(test_what_the_next_one_knows),
 		cmocka_unit_test(test_refusals_are_sealed),
 		cmocka_unit_test(test_longest),
 	};
