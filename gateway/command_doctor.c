@@ -116,7 +116,7 @@ struct round {
 	struct session *session;
 	cJSON *all; /* with --json: an array of {"business", "findings"} */
 	unsigned looked, found;
-	bool stops;
+	bool stops, failed; /* failed: one could not be looked at */
 	char shown[8][32]; /* findings about the whole house, said once */
 	size_t shown_len;
 };
@@ -171,8 +171,11 @@ static int look_at_business(struct round *r, const cJSON *business)
 	cJSON *answer = NULL, *row;
 	int result;
 
-	if (!line_path(path, "/v1/businesses", text_of(business, "id"), "doctor", NULL, NULL))
-		return EXIT_FAILED;
+	/* Such an id was written past the program: that hides no other business. */
+	if (!line_path(path, "/v1/businesses", text_of(business, "id"), "doctor", NULL, NULL)) {
+		r->failed = true;
+		return EXIT_DONE;
+	}
 	(void)snprintf(r->l->not_found, sizeof(r->l->not_found), "it was removed meanwhile");
 	result = line_ask_in(r->l, r->session, &q, &answer);
 	if (result != EXIT_DONE)
@@ -272,5 +275,5 @@ int command_doctor(struct line *l)
 				? ", as they were looked at last; to ask the providers now: keyhouse doctor BUSINESS"
 				: "");
 	cJSON_Delete(r.all);
-	return result == EXIT_DONE && r.stops ? EXIT_FAILED : result;
+	return result == EXIT_DONE && (r.stops || r.failed) ? EXIT_FAILED : result;
 }

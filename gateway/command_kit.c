@@ -215,18 +215,19 @@ static int kit_with(struct line *l, struct session *s, const char *deployment)
 	struct secret *passphrase = NULL;
 	int result = EXIT_FAILED;
 	bool made;
+	const bool chosen = passphrase_choose(l, text, sizeof(text), &made);
 
-	if (passphrase_choose(l, text, sizeof(text), &made)) {
+	if (chosen)
 		passphrase = secret_new(text, strlen(text));
+	explicit_bzero(text, sizeof(text));
+	if (chosen)
 		result = passphrase != NULL ? kit_print(l, s, deployment, passphrase) : line_complain("out of memory");
-	}
 	/* Not on the page: the two belong apart. */
 	if (result == EXIT_DONE && made)
 		(void)fprintf(stderr,
 			"\nThe passphrase, shown this once:\n\n    %s\n\nWrite it down now, and keep it apart from the "
 			"page.\n",
-			text);
-	explicit_bzero(text, sizeof(text));
+			(const char *)secret_bytes(passphrase));
 	secret_free(passphrase);
 	return result;
 }

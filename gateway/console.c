@@ -13,27 +13,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* The bytes of a control character that text begins with, those that turn the direction of writing among them; 0: none. */
-static size_t hidden_len(const char *text)
-{
-	const unsigned char *b = (const unsigned char *)text;
-
-	if (b[0] < 0x20 || b[0] == 0x7f)
-		return 1;
-	if (b[0] == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f)
-		return 2;
-	if (b[0] == 0xe2 &&
-		((b[1] == 0x80 && b[2] >= 0xaa && b[2] <= 0xae) || (b[1] == 0x81 && b[2] >= 0xa6 && b[2] <= 0xa9)))
-		return 3;
-	return 0;
-}
+#include "gateway/utf8.h"
 
 void console_text(const char *text, int width)
 {
 	int printed = 0;
 
 	for (size_t hidden; *text != '\0'; text += hidden > 1 ? hidden : 1) {
-		hidden = hidden_len(text);
+		hidden = utf8_hidden(text);
 		(void)putchar(hidden > 0 ? '?' : *text);
 		printed += ((unsigned char)*text & 0xc0) != 0x80;
 	}

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/utf8.h"
+
 #define LINE_MAX_LEN 1000u
 
 static const char *log_role = "keyhouse";
@@ -44,14 +46,16 @@ static size_t clean(char *out, size_t room, const char *text)
 	static const char hex[] = "0123456789abcdef";
 	size_t n = 0;
 
-	for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && n + 5 < room; p++) {
-		if (*p < 0x20 || *p == 0x7f) {
+	for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && n + 13 < room; p++) {
+		size_t hidden = utf8_hidden((const char *)p);
+
+		if (hidden == 0)
+			out[n++] = (char)*p;
+		for (; hidden > 0; hidden--, p += hidden > 0) {
 			out[n++] = '\\';
 			out[n++] = 'x';
 			out[n++] = hex[*p >> 4];
 			out[n++] = hex[*p & 15];
-		} else {
-			out[n++] = (char)*p;
 		}
 	}
 	return n;

@@ -61,6 +61,20 @@ bool utf8_printable(const char *text)
 	return true;
 }
 
+size_t utf8_hidden(const char *text)
+{
+	const unsigned char *b = (const unsigned char *)text;
+
+	if (b[0] < 0x20 || b[0] == 0x7f)
+		return 1;
+	if (b[0] == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f)
+		return 2;
+	if (b[0] == 0xe2 &&
+		((b[1] == 0x80 && b[2] >= 0xaa && b[2] <= 0xae) || (b[1] == 0x81 && b[2] >= 0xa6 && b[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
 void utf8_mend(char *text)
 {
 	size_t len = strlen(text);

@@ -1,5 +1,5 @@
 /*
- * UTF-8, checked and mended. Called by reply, api and settings.
+ * UTF-8, checked and mended. Called by reply, api and settings, by the log and by commands.
  */
 #ifndef KEYHOUSE_UTF8_H
 #define KEYHOUSE_UTF8_H
@@ -13,6 +13,9 @@ size_t utf8_char(const char *text);
 bool utf8_ok(const char *text, size_t len);
 /* Whether NUL-terminated UTF-8 holds no control character (C0, DEL, C1). */
 bool utf8_printable(const char *text);
+/* The length of the control character that a text begins with, one that turns the direction of writing among them; 0: it
+ * begins with none. */
+size_t utf8_hidden(const char *text);
 /* Puts '?' for each byte of a NUL-terminated text that is no UTF-8. */
 void utf8_mend(char *text);
 

@@ -2,7 +2,7 @@
 
 # ---------------------------------------------------------------- unit tests: a folder links its module
 JSON = $(B)/gateway/json.o
-LOG = $(B)/gateway/log.o
+LOG = $(B)/gateway/log.o $(B)/gateway/utf8.o
 TENANT = $(B)/gateway/tenant.o $(B)/gateway/keycache.o
 I = $(B)/gateway/inbound
 MESSAGE = $(I)/message.o $(I)/scene.o $(I)/seen.o $(JSON) $(B)/vault/secret.o
