@@ -306,8 +306,8 @@ static int key_open(const struct config *c, bool make, char *why, size_t why_len
 		if (access(database, F_OK) == 0) {
 			(void)snprintf(why, why_len,
 				"the master key file %.600s is missing but there is a database; put the key file back, "
-				"without it "
-				"nothing in the database can be read",
+				"or make it again from a recovery kit (keyhouse restore-key): without it nothing in "
+				"the database can be read",
 				path);
 			return -1;
 		}
