@@ -93,13 +93,29 @@ static int64_t keys_left(const cJSON *status)
 	return left > 0 ? left : 0;
 }
 
+/* Asked before, so that a service that reads another key file than this command is found out. */
+static bool master_in_use(struct line *l, char id[static VAULT_KEY_ID_LEN + 1])
+{
+	struct session *s = session_open(l->config, false, false);
+	cJSON *status = NULL;
+	const bool ok = s != NULL && status_ask(l, s, &status) == EXIT_DONE;
+
+	if (ok)
+		(void)snprintf(id, VAULT_KEY_ID_LEN + 1, "%s", json_get_string(status, "master_key_id"));
+	cJSON_Delete(status);
+	session_close(s);
+	return ok;
+}
+
 static int master(struct line *l)
 {
-	char why[1024] = "";
+	char why[1024] = "", before[VAULT_KEY_ID_LEN + 1] = "";
 	struct session *s;
 	cJSON *status = NULL;
 	int result;
 
+	if (l->to == NULL && !master_in_use(l, before))
+		return EXIT_FAILED;
 	if (!datadir_key_rotate(l->config, l->to, why, sizeof(why)))
 		return line_complain(why);
 	if (l->to != NULL) {
@@ -113,7 +129,11 @@ static int master(struct line *l)
 	result = s == NULL ? EXIT_FAILED : rotate_ask(l, s, "master", NULL, &status);
 	if (result == EXIT_DONE)
 		result = follow(l, s, "wrapping tenant keys anew", keys_left, &status);
-	if (result == EXIT_DONE)
+	if (result == EXIT_DONE && strcmp(before, json_get_string(status, "master_key_id")) == 0)
+		result = line_complain("the service still uses the master key of before: it reads another key file, "
+				       "as a systemd credential is one. The new key is in the file that was named "
+				       "here, with the older ones; restart the service so that it takes that file");
+	else if (result == EXIT_DONE)
 		(void)printf(
 			"The master key is %s now; %" PRId64 " tenant keys are wrapped under it.\n"
 			"The one before stays in the key file, because backups made until now need it: `keyhouse key "

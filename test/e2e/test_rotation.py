@@ -296,3 +296,24 @@ def test_usage(gateway):
         del os.environ["CREDENTIALS_DIRECTORY"]
 
 
+
+
+def test_another_key_file_than_the_services(gateway, shop, monkeypatch):
+    """The service has a systemd credential; the command, in an operator's shell, is told the file that it is made from."""
+    gateway.stop()
+    key, credentials = gateway.data / "master.key", gateway.dir / "credentials"
+    credentials.mkdir()
+    (credentials / "master-key").write_bytes(key.read_bytes())
+    (credentials / "master-key").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    gateway.start()
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    before = status(gateway)["master_key_id"]
+    done = gateway.run("key", "rotate", "--master", check=False)
+    assert done.returncode == 1 and "another key file" in done.stderr and " now; " not in done.stdout
+    assert status(gateway)["master_key_id"] == before
+    (credentials / "master-key").write_bytes(key.read_bytes())
+    gateway.stop()
+    gateway.start()  # without the credential: the file holds the older key, too
+    assert status(gateway)["master_key_id"] != before
+    assert shop.send(shop.question("hello", "wamid.other")).status == 200
