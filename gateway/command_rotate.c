@@ -254,7 +254,9 @@ static void status_show(const cJSON *status)
 			number(item, "keys"));
 	}
 	if (number(status, "damaged") > 0)
-		(void)printf("%" PRId64 " keys or sealed values do not open and were left as they are: see the log\n",
+		(void)printf(
+			"%" PRId64
+			" keys or sealed values do not open and were left as they are: `keyhouse verify` names them\n",
 			number(status, "damaged"));
 	if (number(status, "rotations_count") == 0 && number(status, "rotations_to_come") == 0)
 		(void)printf("no key is being replaced\n");

@@ -250,9 +250,10 @@ static bool key_change(const struct config *c, const char *to, struct key_change
 
 	if (from_credentials && to == NULL) {
 		(void)snprintf(why, why_len,
-			"the master key comes from systemd's credential, which is not written here: `keyhouse key "
-			"rotate "
-			"--master --to FILE` writes what it is to be; then put it there and restart");
+			"the master key comes from systemd's credential, which is not written here: %s, and restart",
+			change->what == KEY_RETIRE
+				? "name the file that it is made from with --master-key-file, outside of the service"
+				: "`keyhouse key rotate --master --to FILE` writes what it is to be; put it there");
 		return false;
 	}
 	(void)snprintf(target, sizeof(target), "%s%.*s", to != NULL && strchr(to, '/') == NULL ? "./" : "",

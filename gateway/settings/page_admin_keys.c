@@ -85,7 +85,8 @@ static void rotations(struct visit *v)
 	if (s.damaged > 0) {
 		layout_note(v, "bad");
 		html_put(h,
-			"%lld keys or sealed values did not open and were left as they are. The log says which keys.",
+			"%lld keys or sealed values did not open and were left as they are. <code>keyhouse "
+			"verify</code> names them.",
 			(long long)s.damaged);
 		layout_note_end(v);
 	}
