@@ -194,6 +194,8 @@ bool connect_is_silent(const struct outbound_result *result)
 
 const char *connect_why(const struct outbound_result *result)
 {
+	if (result->class == OUTBOUND_NO_CREDENTIAL)
+		return outbound_class_text(result->class);
 	return result->class == OUTBOUND_NOT_SENT ? result->reason : "";
 }
 

@@ -92,8 +92,11 @@ enum outbound_error outbound_check(
 		if (prepared_note(o->tenants, &p))
 			err = check_run(o, &p.job, &until, result);
 		break;
-	case PREPARE_INVALID:
 	case PREPARE_NO_CREDENTIAL:
+		result->class = OUTBOUND_NO_CREDENTIAL;
+		err = OUTBOUND_OK;
+		break;
+	case PREPARE_INVALID:
 		err = OUTBOUND_INVALID;
 		break;
 	case PREPARE_UNREADABLE:

@@ -259,6 +259,8 @@ def test_a_damaged_credential(gateway, provider, shop):
     caller.open(shop)
     assert b"needs to be entered again" in caller.get("").body and b"needs to be entered again" in caller.get("access").body
     assert "needs to be entered again" in gateway.run("doctor", check=False).stdout
+    tested = gateway.run("connection", "test", shop.id, shop.connection, check=False).stdout
+    assert "needs its key entered again" in tested and "did not answer" not in tested, tested
     # webhooks still verify; a send says what is amiss, and the other shop's goes
     assert shop.send(shop.question("hello", "wamid.1")).status == 200
     dead = shop.post("hello").json["id"]
