@@ -277,3 +277,8 @@ enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *
 	fail_msg("neither api nor connect asks a responder");
 	return OUTBOUND_GONE;
 }
+
+const char *outbound_class_text(enum outbound_class c)
+{
+	return c == OUTBOUND_NO_CREDENTIAL ? "it needs its key entered again" : "";
+}
