@@ -16,6 +16,8 @@
 #include "gateway/json.h"
 
 #define LOOK_EVERY_MS 200
+#define SAY_EVERY 50u /* looks */
+#define SAY_AFTER 5u
 #define MASTERS_MAX 16u
 
 static int64_t number(const cJSON *answer, const char *name)
@@ -23,6 +25,12 @@ static int64_t number(const cJSON *answer, const char *name)
 	const cJSON *n = json_get(answer, name);
 
 	return cJSON_IsNumber(n) ? (int64_t)n->valuedouble : 0;
+}
+
+/* What did not open: values and tenant keys. */
+static int64_t damaged(const cJSON *status)
+{
+	return number(status, "damaged") + number(status, "keys_damaged");
 }
 
 static int status_ask(struct line *l, struct session *s, cJSON **out)
@@ -54,14 +62,13 @@ static int rotate_ask(struct line *l, struct session *s, const char *what, const
 	return result;
 }
 
-/* Follows until nothing is left, with a line that moves on a terminal. */
+/* Follows until nothing is left, with a line that moves on a terminal, and one now and then in a log. */
 static int follow(struct line *l, struct session *s, const char *doing, int64_t (*left)(const cJSON *), cJSON **last)
 {
 	bool terminal = isatty(STDERR_FILENO) == 1, said = false;
-	int64_t most = 0;
 	int result;
 
-	for (;;) {
+	for (unsigned looks = 0;; looks++) {
 		int64_t now;
 
 		cJSON_Delete(*last);
@@ -70,11 +77,14 @@ static int follow(struct line *l, struct session *s, const char *doing, int64_t 
 		if (result != EXIT_DONE)
 			break;
 		now = left(*last);
-		most = now > most ? now : most;
 		if (now == 0)
 			break;
+		if (looks == SAY_AFTER)
+			(void)fprintf(stderr, "This goes on by itself: the command only looks on.\n");
 		if (terminal)
 			(void)fprintf(stderr, "\r%s: %" PRId64 " to go   ", doing, now);
+		else if (looks % SAY_EVERY == SAY_AFTER)
+			(void)fprintf(stderr, "%s: %" PRId64 " to go\n", doing, now);
 		said = terminal;
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
 	}
@@ -88,7 +98,7 @@ static int follow(struct line *l, struct session *s, const char *doing, int64_t 
 /* Those that do not open stay where they are. */
 static int64_t keys_left(const cJSON *status)
 {
-	const int64_t left = number(status, "keys_under_others") - number(status, "damaged");
+	const int64_t left = number(status, "keys_under_others") - number(status, "keys_damaged");
 
 	return left > 0 ? left : 0;
 }
@@ -163,24 +173,44 @@ static int64_t values_left(const cJSON *status)
 	return (left > 0 ? left : 0) + come + open;
 }
 
+static int tenants_end(const struct line *l, const cJSON *status, int64_t damaged_before)
+{
+	const int64_t left = damaged(status) - damaged_before;
+	char text[256];
+
+	if (left > 0) {
+		(void)snprintf(text, sizeof(text),
+			"%" PRId64 " keys or sealed values did not open and were left as they are; where a key did "
+			"not, nothing of it was destroyed. `keyhouse verify` names them",
+			left);
+		return line_complain(text);
+	}
+	(void)printf("%s new keys, and all that was sealed is sealed under them. %s\n",
+		l->all ? "All shops have" : "The shop has",
+		number(status, "rotations_count") > 0
+			? "The older ones are destroyed within a minute: `keyhouse key status`."
+			: "The older ones are destroyed.");
+	return EXIT_DONE;
+}
+
 static int tenants(struct line *l)
 {
 	const char *business = l->words_len > 0 ? l->words[0] : NULL;
 	struct session *s = session_open(l->config, false, false);
 	cJSON *status = NULL;
-	bool waiting;
-	int result = EXIT_FAILED;
+	int64_t before = 0;
+	int result = s == NULL ? EXIT_FAILED : status_ask(l, s, &status);
 
-	if (s != NULL)
+	if (result == EXIT_DONE) {
+		before = damaged(status);
+		cJSON_Delete(status);
+		status = NULL;
 		result = rotate_ask(l, s, l->all ? "all" : "business", business, &status);
+	}
 	if (result == EXIT_DONE)
 		result = follow(l, s, "sealing anew", values_left, &status);
-	waiting = result == EXIT_DONE && number(status, "rotations_count") > 0;
 	if (result == EXIT_DONE)
-		(void)printf("%s new keys, and all that was sealed is sealed under them. %s\n",
-			l->all ? "All shops have" : "The shop has",
-			waiting ? "The older ones are destroyed within a minute: `keyhouse key status`."
-				: "The older ones are destroyed.");
+		result = tenants_end(l, status, before);
 	cJSON_Delete(status);
 	session_close(s);
 	return result;
@@ -253,11 +283,11 @@ static void status_show(const cJSON *status)
 			current != NULL && id != NULL && strcmp(id, current) == 0 ? "current" : "previous",
 			number(item, "keys"));
 	}
-	if (number(status, "damaged") > 0)
+	if (damaged(status) > 0)
 		(void)printf(
 			"%" PRId64
 			" keys or sealed values do not open and were left as they are: `keyhouse verify` names them\n",
-			number(status, "damaged"));
+			damaged(status));
 	if (number(status, "rotations_count") == 0 && number(status, "rotations_to_come") == 0)
 		(void)printf("no key is being replaced\n");
 	if (number(status, "rotations_to_come") > 0)

@@ -30,8 +30,8 @@ struct rotation {
 	struct vault_client *vault;
 	struct store_rewrapped at; /* how far the tenant keys were looked through for the current master key */
 	bool look; /* they are to be looked through */
-	int64_t damaged;
-	pthread_mutex_t lock; /* guards the next three and damaged, which others read */
+	int64_t damaged, keys_damaged;
+	pthread_mutex_t lock; /* guards the two before and the three after it */
 	pthread_cond_t changed;
 	bool stopping, woken;
 	bool running; /* there is a thread */
@@ -76,10 +76,10 @@ static void rest(struct rotation *r, int64_t us, bool for_work)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void count_damaged(struct rotation *r)
+static void count(struct rotation *r, int64_t *which, int64_t more)
 {
 	pthread_mutex_lock(&r->lock);
-	r->damaged++;
+	*which += more;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -128,7 +128,7 @@ static bool rewrap_one(const struct store_rewrapped *key, void *arg)
 		keys->len++;
 		return true;
 	}
-	count_damaged(r);
+	count(r, &r->keys_damaged, 1);
 	log_error("a tenant key does not open and stays under its master key business=%s purpose=%d version=%" PRIu32
 		  ": %s",
 		key->business_id, (int)key->was.purpose, key->was.version, vault_error_text(err));
@@ -149,6 +149,8 @@ static enum work keys_step(struct rotation *r)
 	if (keys == NULL || vault_status(r->vault, current) != VAULT_OK)
 		goto out;
 	keys->rotation = r;
+	if (r->at.was.version == 0)
+		count(r, &r->keys_damaged, -r->keys_damaged); /* a look begins */
 	if (store_tenant_key_others(r->store, current, r->at.was.version > 0 ? &r->at : NULL, STEP_KEYS, rewrap_one,
 		    keys) != STORE_OK ||
 		keys->failed || store_tenant_key_rewrap(r->store, keys->list, keys->len) != STORE_OK)
@@ -176,6 +178,7 @@ struct page {
 	struct store_resealed list[STEP_VALUES];
 	size_t seen, len;
 	int64_t last;
+	bool again; /* it is not the first look: what is damaged was counted */
 	bool failed;
 };
 
@@ -219,7 +222,8 @@ static bool page_one(const struct store_sealed *v, void *arg)
 	case RESEAL_CURRENT:
 		break;
 	case RESEAL_DAMAGED:
-		count_damaged(p->rotation);
+		if (!p->again)
+			count(p->rotation, &p->rotation->damaged, 1);
 		break;
 	case RESEAL_LATER:
 		p->failed = true;
@@ -266,21 +270,6 @@ static enum work written(enum store_error err)
 	return err == STORE_OK || err == STORE_NOT_FOUND ? WORK_DONE : WORK_FAILED;
 }
 
-/* One more page, durably. */
-static enum work scan_step(struct rotation *r, struct page *p, struct store_rotation *of)
-{
-	int64_t seen;
-
-	if (!page_next(p, of, &of->place, &of->cursor, &seen))
-		return WORK_FAILED;
-	of->done += seen;
-	if (of->place > STORE_PLACE_LAST(of->purpose)) {
-		of->place = STORE_PLACE_LAST(of->purpose);
-		of->scanned_at = store_now_ms();
-	}
-	return written(store_rotation_step(r->store, of, p->place, p->list, p->len));
-}
-
 struct doubt {
 	struct rotation *rotation;
 	const struct store_rotation *of;
@@ -306,11 +295,30 @@ static enum work given_up(struct rotation *r, const struct store_rotation *of)
 		return WORK_FAILED;
 	if (d.err != TENANT_BAD_DATA)
 		return d.err == TENANT_OK ? WORK_NONE : WORK_FAILED;
-	count_damaged(r);
+	count(r, &r->damaged, 1);
 	log_error("a tenant key does not open: its older versions are kept, nothing is destroyed business=%s "
 		  "purpose=%s",
 		of->business_id, store_purpose_name(of->purpose));
 	return written(store_rotation_drop(r->store, of));
+}
+
+/* One more page, durably. */
+static enum work scan_step(struct rotation *r, struct page *p, struct store_rotation *of)
+{
+	enum work work;
+	int64_t seen;
+
+	if (!page_next(p, of, &of->place, &of->cursor, &seen))
+		return WORK_FAILED;
+	of->done += seen;
+	if (of->place > STORE_PLACE_LAST(of->purpose)) {
+		work = given_up(r, of);
+		if (work != WORK_NONE)
+			return work;
+		of->place = STORE_PLACE_LAST(of->purpose);
+		of->scanned_at = store_now_ms();
+	}
+	return written(store_rotation_step(r->store, of, p->place, p->list, p->len));
 }
 
 /* All is looked through once more, for what was on its way. */
@@ -321,6 +329,7 @@ static enum work last_look(struct rotation *r, struct page *p, struct store_rota
 	enum store_error err;
 	enum work work;
 
+	p->again = true;
 	if (!page_next(p, of, &place, &cursor, &seen))
 		return WORK_FAILED;
 	if (p->len > 0) {
@@ -640,6 +649,7 @@ enum rotation_error rotation_status(struct rotation *r, struct rotation_status *
 		err = store_rotation_due(r->store, before, business_id, &purpose, &out->rotations_to_come);
 	pthread_mutex_lock(&r->lock);
 	out->damaged = r->damaged;
+	out->keys_damaged = r->keys_damaged;
 	pthread_mutex_unlock(&r->lock);
 	return err == STORE_OK || err == STORE_NOT_FOUND ? ROTATION_OK : ROTATION_UNAVAILABLE;
 }

@@ -54,7 +54,8 @@ struct rotation_status {
 	int64_t rotations; /* tenant keys that are being replaced */
 	int64_t rotations_to_come; /* those that are still to be */
 	int64_t done, total; /* sealed values of the rotations that stand first, at most STORE_LIST_MAX of them */
-	int64_t damaged; /* tenant keys and values that did not open in this run, and were left as they are */
+	int64_t keys_damaged; /* of keys_under_others those that did not open when they were looked at last */
+	int64_t damaged; /* values, and tenant keys that were to be replaced, that did not open in this run, and were left */
 };
 enum rotation_error rotation_status(struct rotation *r, struct rotation_status *out);
 

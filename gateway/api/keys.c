@@ -76,6 +76,7 @@ void keys_get(struct call *c)
 	out_value(&o, "master_keys", masters.array);
 	out_number(&o, "keys", s.keys);
 	out_number(&o, "keys_under_others", s.keys_under_others);
+	out_number(&o, "keys_damaged", s.keys_damaged);
 	out_number(&o, "rotations_count", s.rotations);
 	out_number(&o, "rotations_to_come", s.rotations_to_come);
 	out_number(&o, "done", s.done);

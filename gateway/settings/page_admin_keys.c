@@ -82,12 +82,12 @@ static void rotations(struct visit *v)
 			(long long)s.keys_under_others, (long long)s.keys);
 	if (s.rotations_to_come > 0)
 		html_put(h, "<p>%lld tenant keys are still to be replaced.</p>", (long long)s.rotations_to_come);
-	if (s.damaged > 0) {
+	if (s.damaged + s.keys_damaged > 0) {
 		layout_note(v, "bad");
 		html_put(h,
 			"%lld keys or sealed values did not open and were left as they are. <code>keyhouse "
 			"verify</code> names them.",
-			(long long)s.damaged);
+			(long long)(s.damaged + s.keys_damaged));
 		layout_note_end(v);
 	}
 	if (s.rotations > 0) {

@@ -238,12 +238,17 @@ def test_one_damaged_key_holds_up_nobody(gateway, shop, provider):
     gateway.start()
     said = gateway.run("key", "rotate", "--master").stdout
     now = status(gateway)
-    assert now["keys_under_others"] == 2 and now["damaged"] >= 2
+    assert now["keys_under_others"] == 2 and now["keys_damaged"] == 2 and now["damaged"] == 0
     assert f"{now['keys'] - 2} tenant keys" in said
     assert gateway.log_text().count("a tenant key does not open") >= 2
     assert shop.send(shop.question("hello", "wamid.still")).status == 200
     # Its master key is still needed, as far as anybody can tell: it is not taken out.
     assert "no master key that nothing needs" in gateway.run("key", "retire").stdout
+    # Replacing that shop's own keys is not called a success, however often; the others' is.
+    for _ in range(2):
+        refused = gateway.run("key", "rotate", "broken", check=False)
+        assert refused.returncode == 1 and "2 keys or sealed values did not open" in refused.stderr and not refused.stdout, refused
+    assert "The shop has new keys" in gateway.run("key", "rotate", "zeta").stdout
 
 
 def test_nothing_is_destroyed_under_the_wrong_key_file(gateway, shop, provider):
@@ -261,10 +266,10 @@ def test_nothing_is_destroyed_under_the_wrong_key_file(gateway, shop, provider):
             db.execute("UPDATE tenant_keys SET wrapped = ?, master_key_id = ? WHERE business_id = 'aside' AND purpose = ?", row)
     db.close()
     gateway.start()
-    gateway.run("key", "rotate", "--all")
+    assert "nothing of it was destroyed" in gateway.run("key", "rotate", "--all", check=False).stderr
     assert versions(gateway, "zeta") == {1: [1, 2], 2: [1, 2], 3: [1]}
     gateway.stop()
-    gateway.run("key", "rotate", "--all")  # off line what is left over is destroyed at once
+    gateway.run("key", "rotate", "--all", check=False)  # off line what is left over is destroyed at once
     assert versions(gateway, "aside")[1][0] == versions(gateway, "aside")[2][0] == 1
     assert len(versions(gateway, "zeta")[1]) == len(versions(gateway, "zeta")[2]) == 1
     path.write_text(path.read_text() + re.search(".* current .*\n", old)[0].replace(" current ", " previous "))
@@ -283,7 +288,8 @@ def test_usage(gateway):
     os.replace(path, gateway.data / "master.key")
     before = status(gateway)["master_key_id"]
     gateway.process.send_signal(signal.SIGHUP)
-    assert wait_for(lambda: gateway.ready(5) and status(gateway)["master_key_id"] != before)
+    assert wait_for(lambda: gateway.ready(5) and (told := gateway.run("key", "status", "--json", check=False)).returncode == 0
+                    and json.loads(told.stdout)["master_key_id"] != before)
     assert wait_for(lambda: status(gateway)["keys_under_others"] == 0)
     gateway.stop()
     os.environ["CREDENTIALS_DIRECTORY"] = str(gateway.dir)
