@@ -51,11 +51,16 @@ bool datadir_prepare(const struct config *c, char *why, size_t why_len)
 		(void)snprintf(why, why_len, "%.600s is not a directory", dir);
 		return false;
 	}
-	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+	if (st.st_uid != geteuid()) {
 		(void)snprintf(why, why_len,
-			"%.600s must belong to the user who runs keyhouse and be writable by nobody else"
-			" (chmod 700)",
-			dir);
+			"%.600s belongs to the user with the id %u: run keyhouse as that user (setpriv --reuid=%u), or "
+			"give "
+			"the directory with all that is in it to the one who runs it",
+			dir, (unsigned)st.st_uid, (unsigned)st.st_uid);
+		return false;
+	}
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		(void)snprintf(why, why_len, "others may write in %.600s: chmod 700 takes that from them", dir);
 		return false;
 	}
 	return true;
