@@ -19,8 +19,8 @@
 
 /* ------------------------------------------------------------ showing */
 
-static const char *const columns[] = {"at", "business_id", "actor", "action", "subject", "purpose", "job"};
-static const int widths[] = {25, 22, 36, 20, 46, 16, 0};
+static const char *const columns[] = {"seq", "at", "business_id", "actor", "action", "subject", "purpose", "job"};
+static const int widths[] = {6, 25, 26, 36, 22, 46, 16, 0};
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static bool row_print(const struct line *l, const cJSON *row)

@@ -43,11 +43,13 @@ static const char *business_id(const struct review *r)
 	return r->business != NULL ? r->business->id : "";
 }
 
-static void show_business(struct review *r)
+/* before: what stands in front on its line, or "". */
+static void show_business(struct review *r, const char *before)
 {
 	if (r->headed || r->l->json)
 		return;
 	r->headed = true;
+	(void)printf("%s", before);
 	console_text(r->business != NULL ? r->business->id : "(this installation)", 1);
 	console_text(r->business != NULL ? r->business->name : "its own keys", 0);
 }
@@ -67,7 +69,7 @@ static void fault(struct review *r, const char *what, const char *record, const 
 		cJSON_AddItemToArray(r->faults, row);
 		return;
 	}
-	show_business(r);
+	show_business(r, "");
 	(void)printf("  !! ");
 	if (record[0] != '\0')
 		console_text(record, 1);
@@ -251,7 +253,14 @@ static void business_end(struct review *r)
 		r->faults = NULL;
 		return;
 	}
-	show_business(r);
+	if (r->damaged == 0) {
+		char opened[48];
+
+		(void)snprintf(opened, sizeof(opened), "%8lld opened, 0 damaged  ", (long long)r->opened);
+		show_business(r, opened);
+		return;
+	}
+	show_business(r, "");
 	if (r->shown > FAULTS_SHOWN)
 		(void)printf("  !! and %u more\n", r->shown - FAULTS_SHOWN);
 	(void)printf("  %lld opened, %lld damaged\n", (long long)r->opened, (long long)r->damaged);
