@@ -322,39 +322,69 @@ static bool kit_read(struct line *l, struct vault_kit *kit)
 	return fault == VAULT_KIT_FINE;
 }
 
-struct fitting {
-	const char *id;
-	int64_t under, others;
+/* The master keys that the database here needs. */
+#define NEEDED_MAX 64u
+struct needed {
+	char ids[NEEDED_MAX][VAULT_KEY_ID_LEN + 1];
+	size_t len; /* 0: there is no database, or it cannot be told */
 };
 
-static bool fits(const struct store_master_count *c, void *arg)
+static void need(struct needed *n, const char *id)
 {
-	struct fitting *f = arg;
+	for (size_t i = 0; i < n->len; i++)
+		if (strcmp(n->ids[i], id) == 0)
+			return;
+	if (n->len < NEEDED_MAX)
+		(void)snprintf(n->ids[n->len++], sizeof(n->ids[0]), "%s", id);
+}
 
-	*(strcmp(c->master_key_id, f->id) == 0 ? &f->under : &f->others) += c->keys;
+static bool need_for_key(const struct store_tenant_key *key, void *arg)
+{
+	need(arg, key->master_key_id);
 	return true;
 }
 
-/* Whether the database that is there was sealed under this key; nothing where there is none, or it cannot be told. */
-static void say_fits(const struct line *l, const char *id, unsigned keys)
+static bool need_for_count(const struct store_master_count *c, void *arg)
+{
+	need(arg, c->master_key_id);
+	return true;
+}
+
+/* Without the installation's own keys nothing starts, so theirs count; where they are gone, anybody's. */
+static void needed_find(const struct line *l, struct needed *n)
 {
 	char path[DATADIR_PATH_MAX];
 	const struct store_options options = {.path = path, .read_only = true, .readers = 1};
-	struct fitting f = {.id = id};
 	struct store *store = NULL;
+	enum store_error err;
 
+	n->len = 0;
 	datadir_database(l->config, path);
 	if (store_open(&store, &options) != STORE_OK)
 		return;
-	if (store_master_counts(store, fits, &f) != STORE_OK)
-		f = (struct fitting){.id = id};
+	err = store_tenant_key_list(store, "", need_for_key, n);
+	if (err == STORE_OK && n->len == 0)
+		err = store_master_counts(store, need_for_count, n);
 	store_close(store);
-	if (f.under > 0)
-		(void)printf("It is the key of the database in %s.\n", config_get(l->config, CONFIG_DATA_DIR));
-	else if (f.others > 0)
-		(void)printf("The database in %s is under another master key%s.\n",
-			config_get(l->config, CONFIG_DATA_DIR),
-			keys > 1 ? "; it may be one of the previous ones: keyhouse verify"
+	if (err != STORE_OK)
+		n->len = 0;
+}
+
+/* Whether the database that is there was sealed under this key; nothing where that is not known. */
+static void say_fits(const struct line *l, const struct needed *n, const char *id, unsigned keys)
+{
+	const char *where = config_get(l->config, CONFIG_DATA_DIR);
+	bool current = false;
+
+	for (size_t i = 0; i < n->len; i++)
+		current = current || strcmp(n->ids[i], id) == 0;
+	if (current)
+		(void)printf("It is the key of the database in %s.\n", where);
+	else if (n->len > 0 && l->out == NULL)
+		(void)printf("The key of the database in %s is one of the previous ones.\n", where);
+	else if (n->len > 0)
+		(void)fprintf(stderr, "keyhouse: the database in %s is under another master key%s\n", where,
+			keys > 1 ? "; it may be one of the previous ones: keyhouse verify --master-key-file FILE"
 				 : ", so this one does not open it");
 }
 
@@ -362,6 +392,7 @@ int command_restore_key(struct line *l)
 {
 	char path[DATADIR_PATH_MAX], why[1024] = "", id[VAULT_KEY_ID_LEN + 1], text[PASSPHRASE_MAX + 2] = "";
 	struct secret *passphrase = NULL;
+	struct needed needed;
 	struct vault_kit kit;
 	bool ok;
 
@@ -379,7 +410,10 @@ int command_restore_key(struct line *l)
 	if (ok)
 		passphrase = secret_new(text, strlen(text));
 	explicit_bzero(text, sizeof(text));
-	ok = passphrase != NULL && datadir_key_restore(l->config, l->out, &kit, passphrase, path, why, sizeof(why));
+	needed_find(l, &needed);
+	ok = passphrase != NULL &&
+		datadir_key_restore(
+			l->config, l->out, &kit, passphrase, needed.ids, needed.len, path, why, sizeof(why));
 	secret_free(passphrase);
 	if (!ok)
 		return why[0] != '\0' ? line_complain(why) : EXIT_FAILED;
@@ -387,6 +421,6 @@ int command_restore_key(struct line *l)
 	if (vault_kit_keys(&kit) > 1)
 		(void)printf(", and %u previous", vault_kit_keys(&kit) - 1);
 	(void)printf("\n");
-	say_fits(l, id, vault_kit_keys(&kit));
+	say_fits(l, &needed, id, vault_kit_keys(&kit));
 	return EXIT_DONE;
 }

@@ -109,7 +109,7 @@ enum datadir_lock datadir_lock(const struct config *c, unsigned wait_ms, int *fd
 struct key_change {
 	enum { KEY_CREATE, KEY_ROTATE, KEY_RETIRE, KEY_RESTORE } what;
 	int old; /* the key file as it is; for KEY_ROTATE and KEY_RETIRE */
-	const char (*keep)[VAULT_KEY_ID_LEN + 1];
+	const char (*keep)[VAULT_KEY_ID_LEN + 1]; /* for KEY_RETIRE; for KEY_RESTORE: of which one must be in the kit */
 	size_t keep_len;
 	unsigned gone;
 	const struct vault_kit *kit; /* for KEY_RESTORE, as the next */
@@ -135,7 +135,7 @@ static int key_write(const struct key_change *change, int fd)
 	else if (err == VAULT_OK && change->what == KEY_ROTATE)
 		err = vault_key_file_rotate(change->old, fd);
 	else if (err == VAULT_OK && change->what == KEY_RESTORE)
-		err = vault_kit_restore(change->kit, change->passphrase, fd);
+		err = vault_kit_restore(change->kit, change->passphrase, change->keep, change->keep_len, fd);
 	else if (err == VAULT_OK)
 		err = vault_key_file_retire(change->old, fd, change->keep, change->keep_len, &gone);
 	return err == VAULT_OK ? (int)gone : CHILD_FAILED + (int)err;
@@ -162,6 +162,10 @@ static bool directory_sync(const char *path, char *why, size_t why_len)
 
 static const char *key_fault(enum vault_error err, const struct key_change *change)
 {
+	if (err == VAULT_BAD_REQUEST && change->what == KEY_RESTORE)
+		return "nothing was written: this is the kit of another master key, and the database in the data "
+		       "directory does not open with it; take the kit of this installation, or say with --out FILE "
+		       "where else the key file is to go";
 	if (err == VAULT_BAD_REQUEST)
 		return "the key file holds as many master keys as it can; `keyhouse key retire` takes out those that "
 		       "nothing needs";
@@ -411,11 +415,16 @@ bool datadir_kit_make(
 }
 
 bool datadir_key_restore(const struct config *c, const char *to, const struct vault_kit *kit,
-	const struct secret *passphrase, char path[static DATADIR_PATH_MAX], char *why, size_t why_len)
+	const struct secret *passphrase, const char (*needed)[VAULT_KEY_ID_LEN + 1], size_t needed_len,
+	char path[static DATADIR_PATH_MAX], char *why, size_t why_len)
 {
 	struct key_change change = {.what = KEY_RESTORE, .kit = kit, .passphrase = passphrase};
 	struct stat st;
 
+	if (to == NULL) {
+		change.keep = needed;
+		change.keep_len = needed_len;
+	}
 	if (to != NULL) {
 		(void)snprintf(path, DATADIR_PATH_MAX, "%s%.*s", strchr(to, '/') == NULL ? "./" : "",
 			(int)DATADIR_PATH_MAX - 8, to);

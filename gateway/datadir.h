@@ -34,10 +34,11 @@ int datadir_key_find(const struct config *c, char *why, size_t why_len);
 /* Seals the keys of the key file to a passphrase, in a process of its own (vault_kit_seal). */
 bool datadir_kit_make(
 	const struct config *c, const struct secret *passphrase, struct vault_kit *out, char *why, size_t why_len);
-/* Makes a key file of a recovery kit; never over a file that is there. to NULL: where master_key_file says. path is where
- * it went. */
+/* Makes a key file of a recovery kit; never over a file that is there. to NULL: where master_key_file says, and not when
+ * none of its keys is among those that the database there needs (needed_len 0: whatever they are). path is where it went. */
 bool datadir_key_restore(const struct config *c, const char *to, const struct vault_kit *kit,
-	const struct secret *passphrase, char path[static DATADIR_PATH_MAX], char *why, size_t why_len);
+	const struct secret *passphrase, const char (*needed)[VAULT_KEY_ID_LEN + 1], size_t needed_len,
+	char path[static DATADIR_PATH_MAX], char *why, size_t why_len);
 
 /* Puts a fresh master key into the key file as the current one; those that were there become previous ones. to: writes
  * what the file would be into this new file instead, and leaves the key file as it is; needed where it is systemd's. */

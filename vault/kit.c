@@ -248,14 +248,24 @@ out:
 	return err;
 }
 
-enum vault_error vault_kit_restore(const struct vault_kit *kit, const struct secret *passphrase, int fd)
+static bool has_one_of(const struct key_ring *ring, const char (*ids)[VAULT_KEY_ID_LEN + 1], size_t ids_len)
+{
+	for (size_t i = 0; i < ring->len; i++)
+		for (size_t j = 0; j < ids_len; j++)
+			if (strcmp(ring->keys[i].id, ids[j]) == 0)
+				return true;
+	return false;
+}
+
+enum vault_error vault_kit_restore(const struct vault_kit *kit, const struct secret *passphrase,
+	const char (*ids)[VAULT_KEY_ID_LEN + 1], size_t ids_len, int fd)
 {
 	struct key_ring *ring = NULL;
 	enum vault_error err = kit_open(kit, passphrase, &ring);
 
 	if (err != VAULT_OK)
 		return err;
-	err = vault_key_file_put(fd, ring);
+	err = ids_len == 0 || has_one_of(ring, ids, ids_len) ? vault_key_file_put(fd, ring) : VAULT_BAD_REQUEST;
 	vault_key_ring_free(ring);
 	return err;
 }

@@ -182,10 +182,11 @@ struct vault_kit {
  * VAULT_KEY_FILE_OPEN_TO_OTHERS, VAULT_NO_MEMORY. */
 enum vault_error vault_kit_seal(int key_fd, const struct secret *passphrase, struct vault_kit *out)
 	__attribute__((warn_unused_result));
-/* Writes them to fd as a key file, as vault_key_file_create does. Returns also VAULT_WRONG_KEY: another passphrase, or the
- * kit was changed. Takes at most 512 MiB and a few seconds, whoever made the kit. */
-enum vault_error vault_kit_restore(const struct vault_kit *kit, const struct secret *passphrase, int fd)
-	__attribute__((warn_unused_result));
+/* Writes them to fd as a key file, as vault_key_file_create does; not where ids are given and none of its keys has one of
+ * them. Returns also VAULT_WRONG_KEY: another passphrase, or the kit was changed; VAULT_BAD_REQUEST: it has none of ids.
+ * Takes at most 512 MiB and a few seconds, whoever made the kit. */
+enum vault_error vault_kit_restore(const struct vault_kit *kit, const struct secret *passphrase,
+	const char (*ids)[VAULT_KEY_ID_LEN + 1], size_t ids_len, int fd) __attribute__((warn_unused_result));
 
 /* The id of the current key in it, and how many keys there are; both stand in it in clear. */
 void vault_kit_key_id(const struct vault_kit *kit, char out[static VAULT_KEY_ID_LEN + 1]);

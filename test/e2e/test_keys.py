@@ -139,13 +139,32 @@ def test_never_over_a_key_file(still):
     assert str(still.dir / "other") in done.stdout
 
 
-def test_a_kit_of_another_key_is_said_to_be_one(still, directory):
+def test_the_kit_of_another_installation(still, directory):
+    """No key file is made of it that would stand in the right kit's way; elsewhere it is, and said."""
     os.mkdir(directory + "/o")
     other = Gateway(directory + "/o", "http://127.0.0.1:9")
     other.run("init")
-    page = make_kit(other)
+    page, own = make_kit(other), make_kit(still)
+    key_of(still).rename(still.dir / "old")
+    one_sentence(restore(still, page, check=False), "kit of another master key", "this installation", "--out FILE")
+    assert not key_of(still).exists() and not list(still.data.glob("*.new"))
+    done = restore(still, page, "--out", still.dir / "elsewhere")
+    assert "under another master key" in done.stderr
+    assert (still.dir / "elsewhere").read_bytes() == key_of(other).read_bytes()
+    restore(still, own)
+    assert key_of(still).read_bytes() == (still.dir / "old").read_bytes()
+
+
+def test_a_kit_from_after_a_new_key(still):
+    """The database may be older than the kit: one of the previous keys is its key."""
+    shutil.copy(still.data / "keyhouse.db", still.dir / "kept")
+    still.run("key", "rotate", "--master")
+    page = make_kit(still)
     key_of(still).unlink()
-    assert "under another master key" in restore(still, page).stdout
+    for old in still.data.glob("keyhouse.db*"):
+        old.unlink()
+    shutil.copy(still.dir / "kept", still.data / "keyhouse.db")
+    assert "one of the previous ones" in restore(still, page).stdout
 
 
 def test_weak_passphrases_are_refused(still):

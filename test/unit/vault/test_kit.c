@@ -399,6 +399,7 @@ static void test_anything_as_a_kit(void **state)
 static void test_from_file_to_file(void **state)
 {
 	char path[64], copy_path[64], before[4096] = "", after[4096] = "";
+	char ids[2][VAULT_KEY_ID_LEN + 1] = {"0123456789abcdef", ""};
 	int fd = text_file("", path), copy = text_file("", copy_path);
 	struct secret *p = words("four and twenty blackbirds"), *wrong = words("five and twenty blackbirds");
 	struct vault_kit kit;
@@ -408,13 +409,16 @@ static void test_from_file_to_file(void **state)
 	assert_int_equal(vault_kit_seal(fd, p, &kit), VAULT_OK);
 	assert_int_equal(kit.bytes[7], 3);
 	assert_int_equal(kit.bytes[9], 4); /* 256 MiB */
-	assert_int_equal(vault_kit_restore(&kit, wrong, copy), VAULT_WRONG_KEY);
+	vault_kit_key_id(&kit, ids[1]);
+	assert_int_equal(vault_kit_restore(&kit, wrong, NULL, 0, copy), VAULT_WRONG_KEY);
+	assert_int_equal(vault_kit_restore(&kit, wrong, ids, 1, copy), VAULT_WRONG_KEY);
+	assert_int_equal(vault_kit_restore(&kit, p, ids, 1, copy), VAULT_BAD_REQUEST);
 	assert_int_equal(lseek(copy, 0, SEEK_END), 0);
-	assert_int_equal(vault_kit_restore(&kit, p, copy), VAULT_OK);
+	assert_int_equal(vault_kit_restore(&kit, p, ids, 2, copy), VAULT_OK);
 	assert_true(pread(fd, before, sizeof(before) - 1, 0) > 0);
 	assert_true(pread(copy, after, sizeof(after) - 1, 0) > 0);
 	assert_string_equal(before, after);
-	assert_int_equal(vault_kit_restore(&kit, p, copy), VAULT_KEY_FILE); /* never over one that is there */
+	assert_int_equal(vault_kit_restore(&kit, p, NULL, 0, copy), VAULT_KEY_FILE); /* never over one that is there */
 	secret_free(p);
 	secret_free(wrong);
 	unlink(path);
