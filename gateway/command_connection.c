@@ -13,6 +13,7 @@
 
 #define META "meta"
 #define D360 "360dialog"
+#define VERIFY_TOKEN "verify_token"
 
 /* What 360dialog is to send along with every webhook; shown this once. */
 static void show_headers(const cJSON *headers)
@@ -49,17 +50,28 @@ static void show_next(const struct line *l, const cJSON *connection, bool failed
 			config_get(l->config, CONFIG_DATA_DIR));
 }
 
+static bool is_d360(const cJSON *connection)
+{
+	const char *provider = json_get_string(connection, "provider");
+
+	return provider != NULL && strcmp(provider, D360) == 0;
+}
+
+static void show_fields(const struct line *l, cJSON *connection)
+{
+	/* 360dialog knows none. */
+	if (!l->json && is_d360(connection))
+		cJSON_DeleteItemFromObjectCaseSensitive(connection, "verify_token");
+	console_object(connection, l->json);
+}
+
 /* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed. */
 static int show_connection(const struct line *l, cJSON *connection)
 {
-	const char *provider = json_get_string(connection, "provider");
 	bool failed = false, registered = false;
 	const cJSON *check;
 
-	/* 360dialog knows none. */
-	if (!l->json && provider != NULL && strcmp(provider, D360) == 0)
-		cJSON_DeleteItemFromObjectCaseSensitive(connection, "verify_token");
-	console_object(connection, l->json);
+	show_fields(l, connection);
 	if (!l->json)
 		show_headers(json_get(connection, "webhook_headers"));
 	cJSON_ArrayForEach (check, json_get(connection, "checks")) {
@@ -173,8 +185,32 @@ int command_connection_add(struct line *l)
 
 /* ------------------------------------------------------------ testing, changing */
 
-/* Asks about the connection that the line names, and shows what the checks found. body may be NULL. */
-static int ask_about(struct line *l, const char *method, const char *tail, const cJSON *body)
+/* What became of a secret that was replaced: whether the new one is proven, and how long the one before it lasts. In JSON
+ * both stand already. */
+static void say_replaced(const struct line *l, const cJSON *connection, const char *field)
+{
+	const cJSON *secret = json_get(json_get(connection, "secrets"), field);
+	const char *until = json_get_string(json_get(secret, "previous"), "accepted_until");
+	const bool sends = strcmp(field, "access_token") == 0 || strcmp(field, "api_key") == 0;
+
+	if (l->json || secret == NULL)
+		return;
+	(void)printf("%s is replaced, and %s.\n", field,
+		json_get_string(secret, "proven_at") != NULL ? "the new one has proven to work"
+			: sends				     ? "nothing has proven the new one yet"
+							     : "no webhook has proven the new one yet");
+	if (until == NULL)
+		(void)printf("The one before it is gone.\n");
+	else
+		(void)printf(sends ? "The one before it is kept until the new one works, at most until %s.\n"
+				   : "The one before it is still accepted until %s.\n",
+			until);
+	(void)fflush(stdout);
+}
+
+/* Asks about the connection that the line names, and shows what the checks found. body may be NULL; replaced is the secret
+ * in it, or NULL. */
+static int ask_about(struct line *l, const char *method, const char *tail, const cJSON *body, const char *replaced)
 {
 	cJSON *answer = NULL;
 	char path[LINE_PATH_LEN];
@@ -184,6 +220,8 @@ static int ask_about(struct line *l, const char *method, const char *tail, const
 		result = line_ask_json(l, method, path, true, body, &answer);
 	if (result == EXIT_DONE)
 		result = show_connection(l, answer);
+	if (replaced != NULL)
+		say_replaced(l, answer, replaced);
 	cJSON_Delete(answer);
 	return result;
 }
@@ -195,7 +233,7 @@ int command_connection_test(struct line *l)
 			"a test changes nothing; say `keyhouse connection register BUSINESS ID --take-over`");
 		return EXIT_USAGE;
 	}
-	return ask_about(l, "POST", "test", NULL);
+	return ask_about(l, "POST", "test", NULL, NULL);
 }
 
 int command_connection_register(struct line *l)
@@ -204,7 +242,7 @@ int command_connection_register(struct line *l)
 	int result;
 
 	(void)cJSON_AddBoolToObject(body, "take_over", l->take_over);
-	result = ask_about(l, "PATCH", NULL, body);
+	result = ask_about(l, "PATCH", NULL, body, NULL);
 	cJSON_Delete(body);
 	return result;
 }
@@ -222,25 +260,82 @@ static bool is_secret(const char *field)
 }
 
 /* A change that the provider is not asked about: without its checks there is nothing to be said of them. */
-static int ask_plainly(struct line *l, const cJSON *body)
+static int ask_plainly(const struct line *l, struct session *s, const char *path, const char *body, cJSON **answer)
 {
-	cJSON *answer = NULL;
-	char path[LINE_PATH_LEN];
-	int result = EXIT_FAILED;
+	const struct session_request q = {"PATCH", path, "application/json", body, strlen(body)};
+	int result = line_ask_in(l, s, &q, answer);
 
-	if (line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], NULL))
-		result = line_ask_json(l, "PATCH", path, false, body, &answer);
 	if (result == EXIT_DONE) {
-		console_object(answer, l->json);
+		show_fields(l, *answer);
 		(void)fflush(stdout);
 	}
+	return result;
+}
+
+static int verify_token_new(const struct line *l, struct session *s, const char *path)
+{
+	cJSON *answer = NULL;
+	int result = ask_plainly(l, s, path, "{\"rotate\":\"" VERIFY_TOKEN "\"}", &answer);
+	const char *until = json_get_string(answer, "previous_verify_token_until");
+
+	if (result == EXIT_DONE && !l->json && until != NULL)
+		(void)printf("verify_token is replaced; enter the new one at Meta.\n"
+			     "The one before it is accepted until Meta comes with the new one, at most until %s.\n",
+			until);
 	cJSON_Delete(answer);
+	return result;
+}
+
+/* Whether a connection's secret, or its verify token, has one before it that is still good. */
+static bool has_previous(const cJSON *connection, const char *field)
+{
+	if (strcmp(field, VERIFY_TOKEN) == 0)
+		return json_get_string(connection, "previous_verify_token_until") != NULL;
+	return cJSON_IsObject(json_get(json_get(json_get(connection, "secrets"), field), "previous"));
+}
+
+/* To have ended already is as good, but not the same news. */
+static int previous_end(const struct line *l, struct session *s, const char *path)
+{
+	const struct session_request look = {.method = "GET", .path = path};
+	char body[64];
+	cJSON *before = NULL, *answer = NULL;
+	int result = line_ask_in(l, s, &look, &before);
+
+	(void)snprintf(body, sizeof(body), "{\"end_previous\":\"%s\"}", l->words[2]);
+	if (result == EXIT_DONE)
+		result = ask_plainly(l, s, path, body, &answer);
+	if (result == EXIT_DONE && has_previous(before, l->words[2]))
+		(void)fprintf(
+			l->json ? stderr : stdout, "The %s before this one is not accepted any more.\n", l->words[2]);
+	else if (result == EXIT_DONE)
+		(void)fprintf(l->json ? stderr : stdout, "There is no %s before this one, or it has ended already.\n",
+			l->words[2]);
+	cJSON_Delete(before);
+	cJSON_Delete(answer);
+	return result;
+}
+
+/* What the provider is not asked about. */
+static int rotate_here(struct line *l)
+{
+	char path[LINE_PATH_LEN];
+	struct session *s;
+	int result;
+
+	if (!line_path(path, "/v1/businesses", l->words[0], "connections", l->words[1], NULL))
+		return EXIT_FAILED;
+	s = session_open(l->config, false, false);
+	if (s == NULL)
+		return EXIT_FAILED;
+	result = l->end_previous ? previous_end(l, s, path) : verify_token_new(l, s, path);
+	session_close(s);
 	return result;
 }
 
 int command_connection_rotate(struct line *l)
 {
-	const bool token = strcmp(l->words[2], "verify_token") == 0;
+	const bool token = strcmp(l->words[2], VERIFY_TOKEN) == 0;
 	cJSON *body;
 	int result = EXIT_FAILED;
 
@@ -250,17 +345,13 @@ int command_connection_rotate(struct line *l)
 			"platform_secret (360dialog)");
 		return EXIT_USAGE;
 	}
+	if (l->end_previous || token)
+		return rotate_here(l);
 	body = cJSON_CreateObject();
-	if (l->end_previous || token) {
-		(void)cJSON_AddStringToObject(body, l->end_previous ? "end_previous" : "rotate", l->words[2]);
-		result = ask_plainly(l, body);
-		cJSON_Delete(body);
-		return result;
-	}
 	if (l->take_over)
 		(void)cJSON_AddTrueToObject(body, "take_over");
 	if (line_secret(body, l->words[2], NULL))
-		result = ask_about(l, "PATCH", NULL, body);
+		result = ask_about(l, "PATCH", NULL, body, l->words[2]);
 	cJSON_Delete(body);
 	return result;
 }

@@ -366,6 +366,37 @@ def test_a_verify_token_is_replaced(gateway, provider, paul):
     assert handshake(paul, fourth) == 200
 
 
+# ---------------------------------------------------------------- by command
+
+def test_the_command_says_what_became_of_it(gateway, provider, paul, sarah):
+    def rotate(shop, field, *more, value=None, status=0):
+        done = gateway.run("connection", "rotate", shop.id, shop.connection, field, *more, check=False,
+                           **({"stdin": value + "\n"} if value else {}))
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return done
+
+    def until(shop, field):
+        return secret_of(shop, field)["previous"]["accepted_until"]
+    token = rotate(paul, "access_token", value=next_token(paul, provider)).stdout
+    assert "access_token is replaced, and the new one has proven to work.\nThe one before it is gone.\n" in token
+    assert webhook(paul, paul.app_secret) == 200
+    secret = rotate(paul, "app_secret", value=next_secret(paul, provider)).stdout
+    assert "app_secret is replaced, and no webhook has proven the new one yet.\n" in secret
+    assert f"The one before it is still accepted until {until(paul, 'app_secret')}.\n" in secret
+    provider.fault("error", http=503, code=2)
+    key = rotate(sarah, "api_key", value=new_key("silent")).stdout
+    provider.heal()
+    assert "api_key is replaced, and nothing has proven the new one yet.\n" in key
+    assert f"is kept until the new one works, at most until {until(sarah, 'api_key')}.\n" in key
+    assert "verify_token is replaced" in rotate(paul, "verify_token").stdout
+    for shop, field in ((paul, "app_secret"), (paul, "verify_token"), (sarah, "api_key")):
+        assert f"The {field} before this one is not accepted any more.\n" in rotate(shop, field, "--end-previous").stdout
+        again = rotate(shop, field, "--end-previous")
+        assert f"There is no {field} before this one, or it has ended already.\n" in again.stdout
+        assert ("verify_token" in again.stdout) == (shop is paul), "360dialog knows none"
+    assert "ended already" in rotate(paul, "app_secret", "--end-previous", "--json").stderr
+
+
 # ---------------------------------------------------------------- killed meanwhile
 
 def test_killed_at_any_moment(gateway, provider, paul):
