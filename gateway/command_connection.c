@@ -28,6 +28,23 @@ static void show_headers(const cJSON *headers)
 	}
 }
 
+/* Whether something of it does not open; then the checks that need it say nothing else, and what is next is that. */
+static bool show_damaged(const struct line *l, const cJSON *connection)
+{
+	const cJSON *secret;
+	bool any = false;
+
+	cJSON_ArrayForEach (secret, json_get(connection, "secrets")) {
+		if (!cJSON_IsTrue(json_get(secret, "damaged")))
+			continue;
+		any = true;
+		(void)fprintf(stderr, "keyhouse: what is kept as %s is damaged and does not open\n", secret->string);
+	}
+	if (any)
+		(void)fprintf(stderr, "keyhouse: what to do says keyhouse doctor %s\n", l->words[0]);
+	return any;
+}
+
 /* What to do next, as it is to be typed: registering mends the callback, the rest is tested again once it is mended. */
 static void show_next(const struct line *l, const cJSON *connection, bool failed, bool registered)
 {
@@ -65,7 +82,8 @@ static void show_fields(const struct line *l, cJSON *connection)
 	console_object(connection, l->json);
 }
 
-/* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed. */
+/* Shows a connection with its checks; says what is not proven. Returns the exit status: EXIT_FAILED where one failed, or
+ * something is damaged. */
 static int show_connection(const struct line *l, cJSON *connection)
 {
 	bool failed = false, registered = false;
@@ -86,6 +104,8 @@ static int show_connection(const struct line *l, cJSON *connection)
 		registered = registered || (strcmp(name, "callback") == 0 && strcmp(state, "ok") == 0);
 	}
 	(void)fflush(stdout);
+	if (show_damaged(l, connection))
+		return EXIT_FAILED;
 	show_next(l, connection, failed, registered);
 	return failed ? EXIT_FAILED : EXIT_DONE;
 }

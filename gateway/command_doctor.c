@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/console.h"
+#include "gateway/finding.h"
 #include "gateway/json.h"
 
 #define PAGE 200
@@ -31,19 +32,28 @@ static void show_line(const char *before, const char *text)
 	console_text(text, 0);
 }
 
-/* The command that does what the finding asks for. */
-static void show_command(const char *business, const cJSON *f)
+/* The commands that do what the finding asks for. */
+static void show_commands(const char *business, const cJSON *f)
 {
-	static const struct {
-		const char *action, *command, *tail;
-	} commands[] = {{"register", "connection register", ""}, {"take_over", "connection register", " --take-over"},
-		{"replace", "connection rotate", " FIELD"}};
 	const char *action = text_of(f, "action"), *id = text_of(f, "connection_id");
+	const char *connection = id[0] != '\0' ? id : "CONNECTION";
+	const cJSON *field;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].action, action) == 0)
-			(void)printf("   keyhouse %s %s %s%s\n", commands[i].command, business,
-				id[0] != '\0' ? id : "CONNECTION", commands[i].tail);
+	if (strcmp(action, "register") == 0 || strcmp(action, "take_over") == 0)
+		(void)printf("   keyhouse connection register %s %s%s\n", business, connection,
+			strcmp(action, "take_over") == 0 ? " --take-over" : "");
+	cJSON_ArrayForEach (field, json_get(f, "fields"))
+		(void)printf("   keyhouse connection rotate %s %s %s\n", business, connection,
+			cJSON_IsString(field) ? field->valuestring : "");
+}
+
+/* The words are the page's. Who types commands is whom it sends the owner to. */
+static const char *remedy_of(const cJSON *f)
+{
+	const char *remedy = text_of(f, "remedy");
+	const size_t len = strlen(FINDING_TO_OPERATOR);
+
+	return strncmp(remedy, FINDING_TO_OPERATOR, len) == 0 ? remedy + len : remedy;
 }
 
 static void show_finding(const char *business, const cJSON *f)
@@ -60,8 +70,8 @@ static void show_finding(const char *business, const cJSON *f)
 			messages->valuedouble > 1 ? "s" : "");
 	if (detail[0] != '\0')
 		show_line("   ", detail);
-	show_line("   To do: ", text_of(f, "remedy"));
-	show_command(business, f);
+	show_line("   To do: ", remedy_of(f));
+	show_commands(business, f);
 }
 
 /* Whether one of them stops messages. */

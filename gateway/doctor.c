@@ -78,6 +78,11 @@ static bool has(const struct patient *p, enum finding f, const struct store_conn
 	return false;
 }
 
+const char *doctor_fields(const struct doctor_finding *f)
+{
+	return f->finding == FINDING_KEY_DAMAGED ? f->detail : finding_fields(f->finding, f->provider);
+}
+
 bool doctor_is_stopped(const struct doctor_report *report, const char *connection_id)
 {
 	for (size_t i = 0; i < report->len; i++)
@@ -207,7 +212,7 @@ static void from_silence(struct patient *p, size_t n)
 	const struct store_connection *c = &p->connections[n];
 
 	if (p->heard[n] == 0 && c->status != STORE_CONNECTION_SUSPENDED && p->now - c->created_at > QUIET_MS &&
-		!doctor_is_stopped(p->out, c->id))
+		!doctor_is_stopped(p->out, c->id) && !has(p, FINDING_SHOP_DAMAGED, NULL))
 		add_seen(p, FINDING_NOTHING_HEARD, c, c->created_at, NULL);
 }
 
@@ -362,7 +367,8 @@ static bool look_at_credential(const struct store_credential *c, void *arg)
 	return true;
 }
 
-/* Does it open? Asked each time: what was damaged is not known from anything else. */
+/* Does it open? Asked each time: what was damaged is not known from anything else. And asked first: what cannot be known
+ * without these keys is nobody's silence. */
 static enum store_error from_seals(struct patient *p)
 {
 	enum store_error err = store_tenant_key_list(p->store, p->business.id, look_at_key, p);
@@ -466,8 +472,6 @@ static enum store_error recall(struct patient *p)
 		if (err == STORE_OK)
 			err = from_responder(p);
 	}
-	if (err == STORE_OK)
-		err = from_seals(p);
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_memory(p, i);
 	if (err == STORE_OK)
@@ -490,6 +494,8 @@ enum store_error doctor_recall(const struct doctor *d, const char *business_id, 
 	if (p == NULL)
 		return STORE_NO_MEMORY;
 	err = load(p, d, business_id, out);
+	if (err == STORE_OK)
+		err = from_seals(p);
 	if (err == STORE_OK)
 		err = recall(p);
 	free(p);
@@ -524,6 +530,13 @@ static void look_at_ourselves(struct patient *p)
 	outbound_result_clear(&result);
 }
 
+/* Not where it is known what keeps it from answering. */
+static void say_silent(struct patient *p, const struct store_connection *c, const char *detail)
+{
+	if (!doctor_is_stopped(p->out, c->id) && !has(p, FINDING_SHOP_DAMAGED, NULL))
+		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, detail);
+}
+
 static void look_at_connection(struct patient *p, struct store_connection *c)
 {
 	struct connect_report report = {0};
@@ -532,7 +545,7 @@ static void look_at_connection(struct patient *p, struct store_connection *c)
 	if (p->d->begins != NULL)
 		p->d->begins(c, p->d->begins_arg);
 	if (connect_test(&p->d->connect, p->business.id, c->id, c, &report) != CONNECT_OK) {
-		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, NULL);
+		say_silent(p, c, NULL);
 		return;
 	}
 	for (size_t i = 0; i < report.checks_len; i++) {
@@ -544,8 +557,8 @@ static void look_at_connection(struct patient *p, struct store_connection *c)
 			silent == NULL)
 			silent = check;
 	}
-	if (silent != NULL && !doctor_is_stopped(p->out, c->id))
-		add_seen(p, FINDING_PROVIDER_SILENT, c, p->now, silent->detail);
+	if (silent != NULL)
+		say_silent(p, c, silent->detail);
 }
 
 /* A look keeps a thread for minutes where a provider hangs, and spends of what it may be asked. */
@@ -603,6 +616,8 @@ enum store_error doctor_look(const struct doctor *d, const char *business_id, st
 	*out = (struct doctor_report){.len = 0};
 	if (p != NULL && mine != NULL) {
 		err = load(p, d, business_id, out);
+		if (err == STORE_OK)
+			err = from_seals(p);
 		if (err == STORE_OK && d->connect.outbound != NULL && p->business.status == STORE_BUSINESS_ACTIVE)
 			look(p);
 		p->now = store_now_ms();

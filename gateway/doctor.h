@@ -43,6 +43,8 @@ struct doctor_report {
 	size_t connections;
 };
 
+/* The credentials that are to be entered again, as ", " separates them, or "". */
+const char *doctor_fields(const struct doctor_finding *f);
 /* Whether something of this connection stands in the way of all its messages. */
 bool doctor_is_stopped(const struct doctor_report *report, const char *connection_id);
 

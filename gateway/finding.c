@@ -19,7 +19,7 @@
 	"If the messages should come here, press Take over. The other system gets no more customers' messages then."
 #define SET_ADDRESS "Press Set our address again."
 #define AGAIN "Then press Check everything."
-#define OPERATOR "Send this to whoever runs this service: "
+#define OPERATOR FINDING_TO_OPERATOR
 
 /* Each row: name, title, cause, remedy with Meta, remedy with 360dialog (BOTH: the same), whether it stops messages. */
 #define BOTH(remedy) remedy, remedy
@@ -237,6 +237,19 @@ const char *finding_remedy(enum finding f, enum store_provider provider)
 	const struct finding_words *w = finding_words(f);
 
 	return provider == STORE_360DIALOG ? w->remedy_d360 : w->remedy_meta;
+}
+
+const char *finding_fields(enum finding f, enum store_provider provider)
+{
+	if (finding_action(f) != FINDING_REPLACE || f == FINDING_KEY_DAMAGED)
+		return "";
+	if (f == FINDING_APP_SECRET_WRONG)
+		return "app_secret";
+	if (f == FINDING_PLATFORM_SECRET_WRONG)
+		return "platform_secret";
+	if (f == FINDING_OTHER_APP)
+		return "app_secret, access_token";
+	return provider == STORE_360DIALOG ? "api_key" : "access_token";
 }
 
 enum finding_action finding_action(enum finding f)

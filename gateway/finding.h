@@ -66,6 +66,11 @@ struct finding_words {
 /* Not for FINDING_NONE. */
 const struct finding_words *finding_words(enum finding f);
 const char *finding_remedy(enum finding f, enum store_provider provider);
+/* How remedies begin that are not the shop owner's to carry out: what follows is for the operator. */
+#define FINDING_TO_OPERATOR "Send this to whoever runs this service: "
+/* The credentials that are to be entered again, as ", " separates them; "" where it is about none, or not known from the
+ * finding alone. */
+const char *finding_fields(enum finding f, enum store_provider provider);
 
 /* What mends it here, or is a step of that. */
 enum finding_action {

@@ -2,11 +2,30 @@
  * What is amiss with a business: from what is remembered, or by asking the providers.
  */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/api/form.h"
 #include "gateway/api/json_out.h"
 #include "gateway/api/problem.h"
+
+/* NULL: memory was short. */
+static cJSON *fields_json(const char *fields)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	while (*fields != '\0' && array != NULL) {
+		const int len = (int)strcspn(fields, ",");
+		char name[33];
+
+		(void)snprintf(name, sizeof(name), "%.*s", len, fields);
+		cJSON_AddItemToArray(array, cJSON_CreateString(name));
+		fields += len;
+		fields += strspn(fields, ", ");
+	}
+	return array;
+}
 
 /* NULL: memory was short. */
 static cJSON *finding_json(const struct doctor_finding *f)
@@ -23,6 +42,7 @@ static cJSON *finding_json(const struct doctor_finding *f)
 	out_text(&o, "cause", words->cause);
 	out_text(&o, "remedy", finding_remedy(f->finding, f->provider));
 	out_text(&o, "action", finding_action_name(finding_action(f->finding)));
+	out_value(&o, "fields", fields_json(doctor_fields(f)));
 	out_text(&o, "detail", f->detail);
 	out_number(&o, "messages", f->messages);
 	out_time(&o, "seen_at", f->at);

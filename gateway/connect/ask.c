@@ -201,6 +201,11 @@ const char *connect_why(const struct outbound_result *result)
 
 void connect_check_silent(struct connecting *w, const char *name, const char *why)
 {
+	/* Asking again later helps against silence, not against this. */
+	if (strcmp(why, outbound_class_text(OUTBOUND_NO_CREDENTIAL)) == 0) {
+		connect_check(w, name, CONNECT_CHECK_WAITING, "%s", why);
+		return;
+	}
 	connect_check(w, name, CONNECT_CHECK_WAITING, "%s%s; %s later",
 		why[0] != '\0' ? why : connect_provider_name(w->connection), why[0] != '\0' ? "" : " did not answer",
 		w->stored ? "test the connection again" : "try again");

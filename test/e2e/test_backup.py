@@ -259,8 +259,15 @@ def test_a_damaged_credential(gateway, provider, shop):
     caller.open(shop)
     assert b"needs to be entered again" in caller.get("").body and b"needs to be entered again" in caller.get("access").body
     assert "needs to be entered again" in gateway.run("doctor", check=False).stdout
-    tested = gateway.run("connection", "test", shop.id, shop.connection, check=False).stdout
-    assert "needs its key entered again" in tested and "did not answer" not in tested, tested
+    tested = gateway.run("connection", "test", shop.id, shop.connection, check=False)
+    assert "needs its key entered again" in tested.stdout and "did not answer" not in tested.stdout, tested
+    assert "later" not in tested.stdout and "register" not in tested.stderr and tested.returncode == 1, tested
+    assert "access_token is damaged" in tested.stderr and f"keyhouse doctor {shop.id}" in tested.stderr
+    looked = gateway.run("doctor", shop.id, check=False).stdout
+    assert "[key_damaged]" in looked and "[provider_silent]" not in looked, looked
+    assert f"keyhouse connection rotate {shop.id} {shop.connection} access_token\n" in looked and "FIELD" not in looked
+    found = gateway.api("GET", shop.path("doctor")).json["findings"]
+    assert [f["fields"] for f in found if f["finding"] == "key_damaged"] == [["access_token"]]
     # webhooks still verify; a send says what is amiss, and the other shop's goes
     assert shop.send(shop.question("hello", "wamid.1")).status == 200
     dead = shop.post("hello").json["id"]
@@ -328,6 +335,9 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
     gateway.start()
     looks(gateway, shop, ada)
     assert ("shop_damaged", None) in findings(gateway, shop)
+    looked = gateway.run("doctor", shop.id, check=False).stdout
+    assert "[shop_damaged]" in looked and "[provider_silent]" not in looked, looked
+    assert "To do: a backup of the database" in looked and "whoever runs" not in looked, looked
     assert "shop_damaged" not in {f for f, _ in findings(gateway, ada)}
     assert shop.send(shop.question("hello", "wamid.1")).status in (401, 503), "never a 200 for what is not kept"
     assert shop.post("hello").status in (202, 503)
