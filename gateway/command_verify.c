@@ -199,12 +199,33 @@ static bool value_one(const struct store_sealed *v, void *arg)
 	"key does not open: the next start puts a new one in its place; seals of the audit made before cannot be "     \
 	"checked then"
 
-static bool key_one(const struct store_tenant_key *key, void *arg)
+/* What doctor says of it, too (FINDING_SHOP_DAMAGED). */
+static void key_fault(struct review *r, const struct store_tenant_key *key)
 {
 	static const char *const words[] = {
-		[STORE_KEY_CREDENTIAL] = "key does not open: every key of this business needs to be entered again",
-		[STORE_KEY_CONTENT] = "key does not open: what was written under it cannot be read any more",
-		[STORE_KEY_INDEX] = "key does not open: nothing of this business can be found or read any more"};
+		[STORE_KEY_CREDENTIAL] = "then every key of it is entered again",
+		[STORE_KEY_CONTENT] = "what was written until then stays unreadable",
+	};
+	struct store_tenant_key newest;
+	char text[320];
+
+	if (store_tenant_key_get(r->store, business_id(r), key->purpose, 0, &newest) == STORE_OK &&
+		newest.version != key->version)
+		(void)snprintf(text, sizeof(text),
+			"key of before does not open: what is still under it comes back from a backup alone; the "
+			"present one does its work");
+	else if (key->purpose == STORE_KEY_INDEX)
+		(void)snprintf(text, sizeof(text),
+			"key does not open, so no message can be kept or found: it comes back from a backup alone");
+	else
+		(void)snprintf(text, sizeof(text),
+			"key does not open: restore a backup from before; without one, keyhouse key rotate %s, and %s",
+			business_id(r), words[key->purpose]);
+	fault(r, text, "", store_purpose_name(key->purpose));
+}
+
+static bool key_one(const struct store_tenant_key *key, void *arg)
+{
 	struct review *r = arg;
 	enum tenant_error err;
 
@@ -215,9 +236,10 @@ static bool key_one(const struct store_tenant_key *key, void *arg)
 	err = tenant_key_check(r->tenants, business_id(r), key);
 	if (err == TENANT_OK)
 		r->opened++;
+	else if (err == TENANT_BAD_DATA && r->business != NULL)
+		key_fault(r, key);
 	else if (err == TENANT_BAD_DATA)
-		fault(r, r->business != NULL ? words[key->purpose] : OWN_KEY_DAMAGED, "",
-			store_purpose_name(key->purpose));
+		fault(r, OWN_KEY_DAMAGED, "", store_purpose_name(key->purpose));
 	else
 		r->stopped = err;
 	return r->stopped == TENANT_OK;

@@ -28,6 +28,7 @@ struct patient {
 	struct store_connection_facts facts[TENANT_CONNECTIONS_MAX];
 	struct doctor_report *out;
 	int64_t now;
+	bool closed[STORE_KEY_INDEX + 1]; /* by purpose: its newest tenant key does not open */
 };
 
 /* ------------------------------------------------------------ findings */
@@ -334,13 +335,29 @@ static bool is_damaged(enum tenant_error err)
 	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
 }
 
+/* Of each purpose the newest comes last. What is still under an older one is damaged by itself, and nothing new is. */
 static bool look_at_key(const struct store_tenant_key *key, void *arg)
 {
 	struct patient *p = arg;
 
-	if (is_damaged(tenant_key_check(p->d->connect.tenants, p->business.id, key)))
-		add_seen(p, FINDING_SHOP_DAMAGED, NULL, p->now, NULL);
+	if (key->purpose >= STORE_KEY_CREDENTIAL && key->purpose <= STORE_KEY_INDEX)
+		p->closed[key->purpose] = is_damaged(tenant_key_check(p->d->connect.tenants, p->business.id, key));
 	return true;
+}
+
+static void from_keys(struct patient *p)
+{
+	char detail[96] = "";
+
+	for (enum store_purpose i = STORE_KEY_CREDENTIAL; i <= STORE_KEY_INDEX; i++) {
+		const size_t len = strlen(detail);
+
+		if (p->closed[i])
+			(void)snprintf(detail + len, sizeof(detail) - len, "%s%s key",
+				len > 0 ? ", " : "Damaged: ", store_purpose_name(i));
+	}
+	if (detail[0] != '\0')
+		add_seen(p, FINDING_SHOP_DAMAGED, NULL, p->now, detail);
 }
 
 /* All of a connection's that do not open are named in one finding. */
@@ -373,7 +390,11 @@ static enum store_error from_seals(struct patient *p)
 {
 	enum store_error err = store_tenant_key_list(p->store, p->business.id, look_at_key, p);
 
-	return err == STORE_OK ? store_credential_list(p->store, p->business.id, "", look_at_credential, p) : err;
+	from_keys(p);
+	/* Nothing can be entered again under a key that does not open. */
+	if (err != STORE_OK || p->closed[STORE_KEY_CREDENTIAL])
+		return err;
+	return store_credential_list(p->store, p->business.id, "", look_at_credential, p);
 }
 
 /* ------------------------------------------------------------ of the clock */

@@ -216,8 +216,11 @@ static const struct finding_words words[] = {
 		true},
 	[FINDING_SHOP_DAMAGED] = {"shop_damaged", "What is kept of this shop cannot be opened",
 		"The keys under which this service keeps the shop's messages and keys are damaged here.",
-		BOTH(OPERATOR "a backup of the database from before has to be restored (keyhouse verify says what is "
-			      "damaged)."),
+		BOTH(OPERATOR
+			"a backup of the database from before has to be restored (keyhouse restore). Without one, "
+			"keyhouse key rotate makes this shop new credential and content keys; then its keys are "
+			"entered again, and what was kept until then stays unreadable. An index key comes back "
+			"from a backup alone."),
 		true},
 	[FINDING_NEW_KEY_REFUSED] = {"new_key_refused", "The new key was refused, the old one is used again",
 		"WhatsApp did not accept the key that was entered last, so the one before it is in its place again. "

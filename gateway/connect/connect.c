@@ -93,14 +93,20 @@ enum connect_error connect_seal(
 {
 	struct store_credential *out = &w->held.credentials[which];
 	uint8_t *blob = NULL;
-	enum connect_error err;
+	enum tenant_error sealed;
 
 	*out = (struct store_credential){.slot = STORE_SLOT_CURRENT, .version = version, .created_at = store_now_ms()};
 	(void)snprintf(out->connection_id, sizeof(out->connection_id), "%s", w->connection->id);
 	(void)snprintf(out->field, sizeof(out->field), "%s", connect_fields[which]);
-	err = from_tenant(tenant_credential_seal(w->c->tenants, w->connection->business_id, value, out, &blob));
-	if (err != CONNECT_OK)
-		return err;
+	sealed = tenant_credential_seal(w->c->tenants, w->connection->business_id, value, out, &blob);
+	if (sealed == TENANT_BAD_DATA)
+		(void)snprintf(w->report->detail, sizeof(w->report->detail),
+			"nothing can be entered: the key under which this business's keys are kept is damaged here, "
+			"and "
+			"the operator has to mend that first (keyhouse doctor %s)",
+			w->connection->business_id);
+	if (sealed != TENANT_OK)
+		return from_tenant(sealed);
 	free(w->held.blobs[which]);
 	w->held.blobs[which] = blob;
 	return CONNECT_OK;

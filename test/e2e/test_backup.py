@@ -337,7 +337,7 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
     assert ("shop_damaged", None) in findings(gateway, shop)
     looked = gateway.run("doctor", shop.id, check=False).stdout
     assert "[shop_damaged]" in looked and "[provider_silent]" not in looked, looked
-    assert "To do: a backup of the database" in looked and "whoever runs" not in looked, looked
+    assert "To do: a backup of the database" in looked and "key rotate" in looked and "whoever runs" not in looked, looked
     assert "shop_damaged" not in {f for f, _ in findings(gateway, ada)}
     assert shop.send(shop.question("hello", "wamid.1")).status in (401, 503), "never a 200 for what is not kept"
     assert shop.post("hello").status in (202, 503)
@@ -345,6 +345,23 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
     assert wait_for(lambda: [m for m in ada.messages(direction="outbound") if m["state"] == "sent"])
     report = verify(gateway, check=False)
     assert not report["good"] and {b["id"] for b in report["businesses"] if b["damaged"]} == {shop.id}
+    # what is said to help does, and what is not said to help does not
+    said, = [f[3] for f in faults(report) if f[1] == "" and f[2] == ["credential", "content", "index"][purpose - 1]]
+    assert ("backup alone" in said) == (purpose == 3) and (f"keyhouse key rotate {shop.id}," in said) == (purpose < 3)
+    if purpose == 1:
+        answer = shop.patch(access_token=shop.token)
+        assert answer.status == 503 and f"keyhouse doctor {shop.id}" in answer.json["detail"], answer.body
+        assert ("key_damaged", shop.connection) not in findings(gateway, shop), "it cannot be entered yet"
+    gateway.run("key", "rotate", shop.id)
+    if purpose == 1:
+        assert ("key_damaged", shop.connection) in findings(gateway, shop)
+        assert shop.patch(access_token=shop.token).status == shop.patch(app_secret=shop.app_secret).status == 200
+    assert shop.send(shop.question("hello", "wamid.3")).status == (503 if purpose == 3 else 200)
+    assert ("shop_damaged" in {f for f, _ in findings(gateway, shop)}) == (purpose == 3)
+    if purpose < 3:
+        sent = shop.post("hello").json["id"]
+        assert wait_for(lambda: shop.message(sent)["state"] == "sent"), shop.message(sent)
+        assert "key of before does not open" in json.dumps(verify(gateway, check=False))
 
 
 @pytest.mark.parametrize("purpose", [1, 2, 3])
