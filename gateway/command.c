@@ -89,20 +89,68 @@ static const struct command commands[] = {
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+/* The rows of a command, or of all that begin with that word: second NULL; of all: first NULL. Returns how many. */
+static unsigned rows(FILE *out, const char *first, const char *second)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if ((first != NULL && strcmp(c->first, first) != 0) ||
+			(second != NULL && (c->second == NULL || strcmp(c->second, second) != 0)))
+			continue;
+		n++;
+		(void)fprintf(out, "  %s%s%s %s%s%s\n", c->first, c->second != NULL ? " " : "",
+			c->second != NULL ? c->second : "", c->usage, c->help[0] != '\0' ? "   " : "", c->help);
+	}
+	return n;
+}
+
 static void help(FILE *out)
 {
 	(void)fprintf(out,
 		"keyhouse %s: a shop's WhatsApp keys, kept and used, never given back\n\n"
 		"  serve   run the gateway until interrupted\n",
 		KEYHOUSE_VERSION);
-	for (size_t i = 0; i < COMMANDS; i++)
-		(void)fprintf(out, "  %s%s%s %s%s%s\n", commands[i].first, commands[i].second != NULL ? " " : "",
-			commands[i].second != NULL ? commands[i].second : "", commands[i].usage,
-			commands[i].help[0] != '\0' ? "   " : "", commands[i].help);
+	(void)rows(out, NULL, NULL);
 	(void)fprintf(out, "\n");
 	(void)fflush(out);
 	if (out == stdout)
 		config_print_help();
+}
+
+/* Of what stands before --help; where that is no command's first word, of everything. */
+static int help_asked(int argc, char **argv)
+{
+	const char *first = argc > 2 ? argv[1] : NULL, *second = argc > 3 ? argv[2] : NULL;
+
+	if (first == NULL || ((second == NULL || rows(stdout, first, second) == 0) && rows(stdout, first, NULL) == 0))
+		help(stdout);
+	else
+		(void)printf("\nAll commands, and the settings that each of them takes: keyhouse --help\n");
+	return EXIT_DONE;
+}
+
+/* Its first word may be one; then the second is not. */
+static int unknown(int argc, char **argv)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < COMMANDS && argc > 1; i++)
+		begun = begun || strcmp(commands[i].first, argv[1]) == 0;
+	if (begun && argc == 2)
+		(void)fprintf(stderr, "keyhouse: `%s` is not a command by itself; these are:\n\n", argv[1]);
+	else if (begun)
+		(void)fprintf(stderr, "keyhouse: there is no command `%s %s`; these are:\n\n", argv[1], argv[2]);
+	else if (argc > 1)
+		(void)fprintf(stderr, "keyhouse: there is no command `%s%s%s`\n\n", argv[1], argc > 2 ? " " : "",
+			argc > 2 ? argv[2] : "");
+	if (begun)
+		(void)rows(stderr, argv[1], NULL);
+	else
+		help(stderr);
+	return EXIT_USAGE;
 }
 
 /* Every way to say this command. */
@@ -177,23 +225,16 @@ int command_run(const struct config *config, int argc, char **argv)
 	struct line line = {.config = config};
 	const struct command *c = NULL;
 
-	if (argc > 1 && is_help(argv[argc - 1])) {
-		help(stdout);
-		return EXIT_DONE;
-	}
+	if (argc > 1 && is_help(argv[argc - 1]))
+		return help_asked(argc, argv);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return command_version(&line);
 	for (size_t i = 0; i < COMMANDS && argc > 1 && c == NULL; i++)
 		if (strcmp(commands[i].first, argv[1]) == 0 &&
 			(commands[i].second == NULL || (argc > 2 && strcmp(commands[i].second, argv[2]) == 0)))
 			c = &commands[i];
-	if (c == NULL) {
-		if (argc > 1)
-			(void)fprintf(stderr, "keyhouse: there is no command `%s%s%s`\n\n", argv[1],
-				argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
-		help(stderr);
-		return EXIT_USAGE;
-	}
+	if (c == NULL)
+		return unknown(argc, argv);
 	argv += c->second != NULL ? 3 : 2;
 	argc -= c->second != NULL ? 3 : 2;
 	if (!line_parse(&line, argc, argv) || line.words_len < c->words || line.words_len > c->words_max) {

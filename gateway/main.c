@@ -161,7 +161,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "keyhouse: %s\n", why);
 		return 2;
 	}
-	if (argc < 2 || strcmp(argv[1], "serve") != 0)
+	if (argc < 2 || strcmp(argv[1], "serve") != 0 || strcmp(argv[argc - 1], "--help") == 0)
 		return command_run(&config, argc, argv);
 	if (argc > 2) {
 		(void)fprintf(stderr, "keyhouse: serve takes settings only; see keyhouse --help\n");

@@ -237,6 +237,20 @@ def test_wrong_usage_is_2(gateway):
     for words in ((), ("nonsense",), ("business",), ("business", "show"), ("token", "new"), ("serve", "extra")):
         assert gateway.run(*words, check=False).returncode == 2, words
     assert gateway.run("--help").stdout.count("retention_days") == 1
+    assert gateway.run("serve", "--help").stdout == gateway.run("--help").stdout
+    # of one command, only its rows
+    for words, has, has_not in ((("key", "--help"), ("key rotate BUSINESS", "key kit"), ("business add", "restore-key")),
+                                (("key", "rotate", "--help"), ("BUSINESS | --all", "--master [--to FILE]"), ("key kit",)),
+                                (("backup", "-h"), ("backup FILE",), ("verify",)),
+                                (("key", "rotate", "--master", "help"), ("--master [--to FILE]",), ("key kit",))):
+        shown = gateway.run(*words).stdout
+        assert all(part in shown for part in has) and not any(part in shown for part in has_not), (words, shown)
+    for words, said in ((("key", "turn"), "there is no command `key turn`"), (("key",), "`key` is not a command by itself")):
+        done = gateway.run(*words, check=False)
+        assert done.returncode == 2 and done.stdout == "" and said in done.stderr.splitlines()[0]
+        assert "key rotate BUSINESS" in done.stderr and "business add" not in done.stderr
+    done = gateway.run("turn", check=False)
+    assert done.returncode == 2 and "there is no command `turn" in done.stderr and "business add" in done.stderr
     bad = gateway.run("config", "check", "--meta-media-url=http://example.com", check=False)
     assert bad.returncode == 2 and "meta_media_url" in bad.stderr
 
