@@ -39,20 +39,24 @@ static bool row_print(const struct line *l, const cJSON *row)
 	return text != NULL;
 }
 
+static void heading_print(void)
+{
+	for (size_t i = 0; i < COLUMNS; i++)
+		console_text(columns[i], widths[i]);
+}
+
 /* Page by page, so that it may be long. A business that is removed has its rows still. */
 int command_audit(struct line *l)
 {
 	char page[2 * LINE_PATH_LEN], cursor[32] = "", business[LINE_PATH_LEN] = "";
 	struct session *s;
+	bool any = false;
 	int result = EXIT_FAILED;
 
 	/* An id as it goes into a path goes into a query, too. */
 	if (l->words_len > 0 && !line_path(business, "&business=", l->words[0], NULL, NULL, NULL))
 		return EXIT_FAILED;
 	s = session_open(l->config, false, false);
-	if (s != NULL && !l->json)
-		for (size_t i = 0; i < COLUMNS; i++)
-			console_text(columns[i], widths[i]);
 	while (s != NULL) {
 		struct session_request q = {.method = "GET", .path = page};
 		cJSON *answer = NULL;
@@ -63,9 +67,13 @@ int command_audit(struct line *l)
 			cursor[0] != '\0' ? "&cursor=" : "", cursor, business[0] != '\0' ? "&business=" : "",
 			business[0] != '\0' ? business + strlen("&business=/") : "");
 		result = line_ask_in(l, s, &q, &answer);
-		cJSON_ArrayForEach (row, cJSON_GetObjectItemCaseSensitive(answer, "data"))
+		cJSON_ArrayForEach (row, cJSON_GetObjectItemCaseSensitive(answer, "data")) {
+			if (!any && !l->json)
+				heading_print();
+			any = true;
 			if (!row_print(l, row))
 				result = EXIT_FAILED;
+		}
 		next = json_get_string(answer, "next_cursor");
 		(void)snprintf(cursor, sizeof(cursor), "%s", next != NULL ? next : "");
 		cJSON_Delete(answer);
@@ -73,6 +81,11 @@ int command_audit(struct line *l)
 			break;
 	}
 	session_close(s);
+	if (result == EXIT_DONE && !any && l->words_len > 0)
+		return line_complain("the audit has no row of a business of that id; rows are kept for 400 days, and "
+				     "`keyhouse business list` shows the ids");
+	if (result == EXIT_DONE && !any)
+		(void)fprintf(stderr, "none yet\n");
 	return result;
 }
 

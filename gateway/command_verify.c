@@ -395,6 +395,10 @@ int command_verify(struct line *l)
 	struct session *s;
 	int result;
 
+	if (l->audit && l->backup != NULL) {
+		(void)line_complain("the audit of a copy is checked with verify --audit FILE, without --backup");
+		return EXIT_USAGE;
+	}
 	if (l->audit)
 		return command_verify_audit(l);
 	if (l->words_len > 0) {

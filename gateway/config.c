@@ -363,6 +363,7 @@ static bool file_read(struct config *c, const char *path, bool needed, char *why
 		if (errno == ENOENT && !needed)
 			return true;
 		(void)snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
+		c->unreadable = true;
 		return false;
 	}
 	for (unsigned number = 1; ok && fgets(line, sizeof(line), f) != NULL; number++) {
@@ -372,6 +373,11 @@ static bool file_read(struct config *c, const char *path, bool needed, char *why
 			break;
 		}
 		ok = file_line(c, line, path, number, why, why_len);
+	}
+	if (ok && ferror(f) != 0) { /* as of a directory */
+		(void)snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
+		c->unreadable = true;
+		ok = false;
 	}
 	(void)fclose(f);
 	return ok;

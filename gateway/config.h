@@ -38,6 +38,7 @@ enum config_key {
 struct config {
 	char values[CONFIG_KEYS][CONFIG_VALUE_MAX + 1]; /* "" where unset */
 	const char *sources[CONFIG_KEYS]; /* "default", "file", "environment", "flag" */
+	bool unreadable; /* after config_load failed: the file is, and nobody said anything wrong */
 };
 
 /* Takes the settings out of argv: "--data-dir X" or "--data-dir=X" for every key, and

@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 	}
 	if (!config_load(&config, &argc, argv, why, sizeof(why))) {
 		(void)fprintf(stderr, "keyhouse: %s\n", why);
-		return 2;
+		return config.unreadable ? 1 : 2;
 	}
 	if (argc < 2 || strcmp(argv[1], "serve") != 0 || strcmp(argv[argc - 1], "--help") == 0)
 		return command_run(&config, argc, argv);

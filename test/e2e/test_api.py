@@ -237,6 +237,12 @@ def test_wrong_usage_is_2(gateway):
     for words in ((), ("nonsense",), ("business",), ("business", "show"), ("token", "new"), ("serve", "extra")):
         assert gateway.run(*words, check=False).returncode == 2, words
     assert gateway.run("--help").stdout.count("retention_days") == 1
+    done = gateway.run("verify", "--audit", "a.db", "--backup", "b.db", check=False)
+    assert done.returncode == 2 and "without --backup" in done.stderr
+    # a file that cannot be read is no wrong usage
+    for path in (gateway.dir / "nothing", gateway.dir):
+        done = gateway.run("version", "--config", path, check=False)
+        assert done.returncode == 1 and f"cannot read {path}" in done.stderr, done
     assert gateway.run("serve", "--help").stdout == gateway.run("--help").stdout
     # of one command, only its rows
     for words, has, has_not in ((("key", "--help"), ("key rotate BUSINESS", "key kit"), ("business add", "restore-key")),

@@ -228,6 +228,17 @@ def test_by_commands_on_line_and_off(gateway, paul):
 
 # ---------------------------------------------------------------- reading it
 
+def test_a_business_that_never_was(gateway, paul):
+    """Is no empty audit; one that was removed has its rows still."""
+    for more in ((), ("--json",)):
+        done = gateway.run("audit", "nosuchshop", *more, check=False)
+        assert done.returncode == 1 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done
+        assert "no row of a business of that id" in done.stderr
+    gateway.run("business", "remove", paul.id, "--yes")
+    shown = gateway.run("audit", paul.id).stdout.splitlines()
+    assert shown[0].startswith("at ") and "business_removed" in shown[-1]
+
+
 def test_keys_by_commands(gateway, paul):
     """Of the keys over all keys: who replaced which, on line and off; a receipt on paper names its row."""
     def master():
