@@ -272,6 +272,7 @@ out:
 static void status_show(const cJSON *status)
 {
 	const char *current = json_get_string(status, "master_key_id");
+	int64_t more = number(status, "rotations_count");
 	const cJSON *item;
 
 	cJSON_ArrayForEach (item, json_get(status, "master_keys")) {
@@ -303,7 +304,10 @@ static void status_show(const cJSON *status)
 		else
 			(void)printf("%" PRId64 " of %" PRId64 " sealed anew\n", number(item, "done"),
 				number(item, "total"));
+		more--;
 	}
+	if (more > 0)
+		(void)printf("and %" PRId64 " more\n", more);
 }
 
 int command_key_status(struct line *l)

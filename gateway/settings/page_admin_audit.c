@@ -28,8 +28,8 @@ static const struct words actions[] = {
 	{"verify_token_replaced", "replaced the verify token of the connection"},
 	{"verify_token_ended", "ended the verify token that was replaced, of the connection"},
 	{"keys_destroyed", "destroyed the business's own keys: nothing of it can be read any more"},
-	{"tenant_key_replaced", "gave the business a new key of its own, for its"},
-	{"tenant_key_destroyed", "destroyed the older ones of the business's own keys, for its"},
+	{"tenant_key_replaced", "gave the business a new"},
+	{"tenant_key_destroyed", "destroyed all older versions of the business's"},
 	{"tenant_keys_rewrapped", "wrapped keys of businesses anew, under the master key"},
 	{"master_key_replaced", "replaced the master key; the new one is"},
 	{"key_file_read", "had the key file read again; the master key is still"},
@@ -95,9 +95,10 @@ static void what(struct html *h, const struct store_audit_row *r)
 		strcmp(r->action, "key_used") == 0 ? words_of(uses, r->purpose) : words_of(actions, r->action);
 
 	html_put(h, "%s", text != NULL ? text : r->action);
-	if (strcmp(r->action, "business_changed") == 0 || strcmp(r->action, "responder_set") == 0 ||
-		strncmp(r->action, "tenant_key_", strlen("tenant_key_")) == 0)
+	if (strcmp(r->action, "business_changed") == 0 || strcmp(r->action, "responder_set") == 0)
 		html_put(h, " %s", r->purpose);
+	if (strncmp(r->action, "tenant_key_", strlen("tenant_key_")) == 0)
+		html_put(h, " %s key", r->purpose);
 	if (r->subject[0] != '\0')
 		html_put(h, "<br><code>%s</code>", r->subject);
 	if (r->job[0] != '\0')
@@ -117,7 +118,7 @@ static bool row(const struct store_audit_row *r, void *arg)
 		return false;
 	html_raw(h, "<tr><td>");
 	html_time(h, r->at);
-	html_raw(h, "</td><td>");
+	html_raw(h, "</td><td class=\"who\">");
 	who(h, r->actor);
 	html_raw(h, "</td><td>");
 	if (r->business_id[0] != '\0')

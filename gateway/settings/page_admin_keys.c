@@ -205,7 +205,6 @@ void admin_keys_get(struct visit *v)
 	layout_begin(v, "keys", "Keys and tokens", NULL);
 	admin_done(v);
 	master_key(v);
-	rotations(v);
 	html_raw(&v->out,
 		"<h2>Admin tokens</h2><p>Each may do everything here and over the API. New ones are made on the "
 		"machine: "
@@ -217,6 +216,7 @@ void admin_keys_get(struct visit *v)
 	}
 	admin_table_end(&t, "There is none.");
 	sessions(v);
+	rotations(v); /* may be long */
 	layout_end(v);
 	if (err == STORE_OK)
 		visit_send(v, 200);

@@ -22,6 +22,14 @@ FORM = "application/x-www-form-urlencoded"
 COOKIE = "__Host-keyhouse-admin"
 WRONG = "That is no admin token"
 PAGES = ("", "letters", "quarantine", "keys")
+WORDS_BROKEN = r"""return [...document.querySelectorAll('td.who')].flatMap(cell => {
+    const text = cell.firstChild, range = document.createRange();
+    return [...text.data.matchAll(/\S+/g)].filter(word => {
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return range.getClientRects().length !== 1;
+    }).map(word => word[0]);
+})"""
 
 
 @pytest.fixture
@@ -413,7 +421,8 @@ def test_an_operators_round(owner, gateway, provider):  # noqa: F811
         Business(gateway, f"Shop {number} with a name that is long enough to need a second line on a phone", "none")
     gateway.run("token", "new", "--name", "Ada's platform " + MARKUP)
     for page, title, part in (("", "Overview", name), ("letters", "Dead letters", MARKUP), ("quarantine", "Quarantine", name),
-                              ("keys", "Keys and tokens", "this browser"), ("business?id=" + paul.id, name, MARKUP)):
+                              ("keys", "Keys and tokens", "this browser"), ("audit", "Audit", "Keyhouse by itself"),
+                              ("business?id=" + paul.id, name, MARKUP)):
         assert go(page) == title
         owner.says(part)
         assert CUSTOMER not in owner.words() and SECRET_WORDS not in owner.words()
@@ -424,6 +433,10 @@ def test_an_operators_round(owner, gateway, provider):  # noqa: F811
         for summary in owner.all("summary"):
             summary.click()
         owner.shoot_both("admin-" + (page.split("?")[0] or "overview"))
+        if page == "audit":
+            owner.look(*pages.NARROW)
+            assert owner.js(WORDS_BROKEN) == []
+            owner.look(*pages.WIDE)
     owner.click("form[action=suspend] button")
     owner.says("The business is suspended")
     assert gateway.api("GET", paul.path()).json["status"] == "suspended"

@@ -284,6 +284,16 @@ def test_pages_of_rows(gateway, provider, paul):
     assert gateway.api("GET", "/control/audit").status == 404, "for commands alone"
 
 
+def test_keys_in_words(gateway, paul):
+    gateway.stop()
+    gateway.run("key", "rotate", paul.id)
+    gateway.start()
+    page = operator(gateway).get("audit?business=" + paul.id)
+    for purpose in ("credential", "content"):
+        assert f">gave the business a new {purpose} key<" in page
+        assert f">destroyed all older versions of the business&#39;s {purpose} key<" in page.replace("'", "&#39;"), page
+
+
 def test_the_operators_page(gateway, paul):
     message = send(paul)
     pages = operator(gateway)

@@ -323,3 +323,19 @@ def test_another_key_file_than_the_services(gateway, shop, monkeypatch):
     gateway.start()  # without the credential: the file holds the older key, too
     assert status(gateway)["master_key_id"] != before
     assert shop.send(shop.question("hello", "wamid.other")).status == 200
+
+
+def test_more_than_are_shown(gateway):
+    """Are counted, by the command and on the page, where what is looked for is not below them."""
+    from test_admin import Operator
+    gateway.stop()
+    later = int(time.time() * 1000) + 3600_000  # nothing is to be done about them yet
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        db.executemany("INSERT INTO rotations (business_id, purpose, version, state, place, cursor, done, total, started_at, scanned_at) "
+                       "VALUES (?, 1, 2, 2, 6, 0, 1, 1, 1, ?)", [(f"shop{n}", later) for n in range(205)])
+    db.close()
+    gateway.start()
+    shown = gateway.run("key", "status").stdout.splitlines()
+    assert sum("credential key, version 2" in line for line in shown) == 200 and shown[-1] == "and 5 more"
+    page = Operator(gateway).sign_in().get("keys").body.decode()
+    assert page.index("Admin tokens") < page.index("Who has these pages open") < page.index("Keys being replaced") < page.index("more</p>")
