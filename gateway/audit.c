@@ -58,20 +58,26 @@ static enum tenant_error from_vault(enum vault_error err)
 	return err == VAULT_OK ? TENANT_OK : err == VAULT_NO_MEMORY ? TENANT_NO_MEMORY : TENANT_VAULT;
 }
 
-/* A new chain, after row seq. */
+/* A new chain, after row seq; 0: the first. */
 static enum tenant_error begin_anew(
 	struct audit *a, const struct vault_wrapped_key *key, const struct store_audit_state *state)
 {
 	const struct vault_audit_head none = {.seq = (uint64_t)state->seq};
 	struct store *s = tenants_store(a->tenants);
+	struct store_counts counts;
 	const enum vault_error err =
 		vault_audit_begin(a->vault, store_deployment_id(s), TENANT_DEPLOYMENT, key, &none, true);
 
-	if (err != VAULT_OK || state->seq == 0)
+	if (err != VAULT_OK)
 		return from_vault(err);
-	log_error("the audit is broken: what is kept is not what was sealed last, at row %lld or before; a new chain "
-		  "begins behind it; `keyhouse verify --audit` says more",
-		(long long)state->seq);
+	if (state->seq > 0)
+		log_error("the audit is broken: what is kept is not what was sealed last, at row %lld or before; a new "
+			  "chain begins behind it; `keyhouse verify --audit` says more",
+			(long long)state->seq);
+	else if (store_counts(s, &counts) == STORE_OK && counts.businesses > 0)
+		log_warn("the audit begins only now, though businesses are there (%lld): what was kept before was "
+			 "removed, or the version before this one kept none",
+			(long long)counts.businesses);
 	return store_audit_restart(s) == STORE_OK ? TENANT_OK : TENANT_STORE;
 }
 

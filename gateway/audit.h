@@ -19,7 +19,7 @@ struct audit {
 struct store_auditor audit_auditor(struct audit *a);
 
 /* Tells the vault where the chain stands. What does not fit is no reason not to start: it is logged, and a new chain
- * begins, with a row that says so. Borrows both. */
+ * begins, with a row that says so. The first one has a row, too. Borrows both. */
 enum tenant_error audit_begin(struct audit *a, struct tenants *tenants, struct vault_client *vault)
 	__attribute__((warn_unused_result));
 

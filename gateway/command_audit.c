@@ -122,8 +122,95 @@ static const char *fault_text(enum store_audit_fault fault)
 	return "";
 }
 
-static int report_print(const struct store_audit_report *r)
+/* ------------------------------------------------------------ what it does not know of */
+
+#define UNHEARD_SHOWN 20
+
+struct review {
+	struct audit audit;
+	int64_t older_businesses, older_others;
+	int64_t unheard;
+	struct store_audit_unheard shown[UNHEARD_SHOWN]; /* of those, as many as there is room for */
+};
+
+static const char *thing_text(enum store_audit_thing thing)
 {
+	switch (thing) {
+	case STORE_THING_BUSINESS:
+		return "business";
+	case STORE_THING_TOKEN:
+		return "admin token";
+	case STORE_THING_LINK:
+		return "settings link";
+	case STORE_THING_LINK_SESSION:
+		return "session of settings link";
+	case STORE_THING_OPERATOR_SESSION:
+		return "operator's session";
+	}
+	return "";
+}
+
+static const char *of_text(enum store_audit_thing thing)
+{
+	return thing == STORE_THING_LINK || thing == STORE_THING_LINK_SESSION ? " of business "
+		: thing == STORE_THING_OPERATOR_SESSION			      ? " by token "
+									      : " named ";
+}
+
+static bool unheard(void *ctx, const struct store_audit_unheard *u)
+{
+	struct review *r = ctx;
+
+	if (u->older) {
+		r->older_businesses += u->thing == STORE_THING_BUSINESS;
+		r->older_others += u->thing != STORE_THING_BUSINESS;
+		return true;
+	}
+	if (r->unheard < UNHEARD_SHOWN)
+		r->shown[r->unheard] = *u;
+	r->unheard++;
+	return true;
+}
+
+static void thing_print(const struct store_audit_unheard *u)
+{
+	(void)printf("  !! %s ", thing_text(u->thing));
+	console_part(u->id);
+	(void)printf("%s", of_text(u->thing));
+	console_part(u->name);
+	(void)printf(
+		": %s\n", u->ended ? "it works, though a row says that it was ended" : "no row says that it was made");
+}
+
+/* Whether there is nothing of either. */
+static bool review_print(const struct review *v, const struct store_audit_report *r)
+{
+	char first[32];
+
+	if (v->older_businesses + v->older_others > 0)
+		(void)fprintf(stderr,
+			"keyhouse: the audit begins at %s with row 1, but older than that are: businesses %lld; "
+			"tokens, "
+			"links and sessions %lld; what was before was removed, or the version of then kept none\n",
+			time_text(r->first_at, first), (long long)v->older_businesses, (long long)v->older_others);
+	for (int64_t i = 0; i < v->unheard && i < UNHEARD_SHOWN; i++)
+		thing_print(&v->shown[i]);
+	if (v->unheard > UNHEARD_SHOWN)
+		(void)printf("  !! and %lld more\n", (long long)(v->unheard - UNHEARD_SHOWN));
+	if (v->unheard > 0)
+		(void)fprintf(stderr,
+			"keyhouse: what the audit does not know of: %lld; it was put into the database past keyhouse: "
+			"end it (keyhouse token revoke ID; keyhouse link revoke BUSINESS ID; an operator's session "
+			"ends "
+			"with its token), and look who can write the file\n",
+			(long long)v->unheard);
+	return v->older_businesses + v->older_others + v->unheard == 0;
+}
+
+static int report_print(const struct store_audit_report *r, const struct review *v)
+{
+	bool known;
+
 	char first[32], last[32], sealed[32], at[32];
 
 	(void)printf("rows      %lld", (long long)r->rows);
@@ -141,9 +228,11 @@ static int report_print(const struct store_audit_report *r)
 	if (r->rows == 0 && r->heads == 0)
 		return line_complain(
 			"there is no audit: no row and no seal; unless nothing was ever done here, it was removed");
+	known = review_print(v, r);
 	if (r->fault == STORE_AUDIT_WHOLE) {
-		(void)printf("The audit is whole.\n");
-		return EXIT_DONE;
+		if (known)
+			(void)printf("The audit is whole.\n");
+		return known ? EXIT_DONE : EXIT_FAILED;
 	}
 	(void)fprintf(stderr, "keyhouse: the audit is broken: row %lld", (long long)r->seq);
 	if (r->at > 0)
@@ -157,12 +246,19 @@ static int report_print(const struct store_audit_report *r)
 	return EXIT_FAILED;
 }
 
+static enum store_error head_check(void *ctx, const struct store_audit_head *head)
+{
+	struct review *r = ctx;
+
+	return audit_head_check(&r->audit, head);
+}
+
 int command_verify_audit(struct line *l)
 {
 	char path[DATADIR_PATH_MAX];
-	struct audit audit = {.vault = NULL};
+	struct review review = {.unheard = 0};
 	const struct store_audit_check check = {
-		.now = store_now_ms(), .hash = vault_hash, .head = audit_head_check, .ctx = &audit};
+		.now = store_now_ms(), .hash = vault_hash, .head = head_check, .unheard = unheard, .ctx = &review};
 	struct store_audit_report report;
 	struct session *s;
 	enum store_error err;
@@ -172,10 +268,10 @@ int command_verify_audit(struct line *l)
 	s = session_open_copy(l->config, l->words_len > 0 ? l->words[0] : path, false);
 	if (s == NULL)
 		return EXIT_FAILED;
-	audit.vault = session_vault(s);
-	audit.tenants = session_tenants(s);
-	err = store_audit_check(tenants_store(audit.tenants), &check, &report);
-	result = err == STORE_OK ? report_print(&report) : line_complain(store_error_text(err));
+	review.audit.vault = session_vault(s);
+	review.audit.tenants = session_tenants(s);
+	err = store_audit_check(tenants_store(review.audit.tenants), &check, &report);
+	result = err == STORE_OK ? report_print(&report, &review) : line_complain(store_error_text(err));
 	session_close(s);
 	return result;
 }

@@ -15,7 +15,8 @@
 
 #include "gateway/utf8.h"
 
-void console_text(const char *text, int width)
+/* How many characters it was. */
+static int put(const char *text)
 {
 	int printed = 0;
 
@@ -24,6 +25,18 @@ void console_text(const char *text, int width)
 		(void)putchar(hidden > 0 ? '?' : *text);
 		printed += ((unsigned char)*text & 0xc0) != 0x80;
 	}
+	return printed;
+}
+
+void console_part(const char *text)
+{
+	(void)put(text);
+}
+
+void console_text(const char *text, int width)
+{
+	const int printed = put(text);
+
 	if (width == 0)
 		(void)putchar('\n');
 	else

@@ -372,11 +372,11 @@ enum store_error store_audit_state(struct store *s, struct store_audit_state *ou
 
 static enum store_error run_restart(struct db *db, void *arg)
 {
-	static const struct store_audit broken = {.action = AUDIT_BROKEN};
+	const struct store_audit row = {.action = db->audit->seq == 0 ? AUDIT_BEGUN : AUDIT_BROKEN};
 
 	(void)arg;
 	memset(db->audit->hash, 0, sizeof(db->audit->hash));
-	return core_audit(db, &broken);
+	return core_audit(db, &row);
 }
 
 enum store_error store_audit_restart(struct store *s)

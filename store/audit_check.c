@@ -93,6 +93,11 @@ static enum store_error row_check(struct walk *w, const struct store_audit_row *
 {
 	uint8_t digest[32];
 
+	/* Before the first there is none: what is there was put in, where nothing else would look at it. */
+	if (r->seq < 1) {
+		fault(w, STORE_AUDIT_ROW, r->seq);
+		return STORE_OK;
+	}
 	if (strcmp(r->action, AUDIT_BROKEN) == 0) {
 		memset(w->link, 0, sizeof(w->link));
 		if (w->restarted == 0)
@@ -126,7 +131,8 @@ static enum store_error begin_at(struct walk *w)
 	err = seal_check(w);
 	if (err != STORE_OK || w->out->fault != STORE_AUDIT_WHOLE)
 		return err;
-	w->seq = w->sealed = w->next.seq;
+	w->seq = w->sealed = w->out->pruned = w->next.seq;
+	w->out->pruned_at = w->next.at;
 	memcpy(w->link, w->next.hash, sizeof(w->link));
 	head_next(w);
 	return STORE_OK;
@@ -150,7 +156,7 @@ static enum store_error rows_walk(struct walk *w)
 	enum store_error err = begin_at(w), ended;
 	struct query q = query_start(w->db,
 		"SELECT " AUDIT_COLUMNS ", length(CAST(actor || business_id || action || subject || purpose || job "
-		"AS BLOB)) + length(value) FROM audit WHERE seq > ? ORDER BY seq");
+		"AS BLOB)) + length(value) FROM audit WHERE seq > ? OR seq < 1 ORDER BY seq");
 
 	query_int(&q, w->seq);
 	while (err == STORE_OK && w->out->fault == STORE_AUDIT_WHOLE && query_step(&q)) {
@@ -183,16 +189,23 @@ enum store_error store_audit_check(
 	struct store *s, const struct store_audit_check *check, struct store_audit_report *out)
 {
 	struct walk w = {.db = core_reader(s), .check = check, .out = out};
+	struct rows unheard = ROWS_OF(struct store_audit_unheard);
 	enum store_error err, ended;
 
 	*out = (struct store_audit_report){.rows = 0};
 	err = db_run(w.db, "BEGIN");
 	if (err == STORE_OK) {
 		err = walk(&w);
+		if (err == STORE_OK && check->unheard != NULL)
+			err = audit_unheard(w.db, check->now, out, &unheard);
 		ended = db_run(w.db, "COMMIT");
 		if (err == STORE_OK)
 			err = ended;
 	}
 	core_return(s, w.db);
+	for (size_t i = 0; err == STORE_OK && i < unheard.len; i++)
+		if (!check->unheard(check->ctx, &((struct store_audit_unheard *)(void *)unheard.items)[i]))
+			break;
+	rows_clear(&unheard);
 	return err;
 }

@@ -69,7 +69,12 @@ void audit_row_read(struct query *q, struct store_audit_row *r);
 #define AUDIT_HEAD_COLUMNS "seq, at, hash, refused, undone, mac"
 void audit_head_read(struct query *q, struct store_audit_head *h);
 #define AUDIT_BROKEN "audit_broken"
+#define AUDIT_BEGUN "audit_begun"
 #define AUDIT_DAYS 400
+
+/* audit_unheard.c. Adds a struct store_audit_unheard to rows for each; report: of the same transaction. */
+enum store_error audit_unheard(struct db *db, int64_t now, const struct store_audit_report *report, struct rows *out)
+	__attribute__((warn_unused_result));
 
 /* A reader for one query; waits for one. */
 struct db *core_reader(struct store *s);

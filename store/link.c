@@ -35,9 +35,15 @@ static enum store_error link_one(struct query *q, struct store_link *out)
 
 /* ------------------------------------------------------------ adding and opening */
 
-static enum store_error link_audit(struct db *db, const char *action, const char *business_id, const char *id)
+/* hash: of what opens the link, or is the session, from then on; NULL: nothing. */
+static enum store_error link_audit(
+	struct db *db, const char *action, const char *business_id, const char *id, const uint8_t *hash)
 {
-	const struct store_audit row = {.business_id = business_id, .action = action, .subject = id};
+	const struct store_audit row = {.business_id = business_id,
+		.action = action,
+		.subject = id,
+		.value = hash,
+		.value_len = hash != NULL ? 32 : 0};
 
 	return core_audit(db, &row);
 }
@@ -63,7 +69,8 @@ static enum store_error run_add(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
-	return db_changes(db) > 0 ? link_audit(db, "link_made", a->link->business_id, a->link->id) : STORE_NOT_FOUND;
+	return db_changes(db) > 0 ? link_audit(db, "link_made", a->link->business_id, a->link->id, a->hash)
+				  : STORE_NOT_FOUND;
 }
 
 enum store_error store_link_add(struct store *s, const struct store_link *l, const uint8_t hash[static 32])
@@ -117,7 +124,7 @@ static enum store_error run_open(struct db *db, void *arg)
 	/* Who opens it has no other name. */
 	(void)snprintf(who, sizeof(who), "link:%s", o->out->id);
 	db->audit->actor = who;
-	return link_audit(db, "link_opened", o->out->business_id, o->out->id);
+	return link_audit(db, "link_opened", o->out->business_id, o->out->id, o->session_hash);
 }
 
 enum store_error store_link_open(struct store *s, const uint8_t hash[static 32], const uint8_t session_hash[static 32],
@@ -183,7 +190,7 @@ static enum store_error run_revoke(struct db *db, void *arg)
 		"WHERE business_id = ? AND id = ? AND revoked_at = 0",
 		m);
 
-	return err == STORE_OK ? link_audit(db, "link_revoked", m->business_id, m->id) : err;
+	return err == STORE_OK ? link_audit(db, "link_revoked", m->business_id, m->id, NULL) : err;
 }
 
 enum store_error store_link_revoke(struct store *s, const char *business_id, const char *id)

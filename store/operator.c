@@ -32,8 +32,11 @@ struct opening {
 static enum store_error run_open(struct db *db, void *arg)
 {
 	const struct opening *a = arg;
-	const struct store_audit row = {
-		.action = "operator_in", .subject = a->session->id, .purpose = a->session->token_id};
+	const struct store_audit row = {.action = "operator_in",
+		.subject = a->session->id,
+		.purpose = a->session->token_id,
+		.value = a->hash,
+		.value_len = 32};
 	struct query q = query_start(db,
 		"INSERT INTO operator_sessions (id, token_id, session_hash, created_at, ends_at, seen_at) "
 		"SELECT ?1, id, ?2, ?3, ?4, ?3 FROM tokens WHERE id = ?5 AND revoked_at = 0");

@@ -170,8 +170,26 @@ struct store_audit_state {
 	int64_t broken_at; /* when it was last found broken; 0: never */
 };
 enum store_error store_audit_state(struct store *s, struct store_audit_state *out) __attribute__((warn_unused_result));
-/* What is kept does not fit: a new chain begins after seq, with a row that says so. The vault has heard of it by then. */
+/* A new chain begins after seq, with a row that says so: "audit_begun" where there was neither row nor head, else, because
+ * what is kept does not fit, "audit_broken". The vault has heard of it by then. */
 enum store_error store_audit_restart(struct store *s) __attribute__((warn_unused_result));
+
+/* What is there although no row says that it was made, or that another one was, or although a row says that it was
+ * ended: whoever put it there did so past the program. A link and the session that it opened are two. */
+enum store_audit_thing {
+	STORE_THING_BUSINESS = 1,
+	STORE_THING_TOKEN, /* of those that give access, live ones */
+	STORE_THING_LINK,
+	STORE_THING_LINK_SESSION,
+	STORE_THING_OPERATOR_SESSION,
+};
+struct store_audit_unheard {
+	enum store_audit_thing thing;
+	char id[STORE_BUSINESS_ID_LEN + 1];
+	char name[STORE_NAME_LEN + 1]; /* its name; a link's business; the token behind an operator's session */
+	bool ended; /* a row says that it was */
+	bool older; /* by its own word it was there before the audit, which begins with row 1 */
+};
 
 /* Checking a whole audit, of one moment. */
 struct store_audit_check {
@@ -179,6 +197,8 @@ struct store_audit_check {
 	void (*hash)(const void *data, size_t len, uint8_t *out); /* as in struct store_auditor */
 	/* For each head. STORE_STALE: that is not its seal. Anything else but STORE_OK ends the check. */
 	enum store_error (*head)(void *ctx, const struct store_audit_head *head);
+	/* For each, after all else; false ends it. What is from before the rows that are kept is nobody's to judge. May be NULL. */
+	bool (*unheard)(void *ctx, const struct store_audit_unheard *u);
 	void *ctx;
 };
 enum store_audit_fault {
@@ -193,6 +213,8 @@ enum store_audit_fault {
 struct store_audit_report {
 	int64_t rows, heads;
 	int64_t first_at, last_at; /* of the rows; 0: there is none */
+	int64_t pruned,
+		pruned_at; /* rows up to that one have gone because of their age, or are about to; when it was sealed */
 	struct store_audit_head newest; /* seq 0: none */
 	enum store_audit_fault fault; /* the first, and where: */
 	int64_t seq, at; /* of the row; at 0: not known */

@@ -21,7 +21,8 @@ static void token_read(struct query *q, struct store_token *t)
 static enum store_error run_add(struct db *db, void *arg)
 {
 	const struct store_token *t = arg;
-	const struct store_audit row = {.action = "token_made", .subject = t->id};
+	const struct store_audit row = {
+		.action = "token_made", .subject = t->id, .value = t->hash, .value_len = sizeof(t->hash)};
 	enum store_error err;
 	struct query q = query_start(
 		db, "INSERT INTO tokens (id, name, hash, last4, created_at, revoked_at) VALUES (?, ?, ?, ?, ?, 0)");

@@ -51,6 +51,7 @@ static const struct words actions[] = {
 	{"token_revoked", "revoked an admin token:"},
 	{"operator_in", "signed in to these pages"},
 	{"operator_out", "ended a sign-in to these pages"},
+	{"audit_begun", "began this record: nothing was kept before"},
 	{"audit_broken", "found that the rows before this one were changed past the vault, and began a new chain"},
 	{NULL, NULL},
 };

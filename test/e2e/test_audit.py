@@ -107,8 +107,9 @@ def test_by_the_api(gateway, provider):
     token = gateway.run("token", "list", "--json").stdout
     token = json.loads(token)[0]["id"]
     first = rows(gateway)
-    assert done(first) == [("command", "token_made", None), ("token", "business_added", None), ("token", "connection_added", "number"),
+    assert done(first) == [("keyhouse", "audit_begun", None), ("command", "token_made", None), ("token", "business_added", None), ("token", "connection_added", "number"),
                            ("token", "key_stored", None), ("token", "key_stored", None)]
+    first = first[1:]
     assert {r["actor"] for r in first[1:]} == {"token:" + token} and first[0]["subject"] == token
     assert {r["business_id"] for r in first[1:]} == {paul.id} and first[0]["business_id"] is None
     prints = {f"{paul.connection}/{field}": s["fingerprint"] for field, s in paul.connections()[0]["secrets"].items()}
@@ -386,7 +387,7 @@ def test_a_changed_row_is_named(copy):
 def test_a_missing_row_is_named(copy):
     named(copy(("DELETE FROM audit WHERE seq = 5",)), 5, "missing")
     named(copy(("DELETE FROM audit WHERE seq = 1",)), 1, "missing")
-    named(copy(("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)",)), 10, "missing")
+    named(copy(("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)",)), 11, "missing")
     named(copy(("DELETE FROM audit",)), 1, "missing")
 
 
@@ -394,7 +395,7 @@ def test_a_row_that_was_put_in_is_named(copy):
     def at_the_end(db):
         found = db.execute(ALL).fetchall()
         db.execute(INTO, list(chained([(found[-1][0] + 1, *found[-1][1:])], found[-1][-1]))[0])
-    named(copy(then=at_the_end), 11, "no seal")
+    named(copy(then=at_the_end), 12, "no seal")
 
     def between(db):
         db.execute("UPDATE audit SET seq = -seq - 1 WHERE seq > 4")
@@ -419,8 +420,8 @@ def test_a_history_that_was_written_anew_is_found_by_its_seal(copy):
     def with_its_head(db):
         anew(db)
         db.execute("UPDATE audit_heads SET hash = (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1)")
-    named(copy(then=with_its_head), 10, "not the vault's")
-    named(copy(("UPDATE audit_heads SET refused = refused + 1",)), 10, "not the vault's")
+    named(copy(then=with_its_head), 11, "not the vault's")
+    named(copy(("UPDATE audit_heads SET refused = refused + 1",)), 11, "not the vault's")
     named(copy(("DELETE FROM audit_heads",)), 1, "no seal")
 
 
@@ -537,6 +538,49 @@ def test_an_emptied_audit_is_not_whole(gateway, paul):
     planted(gateway, "DELETE FROM audit", "DELETE FROM audit_heads")
     found = verify(gateway)
     assert found.returncode == 1 and "there is no audit" in found.stderr and "whole" not in found.stdout
+
+    # Nor is what begins behind it.
+    time.sleep(1.2)
+    gateway.start()
+    assert "the audit begins only now" in gateway.log_text()
+    gateway.api("PATCH", paul.path(), {"name": "Paul & Sons"})
+    assert [r["action"] for r in rows(gateway)] == ["audit_begun", "business_changed"]
+    copy = str(gateway.dir / "copy.db")
+    gateway.run("backup", copy)
+    for words in ((), (copy,)):
+        found = verify(gateway, *words)
+        assert found.returncode == 1 and "whole" not in found.stdout and "!!" not in found.stdout
+        assert re.search(r"begins at \d{4}-.*older than that are: businesses 1; tokens, links and sessions 1;", found.stderr), found.stderr
+
+
+def test_a_first_start_begins_the_audit(directory, provider):
+    fresh = Gateway(os.path.join(directory, "fresh"), provider.url)
+    os.mkdir(fresh.dir)
+    fresh.run("init")
+    assert "rows      1," in whole(fresh) and [r["action"] for r in rows(fresh)] == ["audit_begun"]
+
+
+def test_access_that_was_put_in_is_named(gateway, paul, directory):
+    owner(gateway, paul)
+    operator(gateway)
+    link, token = gateway.api("POST", paul.path("settings-links")).json["id"], gateway.token
+    whole(gateway)
+    planted(gateway, "INSERT INTO tokens (id, name, hash, last4, created_at, revoked_at) VALUES ('evil', char(27) || '[2J', "
+            "randomblob(32), 'last', unixepoch() * 1000, 0)",
+            "UPDATE settings_links SET link_hash = randomblob(32) WHERE opened_at = 0")
+    gateway.start()
+    copy = os.path.join(directory, "planted.db")
+    gateway.run("backup", copy)
+    for words in ((), (copy,)):
+        found = verify(gateway, *words)
+        named_ = [line for line in found.stdout.splitlines() if "!!" in line]
+        assert found.returncode == 1 and "does not know of: 2" in found.stderr and "whole" not in found.stdout, found
+        assert "admin token evil named ?[2J: no row" in found.stdout, found.stdout
+        assert len(named_) == 2 and any(f"settings link {link} of business {paul.id}: no row" in line for line in named_), named_
+        assert token not in found.stdout + found.stderr
+    gateway.run("token", "revoke", "evil")
+    gateway.run("link", "revoke", paul.id, link)
+    whole(gateway)
 
 
 def test_the_last_number_of_all_stops_nothing(gateway, paul):

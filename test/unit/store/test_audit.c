@@ -5,6 +5,7 @@
 #include "test/unit/store/helper.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #define DAY_MS INT64_C(86400000)
@@ -448,6 +449,207 @@ static void test_prune(void **state)
 	assert_true(is.fits);
 }
 
+/* ------------------------------------------------------------ what it does not know of */
+
+static void sql(const struct house *h, const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(h->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+struct unheard {
+	struct store_audit_unheard list[8];
+	size_t len;
+};
+
+static bool see_unheard(void *ctx, const struct store_audit_unheard *u)
+{
+	struct unheard *seen = ctx;
+
+	assert_true(seen->len < 8);
+	seen->list[seen->len++] = *u;
+	return true;
+}
+
+static struct unheard unheard(const struct house *h, int64_t now)
+{
+	struct unheard seen = {.len = 0};
+	const struct store_audit_check check = {
+		.now = now, .hash = hash, .head = check_head, .unheard = see_unheard, .ctx = &seen};
+	struct store_audit_report r;
+
+	assert_int_equal(store_audit_check(h->store, &check, &r), STORE_OK);
+	return seen;
+}
+
+/* One each of what gives access, as the program makes it. */
+static void add_access(struct house *h)
+{
+	const int64_t now = store_now_ms();
+	struct store_token t = {.id = "token", .name = "Of Paul", .hash = {1}, .created_at = now};
+	struct store_link l = {.id = "link", .business_id = "one", .created_at = now, .expires_at = now + HOUR_MS};
+	struct store_operator o = {.id = "operator", .token_id = "token", .created_at = now, .ends_at = now + HOUR_MS};
+
+	assert_int_equal(store_token_add(h->store, &t), STORE_OK);
+	assert_int_equal(store_link_add(h->store, &l, (uint8_t[32]){2}), STORE_OK);
+	(void)snprintf(l.id, sizeof(l.id), "opened");
+	assert_int_equal(store_link_add(h->store, &l, (uint8_t[32]){3}), STORE_OK);
+	assert_int_equal(
+		store_link_open(h->store, (uint8_t[32]){3}, (uint8_t[32]){4}, now, now + HOUR_MS, &l), STORE_OK);
+	assert_int_equal(store_operator_open(h->store, &o, (uint8_t[32]){5}), STORE_OK);
+}
+
+#define IN_AN_HOUR "unixepoch() * 1000 + 3600000"
+
+static void test_what_was_put_in(void **state)
+{
+	static const struct {
+		const char *sql, *id;
+		enum store_audit_thing thing;
+		bool ended;
+	} planted[] = {
+		{"INSERT INTO tokens (id, name, hash, last4, created_at, revoked_at) "
+		 "VALUES ('evil', 'n', zeroblob(32), 'last', unixepoch() * 1000, 0)",
+			"evil", STORE_THING_TOKEN, false},
+		{"DELETE FROM tokens WHERE id = 'evil'; UPDATE tokens SET hash = randomblob(32) WHERE id = 'token'",
+			"token", STORE_THING_TOKEN, false},
+		{"UPDATE tokens SET hash = CAST(x'01' || zeroblob(31) AS BLOB) WHERE id = 'token'; INSERT INTO "
+		 "settings_links (id, business_id, "
+		 "link_hash, created_at, expires_at) VALUES ('evil', 'one', randomblob(32), unixepoch() * "
+		 "1000, " IN_AN_HOUR ")",
+			"evil", STORE_THING_LINK, false},
+		{"DELETE FROM settings_links WHERE id = 'evil'; UPDATE settings_links SET session_hash = "
+		 "randomblob(32), "
+		 "ends_at = " IN_AN_HOUR ", opened_at = unixepoch() * 1000 WHERE id = 'link'",
+			"link", STORE_THING_LINK_SESSION, false},
+		{"UPDATE settings_links SET session_hash = NULL, opened_at = 0 WHERE id = 'link'; "
+		 "UPDATE settings_links SET opened_at = 0, session_hash = NULL WHERE id = 'opened'",
+			"opened", STORE_THING_LINK, true},
+		{"DELETE FROM settings_links WHERE id = 'opened'; INSERT INTO operator_sessions (id, token_id, "
+		 "session_hash, "
+		 "created_at, ends_at, seen_at) VALUES ('evil', 'token', randomblob(32), unixepoch() * "
+		 "1000, " IN_AN_HOUR ", 0)",
+			"evil", STORE_THING_OPERATOR_SESSION, false},
+		{"DELETE FROM operator_sessions WHERE id = 'evil'; INSERT INTO businesses (id, name, status, "
+		 "responder, "
+		 "created_at, updated_at) VALUES ('evil', 'n', 1, 'none', unixepoch() * 1000, 1)",
+			"evil", STORE_THING_BUSINESS, false},
+		{"DELETE FROM businesses WHERE id = 'evil'; UPDATE tokens SET revoked_at = 0", "revoked",
+			STORE_THING_TOKEN, true},
+	};
+	struct store_token t = {.id = "revoked", .name = "n", .hash = {9}};
+	struct house *h = *state;
+	struct sealer s = {.end = 0};
+
+	open_audited(h, &s);
+	assert_int_equal(store_audit_restart(h->store), STORE_OK);
+	add_business(h->store, "one");
+	add_access(h);
+	assert_int_equal(store_token_add(h->store, &t), STORE_OK);
+	assert_int_equal(store_token_revoke(h->store, t.id), STORE_OK);
+	assert_int_equal(unheard(h, store_now_ms()).len, 0);
+	for (size_t i = 0; i < sizeof(planted) / sizeof(planted[0]); i++) {
+		struct unheard seen;
+
+		sql(h, planted[i].sql);
+		seen = unheard(h, store_now_ms());
+		assert_int_equal(seen.len, 1);
+		assert_int_equal(seen.list[0].thing, planted[i].thing);
+		assert_string_equal(seen.list[0].id, planted[i].id);
+		assert_int_equal(seen.list[0].ended, planted[i].ended);
+		assert_false(seen.list[0].older);
+	}
+	/* What does not work any more is nothing. */
+	assert_int_equal(unheard(h, store_now_ms() + 2 * HOUR_MS).len, 1);
+	sql(h, "UPDATE tokens SET revoked_at = 1 WHERE id = 'revoked'");
+	assert_int_equal(unheard(h, store_now_ms()).len, 0);
+	whole(h, s.end);
+}
+
+/* All rows and seals were removed, and a new chain begins with a row that says so. */
+static void test_begun_anew(void **state)
+{
+	struct house *h = *state;
+	struct sealer s = {.end = 0};
+	struct store_audit_state is;
+	struct unheard seen;
+
+	open_audited(h, &s);
+	assert_int_equal(store_audit_restart(h->store), STORE_OK);
+	row_is(&rows_of(h->store, NULL).rows[0], "keyhouse", "audit_begun", "");
+	add_business(h->store, "one");
+	add_access(h);
+	house_close(h);
+	sql(h,
+		"DELETE FROM audit; DELETE FROM audit_heads; UPDATE businesses SET created_at = created_at - 5000; "
+		"UPDATE tokens SET created_at = created_at - 5000");
+	s = (struct sealer){.end = 0};
+	open_audited(h, &s);
+	assert_int_equal(store_audit_restart(h->store), STORE_OK);
+	add_business(h->store, "two");
+	assert_int_equal(store_audit_state(h->store, &is), STORE_OK);
+	assert_true(is.fits && is.seq == 2 && is.broken_at == 0);
+	whole(h, 2);
+	seen = unheard(h, store_now_ms());
+	assert_int_equal(seen.len, 5);
+	for (size_t i = 0; i < seen.len; i++) {
+		const char *id = seen.list[i].id;
+
+		/* What says that it is younger is named. */
+		assert_int_equal(seen.list[i].older, strcmp(id, "one") == 0 || strcmp(id, "token") == 0);
+	}
+}
+
+/* Once the rows of old have gone by themselves, what is from then is nobody's to judge; what is younger still is. */
+static void test_of_before_the_rows_that_are_kept(void **state)
+{
+	struct house *h = *state;
+	struct sealer s = {.end = 0};
+	const int64_t now = store_now_ms(), old = now - 401 * DAY_MS;
+	struct unheard seen;
+
+	open_audited(h, &s);
+	s.at = old;
+	assert_int_equal(store_audit_restart(h->store), STORE_OK);
+	add_business(h->store, "one");
+	add_access(h);
+	sql(h,
+		"UPDATE businesses SET created_at = 1; UPDATE tokens SET created_at = 1; "
+		"UPDATE settings_links SET created_at = 1, opened_at = opened_at > 0; UPDATE operator_sessions SET "
+		"created_at = 1");
+	add_business(h->store, "two");
+	s.at = now;
+	assert_int_equal(store_audit(h->store, &(struct store_audit){.action = "kit_made"}), STORE_OK);
+	for (int i = 0; i < 2; i++) { /* before and after they have gone */
+		sql(h, "UPDATE businesses SET created_at = 1");
+		assert_int_equal(unheard(h, now).len, 0);
+		sql(h, "UPDATE businesses SET created_at = unixepoch() * 1000 WHERE id = 'two'");
+		seen = unheard(h, now);
+		assert_int_equal(seen.len, 1);
+		assert_string_equal(seen.list[0].id, "two");
+		assert_false(seen.list[0].older);
+		assert_int_equal(store_prune(h->store, now, 30), STORE_OK);
+	}
+}
+
+static void test_a_row_before_the_first(void **state)
+{
+	struct house *h = *state;
+	struct sealer s = {.end = 0};
+
+	open_audited(h, &s);
+	add_business(h->store, "one");
+	whole(h, 1);
+	sql(h,
+		"INSERT INTO audit SELECT -5, at, actor, business_id, action, subject, purpose, job, value, hash FROM "
+		"audit");
+	assert_int_equal(report(h).fault, STORE_AUDIT_ROW);
+	assert_int_equal(report(h).seq, -5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +659,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_groups, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_found_broken, house_empty, house_teardown),
 		cmocka_unit_test_setup_teardown(test_prune, house_empty, house_teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_put_in, house_empty, house_teardown),
+		cmocka_unit_test_setup_teardown(test_begun_anew, house_empty, house_teardown),
+		cmocka_unit_test_setup_teardown(test_of_before_the_rows_that_are_kept, house_empty, house_teardown),
+		cmocka_unit_test_setup_teardown(test_a_row_before_the_first, house_empty, house_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
