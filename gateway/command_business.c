@@ -122,8 +122,7 @@ static void receipt_show(const cJSON *receipt)
 		cJSON_IsTrue(json_get(receipt, "flushed"))
 			? "Nothing in the database can be read of it any more, nor in a copy made from now on."
 			: "Nothing of it can be read here any more; the write-ahead log holds its wrapped keys until "
-			  "it has "
-			  "gone round.");
+			  "whoever reads an older state (a backup?) has ended.");
 	(void)printf("A backup made before still opens with its own copy of these keys, until it is deleted.\n");
 }
 

@@ -269,6 +269,12 @@ static bool files_open(void *ctx)
 	return !l->unconfined;
 }
 
+static void flushed(void *ctx)
+{
+	(void)ctx;
+	log_info("the write-ahead log was emptied: no key that was destroyed is left in it");
+}
+
 static bool open_store(struct listener *l, char *why, size_t why_len)
 {
 	char path[DATADIR_PATH_MAX];
@@ -277,6 +283,7 @@ static bool open_store(struct listener *l, char *why, size_t why_len)
 		.readers = READERS,
 		.opened = files_open,
 		.failed = failed,
+		.flushed = flushed,
 		.ctx = l,
 		.audit = audit_auditor(&l->audit)};
 	enum store_error err;

@@ -49,5 +49,10 @@ enum store_error removal_run(struct tenants *t, const char *business_id, struct 
 	log_info("business removed, its keys are destroyed business=%s receipt=%s", business_id, out->id);
 	flushed = store_flush(s);
 	out->flushed = flushed == STORE_OK;
+	if (flushed == STORE_BUSY)
+		log_warn(
+			"the destroyed keys stay in the write-ahead log until whoever reads an older state (a backup?) "
+			"has ended business=%s",
+			business_id);
 	return flushed == STORE_BUSY ? STORE_OK : flushed;
 }

@@ -29,7 +29,8 @@ struct removal_receipt {
 	int64_t removed_at;
 	int64_t audit_seq; /* the audit's row that says so; its hash vouches for it and all rows before */
 	char audit_hash[65];
-	bool flushed; /* neither the database file nor its log hold a destroyed key any more; else the log does, for a while */
+	bool flushed; /* neither the database file nor its log hold a destroyed key any more; else the log does, until somebody's
+			 reading has ended */
 };
 
 /* Destroys its keys, removes all it owns, forgets what is cached of it and empties the log. After an error in between call it

@@ -350,7 +350,9 @@ static enum work last_look(struct rotation *r, struct page *p, struct store_rota
 		return WORK_FAILED;
 	err = store_flush(r->store);
 	if (err == STORE_BUSY)
-		log_warn("the destroyed key stays in the write-ahead log until that has gone round business=%s",
+		log_warn(
+			"the destroyed key stays in the write-ahead log until whoever reads an older state (a backup?) "
+			"has ended business=%s",
 			of->business_id);
 	return err == STORE_OK || err == STORE_BUSY ? WORK_DONE : WORK_FAILED;
 }

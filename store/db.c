@@ -11,7 +11,6 @@
 
 #define BUSY_WAIT_MS 10000
 #define READERS_WAIT_MS 400 /* a webhook that waits meanwhile must still be in time */
-#define TRUNCATE_WAIT_MS 20 /* whoever wants it tries again: nobody's commit is held up for long */
 
 enum store_error db_error(int rc)
 {
@@ -142,12 +141,12 @@ enum store_error db_checkpoint(struct db *db, bool wait)
 	return err == STORE_FULL || err == STORE_NO_MEMORY ? STORE_OK : err;
 }
 
-enum store_error db_truncate(struct db *db)
+enum store_error db_truncate(struct db *db, int wait_ms)
 {
 	enum store_error err;
 	int rc;
 
-	(void)sqlite3_busy_timeout(db->handle, TRUNCATE_WAIT_MS);
+	(void)sqlite3_busy_timeout(db->handle, wait_ms);
 	rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	(void)sqlite3_busy_timeout(db->handle, BUSY_WAIT_MS);
 	err = (rc & 0xff) == SQLITE_BUSY ? STORE_BUSY : db_error(rc);

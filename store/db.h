@@ -30,8 +30,8 @@ enum store_error db_make_writer(struct db *db);
 /* Moves the write-ahead log into the file; wait: for readers too, for a moment, so that the log can begin anew. STORE_OK
  * also where readers or a full disk leave something for the next time. */
 enum store_error db_checkpoint(struct db *db, bool wait);
-/* Moves all of it and cuts the log to nothing. STORE_BUSY: a reader is in the way, or the disk is full. */
-enum store_error db_truncate(struct db *db);
+/* Moves all of it and cuts the log to nothing. STORE_BUSY: a reader was in the way for that long, or the disk is full. */
+enum store_error db_truncate(struct db *db, int wait_ms);
 void db_checkpoint_at_close(struct db *db);
 void db_close(struct db *db);
 /* Runs SQL without parameters or rows. */

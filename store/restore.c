@@ -12,6 +12,8 @@
 
 #include "store/core.h"
 
+#define LOG_WAIT_MS 20
+
 /* ------------------------------------------------------------ is it whole? */
 
 enum store_error store_integrity(struct store *s, bool quick, void (*fault)(const char *words, void *arg), void *arg)
@@ -81,7 +83,7 @@ static void log_bring_in(const char *path)
 
 	if (db_open(&db, path, true) != STORE_OK)
 		return;
-	if (db_truncate(&db) == STORE_OK)
+	if (db_truncate(&db, LOG_WAIT_MS) == STORE_OK)
 		db_checkpoint_at_close(&db); /* the last one who closes it removes the empty log */
 	db_close(&db);
 }

@@ -18,8 +18,7 @@
 
 #define FLUSH_TRIES 50u
 #define FLUSH_EVERY_MS 100
-
-#define QUEUE_MAX 4096u
+#define START_WAIT_MS 20
 
 const char *store_error_text(enum store_error err)
 {
@@ -158,22 +157,25 @@ static enum store_error deployment_read(struct store *s, struct db *db)
 	return query_end(&q);
 }
 
-/* The first commit makes the log and syncs its directory; a checkpoint opens what else it needs. */
-static enum store_error warm_up(struct db *db)
+/* The first commit makes the log and syncs its directory; a checkpoint opens what else it needs. What was destroyed just
+ * before a kill lies in the log that was left: *owed says that somebody's reading kept that from being emptied. */
+static enum store_error warm_up(struct db *db, bool *owed)
 {
 	/* On a full disk this may make the room that the first commit needs; if it cannot, that will say so. */
-	enum store_error err = db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	enum store_error err = db_truncate(db, START_WAIT_MS);
 	uint8_t random;
 
-	if (err == STORE_OK || err == STORE_FULL)
+	if (err == STORE_OK || err == STORE_BUSY)
 		err = db_run(db,
 			"INSERT INTO meta (key, value) VALUES ('opened', '1') "
 			"ON CONFLICT (key) DO UPDATE SET value = value + 1");
 
 	sqlite3_randomness(1, &random);
 	if (err == STORE_OK)
-		err = db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
-	return err == STORE_OK ? db_run(db, "UPDATE meta SET value = value WHERE key = 'opened'") : err;
+		err = db_truncate(db, START_WAIT_MS);
+	*owed = err == STORE_BUSY;
+	return err == STORE_OK || err == STORE_BUSY ? db_run(db, "UPDATE meta SET value = value WHERE key = 'opened'")
+						    : err;
 }
 
 static enum store_error readers_open(struct store *s, const struct store_options *opt)
@@ -229,6 +231,7 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 	struct store *s = store_new();
 	struct db db = {0};
 	int64_t have;
+	bool owed = false;
 	enum store_error err;
 	mode_t before = umask(0077);
 
@@ -261,14 +264,14 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 	if (err == STORE_OK)
 		err = audit_load(&s->audit, &db, &opt->audit);
 	if (err == STORE_OK)
-		err = warm_up(&db);
+		err = warm_up(&db, &owed);
 	if (err == STORE_OK)
 		err = readers_open(s, opt);
 	if (err == STORE_OK && opt->opened != NULL && !opt->opened(opt->ctx))
 		err = STORE_FAILED;
 	if (err != STORE_OK)
 		goto out;
-	s->writer = writer_start(&db, opt->queue_max > 0 ? opt->queue_max : QUEUE_MAX, opt->failed, opt->ctx);
+	s->writer = writer_start(&db, opt, owed);
 	if (s->writer == NULL) {
 		err = STORE_NO_MEMORY;
 		goto out;

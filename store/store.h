@@ -82,6 +82,8 @@ struct store_options {
 	bool (*opened)(void *ctx);
 	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
 	void (*failed)(void *ctx);
+	/* Called from the writer thread when the log was emptied after store_flush or the start could not. May be NULL. */
+	void (*flushed)(void *ctx);
 	void *ctx;
 	/* Everything that opens the database to change it gives one: rows that no seal covers count as forged. */
 	struct store_auditor audit;
@@ -356,7 +358,8 @@ enum store_error store_note_put(struct store *s, const char *name, const char *t
 	__attribute__((warn_unused_result));
 
 /* Brings what is committed into the database file and empties the log beside it, so that nothing overwritten or removed
- * stays in either. STORE_BUSY: somebody reads an older state for longer than a few seconds. */
+ * stays in either. STORE_BUSY: somebody reads an older state for longer than a few seconds; it is done by itself soon after
+ * that ends, or at the next start. */
 enum store_error store_flush(struct store *s) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ businesses */

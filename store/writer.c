@@ -3,6 +3,9 @@
  * (one fsync) and only then wakes the callers. While it commits, the next group gathers
  * by itself: no delay is ever added.
  *
+ * Emptying the log waits for readers. What could not be done when it was asked for is owed, and tried again about once a
+ * second, also beside a busy queue, until it is done: what was destroyed must not wait for the next start.
+ *
  * A failed commit or I/O error is final: the state on disk is not known any more, and
  * trying the fsync again would report success for what is lost.
  */
@@ -14,9 +17,14 @@
 #include <time.h>
 
 #define GROUP_MAX 256u
+#define QUEUE_MAX 4096u
 #define QUEUE_BYTES_MAX (48u << 20) /* of bodies: as much again may be in the group that runs */
 #define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log */
 #define RESTART_FRAMES 16384 /* readers never left a gap: wait for them, and if that is in vain not soon again */
+
+#define TRUNCATE_WAIT_MS 20 /* whoever asks for it tries again: nobody's commit is held up for long */
+#define OWED_WAIT_MS 5
+#define OWED_EVERY_MS 1000
 
 enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
 
@@ -43,11 +51,14 @@ struct writer {
 	pthread_cond_t truncated;
 	unsigned long truncate_wanted, truncate_done; /* calls */
 	enum store_error truncate_result; /* of the last */
+	bool owed; /* the log is to be emptied, next at owed_at */
+	struct timespec owed_at;
 	unsigned long commits, resets;
 	int frames, checkpoint_at, wait_at; /* the thread's own, as the next */
 	bool reset; /* during this commit */
 	bool stopping, dead;
 	void (*failed)(void *ctx);
+	void (*flushed)(void *ctx);
 	void *ctx;
 };
 
@@ -220,20 +231,65 @@ static bool group_run(struct writer *w)
 	return !w->dead;
 }
 
-/* The lock is held. False when nothing can be written any more. */
+static void deadline_in(struct timespec *t, unsigned ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += ms / 1000;
+	t->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t->tv_nsec >= 1000000000) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000;
+	}
+}
+
+/* Somebody asks for it now. The lock is held, as in the next two. */
+static bool truncate_asked(const struct writer *w)
+{
+	return w->truncate_wanted != w->truncate_done;
+}
+
+static bool truncate_due(const struct writer *w)
+{
+	struct timespec now;
+
+	if (truncate_asked(w) || !w->owed)
+		return truncate_asked(w);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > w->owed_at.tv_sec || (now.tv_sec == w->owed_at.tv_sec && now.tv_nsec >= w->owed_at.tv_nsec);
+}
+
+/* False when nothing can be written any more. */
 static bool truncate_run(struct writer *w)
 {
 	const unsigned long wanted = w->truncate_wanted;
+	const int wait_ms = truncate_asked(w) ? TRUNCATE_WAIT_MS : OWED_WAIT_MS;
+	const bool owed = w->owed;
 	enum store_error err;
 
 	pthread_mutex_unlock(&w->lock);
-	err = db_truncate(&w->db);
+	err = db_truncate(&w->db, wait_ms);
+	if (err == STORE_OK && owed && w->flushed != NULL)
+		w->flushed(w->ctx);
 	pthread_mutex_lock(&w->lock);
+	w->owed = err == STORE_BUSY;
+	if (w->owed)
+		deadline_in(&w->owed_at, OWED_EVERY_MS);
 	w->truncate_done = wanted;
 	w->truncate_result = err;
 	(void)pthread_cond_broadcast(&w->truncated);
 	w->dead = is_final(err);
 	return !w->dead;
+}
+
+/* Until there is something to do. The lock is held. */
+static void work_wait(struct writer *w)
+{
+	while (w->first == NULL && !w->stopping && !truncate_due(w)) {
+		if (w->owed)
+			(void)pthread_cond_timedwait(&w->work, &w->lock, &w->owed_at);
+		else
+			(void)pthread_cond_wait(&w->work, &w->lock);
+	}
 }
 
 static void *writer_thread(void *arg)
@@ -242,11 +298,11 @@ static void *writer_thread(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		while (w->first == NULL && !w->stopping && w->truncate_wanted == w->truncate_done)
-			(void)pthread_cond_wait(&w->work, &w->lock);
-		if (w->first == NULL && w->truncate_wanted == w->truncate_done)
+		work_wait(w);
+		/* Closing empties it, too. */
+		if (w->stopping && w->first == NULL && !truncate_asked(w))
 			break;
-		if ((w->truncate_wanted == w->truncate_done || truncate_run(w)) && (w->first == NULL || group_run(w)))
+		if ((!truncate_due(w) || truncate_run(w)) && (w->first == NULL || group_run(w)))
 			continue;
 		/* Dead: nobody queues any more, and what is queued is answered at once. */
 		while (w->first != NULL)
@@ -262,17 +318,6 @@ static void *writer_thread(void *arg)
 }
 
 /* ------------------------------------------------------------ callers */
-
-static void deadline_in(struct timespec *t, unsigned ms)
-{
-	clock_gettime(CLOCK_MONOTONIC, t);
-	t->tv_sec += ms / 1000;
-	t->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t->tv_nsec >= 1000000000) {
-		t->tv_sec++;
-		t->tv_nsec -= 1000000000;
-	}
-}
 
 static void queue_remove(struct writer *w, struct op *op)
 {
@@ -414,21 +459,28 @@ unsigned long writer_resets(struct writer *w)
 	return counted(w, &w->resets);
 }
 
-struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx)
+struct writer *writer_start(const struct db *db, const struct store_options *opt, bool owed)
 {
 	struct writer *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attributes;
 
 	if (w == NULL)
 		return NULL;
 	w->db = *db;
-	w->queue_max = queue_max;
-	w->failed = failed;
-	w->ctx = ctx;
+	w->queue_max = opt->queue_max > 0 ? opt->queue_max : QUEUE_MAX;
+	w->failed = opt->failed;
+	w->flushed = opt->flushed;
+	w->ctx = opt->ctx;
+	w->owed = owed;
+	deadline_in(&w->owed_at, OWED_EVERY_MS);
 	w->last = &w->first;
 	w->checkpoint_at = CHECKPOINT_FRAMES;
 	w->wait_at = RESTART_FRAMES;
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_cond_init(&w->work, NULL);
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&w->work, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
 	(void)pthread_cond_init(&w->left, NULL);
 	(void)pthread_cond_init(&w->truncated, NULL);
 	(void)sqlite3_wal_hook(w->db.handle, log_grew, w);

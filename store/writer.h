@@ -21,13 +21,15 @@ struct writer_change {
 	unsigned timeout_ms; /* 0: wait as long as it takes; else free must be set */
 };
 
-/* Takes db over. failed is called once, from the thread, when nothing can be written any more. */
-struct writer *writer_start(const struct db *db, unsigned queue_max, void (*failed)(void *ctx), void *ctx);
+/* Takes db over, and of the options queue_max, failed and flushed. owed: what was destroyed before may still lie in the
+ * log. */
+struct writer *writer_start(const struct db *db, const struct store_options *opt, bool owed);
 void writer_stop(struct writer *w); /* commits what is queued, waits until nobody is inside */
 
 /* Queues a change and waits for it. Owns: calls free(arg) when it is set, whatever happens. */
 enum store_error writer_apply(struct writer *w, const struct writer_change *change);
-/* Between two groups, everything goes into the file and the log is emptied. STORE_BUSY: not now. */
+/* Between two groups, everything goes into the file and the log is emptied. STORE_BUSY: not now, but it is owed from now
+ * on: the thread tries again by itself until it is done. */
 enum store_error writer_truncate(struct writer *w);
 bool writer_alive(struct writer *w);
 

@@ -400,7 +400,10 @@ static void destroyed_show(struct html *h, const struct removal_receipt *r)
 			r->keys[i].id);
 	html_put(h, "</ul><dl><dt>In the audit</dt><dd>row %lld, hash <code>%s</code></dd></dl>",
 		(long long)r->audit_seq, r->audit_hash);
-	html_raw(h, r->flushed ? "" : "<p>Sealed, they stay in the database's log for a little while.</p>");
+	html_raw(h,
+		r->flushed ? ""
+			   : "<p>Sealed, they stay in the database's log until a backup that is being made has "
+			     "ended.</p>");
 }
 
 /* The page is begun before, while there is something to write about. */
