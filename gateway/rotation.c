@@ -2,6 +2,7 @@
  * One thread, one small step after the other, with a pause after each so that webhooks and
  * sends go first. What a step reads may be changed before it writes: the store takes only
  * what is still as it was read. Nothing is kept here that a restart would have to know.
+ * Removals that were cut short are carried on here, too.
  */
 #include "gateway/rotation.h"
 
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "gateway/log.h"
+#include "gateway/removal.h"
 #include "gateway/reseal.h"
 
 #define STEP_VALUES 100u
@@ -443,14 +445,27 @@ static enum work begin_next(struct rotation *r)
 
 /* ------------------------------------------------------------ working */
 
+/* Of a business whose removal was cut short. */
+static enum work removal(struct rotation *r)
+{
+	const enum store_error err = removal_step(r->opt.tenants);
+
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		return err == STORE_OK ? WORK_DONE : WORK_NONE;
+	log_warn("what is left of a removed business is not removed yet, it is tried again: %s", store_error_text(err));
+	return WORK_FAILED;
+}
+
 static enum work step(struct rotation *r)
 {
 	/* Without a grace also what was scanned in this millisecond. */
 	const int64_t before = r->opt.grace_s > 0 ? store_now_ms() - (int64_t)r->opt.grace_s * 1000 : INT64_MAX;
 	struct store_rotation of;
-	enum work work = keys_step(r);
+	enum work work = removal(r);
 	enum store_error err;
 
+	if (work == WORK_NONE)
+		work = keys_step(r);
 	if (work != WORK_NONE)
 		return work;
 	err = store_rotation_next(r->store, before, &of);

@@ -3,7 +3,8 @@
  *
  * Master key: the key file has a new one, the vault takes it, and each tenant key is wrapped anew. Tenant keys: a new
  * version seals from now on, what older ones sealed is sealed anew in small steps, and once nothing is left, nor can be on
- * its way any more, the older ones are destroyed. All of it goes on after a restart where it stood.
+ * its way any more, the older ones are destroyed. All of it goes on after a restart where it stood, and so does the removal
+ * of a business (gateway/removal.h).
  *
  * Called by listener (a thread of its own), by session (off line: without) and by gateway/api.
  */

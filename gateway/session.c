@@ -19,6 +19,7 @@
 #include "gateway/datadir.h"
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/removal.h"
 #include "gateway/role.h"
 #include "gateway/rotation.h"
 #include "gateway/tenant.h"
@@ -127,6 +128,17 @@ static bool roles_start(struct session *s, bool make_key, bool with_sender, int 
 	return ok;
 }
 
+/* A removal that was cut short ends before anything else is done. */
+static void removals_carry_on(struct session *s)
+{
+	enum store_error err = STORE_OK;
+
+	while (err == STORE_OK)
+		err = removal_step(s->tenants);
+	if (err != STORE_NOT_FOUND)
+		(void)complain("what is left of a removed business is not removed yet; the next start tries it again");
+}
+
 static bool offline_parts(struct session *s, bool create, int vault_fd, int sender_fd)
 {
 	char path[DATADIR_PATH_MAX];
@@ -157,6 +169,7 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 				: "the database's own keys cannot be opened");
 	if (audit_begin(&s->audit, s->tenants, s->vault) != TENANT_OK)
 		return complain("the audit cannot begin: vault or store do not answer");
+	removals_carry_on(s);
 	outbound.tenants = connect.tenants = s->tenants;
 	if (sender_fd >= 0 && outbound_open(&s->outbound, &outbound) != OUTBOUND_OK)
 		return complain("the sender cannot be reached");

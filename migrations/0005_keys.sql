@@ -61,3 +61,8 @@ ALTER TABLE connections ADD COLUMN previous_verify_token TEXT NOT NULL DEFAULT '
 ALTER TABLE connections ADD COLUMN previous_verify_token_ends_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX connections_token_ending ON connections (previous_verify_token_ends_at)
 	WHERE previous_verify_token_ends_at > 0;
+
+-- A business whose removal has begun: its keys are gone, it is not found any more, and what is left goes in steps, also
+-- after a restart. 0: it has not.
+ALTER TABLE businesses ADD COLUMN removing_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX businesses_removing ON businesses (removing_at) WHERE removing_at > 0;

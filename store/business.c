@@ -1,6 +1,8 @@
 /*
  * Businesses and their wrapped tenant keys.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/core.h"
@@ -117,7 +119,8 @@ struct key_add {
 static enum store_error run_key_add(struct db *db, void *arg)
 {
 	const struct key_add *a = arg;
-	struct query q = query_start(db, "SELECT 1 WHERE ?1 = '' OR EXISTS (SELECT 1 FROM businesses WHERE id = ?1)");
+	struct query q = query_start(
+		db, "SELECT 1 WHERE ?1 = '' OR EXISTS (SELECT 1 FROM businesses WHERE id = ?1 AND removing_at = 0)");
 	enum store_error err;
 
 	query_text(&q, a->business_id);
@@ -234,7 +237,7 @@ enum store_error store_business_add(
 enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
 {
 	struct db *db = core_reader(s);
-	struct query q = query_start(db, "SELECT " COLUMNS " FROM businesses WHERE id = ?");
+	struct query q = query_start(db, "SELECT " COLUMNS " FROM businesses WHERE id = ? AND removing_at = 0");
 	enum store_error err;
 	bool found;
 
@@ -267,7 +270,7 @@ static enum store_error run_business_change(struct db *db, void *arg)
 	const struct business_change *a = arg;
 	struct query q = query_start(db,
 		"UPDATE businesses SET name = CASE ?1 WHEN '' THEN name ELSE ?1 END, "
-		"status = CASE ?2 WHEN 0 THEN status ELSE ?2 END, updated_at = ?3 WHERE id = ?4");
+		"status = CASE ?2 WHEN 0 THEN status ELSE ?2 END, updated_at = ?3 WHERE id = ?4 AND removing_at = 0");
 	enum store_error err;
 
 	query_text(&q, a->name);
@@ -295,25 +298,60 @@ enum store_error store_business_change(
 }
 
 #define REMOVE_ROWS 500
+#define KEY_ID_BYTES 8 /* of a hash over the wrapped key */
 
 struct removal {
 	char id[STORE_BUSINESS_ID_LEN + 1];
-	const char *sql;
-	int changed;
+	bool gone;
 	struct store_audit_end audited;
 };
 
-/* The keys go first: without them nothing else of the business can be read, and nothing new is let in. */
+static enum store_error key_audit(struct db *db, const char *business_id, const struct store_tenant_key *key)
+{
+	char id[2 * KEY_ID_BYTES + 1], what[64];
+	const struct store_audit row = {
+		.business_id = business_id, .action = "keys_destroyed", .subject = id, .purpose = what};
+	uint8_t hash[32];
+
+	if (db->audit->how.hash == NULL)
+		return STORE_OK;
+	db->audit->how.hash(key->blob, key->blob_len, hash);
+	for (size_t i = 0; i < KEY_ID_BYTES; i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", hash[i]);
+	(void)snprintf(what, sizeof(what), "%s, version %" PRIu32, store_purpose_name(key->purpose), key->version);
+	return core_audit(db, &row);
+}
+
+/* A row for each key: which ones went is known also where the receipt never arrived. */
+static enum store_error keys_audit(struct db *db, const char *business_id)
+{
+	struct query q = query_start(db,
+		"SELECT purpose, version, master_key_id, created_at, wrapped FROM tenant_keys WHERE business_id = ? "
+		"ORDER BY purpose, version");
+	enum store_error err = STORE_OK, ended;
+
+	query_text(&q, business_id);
+	while (err == STORE_OK && query_step(&q)) {
+		struct store_tenant_key key;
+
+		core_tenant_key_read(&q, &key);
+		err = key_audit(db, business_id, &key);
+	}
+	ended = query_end(&q);
+	return err != STORE_OK ? err : ended;
+}
+
+/* The keys go first: without them nothing else of the business can be read. Nobody finds it from here on, and what is left
+ * is removed whatever comes in between. */
 static enum store_error run_shut(struct db *db, void *arg)
 {
 	const struct removal *r = arg;
-	const struct store_audit row = {.business_id = r->id, .action = "keys_destroyed"};
-	int gone = 0;
-	enum store_error err = core_tenant_keys_destroy(db, r->id, (enum store_purpose)0, 0, &gone);
+	int gone;
+	enum store_error err = keys_audit(db, r->id);
 	struct query q;
 
-	if (err == STORE_OK && gone > 0)
-		err = core_audit(db, &row);
+	if (err == STORE_OK)
+		err = core_tenant_keys_destroy(db, r->id, (enum store_purpose)0, 0, &gone);
 	if (err != STORE_OK)
 		return err;
 	q = query_start(db, "DELETE FROM rotations WHERE business_id = ?");
@@ -321,38 +359,20 @@ static enum store_error run_shut(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
-	q = query_start(db, "UPDATE businesses SET status = 2 WHERE id = ?");
+	q = query_start(db, "UPDATE businesses SET status = 2, removing_at = max(removing_at, ?) WHERE id = ?");
+	query_int(&q, store_now_ms());
 	query_text(&q, r->id);
 	err = query_finish(&q);
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
-static enum store_error run_remove_some(struct db *db, void *arg)
-{
-	struct removal *r = arg;
-	struct query q = query_start(db, r->sql);
-	enum store_error err;
-
-	query_text(&q, r->id);
-	query_int(&q, REMOVE_ROWS);
-	err = query_finish(&q);
-	r->changed = err == STORE_OK ? db_changes(db) : 0;
-	return err;
-}
-
 /* Here too, for what came in between; the rest it owns goes by its foreign keys. */
-static enum store_error run_business_remove(struct db *db, void *arg)
+static enum store_error remove_last(struct db *db, struct removal *r)
 {
-	struct removal *r = arg;
 	const struct store_audit row = {.business_id = r->id, .action = "business_removed"};
-	enum store_error err = run_shut(db, arg);
+	enum store_error err = run_shut(db, r);
 	struct query q;
 
-	if (err != STORE_OK)
-		return err;
-	q = query_start(db, "DELETE FROM once WHERE business_id = ?");
-	query_text(&q, r->id);
-	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
 	q = query_start(db, "DELETE FROM businesses WHERE id = ?");
@@ -361,13 +381,15 @@ static enum store_error run_business_remove(struct db *db, void *arg)
 	if (err == STORE_OK)
 		err = core_audit(db, &row);
 	r->audited = audit_end(db);
+	r->gone = err == STORE_OK;
 	return err;
 }
 
-enum store_error store_business_remove(struct store *s, const char *id, struct store_audit_end *audited)
+/* A large shop goes in steps, so that the others' webhooks need not wait for it: some rows of the first table that has
+ * any, or what is left. Never of one that was removed by somebody else meanwhile and added anew. */
+static enum store_error run_remove_some(struct db *db, void *arg)
 {
-	/* A large shop goes in steps, so that the others' webhooks need not wait for it. */
-	static const char *const steps[] = {
+	static const char *const tables[] = {
 		"DELETE FROM asks WHERE seq IN (SELECT seq FROM asks WHERE business_id = ? LIMIT ?)",
 		"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE business_id = ? LIMIT ?)",
 		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? LIMIT ?)",
@@ -377,23 +399,68 @@ enum store_error store_business_remove(struct store *s, const char *id, struct s
 		("DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
 		 "FROM demand WHERE business_id = ? LIMIT ?)"),
 	};
-	struct removal r = {.changed = 0};
+	struct removal *r = arg;
+	struct query begun = query_start(db, "SELECT 1 FROM businesses WHERE id = ? AND removing_at > 0");
+	enum store_error err;
+
+	query_text(&begun, r->id);
+	err = query_exists(&begun);
+	if (err != STORE_OK)
+		return err;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		struct query q = query_start(db, tables[i]);
+
+		query_text(&q, r->id);
+		query_int(&q, REMOVE_ROWS);
+		err = query_finish(&q);
+		if (err != STORE_OK || db_changes(db) > 0)
+			return err;
+	}
+	return remove_last(db, r);
+}
+
+enum store_error store_business_remove(struct store *s, const char *id, struct store_audit_end *audited)
+{
+	struct removal r = {.gone = false};
 	enum store_error err;
 
 	if (!core_text_ok(id, STORE_BUSINESS_ID_LEN))
 		return STORE_NOT_FOUND;
 	memcpy(r.id, id, strlen(id) + 1);
 	err = core_write(s, run_shut, &r);
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && err == STORE_OK; i++) {
-		r.sql = steps[i];
-		do {
-			err = core_write(s, run_remove_some, &r);
-		} while (err == STORE_OK && r.changed == REMOVE_ROWS);
-	}
-	if (err == STORE_OK)
-		err = core_write(s, run_business_remove, &r);
+	while (err == STORE_OK && !r.gone)
+		err = core_write(s, run_remove_some, &r);
 	if (audited != NULL)
 		*audited = r.audited;
+	return err;
+}
+
+enum store_error store_business_removing(struct store *s, char id[static STORE_BUSINESS_ID_LEN + 1])
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"SELECT id FROM businesses INDEXED BY businesses_removing WHERE removing_at > 0 ORDER BY removing_at "
+		"LIMIT 1");
+	bool found = query_step(&q);
+	enum store_error err;
+
+	if (found)
+		query_get_text(&q, id, STORE_BUSINESS_ID_LEN + 1);
+	err = query_end(&q);
+	core_return(s, db);
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+enum store_error store_business_remove_some(struct store *s, const char *id, bool *gone)
+{
+	struct removal r = {.gone = false};
+	enum store_error err;
+
+	if (!core_text_ok(id, STORE_BUSINESS_ID_LEN))
+		return STORE_NOT_FOUND;
+	memcpy(r.id, id, strlen(id) + 1);
+	err = core_write(s, run_remove_some, &r);
+	*gone = r.gone;
 	return err;
 }
 
@@ -434,8 +501,11 @@ enum store_error store_business_list(struct store *s, const struct store_page *p
 		return err;
 	}
 	q = page->ascending
-		? query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq > ? ORDER BY seq LIMIT ?")
-		: query_start(db, "SELECT " COLUMNS " FROM businesses WHERE seq < ? ORDER BY seq DESC LIMIT ?");
+		? query_start(db,
+			  "SELECT " COLUMNS " FROM businesses WHERE seq > ? AND removing_at = 0 ORDER BY seq LIMIT ?")
+		: query_start(db,
+			  "SELECT " COLUMNS
+			  " FROM businesses WHERE seq < ? AND removing_at = 0 ORDER BY seq DESC LIMIT ?");
 	query_int(&q, start);
 	query_int(&q, page->limit);
 	return business_rows(s, db, &q, each, arg);
@@ -462,8 +532,8 @@ enum store_error store_business_find(struct store *s, const char *text, unsigned
 		return STORE_INVALID;
 	db = core_reader(s);
 	q = query_start(db,
-		"SELECT " COLUMNS " FROM businesses WHERE instr(lower(id), ?1) = 1 "
-		"OR instr(lower(name), ?1) > 0 ORDER BY seq DESC LIMIT ?2");
+		"SELECT " COLUMNS " FROM businesses WHERE removing_at = 0 AND "
+		"(instr(lower(id), ?1) = 1 OR instr(lower(name), ?1) > 0) ORDER BY seq DESC LIMIT ?2");
 	lower(wanted, text);
 	query_text(&q, wanted);
 	query_int(&q, limit);

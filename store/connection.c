@@ -151,7 +151,8 @@ static enum store_error number_claim(struct db *db, const struct store_connectio
 
 static enum store_error business_exists(struct db *db, const struct store_connection *c)
 {
-	struct query q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?1 AND ?2 IN (0, created_at)");
+	struct query q =
+		query_start(db, "SELECT 1 FROM businesses WHERE id = ?1 AND ?2 IN (0, created_at) AND removing_at = 0");
 
 	query_text(&q, c->business_id);
 	query_int(&q, c->business_at);

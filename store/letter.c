@@ -40,7 +40,8 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 		q = query_start(db,
 			"SELECT m.id, m.business_id, b.name, m.state, m.type, m.created_at, m.attempts, m.error_code, "
 			"m.reason FROM messages m INDEXED BY messages_letters CROSS JOIN businesses b ON b.id = "
-			"m.business_id WHERE m.direction = 2 AND m.state IN (8, 9, 10) AND m.seq < ? "
+			"m.business_id AND b.removing_at = 0 WHERE m.direction = 2 AND m.state IN (8, 9, 10) AND m.seq "
+			"< ? "
 			"ORDER BY m.seq DESC LIMIT ?");
 		query_int(&q, start);
 		query_int(&q, limit);
@@ -91,7 +92,7 @@ enum store_error store_quarantined_list(struct store *s, const char *after, unsi
 	q = query_start(db,
 		"SELECT u.id, u.business_id, b.name, e.received_at, u.field, u.number, u.reason "
 		"FROM updates u INDEXED BY updates_quarantined CROSS JOIN events e ON e.id = u.event_id "
-		"CROSS JOIN businesses b ON b.id = u.business_id "
+		"CROSS JOIN businesses b ON b.id = u.business_id AND b.removing_at = 0 "
 		"WHERE u.verdict = 2 AND u.id < ? ORDER BY u.id DESC LIMIT ?");
 	query_text(&q, after != NULL ? after : last);
 	query_int(&q, limit);
@@ -134,7 +135,7 @@ enum store_error store_unparsed_list(struct store *s, const char *after, unsigne
 	if (err == STORE_OK) {
 		q = query_start(db,
 			"SELECT e.id, e.business_id, b.name, e.received_at FROM events e INDEXED BY events_unparsed "
-			"CROSS JOIN businesses b ON b.id = e.business_id "
+			"CROSS JOIN businesses b ON b.id = e.business_id AND b.removing_at = 0 "
 			"WHERE e.state = 3 AND e.seq < ? ORDER BY e.seq DESC LIMIT ?");
 		query_int(&q, start);
 		query_int(&q, limit);

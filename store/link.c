@@ -58,7 +58,7 @@ static enum store_error run_add(struct db *db, void *arg)
 	const struct adding *a = arg;
 	struct query q = query_start(db,
 		"INSERT INTO settings_links (id, business_id, link_hash, created_at, expires_at) "
-		"SELECT ?, id, ?, ?, ? FROM businesses WHERE id = ?");
+		"SELECT ?, id, ?, ?, ? FROM businesses WHERE id = ? AND removing_at = 0");
 	enum store_error err;
 
 	query_text(&q, a->link->id);

@@ -103,7 +103,7 @@ static enum store_error room_left(struct db *db, const char *business_id)
 static enum store_error run_put(struct db *db, void *arg)
 {
 	struct put *a = arg;
-	struct query q = query_start(db, "SELECT 1 FROM businesses WHERE id = ?");
+	struct query q = query_start(db, "SELECT 1 FROM businesses WHERE id = ? AND removing_at = 0");
 	enum store_error err;
 
 	query_text(&q, a->business_id);

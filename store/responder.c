@@ -13,7 +13,8 @@ struct put {
 
 static enum store_error kind_set(struct db *db, const struct put *a)
 {
-	struct query q = query_start(db, "UPDATE businesses SET responder = ?, updated_at = ? WHERE id = ?");
+	struct query q =
+		query_start(db, "UPDATE businesses SET responder = ?, updated_at = ? WHERE id = ? AND removing_at = 0");
 	enum store_error err;
 
 	query_text(&q, a->kind);

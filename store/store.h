@@ -383,9 +383,16 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 /* Writes what is given and leaves the rest: name NULL, status 0. Sets updated_at. */
 enum store_error store_business_change(struct store *s, const char *id, const char *name,
 	enum store_business_status status) __attribute__((warn_unused_result));
-/* Removes it with everything it owns: in the first of several transactions its tenant keys go and it is suspended.
- * After an error in between, call it again. *audited, if it is not NULL: the audit's row that says so. */
+/* Removes it with everything it owns, in several transactions. With the first its tenant keys are gone, each with a row of
+ * the audit that names it by the first 8 bytes of its hash, and nobody finds the business any more; after an error or a
+ * kill in between the rest is for store_business_removing. *audited, if it is not NULL: the audit's row that says so. */
 enum store_error store_business_remove(struct store *s, const char *id, struct store_audit_end *audited)
+	__attribute__((warn_unused_result));
+/* One whose removal has begun and not ended. STORE_NOT_FOUND: there is none. */
+enum store_error store_business_removing(struct store *s, char id[static STORE_BUSINESS_ID_LEN + 1])
+	__attribute__((warn_unused_result));
+/* Carries it on by one small transaction; *gone: it was the last. STORE_NOT_FOUND: its removal has not begun, or ended. */
+enum store_error store_business_remove_some(struct store *s, const char *id, bool *gone)
 	__attribute__((warn_unused_result));
 /* after: created order, by id of the row. */
 enum store_error store_business_list(struct store *s, const struct store_page *page,

@@ -233,4 +233,5 @@ void businesses_remove(struct call *c)
 		return;
 	}
 	receipt_send(c, &receipt);
+	removal_receipt_clear(&receipt);
 }

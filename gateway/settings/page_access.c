@@ -431,11 +431,14 @@ void delete_post(struct visit *v)
 	if (err != STORE_OK) {
 		v->business = gone;
 		visit_say(v, 503, "Not everything is deleted yet",
-			"It began, and stopped in between. Do it again: what is left goes then.");
+			"It stopped in between. If it had begun, the keys are destroyed and the rest goes by itself "
+			"soon; if the "
+			"shop is still here in a minute, do it again.");
 		return;
 	}
 	html_raw(&v->out, r.count > 0 ? "</ul>" : "<li>none was connected</li></ul>");
 	destroyed_show(&v->out, &receipt);
+	removal_receipt_clear(&receipt);
 	html_raw(&v->out,
 		"<p>Without them nothing of the shop can be read here any more; its connections, messages, products "
 		"and settings links were removed. Backups made before keep it sealed, with their own copy of these "

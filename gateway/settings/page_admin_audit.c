@@ -27,7 +27,7 @@ static const struct words actions[] = {
 	{"key_ended", "ended the key that was replaced:"},
 	{"verify_token_replaced", "replaced the verify token of the connection"},
 	{"verify_token_ended", "ended the verify token that was replaced, of the connection"},
-	{"keys_destroyed", "destroyed the business's own keys: nothing of it can be read any more"},
+	{"keys_destroyed", "destroyed a key of the business's own, without which nothing of it can be read any more:"},
 	{"tenant_key_replaced", "gave the business a new"},
 	{"tenant_key_destroyed", "destroyed all older versions of the business's"},
 	{"tenant_keys_rewrapped", "wrapped keys of businesses anew, under the master key"},
@@ -96,7 +96,8 @@ static void what(struct html *h, const struct store_audit_row *r)
 		strcmp(r->action, "key_used") == 0 ? words_of(uses, r->purpose) : words_of(actions, r->action);
 
 	html_put(h, "%s", text != NULL ? text : r->action);
-	if (strcmp(r->action, "business_changed") == 0 || strcmp(r->action, "responder_set") == 0)
+	if (strcmp(r->action, "business_changed") == 0 || strcmp(r->action, "responder_set") == 0 ||
+		strcmp(r->action, "keys_destroyed") == 0)
 		html_put(h, " %s", r->purpose);
 	if (strncmp(r->action, "tenant_key_", strlen("tenant_key_")) == 0)
 		html_put(h, " %s key", r->purpose);

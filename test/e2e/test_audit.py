@@ -137,8 +137,11 @@ def test_by_the_api(gateway, provider):
     assert gateway.api("DELETE", paul.path("connections", paul.connection)).status == 204
     receipt = gateway.api("DELETE", paul.path())
     assert receipt.status == 200
-    assert done(since(gateway, mark)) == [("token", "connection_removed", None), ("token", "keys_destroyed", None),
+    assert done(since(gateway, mark)) == [("token", "connection_removed", None),
+                                          *(("token", "keys_destroyed", f"{purpose}, version 1")
+                                            for purpose in ("credential", "content", "index")),
                                           ("token", "business_removed", None)]
+    assert [r["subject"] for r in rows(gateway, paul.id)[-4:-1]] == [k["id"] for k in receipt.json["keys_destroyed"]]
     removed = rows(gateway, paul.id)[-1]
     assert removed["action"] == "business_removed", "a removed business has its rows still"
     assert receipt.json["audit"] == {"seq": removed["seq"], "hash": removed["hash"]}

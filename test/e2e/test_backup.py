@@ -352,7 +352,8 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
         answer = shop.patch(access_token=shop.token)
         assert answer.status == 503 and f"keyhouse doctor {shop.id}" in answer.json["detail"], answer.body
         assert ("key_damaged", shop.connection) not in findings(gateway, shop), "it cannot be entered yet"
-    gateway.run("key", "rotate", shop.id)
+    told = gateway.run("key", "rotate", shop.id, check=False)
+    assert told.returncode == 1 and "did not open and were left as they are" in told.stderr, told
     if purpose == 1:
         assert ("key_damaged", shop.connection) in findings(gateway, shop)
         assert shop.patch(access_token=shop.token).status == shop.patch(app_secret=shop.app_secret).status == 200

@@ -4,12 +4,14 @@
 #include "test/unit/api/helper.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/json.h"
-#include "store/store.h"
+#include "gateway/removal.h"
+#include "store/core.h"
 
 #define UNICODE_NAME "Mama Nk\xe1\xbb\x8dli \xe2\x80\x94 \xe5\x95\x86\xe5\xba\x97 \xf0\x9f\x93\xb1 \\u00e9"
 
@@ -129,11 +131,17 @@ static void changed_and_removed(void **state)
 	expect(house, "PATCH", "/v1/businesses/change", "{\"status\":\"active\"}", 200, NULL, NULL);
 	assert_int_equal(tenant_verifiers(house_tenants(house), "change", verifiers, &len), TENANT_OK);
 
+	for (uint32_t version = 2; version < 40; version++) {
+		const struct store_tenant_key key = {.purpose = STORE_KEY_CONTENT, .version = version, .blob_len = 9};
+
+		assert_int_equal(store_tenant_key_add(tenants_store(house_tenants(house)), "change", &key), STORE_OK);
+	}
 	a = ask(house, "DELETE", "/v1/businesses/change", NULL);
 	assert_int_equal(a.status, 200);
+	/* all of them, however many */
+	assert_string_equal(text_at(&a, "keys_destroyed[40].purpose"), "index");
 	assert_string_equal(text_at(&a, "business_id"), "change");
 	assert_string_equal(text_at(&a, "keys_destroyed[0].purpose"), "credential");
-	assert_string_equal(text_at(&a, "keys_destroyed[2].purpose"), "index");
 	assert_int_equal(strlen(text_at(&a, "keys_destroyed[1].id")), 16);
 	answer_clear(&a);
 	assert_int_equal(tenant_verifiers(house_tenants(house), "change", verifiers, &len), TENANT_NOT_FOUND);
@@ -143,6 +151,52 @@ static void changed_and_removed(void **state)
 	/* its number is free again */
 	business_new(house, "after");
 	connection_new(house, "after", "71001", connection);
+}
+
+/* ------------------------------------------------------------ a removal that goes on */
+
+static enum store_error run_make_large(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_run(db,
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO seen "
+		"(business_id, key, at) SELECT 'large', CAST(printf('%016d', i) AS BLOB), 1 FROM n");
+}
+
+struct carrier {
+	atomic_bool end;
+	unsigned looked, carried; /* how often, and how often there was something */
+};
+
+static void *carrier_thread(void *arg)
+{
+	struct carrier *c = arg;
+
+	while (!atomic_load(&c->end)) {
+		c->looked++;
+		c->carried += removal_step(house_tenants(house)) != STORE_NOT_FOUND;
+	}
+	return NULL;
+}
+
+/* Who asked for it gets the receipt, and nobody else carries it on meanwhile. */
+static void a_removal_under_way_is_nobody_elses(void **state)
+{
+	struct carrier c = {.looked = 0};
+	pthread_t thread;
+	struct answer a;
+
+	(void)state;
+	business_new(house, "large");
+	assert_int_equal(core_write(tenants_store(house_tenants(house)), run_make_large, NULL), STORE_OK);
+	assert_int_equal(pthread_create(&thread, NULL, carrier_thread, &c), 0);
+	a = ask(house, "DELETE", "/v1/businesses/large", NULL);
+	atomic_store(&c.end, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(a.status, 200);
+	answer_clear(&a);
+	assert_true(c.looked > 10);
+	assert_int_equal(c.carried, 0);
 }
 
 static void the_responder_is_chosen(void **state)
@@ -343,6 +397,7 @@ int main(void)
 		cmocka_unit_test(added_and_read_back),
 		cmocka_unit_test(rules_of_a_business),
 		cmocka_unit_test(changed_and_removed),
+		cmocka_unit_test(a_removal_under_way_is_nobody_elses),
 		cmocka_unit_test(the_responder_is_chosen),
 		cmocka_unit_test(changes_at_once_are_all_kept),
 		cmocka_unit_test(lists_come_in_pages),

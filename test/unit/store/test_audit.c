@@ -261,6 +261,9 @@ static void test_what_ends_by_itself(void **state)
 		.blob_len = 1};
 	static const char *const fields[] = {"access_token", "app_secret"};
 	const int64_t later = store_now_ms() + 400 * INT64_C(86400000);
+	struct store_tenant_key key = {.purpose = STORE_KEY_CREDENTIAL, .version = 2, .blob = "wrapped", .blob_len = 7};
+	uint8_t digest[32];
+	char id[17];
 	struct store_audit_end end;
 	struct seen_rows seen;
 
@@ -293,8 +296,20 @@ static void test_what_ends_by_itself(void **state)
 	assert_int_equal(rows_of(h->store, "one").len, seen.len + 2);
 	seen = rows_of(h->store, "one");
 	row_is(&seen.rows[seen.len - 1], "keyhouse", "verify_token_ended", CONNECTION_ONE);
+	assert_int_equal(store_tenant_key_add(h->store, "one", &key), STORE_OK);
+	key.purpose = STORE_KEY_INDEX;
+	key.version = 7;
+	assert_int_equal(store_tenant_key_add(h->store, "one", &key), STORE_OK);
 	assert_int_equal(store_business_remove(h->store, "one", &end), STORE_OK);
+	/* Each destroyed key by the beginning of its hash. */
+	hash(key.blob, key.blob_len, digest);
+	for (size_t i = 0; i < 8; i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", digest[i]);
 	seen = rows_of(h->store, "one");
+	row_is(&seen.rows[seen.len - 3], "keyhouse", "keys_destroyed", id);
+	assert_string_equal(seen.rows[seen.len - 3].purpose, "credential, version 2");
+	row_is(&seen.rows[seen.len - 2], "keyhouse", "keys_destroyed", id);
+	assert_string_equal(seen.rows[seen.len - 2].purpose, "index, version 7");
 	row_is(&seen.rows[seen.len - 1], "keyhouse", "business_removed", "");
 	assert_int_equal(end.seq, seen.rows[seen.len - 1].seq);
 	assert_memory_equal(end.hash, seen.rows[seen.len - 1].hash, sizeof(end.hash));

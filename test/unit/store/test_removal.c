@@ -1,6 +1,7 @@
 /*
  * Removing a connection leaves nothing waiting for it; removing a large business takes
- * every row that names it, from every table, and no other's.
+ * every row that names it, from every table, and no other's. One that is cut short is not found
+ * any more, takes nothing in, and goes to its end when it is carried on.
  */
 #include <sqlite3.h>
 
@@ -131,12 +132,151 @@ static void test_large_business(void **state)
 	add_connection(h->store, CONNECTION_ONE, "one", "1001");
 }
 
+/* ------------------------------------------------------------ cut short */
+
+static enum store_error run_trap(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_run(db, "CREATE TRIGGER trap BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'cut'); END");
+}
+
+static enum store_error run_untrap(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_run(db, "DROP TRIGGER trap");
+}
+
+static bool see_key(const struct store_tenant_key *key, void *arg)
+{
+	(void)key;
+	++*(unsigned *)arg;
+	return true;
+}
+
+static bool see_letter(const struct store_letter *l, void *arg)
+{
+	assert_string_not_equal(l->business_id, "one");
+	++*(unsigned *)arg;
+	return true;
+}
+
+static bool see_quarantined(const struct store_quarantined *u, void *arg)
+{
+	(void)u;
+	++*(unsigned *)arg;
+	return true;
+}
+
+static bool see_unparsed(const struct store_unparsed *e, void *arg)
+{
+	(void)e;
+	++*(unsigned *)arg;
+	return true;
+}
+
+/* The keys are gone, everything else is there. */
+static void cut_short(struct house *h)
+{
+	struct store_tenant_key key = {.purpose = STORE_KEY_CONTENT, .version = 1, .blob_len = 1};
+	unsigned keys = 0;
+
+	assert_int_equal(store_tenant_key_add(h->store, "one", &key), STORE_OK);
+	assert_int_equal(core_write(h->store, run_fill, NULL), STORE_OK);
+	assert_int_equal(core_write(h->store, run_trap, NULL), STORE_OK);
+	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_INVALID);
+	assert_int_equal(core_write(h->store, run_untrap, NULL), STORE_OK);
+	assert_int_equal(store_tenant_key_list(h->store, "one", see_key, &keys), STORE_OK);
+	assert_int_equal(keys, 0);
+	assert_true(rows_of(h->path, "one") > 6 * ROWS);
+}
+
+static enum store_error run_dead_letters(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_run(db,
+		"UPDATE messages SET state = 10 WHERE state = 2; UPDATE updates SET verdict = 2; UPDATE events SET "
+		"state = 3");
+}
+
+static void test_cut_short_is_not_found(void **state)
+{
+	const struct store_page all = {.limit = STORE_LIST_MAX}, rising = {.limit = STORE_LIST_MAX, .ascending = true};
+	struct house *h = *state;
+	struct store *s = h->store;
+	struct store_business b = {.id = "one", .name = "n", .status = STORE_BUSINESS_ACTIVE, .responder = "none"};
+	const struct store_link link = {.id = "l", .business_id = "one", .created_at = 1, .expires_at = INT64_MAX};
+	const struct store_product product = {.name = "Bread", .name_key = "bread", .price = "1", .currency = "EUR"};
+	struct store_connection c = connection("0000000000000000000000c0n9", "one", "1009");
+	struct store_tenant_key key = {.purpose = STORE_KEY_CONTENT, .version = 1, .blob_len = 1};
+	const uint8_t hash[32] = {1};
+	unsigned added, changed, letters = 0;
+	struct seen seen = {0};
+
+	queue(s, "two", CONNECTION_TWO, 1, 0);
+	cut_short(h);
+	assert_int_equal(store_business_get(s, "one", &b), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", "new", 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_list(s, &all, see_business, &seen), STORE_OK);
+	assert_int_equal(store_business_list(s, &rising, see_business, &seen), STORE_OK);
+	assert_int_equal(store_business_find(s, "shop", 10, see_business, &seen), STORE_OK);
+	assert_int_equal(store_business_find(s, "one", 10, see_business, &seen), STORE_OK);
+	assert_int_equal(seen.len, 3);
+	for (size_t i = 0; i < seen.len; i++)
+		assert_string_equal(seen.ids[i], "two");
+	/* It takes nothing in. */
+	assert_int_equal(store_tenant_key_add(s, "one", &key), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_add(s, &c, NULL, 0), STORE_NOT_FOUND);
+	assert_int_equal(store_link_add(s, &link, hash), STORE_NOT_FOUND);
+	assert_int_equal(store_product_put(s, "one", &product, 1, &added, &changed), STORE_NOT_FOUND);
+	assert_int_equal(store_responder_put(s, "one", "catalogue", NULL), STORE_NOT_FOUND);
+	/* Nor is its id free before it is gone. */
+	assert_int_equal(store_business_add(s, &b, NULL, 0), STORE_EXISTS);
+	assert_int_equal(core_write(s, run_dead_letters, NULL), STORE_OK);
+	assert_int_equal(store_letter_list(s, NULL, STORE_LIST_MAX, see_letter, &letters), STORE_OK);
+	assert_int_equal(store_quarantined_list(s, NULL, STORE_LIST_MAX, see_quarantined, &letters), STORE_OK);
+	assert_int_equal(store_unparsed_list(s, NULL, STORE_LIST_MAX, see_unparsed, &letters), STORE_OK);
+	assert_int_equal(letters, 1);
+}
+
+static void test_cut_short_is_carried_on(void **state)
+{
+	struct house *h = *state;
+	char id[STORE_BUSINESS_ID_LEN + 1];
+	unsigned long steps = 0;
+	struct store_business b;
+	bool gone = false;
+	int64_t theirs;
+
+	assert_int_equal(store_business_removing(h->store, id), STORE_NOT_FOUND);
+	cut_short(h);
+	theirs = rows_of(h->path, "two");
+	house_close(h);
+	house_open(h);
+	assert_int_equal(store_business_removing(h->store, id), STORE_OK);
+	assert_string_equal(id, "one");
+	for (; !gone; steps++)
+		assert_int_equal(store_business_remove_some(h->store, id, &gone), STORE_OK);
+	/* In steps, between which others may write. */
+	assert_true(steps > 15);
+	assert_int_equal(rows_of(h->path, "one"), 0);
+	assert_int_equal(rows_of(h->path, "two"), theirs);
+	assert_int_equal(store_business_removing(h->store, id), STORE_NOT_FOUND);
+	assert_int_equal(store_business_remove_some(h->store, "one", &gone), STORE_NOT_FOUND);
+	add_business(h->store, "one");
+	/* Of one that was added anew nothing goes. */
+	assert_int_equal(store_business_remove_some(h->store, "one", &gone), STORE_NOT_FOUND);
+	assert_int_equal(store_business_get(h->store, "one", &b), STORE_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_setup, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_connection_leaves_nothing_waiting),
 		TEST(test_large_business),
+		TEST(test_cut_short_is_not_found),
+		TEST(test_cut_short_is_carried_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
