@@ -240,7 +240,7 @@ def test_a_business_that_never_was(gateway, paul):
         assert "no row of a business of that id" in done.stderr
     gateway.run("business", "remove", paul.id, "--yes")
     shown = gateway.run("audit", paul.id).stdout.splitlines()
-    assert shown[0].startswith("at ") and "business_removed" in shown[-1]
+    assert shown[0].startswith("seq ") and "business_removed" in shown[-1]
 
 
 def test_keys_by_commands(gateway, paul):
