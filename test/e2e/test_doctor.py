@@ -380,7 +380,9 @@ def test_a_failure_is_found_and_named_alike_everywhere(gateway, provider, owner,
         assert f["title"] in owner.words() and f["remedy"] in owner.words(), owner.words()
         assert name in names(doctor(shop, "GET"))
     done = gateway.run("doctor", shop.id, check=False)
-    assert f["title"] in done.stdout and f["remedy"] in done.stdout and f"[{name}]" in done.stdout, done.stdout + done.stderr
+    # but for whom to send it to: who reads that is whom it is sent to
+    mine = f["remedy"].removeprefix("Send this to whoever runs this service: ")
+    assert f["title"] in done.stdout and f"To do: {mine}" in done.stdout and f"[{name}]" in done.stdout, done.stdout + done.stderr
     assert done.returncode == (1 if any(g["stops_messages"] for g in doctor(shop)) else 0)
     assert not any(secret in done.stdout + done.stderr for secret in secrets_of(shop))
     # What it asks for is one press away.
