@@ -29,7 +29,7 @@ struct review {
 	const struct store_business *business; /* NULL: the deployment itself */
 	int64_t opened, damaged; /* of this business */
 	int64_t all_opened, all_damaged, businesses;
-	unsigned form_faults;
+	unsigned form_faults, schema_faults; /* the former counts the latter, too */
 	bool headed; /* the business's line stands already */
 	unsigned shown;
 	cJSON *rows, *faults; /* with --json: of all, of this business */
@@ -354,10 +354,27 @@ static void form_fault(const char *words, void *arg)
 	(void)fputc('\n', stderr);
 }
 
+static void schema_fault(const char *words, void *arg)
+{
+	struct review *r = arg;
+
+	if (r->schema_faults++ < FAULTS_SHOWN)
+		(void)fprintf(stderr, "keyhouse: the file was changed by somebody else: %s\n", words);
+	r->form_faults++;
+}
+
 static void form(struct review *r, bool quick)
 {
 	if (store_integrity(r->store, quick, form_fault, r) != STORE_OK && r->form_faults == 0)
 		form_fault("it cannot be read to its end", r);
+	if (store_schema_check(r->store, schema_fault, r) != STORE_OK)
+		form_fault("what tables it has cannot be read", r);
+	if (r->schema_faults > 0)
+		(void)fprintf(stderr,
+			"keyhouse: such a thing can hand on what is removed, or change what is done: the service does "
+			"not "
+			"start with it; restore a backup, or put it right with sqlite3 if you know how it came "
+			"about\n");
 }
 
 static int verdict(struct review *r)

@@ -277,8 +277,9 @@ static void flushed(void *ctx)
 
 static bool open_store(struct listener *l, char *why, size_t why_len)
 {
-	char path[DATADIR_PATH_MAX];
+	char path[DATADIR_PATH_MAX], foreign[STORE_FOREIGN_LEN + 1];
 	struct store_options options = {.path = path,
+		.foreign = foreign,
 		.create = true,
 		.readers = READERS,
 		.opened = files_open,
@@ -294,7 +295,9 @@ static bool open_store(struct listener *l, char *why, size_t why_len)
 		return sentence(why, why_len, "the listener cannot restrict itself", "Landlock refuses");
 	if (err == STORE_OK)
 		err = store_once_recover(l->store);
-	return err == STORE_OK || sentence(why, why_len, "the database cannot be used", store_error_text(err));
+	return err == STORE_OK ||
+		sentence(why, why_len, "the database cannot be used",
+			err == STORE_FOREIGN ? foreign : store_error_text(err));
 }
 
 static bool open_tenants(struct listener *l, char *why, size_t why_len)

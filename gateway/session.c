@@ -141,8 +141,9 @@ static void removals_carry_on(struct session *s)
 
 static bool offline_parts(struct session *s, bool create, int vault_fd, int sender_fd)
 {
-	char path[DATADIR_PATH_MAX];
-	struct store_options store = {.path = path, .create = create, .readers = 2, .audit = audit_auditor(&s->audit)};
+	char path[DATADIR_PATH_MAX], foreign[STORE_FOREIGN_LEN + 1];
+	struct store_options store = {
+		.path = path, .foreign = foreign, .create = create, .readers = 2, .audit = audit_auditor(&s->audit)};
 	struct outbound_options outbound = {.sender_fd = sender_fd, .checks_only = true};
 	struct connect connect = {.public_url = config_get(s->config, CONFIG_PUBLIC_URL),
 		.meta_is_loopback = config_url_is_loopback(config_get(s->config, CONFIG_META_API_URL)),
@@ -159,7 +160,8 @@ static bool offline_parts(struct session *s, bool create, int vault_fd, int send
 	if (err != STORE_OK)
 		return complain(err == STORE_NOT_FOUND
 				? "there is no database yet; run `keyhouse init` or `keyhouse serve`"
-				: store_error_text(err));
+				: err == STORE_FOREIGN ? foreign
+						       : store_error_text(err));
 	if (s->vault == NULL)
 		return complain("out of memory");
 	tenant = tenants_open(&s->tenants, s->store, s->vault, 16);
@@ -244,9 +246,10 @@ struct session *session_open(const struct config *c, bool create, bool with_send
 /* ------------------------------------------------------------ a copy */
 
 /* An older version's is brought up to date first, which is done to a copy of it. */
-static enum store_error copy_open(struct session *s, const char *path, bool change)
+static enum store_error copy_open(
+	struct session *s, const char *path, bool change, char foreign[static STORE_FOREIGN_LEN + 1])
 {
-	struct store_options options = {.path = path, .read_only = !change, .readers = 2};
+	struct store_options options = {.path = path, .foreign = foreign, .read_only = !change, .readers = 2};
 	enum store_error err;
 
 	if (change)
@@ -265,7 +268,7 @@ static enum store_error copy_open(struct session *s, const char *path, bool chan
 
 static bool copy_parts(struct session *s, const char *path, bool change)
 {
-	char why[1024];
+	char why[1024 + STORE_FOREIGN_LEN], foreign[STORE_FOREIGN_LEN + 1];
 	int vault_fd = -1, sender_fd = -1;
 	enum store_error err;
 	enum tenant_error tenant;
@@ -273,10 +276,12 @@ static bool copy_parts(struct session *s, const char *path, bool change)
 	(void)umask(0077);
 	if (vault_init() != VAULT_OK)
 		return complain("the cryptography library cannot be used");
-	err = copy_open(s, path, change);
+	err = copy_open(s, path, change, foreign);
 	if (err != STORE_OK) {
 		(void)snprintf(why, sizeof(why), "%.600s: %s", path,
-			err == STORE_NOT_FOUND ? "there is no such file" : store_error_text(err));
+			err == STORE_NOT_FOUND	       ? "there is no such file"
+				: err == STORE_FOREIGN ? foreign
+						       : store_error_text(err));
 		return complain(why);
 	}
 	if (!roles_start(s, false, false, &vault_fd, &sender_fd))

@@ -93,6 +93,9 @@ extern const size_t store_migrations_len;
 /* STORE_NOT_OURS, STORE_NEWER; *have counts the migrations that the file has. Reads only. */
 enum store_error migrate_check(struct db *db, int64_t *have);
 enum store_error migrate(struct db *db, int64_t have);
+/* schema.c. Whether the file has what so many migrations make, and nothing else; as store_schema_check. Reads only. */
+enum store_error schema_check(
+	struct db *db, int64_t migrations, void (*fault)(const char *words, void *arg), void *arg);
 
 /* Nobody has the database open: a service keeps its log beside it, and one that was killed leaves it. */
 bool core_lies_still(const char *path);

@@ -112,6 +112,11 @@ enum store_error db_open_still(struct db *db, const char *path)
 	return open_as(db, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
+enum store_error db_open_memory(struct db *db)
+{
+	return open_as(db, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY);
+}
+
 enum store_error db_make_writer(struct db *db)
 {
 	char mode[8] = "";

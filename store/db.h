@@ -25,6 +25,8 @@ struct db {
 enum store_error db_open(struct db *db, const char *path, bool writer);
 /* Reads a file that nobody has open and that has no log, as it lies: no lock is taken and nothing made beside it. */
 enum store_error db_open_still(struct db *db, const char *path);
+/* An empty one, of its own, that is nowhere but in memory. */
+enum store_error db_open_memory(struct db *db);
 /* Makes it the writer's: write-ahead log, full syncs. Only for a file that is known to be ours. */
 enum store_error db_make_writer(struct db *db);
 /* Moves the write-ahead log into the file; wait: for readers too, for a moment, so that the log can begin anew. STORE_OK

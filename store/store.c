@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,8 @@ const char *store_error_text(enum store_error err)
 		return "there may be no more of them";
 	case STORE_FULL:
 		return "the disk is full";
+	case STORE_FOREIGN:
+		return "the database was changed by somebody else than keyhouse";
 	case STORE_FAILED:
 		return "the database is damaged or cannot be read or written";
 	case STORE_NEWER:
@@ -226,6 +229,32 @@ static enum store_error open_read_only(struct store *s, const struct store_optio
 	return err == STORE_OK ? deployment_read(s, s->readers) : err;
 }
 
+struct first_fault {
+	char *out; /* NULL: nobody wants to know */
+	bool found;
+};
+
+static void take_first(const char *words, void *arg)
+{
+	struct first_fault *f = arg;
+
+	if (!f->found && f->out != NULL)
+		(void)snprintf(f->out, STORE_FOREIGN_LEN + 1,
+			"%s: somebody else changed the database; restore a backup (keyhouse restore), or, if you know "
+			"how that came about, put it right with sqlite3",
+			words);
+	f->found = true;
+}
+
+/* Before anything is changed, by which a foreign trigger would be called. */
+static enum store_error refuse_foreign(struct db *db, int64_t have, char *foreign)
+{
+	struct first_fault first = {.out = foreign};
+	const enum store_error err = schema_check(db, have, take_first, &first);
+
+	return err == STORE_OK && first.found ? STORE_FOREIGN : err;
+}
+
 enum store_error store_open(struct store **out, const struct store_options *opt)
 {
 	struct store *s = store_new();
@@ -252,6 +281,8 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 		err = db_open(&db, opt->path, true);
 	if (err == STORE_OK)
 		err = migrate_check(&db, &have);
+	if (err == STORE_OK)
+		err = refuse_foreign(&db, have, opt->foreign);
 	/* Known to be ours: from here on it may be changed. The log and its index take over its mode. */
 	if (err == STORE_OK && chmod(opt->path, 0600) != 0)
 		err = STORE_FAILED;

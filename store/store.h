@@ -40,6 +40,7 @@ enum store_error {
 	STORE_FAILED, /* I/O error or damaged file: final, the process must end */
 	STORE_NEWER, /* the database was written by a newer version */
 	STORE_NOT_OURS, /* the file is a database of another program, or none */
+	STORE_FOREIGN, /* it is ours, but somebody put a table, view, index or trigger into it, took one out or changed one */
 	STORE_NO_MEMORY,
 	STORE_INVALID, /* a value breaks this header's limits: the caller's fault */
 };
@@ -72,12 +73,15 @@ struct store_auditor {
 };
 #define STORE_AUDIT_GROUP_MAX 4096u
 
+#define STORE_FOREIGN_LEN 399u
+
 struct store_options {
 	const char *path; /* the database file; its directory must exist; made owner-only */
 	bool create; /* make it where there is none, else STORE_NOT_FOUND */
 	bool read_only; /* there is no writer, and nothing is changed: what would change it answers STORE_INVALID */
 	unsigned readers; /* read-only connections, at least 1, all opened by store_open */
 	unsigned queue_max; /* changes waiting for the writer; more answer STORE_BUSY; 0 = 4096 */
+	char *foreign; /* room for STORE_FOREIGN_LEN + 1: with STORE_FOREIGN a sentence, printable as it is; may be NULL */
 	/* Called once, when all files are open and no thread runs yet; false: STORE_FAILED. May be NULL. */
 	bool (*opened)(void *ctx);
 	/* Called once, from the writer thread, when the store has become STORE_FAILED. May be NULL. */
@@ -91,8 +95,8 @@ struct store_options {
 
 /* Opens files and starts the writer: after it returns no further file is opened
  * and no thread started. Applies missing migrations in one transaction; where it is read only it cannot, and returns
- * STORE_STALE for a file of an older version. Returns STORE_NOT_FOUND, STORE_NEWER, STORE_NOT_OURS, STORE_FAILED,
- * STORE_NO_MEMORY. */
+ * STORE_STALE for a file of an older version, and what is foreign is none of its business (store_schema_check). Returns
+ * STORE_NOT_FOUND, STORE_NEWER, STORE_NOT_OURS, STORE_FOREIGN, STORE_FAILED, STORE_NO_MEMORY. */
 enum store_error store_open(struct store **out, const struct store_options *opt) __attribute__((warn_unused_result));
 void store_close(struct store *s); /* commits what is queued; NULL is fine */
 
@@ -1132,6 +1136,11 @@ enum store_error store_backup(const char *from, const char *to, void (*told)(int
 /* Reads the whole file through, and tells of each fault in its form (at most 20), in words without content. quick: without
  * comparing indexes with their tables. */
 enum store_error store_integrity(struct store *s, bool quick, void (*fault)(const char *words, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* Tells of each table, view, index and trigger that keyhouse did not make so, and of each that is missing, in words that
+ * are printable as they are. */
+enum store_error store_schema_check(struct store *s, void (*fault)(const char *words, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
 /* For a copy that is about to take the place of the database. What waited to be sent when it was made may have been sent

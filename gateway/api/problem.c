@@ -110,6 +110,7 @@ void problem_store(struct call *c, enum store_error err)
 	case STORE_FAILED:
 	case STORE_NEWER:
 	case STORE_NOT_OURS:
+	case STORE_FOREIGN:
 	case STORE_NO_MEMORY:
 	case STORE_INVALID:
 		problem(c->res, PROBLEM_UNAVAILABLE, NULL, NULL);

@@ -51,6 +51,7 @@ enum connect_error connect_from_store(enum store_error err)
 	case STORE_FAILED:
 	case STORE_NEWER:
 	case STORE_NOT_OURS:
+	case STORE_FOREIGN:
 	case STORE_NO_MEMORY:
 	case STORE_TOO_MANY:
 	case STORE_INVALID:

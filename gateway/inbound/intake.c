@@ -40,6 +40,7 @@ static enum outcome after_store(struct inbound *in, const struct store_event *e,
 	case STORE_NUMBER_TAKEN:
 	case STORE_NEWER:
 	case STORE_NOT_OURS:
+	case STORE_FOREIGN:
 	case STORE_NO_MEMORY:
 	case STORE_TOO_MANY:
 	case STORE_INVALID:

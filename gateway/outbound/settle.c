@@ -72,6 +72,7 @@ static void write_down(
 		case STORE_FAILED:
 		case STORE_NEWER:
 		case STORE_NOT_OURS:
+		case STORE_FOREIGN:
 		case STORE_TOO_MANY:
 		case STORE_INVALID:
 			log_error("an attempt cannot be settled business=%s message=%s: %s", s->business_id,

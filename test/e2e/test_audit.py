@@ -596,6 +596,23 @@ def test_the_last_number_of_all_stops_nothing(gateway, paul):
     assert verify(gateway).returncode == 1
 
 
+def test_a_trigger_that_was_put_in_is_refused(gateway, paul):
+    evil = "CREATE TRIGGER evil AFTER DELETE ON tenant_keys BEGIN INSERT INTO meta VALUES (hex(old.wrapped), ''); END"
+    planted(gateway, evil)
+    copy = str(gateway.dir / "copy.db")
+    gateway.run("backup", copy)
+    for words in ((), ("--backup", copy), ("--json",)):
+        found = gateway.run("verify", *words, check=False)
+        assert found.returncode == 1 and 'trigger "evil" on "tenant_keys" was not made by keyhouse' in found.stderr, found.stderr
+        assert "all is well:" not in found.stdout.replace("not all is well", "") and '"good": true' not in found.stdout
+    for words in (("serve",), ("business", "list"), ("business", "remove", paul.id, "--yes"), ("restore", copy, "--yes")):
+        found = gateway.run(*words, check=False)
+        assert found.returncode != 0 and 'trigger "evil"' in found.stderr and "restore a backup" in found.stderr, (words, found)
+    planted(gateway, "DROP TRIGGER evil")
+    gateway.start()
+    assert "all is well" in gateway.run("verify").stdout
+
+
 def test_what_a_terminal_obeys_is_not_printed(gateway, paul):
     gateway.run("business", "add", "aside", "--name", "Aside")
     planted(gateway, "UPDATE tenant_keys SET master_key_id = char(27) || '[2J' WHERE business_id = 'aside' AND purpose = 2",

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/core.h"
 #include "test/unit/store/helper.h"
 
 static enum store_error try_open(struct house *h, bool create)
@@ -240,11 +241,116 @@ static void test_every_error_has_a_sentence(void **state)
 		assert_string_not_equal(store_error_text((enum store_error)err), "unknown error");
 }
 
+struct faults {
+	char words[8][STORE_TEXT_LEN + 1];
+	size_t len;
+};
+
+static void take_fault(const char *words, void *arg)
+{
+	struct faults *f = arg;
+
+	assert_true(f->len < 8);
+	(void)snprintf(f->words[f->len++], sizeof(f->words[0]), "%s", words);
+}
+
+static struct faults faults(struct house *h)
+{
+	struct store_options opt = {.path = h->path, .read_only = true, .readers = 1};
+	struct faults f = {.len = 0};
+
+	assert_int_equal(store_open(&h->store, &opt), STORE_OK);
+	assert_int_equal(store_schema_check(h->store, take_fault, &f), STORE_OK);
+	house_close(h);
+	return f;
+}
+
+/* What runs with keyhouse's own changes, or is read in place of its tables, is refused and named. */
+static void test_what_is_foreign(void **state)
+{
+	static const struct {
+		const char *done, *undone, *words;
+	} changes[] = {
+		{"CREATE TRIGGER \"evil\x1b[2J\" AFTER DELETE ON tenant_keys BEGIN UPDATE meta SET value = "
+		 "old.wrapped; END",
+			"DROP TRIGGER \"evil\x1b[2J\"",
+			"trigger \"evil?[2J\" on \"tenant_keys\" was not made by keyhouse"},
+		{"CREATE TABLE kept (x)", "DROP TABLE kept", "table \"kept\" on \"kept\" was not made by keyhouse"},
+		{"CREATE VIEW kept AS SELECT 1", "DROP VIEW kept",
+			"view \"kept\" on \"kept\" was not made by keyhouse"},
+		{"CREATE INDEX kept ON meta (value)", "DROP INDEX kept",
+			"index \"kept\" on \"meta\" was not made by keyhouse"},
+		/* A name of SQLite's own is no pass. */
+		{"PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_stat1', 'meta', 0, "
+		 "'CREATE "
+		 "TRIGGER sqlite_stat1 AFTER UPDATE ON meta BEGIN DELETE FROM audit; END')",
+			"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'sqlite_stat1'",
+			"trigger \"sqlite_stat1\" on \"meta\" was not made by keyhouse"},
+		{"DROP TRIGGER businesses_grow; CREATE TRIGGER businesses_grow AFTER INSERT ON businesses BEGIN SELECT "
+		 "1; END",
+			"DROP TRIGGER businesses_grow; CREATE TRIGGER businesses_grow AFTER INSERT ON "
+			"businesses\nBEGIN\n"
+			"\tUPDATE totals SET n = n + 1 WHERE name = 'businesses';\nEND",
+			"trigger \"businesses_grow\" on \"businesses\" is not as keyhouse made it"},
+		{"DROP INDEX once_at", "CREATE INDEX once_at ON once (at)", "index \"once_at\" on \"once\" is missing"},
+	};
+	struct house *h = *state;
+	char foreign[STORE_FOREIGN_LEN + 1];
+	struct store_options opt = {.path = h->path, .readers = 1, .foreign = foreign};
+
+	house_open(h);
+	house_close(h);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct faults f;
+
+		sql(h->path, changes[i].done);
+		f = faults(h);
+		assert_int_equal(f.len, 1);
+		assert_string_equal(f.words[0], changes[i].words);
+		assert_int_equal(store_open(&h->store, &opt), STORE_FOREIGN);
+		assert_memory_equal(foreign, f.words[0], strlen(f.words[0]));
+		opt.foreign = NULL;
+		assert_int_equal(store_open(&h->store, &opt), STORE_FOREIGN);
+		opt.foreign = foreign;
+		sql(h->path, changes[i].undone);
+		assert_int_equal(faults(h).len, 0);
+	}
+	/* What SQLite makes for itself, or writes in another way, is not foreign. */
+	sql(h->path, "ANALYZE; VACUUM; DROP INDEX once_at; CREATE INDEX  once_at\nON \"once\"(at)");
+	assert_int_equal(faults(h).len, 0);
+	house_open(h);
+}
+
+/* A file of an older version is looked at before its migrations, which would call a trigger. */
+static void test_what_is_foreign_to_an_older_version(void **state)
+{
+	struct house *h = *state;
+	char foreign[STORE_FOREIGN_LEN + 1];
+	struct store_options opt = {.path = h->path, .readers = 1, .foreign = foreign};
+
+	sql(h->path, store_migrations[0].sql);
+	sql(h->path,
+		"PRAGMA user_version = 1; PRAGMA application_id = 0x4b657968;"
+		"INSERT INTO meta (key, value) VALUES ('deployment_id', '0123456789abcdefghjkmnpqrs')");
+	sql(h->path, "CREATE TRIGGER evil AFTER DELETE ON tokens BEGIN SELECT 1; END");
+	assert_int_equal(store_open(&h->store, &opt), STORE_FOREIGN);
+	assert_non_null(strstr(foreign, "trigger \"evil\" on \"tokens\" was not made by keyhouse: "));
+	sql(h->path, "DROP TRIGGER evil");
+	house_open(h);
+	house_close(h);
+	assert_int_equal(faults(h).len, 0);
+	/* Nor does it help to say that it is older than it is. */
+	sql(h->path, "PRAGMA user_version = 1");
+	assert_int_equal(store_open(&h->store, &opt), STORE_FOREIGN);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_empty, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_only_where_asked),
+		TEST(test_what_is_foreign),
+		TEST(test_what_is_foreign_to_an_older_version),
 		TEST(test_the_moment_when_all_is_open),
 		TEST(test_owner_only),
 		TEST(test_same_store_again),
