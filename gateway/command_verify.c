@@ -515,8 +515,8 @@ static int restore_locked(struct line *l, const char *database)
 	struct store_restored restored = {0, 0};
 	enum store_error err;
 
-	beside_database(l, "restoring.db", stage);
-	store_remove_copy(stage);
+	datadir_sweep(l->config);
+	datadir_stage(l->config, stage);
 	err = store_backup(l->words[0], stage, NULL, NULL);
 	if (err != STORE_OK)
 		return line_complain(err == STORE_NOT_FOUND ? "there is no such backup"

@@ -3,6 +3,7 @@
  */
 #include "gateway/datadir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,9 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/log.h"
 #include "vault/vault.h"
 
 #define CONTROL_NAME "control"
+#define STAGE_NAME "restoring.db"
+#define COPY_BEGIN "verify-" /* and a process id, and the next */
+#define COPY_END ".db"
+#define DRAFT_END ".keyhouse-draft" /* of a key file */
 
 static bool fail(char *why, size_t why_len, const char *what, const char *path)
 {
@@ -112,6 +118,7 @@ struct key_change {
 	const char (*keep)[VAULT_KEY_ID_LEN + 1]; /* for KEY_RETIRE; for KEY_RESTORE: of which one must be in the kit */
 	size_t keep_len;
 	unsigned gone;
+	bool replaces; /* takes the name from the file that has it; else never */
 	const struct vault_kit *kit; /* for KEY_RESTORE, as the next */
 	const struct secret *passphrase;
 };
@@ -177,47 +184,89 @@ static const char *key_fault(enum vault_error err, const struct key_change *chan
 	return vault_error_text(err);
 }
 
-/* Gives the draft its name: with KEY_RESTORE never over a file that came to be there meanwhile. */
-static bool key_name(const struct key_change *change, const char *draft, const char *path)
+/* What the key file is written to: a file without a name, so that a kill leaves nothing; where the file system has no such
+ * thing, one that is called draft. */
+struct draft {
+	int fd;
+	bool nameless;
+	char name[DATADIR_PATH_MAX + sizeof(DRAFT_END)];
+};
+
+static void draft_name(const char *path, char name[static DATADIR_PATH_MAX + sizeof(DRAFT_END)])
 {
-	if (change->what != KEY_RESTORE)
-		return rename(draft, path) == 0;
-	if (renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+	(void)snprintf(name, DATADIR_PATH_MAX + sizeof(DRAFT_END), "%s%s", path, DRAFT_END);
+}
+
+static bool draft_open(struct draft *d, const char *path)
+{
+	char directory[DATADIR_PATH_MAX];
+
+	draft_name(path, d->name);
+	(void)unlink(d->name);
+	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	d->fd = open(directory[0] != '\0' ? directory : "/", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	d->nameless = d->fd >= 0 && access("/proc/self/fd", X_OK) == 0;
+	if (d->nameless)
+		return true;
+	if (d->fd >= 0)
+		(void)close(d->fd);
+	d->fd = open(d->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return d->fd >= 0;
+}
+
+static bool draft_link(const struct draft *d, const char *name)
+{
+	char self[64];
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", d->fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Gives the draft its name: never over a file that came to be there meanwhile, unless it is to replace one. */
+static bool key_name(const struct key_change *change, const struct draft *d, const char *path)
+{
+	if (d->nameless && !change->replaces)
+		return draft_link(d, path);
+	if (d->nameless && !draft_link(d, d->name))
+		return false;
+	if (change->replaces)
+		return rename(d->name, path) == 0;
+	if (renameat2(AT_FDCWD, d->name, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
 		return true;
 	/* A file system that cannot tell: it was looked just before. */
-	return errno == EINVAL && access(path, F_OK) != 0 && rename(draft, path) == 0;
+	return errno == EINVAL && access(path, F_OK) != 0 && rename(d->name, path) == 0;
 }
 
 /* Writes it beside path, and then gives it that name. */
 static bool key_put(const char *path, struct key_change *change, char *why, size_t why_len)
 {
-	char draft[DATADIR_PATH_MAX + 8];
-	int fd, status = -1;
+	struct draft draft;
+	int status = -1, error;
+	bool ok;
 	pid_t child;
 
-	(void)snprintf(draft, sizeof(draft), "%s.new", path);
-	(void)unlink(draft);
-	fd = open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return fail(why, why_len, "cannot make the master key file", draft);
+	if (!draft_open(&draft, path))
+		return fail(why, why_len, "cannot make the master key file", draft.name);
 	child = fork();
 	if (child == 0)
-		_exit(key_write(change, fd));
+		_exit(key_write(change, draft.fd));
 	if (child > 0)
 		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 			continue;
-	(void)close(fd);
-	if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) >= CHILD_FAILED) {
+	ok = child > 0 && WIFEXITED(status) && WEXITSTATUS(status) < CHILD_FAILED && key_name(change, &draft, path);
+	error = errno;
+	if (!ok)
+		(void)unlink(draft.name);
+	(void)close(draft.fd);
+	if (!ok && child > 0 && WIFEXITED(status) && WEXITSTATUS(status) >= CHILD_FAILED) {
 		enum vault_error err = (enum vault_error)(WEXITSTATUS(status) - CHILD_FAILED);
 
-		(void)unlink(draft);
 		(void)snprintf(why, why_len, "%s", key_fault(err, change));
 		return false;
 	}
-	if (child < 0 || !WIFEXITED(status) || !key_name(change, draft, path)) {
-		(void)unlink(draft);
+	errno = error;
+	if (!ok)
 		return fail(why, why_len, "cannot write the master key file", path);
-	}
 	change->gone = (unsigned)WEXITSTATUS(status);
 	return directory_sync(path, why, why_len);
 }
@@ -238,12 +287,12 @@ static bool key_path(const struct config *c, char path[static DATADIR_PATH_MAX])
 }
 
 /* Two that change it at the same time would each lose the other's key. Returns a descriptor to be closed, or -1. */
-static int key_lock(const char *path, char *why, size_t why_len)
+static int key_lock(const char *path, int how, char *why, size_t why_len)
 {
 	char directory[DATADIR_PATH_MAX];
 	int fd = directory_open(path, directory);
 
-	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+	if (fd >= 0 && flock(fd, LOCK_EX | how) == 0)
 		return fd;
 	(void)fail(why, why_len, "cannot lock", directory);
 	if (fd >= 0)
@@ -271,9 +320,10 @@ static bool key_change(const struct config *c, const char *to, struct key_change
 		(void)snprintf(why, why_len, "there is a file %.600s already; name another", to);
 		return false;
 	}
-	lock = key_lock(target, why, why_len);
+	lock = key_lock(target, 0, why, why_len);
 	if (lock < 0)
 		return false;
+	change->replaces = to == NULL;
 	change->old = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (change->old < 0)
 		(void)fail(why, why_len, "cannot open the master key file", path);
@@ -420,6 +470,8 @@ bool datadir_key_restore(const struct config *c, const char *to, const struct va
 {
 	struct key_change change = {.what = KEY_RESTORE, .kit = kit, .passphrase = passphrase};
 	struct stat st;
+	bool ok;
+	int lock;
 
 	if (to == NULL) {
 		change.keep = needed;
@@ -442,7 +494,112 @@ bool datadir_key_restore(const struct config *c, const char *to, const struct va
 			path);
 		return false;
 	}
-	return key_put(path, &change, why, why_len);
+	lock = key_lock(path, 0, why, why_len);
+	if (lock < 0)
+		return false;
+	ok = key_put(path, &change, why, why_len);
+	(void)close(lock);
+	return ok;
+}
+
+/* ------------------------------------------------------------ what a kill left */
+
+void datadir_stage(const struct config *c, char path[static DATADIR_PATH_MAX])
+{
+	path_in(c, STAGE_NAME, path);
+}
+
+/* A database, and what may lie beside it. */
+static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+
+/* Whether it is what a copy of process is called, or lies beside it as a database's log does. */
+static bool is_copy(const char *name)
+{
+	size_t digits;
+
+	if (strncmp(name, COPY_BEGIN, sizeof(COPY_BEGIN) - 1) != 0)
+		return false;
+	name += sizeof(COPY_BEGIN) - 1;
+	digits = strspn(name, "0123456789");
+	if (digits == 0 || strncmp(name + digits, COPY_END, sizeof(COPY_END) - 1) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(name + digits + sizeof(COPY_END) - 1, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+static void remove_left(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && unlink(path) == 0)
+		log_info("removed what a command that was killed left: %.600s", path);
+}
+
+static void copies_remove(const struct config *c)
+{
+	char path[DATADIR_PATH_MAX];
+	DIR *dir = opendir(config_get(c, CONFIG_DATA_DIR));
+
+	if (dir == NULL)
+		return;
+	for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+		if (is_copy(e->d_name) && strlen(e->d_name) < 64) {
+			path_in(c, e->d_name, path);
+			remove_left(path);
+		}
+	}
+	(void)closedir(dir);
+}
+
+/* Process ids say nothing where the directory is shared with a container: whoever has a copy holds a lock, and those that
+ * lie there while nobody does are left over. */
+int datadir_copies_lock(const struct config *c)
+{
+	char path[DATADIR_PATH_MAX];
+	int fd;
+
+	path_in(c, "copies", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		copies_remove(c);
+	if (fd >= 0 && flock(fd, LOCK_SH) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+void datadir_copy(const struct config *c, char path[static DATADIR_PATH_MAX])
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), COPY_BEGIN "%ld" COPY_END, (long)getpid());
+	path_in(c, name, path);
+}
+
+void datadir_sweep(const struct config *c)
+{
+	char path[DATADIR_PATH_MAX], draft[DATADIR_PATH_MAX + sizeof(DRAFT_END)], stage[64], why[1024];
+	int copies = datadir_copies_lock(c), key;
+
+	if (copies >= 0)
+		(void)close(copies);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		(void)snprintf(stage, sizeof(stage), STAGE_NAME "%s", ends[i]);
+		path_in(c, stage, path);
+		remove_left(path);
+	}
+	if (key_path(c, path))
+		return;
+	/* Who writes one holds this lock. */
+	key = key_lock(path, LOCK_NB, why, sizeof(why));
+	if (key < 0)
+		return;
+	draft_name(path, draft);
+	remove_left(draft);
+	(void)close(key);
 }
 
 /* ------------------------------------------------------------ control socket */

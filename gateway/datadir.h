@@ -24,6 +24,16 @@ enum datadir_lock datadir_lock(const struct config *c, unsigned wait_ms, int *fd
 
 void datadir_database(const struct config *c, char path[static DATADIR_PATH_MAX]);
 
+/* Files with keys in them that are there for a while. datadir_stage: a backup that is about to take the database's place;
+ * only who has the lock makes it. datadir_copy: a copy that a command of this process looks at, also beside a running
+ * service; who makes it holds datadir_copies_lock (a descriptor, or -1), which removes what killed ones left. */
+void datadir_stage(const struct config *c, char path[static DATADIR_PATH_MAX]);
+void datadir_copy(const struct config *c, char path[static DATADIR_PATH_MAX]);
+int datadir_copies_lock(const struct config *c);
+/* Removes those, and drafts of the key file, that a killed command left, and nothing that a running one has; each with a
+ * line in the log. For who has just taken datadir_lock. */
+void datadir_sweep(const struct config *c);
+
 /* Opens the master key file: $CREDENTIALS_DIRECTORY/master-key, else master_key_file. Where there is none
  * and no database either, makes one, in a process of its own. Returns the descriptor or -1. */
 int datadir_key_open(const struct config *c, char *why, size_t why_len);

@@ -43,6 +43,7 @@ struct session {
 	struct rotation *rotation;
 	struct api *api;
 	char copy[DATADIR_PATH_MAX]; /* a database that goes when the session does, or "" */
+	int copies; /* held meanwhile */
 };
 
 static bool complain(const char *what)
@@ -199,6 +200,7 @@ static bool offline_open(struct session *s, bool create, bool with_sender)
 	if (!datadir_prepare(s->config, why, sizeof(why)) ||
 		datadir_lock(s->config, 2000, &s->lock, why, sizeof(why)) != DATADIR_LOCKED)
 		return complain(why);
+	datadir_sweep(s->config);
 	(void)umask(0077);
 	if (vault_init() != VAULT_OK)
 		return complain("the cryptography library cannot be used");
@@ -217,7 +219,7 @@ static struct session *session_new(const struct config *c)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	s->config = c;
-	s->lock = s->sender_end = -1;
+	s->lock = s->copies = s->sender_end = -1;
 	for (int r = 0; r < ROLES; r++)
 		s->roles[r] = (struct role_process){0, -1};
 	return s;
@@ -257,8 +259,10 @@ static enum store_error copy_open(
 	err = store_open(&s->store, &options);
 	if (err != STORE_STALE)
 		return err;
-	(void)snprintf(
-		s->copy, sizeof(s->copy), "%s/verify-%ld.db", config_get(s->config, CONFIG_DATA_DIR), (long)getpid());
+	s->copies = datadir_copies_lock(s->config);
+	if (s->copies < 0)
+		return STORE_FAILED;
+	datadir_copy(s->config, s->copy);
 	store_remove_copy(s->copy);
 	err = store_backup(path, s->copy, NULL, NULL);
 	options.path = s->copy;
@@ -343,6 +347,8 @@ void session_close(struct session *s)
 	}
 	if (s->sender_end >= 0)
 		(void)close(s->sender_end);
+	if (s->copies >= 0)
+		(void)close(s->copies);
 	if (s->lock >= 0)
 		(void)close(s->lock);
 	free(s);

@@ -133,6 +133,7 @@ static bool prepare(struct supervisor *s, char *why, size_t why_len)
 	if (!datadir_prepare(s->config, why, why_len) ||
 		datadir_lock(s->config, WAIT_MS, &s->lock, why, why_len) != DATADIR_LOCKED)
 		return false;
+	datadir_sweep(s->config);
 	if (!sockets_open(config_get(s->config, CONFIG_LISTEN), s->plain, &s->plain_len, deadline, why, why_len) ||
 		!sockets_open(config_get(s->config, CONFIG_LISTEN_TLS), s->tls, &s->tls_len, deadline, why, why_len))
 		return false;

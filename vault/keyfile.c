@@ -70,7 +70,8 @@ enum vault_error vault_key_file_check(int fd)
 
 	if (fstat(fd, &st) != 0)
 		return VAULT_KEY_FILE;
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+	/* None at all: it is being written, and has its name yet to come. */
+	if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
 		return VAULT_KEY_FILE_OPEN_TO_OTHERS;
 	if (st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
 		return VAULT_OK;
