@@ -60,8 +60,7 @@ bool datadir_prepare(const struct config *c, char *why, size_t why_len)
 	if (st.st_uid != geteuid()) {
 		(void)snprintf(why, why_len,
 			"%.600s belongs to the user with the id %u: run keyhouse as that user (setpriv --reuid=%u), or "
-			"give "
-			"the directory with all that is in it to the one who runs it",
+			"give the directory with all that is in it to the one who runs it",
 			dir, (unsigned)st.st_uid, (unsigned)st.st_uid);
 		return false;
 	}
