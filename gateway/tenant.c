@@ -108,33 +108,35 @@ static enum tenant_error keys_get(struct tenants *t, const char *business_id, st
 
 /* ------------------------------------------------------------ opening and closing */
 
-#define OWN_KEYS 3u
-static const struct {
-	enum vault_purpose vault;
-	enum store_purpose store;
-} own_keys[OWN_KEYS] = {
-	{VAULT_CREDENTIAL, STORE_KEY_CREDENTIAL}, {VAULT_CONTENT, STORE_KEY_CONTENT}, {VAULT_INDEX, STORE_KEY_INDEX}};
+/* A purpose is the same number to the vault and to the store. */
+_Static_assert((int)VAULT_CREDENTIAL == (int)STORE_KEY_CREDENTIAL && (int)VAULT_CONTENT == (int)STORE_KEY_CONTENT &&
+		(int)VAULT_INDEX == (int)STORE_KEY_INDEX,
+	"enum vault_purpose, enum store_purpose");
 
-static enum tenant_error key_make(
-	struct tenants *t, const char *owner, size_t which, uint32_t version, struct store_tenant_key *out)
+#define PURPOSES 3u
+static const enum store_purpose purposes[PURPOSES] = {STORE_KEY_CREDENTIAL, STORE_KEY_CONTENT, STORE_KEY_INDEX};
+
+static enum tenant_error key_make(struct tenants *t, const char *owner, enum store_purpose purpose, uint32_t version,
+	struct store_tenant_key *out)
 {
 	struct vault_wrapped_key wrapped;
 	const enum tenant_error err = from_vault(vault_tenant_key_new(
-		t->vault, store_deployment_id(t->store), owner, own_keys[which].vault, version, &wrapped));
+		t->vault, store_deployment_id(t->store), owner, (enum vault_purpose)purpose, version, &wrapped));
 
 	if (err == TENANT_OK)
-		*out = tenant_key_row(own_keys[which].store, &wrapped);
+		*out = tenant_key_row(purpose, &wrapped);
 	return err;
 }
 
 /* One of the deployment's own keys, made if there is none. *opens: whether it opens, else *row is the damaged one. */
-static enum tenant_error own_key(struct tenants *t, size_t which, struct store_tenant_key *row, bool *opens)
+static enum tenant_error own_key(
+	struct tenants *t, enum store_purpose purpose, struct store_tenant_key *row, bool *opens)
 {
-	enum tenant_error err = from_store(store_tenant_key_get(t->store, "", own_keys[which].store, 0, row));
+	enum tenant_error err = from_store(store_tenant_key_get(t->store, "", purpose, 0, row));
 
 	*opens = true;
 	if (err == TENANT_NOT_FOUND) {
-		err = key_make(t, TENANT_DEPLOYMENT, which, 1, row);
+		err = key_make(t, TENANT_DEPLOYMENT, purpose, 1, row);
 		return err == TENANT_OK ? from_store(store_tenant_key_add(t->store, "", row)) : err;
 	}
 	if (err == TENANT_OK)
@@ -145,10 +147,10 @@ static enum tenant_error own_key(struct tenants *t, size_t which, struct store_t
 
 /* A new key in the place of a damaged one. They seal nothing that is kept: the audit's seals of before cannot be checked
  * any more, and equal values of before and after have different digests in it. A copy that is only read stays as it is. */
-static void own_key_mend(struct tenants *t, size_t which, const struct store_tenant_key *damaged)
+static void own_key_mend(struct tenants *t, const struct store_tenant_key *damaged)
 {
 	struct store_tenant_key row;
-	const enum tenant_error err = key_make(t, TENANT_DEPLOYMENT, which, damaged->version + 1, &row);
+	const enum tenant_error err = key_make(t, TENANT_DEPLOYMENT, damaged->purpose, damaged->version + 1, &row);
 
 	if (err == TENANT_OK && store_tenant_key_replace(t->store, "", &row) == STORE_OK)
 		log_error("the installation's own %s key was damaged in the database; a new one is in its place, and "
@@ -160,24 +162,24 @@ static void own_key_mend(struct tenants *t, size_t which, const struct store_ten
  * does, and one that is under the current master key and does not is damaged. */
 static enum tenant_error deployment_keys(struct tenants *t)
 {
-	struct store_tenant_key rows[OWN_KEYS];
+	struct store_tenant_key rows[PURPOSES];
 	char current[VAULT_KEY_ID_LEN + 1];
-	bool opens[OWN_KEYS];
+	bool opens[PURPOSES];
 	size_t well = 0;
 	enum tenant_error err = from_vault(vault_status(t->vault, current));
 
-	for (size_t i = 0; err == TENANT_OK && i < OWN_KEYS; i++) {
-		err = own_key(t, i, &rows[i], &opens[i]);
+	for (size_t i = 0; err == TENANT_OK && i < PURPOSES; i++) {
+		err = own_key(t, purposes[i], &rows[i], &opens[i]);
 		well += opens[i];
 	}
 	if (err != TENANT_OK)
 		return err;
-	for (size_t i = 0; i < OWN_KEYS; i++) {
+	for (size_t i = 0; i < PURPOSES; i++) {
 		if (opens[i])
 			continue;
 		if (well == 0 || strcmp(rows[i].master_key_id, current) != 0)
 			return TENANT_BAD_DATA;
-		own_key_mend(t, i, &rows[i]);
+		own_key_mend(t, &rows[i]);
 	}
 	return TENANT_OK;
 }
@@ -233,8 +235,8 @@ enum tenant_error tenant_keys_new(struct tenants *t, const char *business_id, st
 {
 	enum tenant_error err = TENANT_OK;
 
-	for (size_t i = 0; err == TENANT_OK && i < OWN_KEYS; i++)
-		err = key_make(t, business_id, i, 1, &keys[i]);
+	for (size_t i = 0; err == TENANT_OK && i < PURPOSES; i++)
+		err = key_make(t, business_id, purposes[i], 1, &keys[i]);
 	return err;
 }
 
