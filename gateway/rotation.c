@@ -1,6 +1,6 @@
 /*
- * One thread, one small step after the other, with a pause after each so that webhooks and
- * sends go first. What a step reads may be changed before it writes: the store takes only
+ * One thread, one small step after the other. Webhooks and sends go first: while anybody else
+ * writes, the steps are smaller and the pauses long. What a step reads may be changed before it writes: the store takes only
  * what is still as it was read. Nothing is kept here that a restart would have to know.
  * Removals that were cut short are carried on here, too.
  */
@@ -17,9 +17,14 @@
 #include "gateway/log.h"
 #include "gateway/removal.h"
 #include "gateway/reseal.h"
+#include "gateway/rewrap.h"
 
 #define STEP_VALUES 100u
-#define STEP_KEYS 200u
+#define STEP_KEYS REWRAP_PAGE_MAX
+#define BESIDE_VALUES 20u /* while others write */
+#define BESIDE_KEYS 40u
+#define BESIDE_US 100000 /* so long after they last did */
+#define BESIDE_PAUSES 9 /* as long as the step, each */
 #define ROTATIONS_MAX 1000 /* at once: each waits out its grace beside the others */
 #define IDLE_MS 1000
 #define REST_MIN_US 500
@@ -30,8 +35,9 @@ struct rotation {
 	struct rotation_options opt;
 	struct store *store;
 	struct vault_client *vault;
-	struct store_rewrapped at; /* how far the tenant keys were looked through for the current master key */
+	struct rewrap rewrap; /* how far the tenant keys were looked through for the current master key */
 	bool look; /* they are to be looked through */
+	int64_t others_at; /* when others were last seen to have written */
 	int64_t damaged, keys_damaged;
 	pthread_mutex_t lock; /* guards the two before and the three after it */
 	pthread_cond_t changed;
@@ -78,6 +84,22 @@ static void rest(struct rotation *r, int64_t us, bool for_work)
 	pthread_mutex_unlock(&r->lock);
 }
 
+static bool beside_others(const struct rotation *r)
+{
+	return r->running && now_us() - r->others_at < BESIDE_US;
+}
+
+/* After a step that took so long. What is written during the pause, others have written. */
+static void pause_after(struct rotation *r, int64_t took_us)
+{
+	const unsigned long before = store_commits(r->store);
+
+	rest(r, beside_others(r) && took_us * BESIDE_PAUSES > REST_MIN_US ? took_us * BESIDE_PAUSES : REST_MIN_US,
+		false);
+	if (store_commits(r->store) != before)
+		r->others_at = now_us();
+}
+
 static void count(struct rotation *r, int64_t *which, int64_t more)
 {
 	pthread_mutex_lock(&r->lock);
@@ -85,89 +107,18 @@ static void count(struct rotation *r, int64_t *which, int64_t more)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* ------------------------------------------------------------ under the current master key */
-
-struct keys {
-	struct rotation *rotation;
-	struct store_rewrapped list[STEP_KEYS];
-	size_t seen, len;
-	bool failed;
-};
-
-static enum vault_error rewrap(struct rotation *r, struct store_rewrapped *k)
-{
-	struct vault_wrapped_key key = {.version = k->was.version};
-	const char *owner = k->business_id[0] != '\0' ? k->business_id : TENANT_DEPLOYMENT;
-	enum vault_error err;
-
-	if (k->was.blob_len != sizeof(key.blob))
-		return VAULT_BAD_BLOB;
-	memcpy(key.blob, k->was.blob, sizeof(key.blob));
-	err = vault_tenant_key_rewrap(
-		r->vault, store_deployment_id(r->store), owner, (enum vault_purpose)k->was.purpose, &key);
-	if (err != VAULT_OK)
-		return err;
-	k->is = tenant_key_row(k->was.purpose, &key);
-	return VAULT_OK;
-}
-
-static bool rewrap_one(const struct store_rewrapped *key, void *arg)
-{
-	struct keys *keys = arg;
-	struct rotation *r = keys->rotation;
-	struct store_rewrapped *k = &keys->list[keys->len];
-	enum vault_error err;
-
-	*k = *key;
-	r->at = *key;
-	keys->seen++;
-	err = rewrap(r, k);
-	if (err == VAULT_GONE || err == VAULT_NO_MEMORY) {
-		keys->failed = true;
-		return false;
-	}
-	if (err == VAULT_OK) {
-		keys->len++;
-		return true;
-	}
-	count(r, &r->keys_damaged, 1);
-	log_error("a tenant key does not open and stays under its master key business=%s purpose=%d version=%" PRIu32
-		  ": %s",
-		key->business_id, (int)key->was.purpose, key->was.version, vault_error_text(err));
-	return true;
-}
-
-/* One page of those that another master key wraps. r->look goes out with the last. */
+/* One page of the tenant keys that another master key wraps. r->look goes out with the last. */
 static enum work keys_step(struct rotation *r)
 {
-	const struct store_rewrapped none = {.was.version = 0};
-	char current[VAULT_KEY_ID_LEN + 1];
-	struct keys *keys;
-	enum work work = WORK_FAILED;
+	enum store_error err;
 
 	if (!r->look)
 		return WORK_NONE;
-	keys = calloc(1, sizeof(*keys));
-	if (keys == NULL || vault_status(r->vault, current) != VAULT_OK)
-		goto out;
-	keys->rotation = r;
-	if (r->at.was.version == 0)
-		count(r, &r->keys_damaged, -r->keys_damaged); /* a look begins */
-	if (store_tenant_key_others(r->store, current, r->at.was.version > 0 ? &r->at : NULL, STEP_KEYS, rewrap_one,
-		    keys) != STORE_OK ||
-		keys->failed || store_tenant_key_rewrap(r->store, keys->list, keys->len) != STORE_OK)
-		goto out;
-	work = keys->seen > 0 ? WORK_DONE : WORK_NONE;
-	if (work == WORK_NONE) {
+	err = rewrap_page(&r->rewrap, r->opt.tenants, beside_others(r) ? BESIDE_KEYS : STEP_KEYS);
+	count(r, &r->keys_damaged, r->rewrap.damaged - r->keys_damaged);
+	if (err == STORE_NOT_FOUND)
 		r->look = false;
-		if (r->at.was.version > 0)
-			log_info("tenant keys are under the current master key key=%s", current);
-	}
-out:
-	if (work != WORK_DONE)
-		r->at = none; /* and, after a failure, from the first on again */
-	free(keys);
-	return work;
+	return err == STORE_OK ? WORK_DONE : err == STORE_NOT_FOUND ? WORK_NONE : WORK_FAILED;
 }
 
 /* ------------------------------------------------------------ under a new tenant key */
@@ -250,8 +201,8 @@ static bool page_next(
 		page_clear(p);
 		p->place = *place;
 		p->last = *cursor;
-		if (store_sealed_list(p->rotation->store, of->business_id, *place, *cursor, STEP_VALUES, page_one, p) !=
-				STORE_OK ||
+		if (store_sealed_list(p->rotation->store, of->business_id, *place, *cursor,
+			    beside_others(p->rotation) ? BESIDE_VALUES : STEP_VALUES, page_one, p) != STORE_OK ||
 			p->failed || stopping(p->rotation))
 			return false;
 		*seen += (int64_t)p->seen;
@@ -260,7 +211,7 @@ static bool page_next(
 			*place = (enum store_sealed_place)((int)*place + 1);
 			*cursor = 0;
 		} else if (p->len == 0 && p->rotation->running) {
-			rest(p->rotation, REST_MIN_US, false);
+			pause_after(p->rotation, 0);
 		}
 	}
 	return true;
@@ -487,7 +438,7 @@ static void *run(void *arg)
 		if (work == WORK_FAILED && !stopping(r))
 			log_warn("replacing keys stands still for a moment: vault or store do not answer");
 		if (work == WORK_DONE)
-			rest(r, took / 2 > REST_MIN_US ? took / 2 : REST_MIN_US, false);
+			pause_after(r, took);
 		else
 			rest(r, IDLE_MS * 1000, true);
 		/* A tenant key that was made while the master key changed may have come in behind the look. */

@@ -444,14 +444,15 @@ enum tenant_error tenant_sealed_check(struct tenants *t, const char *business_id
 enum tenant_error tenant_key_check(struct tenants *t, const char *business_id, const struct store_tenant_key *key)
 {
 	const char *owner = business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT;
-	struct vault_wrapped_key wrapped = {.version = key->version};
+	struct vault_rewrap rewrap = {owner, (enum vault_purpose)key->purpose, {.version = key->version}, VAULT_OK};
+	enum vault_error err;
 
-	if (key->blob_len != sizeof(wrapped.blob))
+	if (key->blob_len != sizeof(rewrap.key.blob))
 		return TENANT_BAD_DATA;
-	memcpy(wrapped.blob, key->blob, sizeof(wrapped.blob));
+	memcpy(rewrap.key.blob, key->blob, sizeof(rewrap.key.blob));
 	/* Wrapping it anew opens it; what comes of that is dropped. */
-	return from_vault(vault_tenant_key_rewrap(
-		t->vault, store_deployment_id(t->store), owner, (enum vault_purpose)key->purpose, &wrapped));
+	err = vault_tenant_keys_rewrap(t->vault, store_deployment_id(t->store), &rewrap, 1);
+	return from_vault(err != VAULT_OK ? err : rewrap.err);
 }
 
 /* ------------------------------------------------------------ verifiers */

@@ -410,3 +410,8 @@ enum store_error store_flush(struct store *s)
 	}
 	return err;
 }
+
+unsigned long store_commits(struct store *s)
+{
+	return writer_commits(s->writer);
+}

@@ -366,6 +366,9 @@ enum store_error store_note_put(struct store *s, const char *name, const char *t
  * that ends, or at the next start. */
 enum store_error store_flush(struct store *s) __attribute__((warn_unused_result));
 
+/* How many groups of changes were committed since it was opened: work that can wait looks whether others write. */
+unsigned long store_commits(struct store *s);
+
 /* ------------------------------------------------------------ businesses */
 
 enum store_business_status { STORE_BUSINESS_ACTIVE = 1, STORE_BUSINESS_SUSPENDED = 2 };

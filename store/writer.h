@@ -33,8 +33,8 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 enum store_error writer_truncate(struct writer *w);
 bool writer_alive(struct writer *w);
 
-/* How many there were, for tests. */
-unsigned long writer_commits(struct writer *w);
-unsigned long writer_resets(struct writer *w); /* of the write-ahead log */
+/* How many there were. */
+unsigned long writer_commits(struct writer *w); /* of groups */
+unsigned long writer_resets(struct writer *w); /* of the write-ahead log, for tests */
 
 #endif

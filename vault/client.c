@@ -320,21 +320,42 @@ enum vault_error vault_credential_check(struct vault_client *c, const struct vau
 	return err;
 }
 
-enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,
-	enum vault_purpose purpose, struct vault_wrapped_key *key)
+enum vault_error vault_tenant_keys_rewrap(
+	struct vault_client *c, const char *deployment_id, struct vault_rewrap *keys, size_t keys_len)
 {
-	struct exchange e = EXCHANGE(VERB_REWRAP_KEY);
+	struct exchange e = EXCHANGE(VERB_REWRAP_KEYS);
+	const uint8_t *blobs[VAULT_REWRAP_MAX];
 	enum vault_error err;
+	const char *id;
+	bool fit = true;
 
-	if (!text_fits(deployment_id) || !text_fits(business_id))
+	if (!text_fits(deployment_id) || keys_len > VAULT_REWRAP_MAX)
 		return VAULT_BAD_REQUEST;
 	frame_put_text(&e.question, deployment_id);
-	frame_put_text(&e.question, business_id);
-	frame_put_u8(&e.question, (uint8_t)purpose);
-	put_wrapped(&e.question, key);
-	err = ask(c, &e);
-	if (err == VAULT_OK)
-		err = get_wrapped(c, &e, key->version, key);
+	frame_put_u8(&e.question, (uint8_t)keys_len);
+	for (size_t i = 0; i < keys_len; i++) {
+		fit = fit && text_fits(keys[i].business_id);
+		frame_put_text(&e.question, keys[i].business_id);
+		frame_put_u8(&e.question, (uint8_t)keys[i].purpose);
+		put_wrapped(&e.question, &keys[i].key);
+	}
+	err = fit ? ask(c, &e) : VAULT_BAD_REQUEST;
+	if (err != VAULT_OK)
+		goto out;
+	id = get_hex(&e.answer, VAULT_KEY_ID_LEN);
+	for (size_t i = 0; i < keys_len; i++) {
+		keys[i].err = (enum vault_error)frame_get_u8(&e.answer);
+		blobs[i] = get_exactly(&e.answer, keys[i].err == VAULT_OK ? VAULT_WRAPPED_LEN : 0);
+		fit = fit && keys[i].err < VAULT_GONE && (keys[i].err != VAULT_OK || blobs[i] != NULL);
+	}
+	err = answer_end(c, &e, id != NULL && fit);
+	for (size_t i = 0; i < keys_len && err == VAULT_OK; i++) {
+		if (keys[i].err != VAULT_OK)
+			continue;
+		memcpy(keys[i].key.blob, blobs[i], VAULT_WRAPPED_LEN);
+		memcpy(keys[i].key.master_key_id, id, VAULT_KEY_ID_LEN + 1);
+	}
+out:
 	exchange_clear(&e);
 	return err;
 }

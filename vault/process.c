@@ -145,18 +145,12 @@ static enum vault_error unwrap(const struct vault_process *p, const struct vault
 	return err;
 }
 
-/* Answers the tenant key in the workspace, sealed under the current master key. */
-static enum vault_error wrap(
-	struct vault_process *p, const struct vault_context *where, uint32_t version, struct frame *a)
+/* Seals the tenant key in the workspace under the current master key, into the workspace. */
+static enum vault_error wrap(struct vault_process *p, const struct vault_context *where, uint32_t version)
 {
 	const struct blob_key with = {BLOB_TENANT_KEY, version, p->ring->keys[0].key};
-	enum vault_error err = vault_blob_seal(&with, where, p->work->key, VAULT_KEY_LEN, p->work->blob);
 
-	if (err != VAULT_OK)
-		return err;
-	frame_put_bytes(a, p->work->blob, VAULT_WRAPPED_LEN);
-	frame_put_text(a, p->ring->keys[0].id);
-	return VAULT_OK;
+	return vault_blob_seal(&with, where, p->work->key, VAULT_KEY_LEN, p->work->blob);
 }
 
 /* The credential key that goes with a credential's place. */
@@ -189,27 +183,41 @@ static enum vault_error verb_tenant_key_new(struct vault_process *p, struct fram
 	const uint8_t purpose = frame_get_u8(q);
 	const uint32_t version = frame_get_u32(q);
 	const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, version);
+	enum vault_error err;
 
 	if (!frame_end(q) || where.record_id == NULL || !place_given(&where))
 		return VAULT_BAD_REQUEST;
 	vault_random(p->work->key, VAULT_KEY_LEN);
-	return wrap(p, &where, version, a);
+	err = wrap(p, &where, version);
+	if (err != VAULT_OK)
+		return err;
+	frame_put_bytes(a, p->work->blob, VAULT_WRAPPED_LEN);
+	frame_put_text(a, p->ring->keys[0].id);
+	return VAULT_OK;
 }
 
-/* From whichever master key to the current one. */
-static enum vault_error verb_rewrap_key(struct vault_process *p, struct frame *q, struct frame *a)
+/* From whichever master key to the current one; one that does not open holds up no other. */
+static enum vault_error verb_rewrap_keys(struct vault_process *p, struct frame *q, struct frame *a)
 {
 	const char *deployment_id = frame_get_text(q);
-	const char *business_id = frame_get_text(q);
-	const uint8_t purpose = frame_get_u8(q);
-	const struct wrapped w = get_wrapped(q);
-	const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, w.version);
-	enum vault_error err;
+	const uint8_t count = frame_get_u8(q);
 
-	if (!frame_end(q) || where.record_id == NULL)
-		return VAULT_BAD_REQUEST;
-	err = unwrap(p, &where, &w, p->work->key);
-	return err == VAULT_OK ? wrap(p, &where, w.version, a) : err;
+	frame_put_text(a, p->ring->keys[0].id);
+	for (unsigned i = 0; i < count && !q->bad; i++) {
+		const char *business_id = frame_get_text(q);
+		const uint8_t purpose = frame_get_u8(q);
+		const struct wrapped w = get_wrapped(q);
+		const struct vault_context where = wrapped_place(deployment_id, business_id, purpose, w.version);
+		enum vault_error err = VAULT_BAD_REQUEST;
+
+		if (where.record_id != NULL)
+			err = unwrap(p, &where, &w, p->work->key);
+		if (err == VAULT_OK)
+			err = wrap(p, &where, w.version);
+		frame_put_u8(a, (uint8_t)err);
+		frame_put_bytes(a, p->work->blob, err == VAULT_OK ? VAULT_WRAPPED_LEN : 0);
+	}
+	return count <= VAULT_REWRAP_MAX && frame_end(q) ? VAULT_OK : VAULT_BAD_REQUEST;
 }
 
 static enum vault_error verb_content_keys(struct vault_process *p, struct frame *q, struct frame *a)

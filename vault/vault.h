@@ -304,9 +304,18 @@ enum vault_error vault_verifier_get(struct vault_client *c, const struct vault_w
 enum vault_error vault_credential_check(struct vault_client *c, const struct vault_wrapped_key *credential_key,
 	const struct vault_context *where, const uint8_t *blob, size_t blob_len) __attribute__((warn_unused_result));
 
-/* L: a wrapped tenant key, opened by whichever master key sealed it, under the current one. Its version stays. */
-enum vault_error vault_tenant_key_rewrap(struct vault_client *c, const char *deployment_id, const char *business_id,
-	enum vault_purpose purpose, struct vault_wrapped_key *key) __attribute__((warn_unused_result));
+/* L: wrapped tenant keys, each opened by whichever master key sealed it, under the current one; versions stay. Many in one
+ * question, so that the way there and back costs little; at most VAULT_REWRAP_MAX, so that the sender waits for less than a
+ * millisecond. One that does not open is left as it is, and err says why. */
+#define VAULT_REWRAP_MAX 64u
+struct vault_rewrap {
+	const char *business_id; /* borrowed */
+	enum vault_purpose purpose;
+	struct vault_wrapped_key key;
+	enum vault_error err; /* after VAULT_OK: of this one */
+};
+enum vault_error vault_tenant_keys_rewrap(struct vault_client *c, const char *deployment_id, struct vault_rewrap *keys,
+	size_t keys_len) __attribute__((warn_unused_result));
 
 /* L: a credential's blob, sealed under from, sealed anew under to, for the same place. new_blob has room for blob_len, which
  * stays; the fingerprint is another. The credential never leaves the vault. */

@@ -42,8 +42,8 @@
  * VERIFIER        wrapped, context, blob                 inner, outer       (of the fields in vault_field_has_verifier)
  * OPEN            job id, wrapped, context, blob         secret
  * CHECK           wrapped, context, blob                 -                  (whether it opens, and nothing of what is in it)
- * REWRAP_KEY      deployment, business, u8 purpose,      blob, master key id   (under the current master key)
- *                 wrapped
+ * REWRAP_KEYS     deployment, u8 count, and so often     master key id, and so often
+ *                 business, u8 purpose, wrapped          u8 error, blob        (under the current master key; empty)
  * REWRAP          wrapped, wrapped, context, blob        blob, fingerprint     (a credential, from one key to the other)
  * AUDIT_BEGIN     deployment, business, wrapped, u64 seq, -
  *                 bytes hash, u64 at, u64 refused,
@@ -61,8 +61,9 @@
 	X(5, VERIFIER, verifier, ASK_LISTENER, WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_VERIFIER)                 \
 	X(6, OPEN, open, ASK_SENDER, WIRE_TEXT + WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_SECRET)                 \
 	X(7, CHECK, check, ASK_LISTENER, WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, 0u)                                  \
-	X(8, REWRAP_KEY, rewrap_key, ASK_LISTENER, 2u * WIRE_TEXT + 1u + WIRE_WRAPPED,                                 \
-		WIRE_BYTES(VAULT_WRAPPED_LEN) + WIRE_KEY_ID)                                                           \
+	X(8, REWRAP_KEYS, rewrap_keys, ASK_LISTENER,                                                                   \
+		WIRE_TEXT + 1u + VAULT_REWRAP_MAX * (WIRE_TEXT + 1u + WIRE_WRAPPED),                                   \
+		WIRE_KEY_ID + VAULT_REWRAP_MAX * (1u + WIRE_BYTES(VAULT_WRAPPED_LEN)))                                 \
 	X(9, REWRAP, rewrap, ASK_LISTENER, 2u * WIRE_WRAPPED + WIRE_CONTEXT + WIRE_BLOB, WIRE_BLOB + WIRE_FINGERPRINT) \
 	X(10, AUDIT_BEGIN, audit_begin, ASK_LISTENER,                                                                  \
 		2u * WIRE_TEXT + WIRE_WRAPPED + 4u * 8u + 2u * WIRE_BYTES(VAULT_HASH_LEN), 0u)                         \

@@ -296,7 +296,7 @@ def measure_intake(house, empty, seconds, figures):
         figures.add("generator busy with empty", theirs["cpu_seconds"] / theirs["seconds"])
 
 
-VAULT_ASKED = ("SEAL", "OPEN", "VERIFIER", "CONTENT_KEYS", "REWRAP_KEY", "REWRAP")
+VAULT_ASKED = ("SEAL", "OPEN", "VERIFIER", "CONTENT_KEYS", "REWRAP_KEYS of 64", "REWRAP")
 VAULT_DONE = ("credential of 200", "content of 1024", "content of 16384")
 
 

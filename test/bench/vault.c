@@ -169,10 +169,14 @@ static bool ask_rewrap(struct bench *b)
 		       b->blob, b->print) == VAULT_OK;
 }
 
-static bool ask_rewrap_key(struct bench *b)
+static bool ask_rewrap_keys(struct bench *b)
 {
-	return vault_tenant_key_rewrap(
-		       b->listener, home.deployment_id, home.business_id, VAULT_CREDENTIAL, &b->credential) == VAULT_OK;
+	struct vault_rewrap keys[VAULT_REWRAP_MAX];
+
+	for (unsigned i = 0; i < VAULT_REWRAP_MAX; i++)
+		keys[i] = (struct vault_rewrap){home.business_id, VAULT_CREDENTIAL, b->credential, VAULT_OK};
+	return vault_tenant_keys_rewrap(b->listener, home.deployment_id, keys, VAULT_REWRAP_MAX) == VAULT_OK &&
+		keys[VAULT_REWRAP_MAX - 1].err == VAULT_OK;
 }
 
 static const struct {
@@ -184,7 +188,7 @@ static const struct {
 	{"OPEN", ask_open},
 	{"VERIFIER", ask_verifier},
 	{"CONTENT_KEYS", ask_content_keys},
-	{"REWRAP_KEY", ask_rewrap_key},
+	{"REWRAP_KEYS of 64", ask_rewrap_keys},
 	{"REWRAP", ask_rewrap},
 };
 #define TRIPS (sizeof(trips) / sizeof(trips[0]))

@@ -114,7 +114,7 @@ QUESTIONS = {
     "seal": bytes([4, 3, 5, 8, 3, 4]) + b"abcd",
     "verifier": bytes([5, 3, 5, 8, 9]),
     "open": bytes([6, 4, 4, 2]) + b"j\0" + bytes([5, 8, 9]),
-    "rewrap_key": bytes([8, 4, 10, 11, 0, 1, 5]),
+    "rewrap_keys": bytes([8, 8, 10, 0, 2, 11, 0, 1, 5, 11, 0, 2, 6]),
     "rewrap": bytes([9, 4, 5, 5, 8, 9]),
 }
 HOOK = "https://house.example/webhooks/shop"

@@ -512,6 +512,16 @@ static enum vault_error keys_of(struct fixture *f, struct vault_content_keys *ou
 	return vault_content_keys_get(f->house.listener, DEPLOYMENT, BUSINESS, &f->content, &f->index, out);
 }
 
+static enum vault_error rewrap(
+	struct vault_client *c, const char *business, enum vault_purpose purpose, struct vault_wrapped_key *key)
+{
+	struct vault_rewrap one = {business, purpose, *key, VAULT_OK};
+	enum vault_error err = vault_tenant_keys_rewrap(c, DEPLOYMENT, &one, 1);
+
+	*key = one.key;
+	return err != VAULT_OK ? err : one.err;
+}
+
 static int read_only(const char *path)
 {
 	int fd = open(path, O_RDONLY);
@@ -554,15 +564,11 @@ static void test_another_key_file(void **state)
 	assert_string_not_equal(id, first);
 	assert_int_equal(keys_of(&f, &after), VAULT_OK); /* under the previous one */
 	assert_memory_equal(&before, &after, sizeof(before));
-	assert_int_equal(
-		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CONTENT, &f.content), VAULT_OK);
+	assert_int_equal(rewrap(f.house.listener, BUSINESS, VAULT_CONTENT, &f.content), VAULT_OK);
 	assert_string_equal(f.content.master_key_id, id);
-	assert_int_equal(vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CONTENT, &f.index),
-		VAULT_BAD_BLOB);
-	assert_int_equal(
-		vault_tenant_key_rewrap(f.house.sender, DEPLOYMENT, BUSINESS, VAULT_INDEX, &f.index), VAULT_DENIED);
-	assert_int_equal(
-		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_INDEX, &f.index), VAULT_OK);
+	assert_int_equal(rewrap(f.house.listener, BUSINESS, VAULT_CONTENT, &f.index), VAULT_BAD_BLOB);
+	assert_int_equal(rewrap(f.house.sender, BUSINESS, VAULT_INDEX, &f.index), VAULT_DENIED);
+	assert_int_equal(rewrap(f.house.listener, BUSINESS, VAULT_INDEX, &f.index), VAULT_OK);
 	assert_int_equal(keys_of(&f, &after), VAULT_OK);
 	assert_memory_equal(&before, &after, sizeof(before));
 
@@ -575,14 +581,56 @@ static void test_another_key_file(void **state)
 	assert_int_equal(vault_key_pass(f.house.keys, last, 5000), VAULT_OK);
 	assert_int_equal(keys_of(&f, &after), VAULT_OK);
 	assert_memory_equal(&before, &after, sizeof(before));
-	assert_int_equal(
-		vault_tenant_key_rewrap(f.house.listener, DEPLOYMENT, BUSINESS, VAULT_CREDENTIAL, &f.credential),
-		VAULT_WRONG_KEY);
+	assert_int_equal(rewrap(f.house.listener, BUSINESS, VAULT_CREDENTIAL, &f.credential), VAULT_WRONG_KEY);
 	close(old);
 	close(fresh);
 	close(last);
 	unlink(path);
 	unlink(other_path);
+	assert_int_equal(house_close(&f.house), VAULT_OK);
+}
+
+/* As many as fit one question, with the longest names; one that does not open and one of a purpose that does not exist
+ * leave the others. */
+static void test_many_keys_at_once(void **state)
+{
+	static struct vault_rewrap keys[VAULT_REWRAP_MAX + 1];
+	struct vault_wrapped_key made[VAULT_REWRAP_MAX];
+	char names[VAULT_REWRAP_MAX][BLOB_TEXT_MAX + 1];
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, NULL);
+	for (unsigned i = 0; i < VAULT_REWRAP_MAX; i++) {
+		memset(names[i], 'n', BLOB_TEXT_MAX);
+		names[i][0] = (char)('0' + i);
+		names[i][BLOB_TEXT_MAX] = '\0';
+		assert_int_equal(
+			vault_tenant_key_new(f.house.listener, DEPLOYMENT, names[i], VAULT_INDEX, i + 1, &made[i]),
+			VAULT_OK);
+		keys[i] = (struct vault_rewrap){names[i], VAULT_INDEX, made[i], VAULT_GONE};
+	}
+	keys[3].key.blob[VAULT_WRAPPED_LEN - 1] ^= 1;
+	keys[5].business_id = names[6];
+	keys[7].purpose = (enum vault_purpose)9;
+	assert_int_equal(vault_tenant_keys_rewrap(f.house.listener, DEPLOYMENT, keys, VAULT_REWRAP_MAX), VAULT_OK);
+	for (unsigned i = 0; i < VAULT_REWRAP_MAX; i++) {
+		const enum vault_error want = i == 7 ? VAULT_BAD_REQUEST : i == 3 || i == 5 ? VAULT_BAD_BLOB : VAULT_OK;
+
+		assert_int_equal(keys[i].err, want);
+		assert_int_equal(keys[i].key.version, i + 1);
+		if (want != VAULT_OK)
+			continue;
+		assert_memory_not_equal(keys[i].key.blob, made[i].blob, VAULT_WRAPPED_LEN);
+		assert_int_equal(rewrap(f.house.listener, names[i], VAULT_INDEX, &keys[i].key), VAULT_OK);
+	}
+	assert_memory_equal(keys[5].key.blob, made[5].blob, VAULT_WRAPPED_LEN);
+	assert_int_equal(vault_tenant_keys_rewrap(f.house.listener, DEPLOYMENT, keys, 0), VAULT_OK);
+	assert_int_equal(
+		vault_tenant_keys_rewrap(f.house.listener, DEPLOYMENT, keys, VAULT_REWRAP_MAX + 1), VAULT_BAD_REQUEST);
+	keys[1].business_id = "";
+	assert_int_equal(vault_tenant_keys_rewrap(f.house.listener, DEPLOYMENT, keys, 2), VAULT_BAD_REQUEST);
+	assert_int_equal(keys_of(&f, &(struct vault_content_keys){0}), VAULT_OK); /* none of it ended the vault */
 	assert_int_equal(house_close(&f.house), VAULT_OK);
 }
 
@@ -676,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_two_clients_of_many_threads),
 		cmocka_unit_test(test_credential_rewrap),
 		cmocka_unit_test(test_another_key_file),
+		cmocka_unit_test(test_many_keys_at_once),
 		cmocka_unit_test(test_nonsense_for_a_key_file),
 		cmocka_unit_test(test_no_clients),
 		cmocka_unit_test(test_nonsense_answers),
