@@ -27,7 +27,9 @@
 
 #define WAIT_MS 5000u /* for lock and ports: a restart right after a kill works */
 #define READY_MS 60000 /* a start that recovers a long write-ahead log takes a while */
+#define READY_LOOK_MS 100 /* between looks whether the start is to end */
 #define END_MS 10000 /* for requests that are running */
+#define END_SHORT_MS 1000 /* where there are none */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
 #define KEY_TAKEN_MS 5000
@@ -216,6 +218,26 @@ static bool roles_spawn(struct supervisor *s, const struct links *l)
 		role_spawn(ROLE_LISTENER, listener, n, &boot, &s->roles[ROLE_LISTENER]);
 }
 
+/* Takes nothing off the signals: what else came meanwhile is still there for event_wait. */
+static bool end_wanted(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
+/* What the role says, unless it is to end before it said anything. */
+static enum role_word role_await(struct role_process *p, char *why, size_t why_len)
+{
+	const int64_t deadline = now_ms() + READY_MS;
+	struct pollfd pfd = {.fd = p->link, .events = POLLIN};
+	int said = 0;
+
+	while (said == 0 && now_ms() < deadline && !end_wanted())
+		said = poll(&pfd, 1, READY_LOOK_MS);
+	return said > 0 ? role_wait(p, 0, why, why_len) : ROLE_SAID_NOTHING;
+}
+
 /* Vault first: a bad key is said before anything else runs. */
 static bool roles_start(struct supervisor *s, char *why, size_t why_len)
 {
@@ -230,7 +252,7 @@ static bool roles_start(struct supervisor *s, char *why, size_t why_len)
 		goto out;
 	}
 	for (size_t i = 0; i < ROLES; i++) {
-		enum role_word word = role_wait(&s->roles[order[i]], READY_MS, why, why_len);
+		enum role_word word = role_await(&s->roles[order[i]], why, why_len);
 
 		if (word == ROLE_SAID_READY)
 			continue;
@@ -391,16 +413,21 @@ static bool run_once(struct supervisor *s, int *backoff_ms, bool *served, int *s
 	char why[1024] = "";
 	int64_t started = now_ms();
 	enum event event = EVENT_DEATH;
+	int patience_ms = END_SHORT_MS;
 
 	harden_reads_note(&s->reads);
 	if (roles_start(s, why, sizeof(why))) {
 		*served = true;
 		say_serving(s->config);
 		event = serve_until(s);
+		if (event != EVENT_DEATH)
+			patience_ms = END_MS;
+	} else if (end_wanted()) {
+		event = EVENT_END;
 	} else {
 		log_error("cannot start: %s", why);
 	}
-	roles_end(s, event == EVENT_DEATH ? 1000 : END_MS);
+	roles_end(s, patience_ms);
 	if (event == EVENT_RELOAD) {
 		/* Key file and certificates are opened anew; callers wait in the sockets' backlog meanwhile. */
 		log_info("reloading: key file and certificates are opened anew; settings are those of the start");

@@ -91,6 +91,27 @@ def test_ends_when_told(gateway, shop):
     assert gateway.stop() == 0
 
 
+@pytest.mark.parametrize("role", ["vault", "listener"])
+def test_ends_while_it_starts(gateway, role):
+    """A start may take long (a long log to recover): nobody who ends it waits for that."""
+    gateway.stop()
+    for _ in range(10):
+        gateway.log_path.unlink()
+        gateway.start(wait=False)
+        os.kill(wait_for(lambda: gateway.role_pid(role), every=0), signal.SIGSTOP)
+        time.sleep(0.5)
+        if "serving" not in gateway.log_text():
+            break
+        gateway.kill()
+    else:
+        pytest.fail("it was always faster")
+    began = time.monotonic()
+    assert gateway.stop() == 0
+    assert time.monotonic() - began < 3
+    assert "error" not in gateway.log_text() and gateway.role_pid(role) is None
+    gateway.start()
+
+
 # ------------------------------------------------------------ a start that cannot work
 
 def start_fails(gateway):
