@@ -42,9 +42,15 @@ static void show_commands(const char *business, const cJSON *f)
 	if (strcmp(action, "register") == 0 || strcmp(action, "take_over") == 0)
 		(void)printf("   keyhouse connection register %s %s%s\n", business, connection,
 			strcmp(action, "take_over") == 0 ? " --take-over" : "");
-	cJSON_ArrayForEach (field, json_get(f, "fields"))
-		(void)printf("   keyhouse connection rotate %s %s %s\n", business, connection,
-			cJSON_IsString(field) ? field->valuestring : "");
+	/* Our own secret nobody enters: a new one goes to the provider together with our address. */
+	cJSON_ArrayForEach (field, json_get(f, "fields")) {
+		const char *name = cJSON_IsString(field) ? field->valuestring : "";
+
+		if (strcmp(name, "webhook_secret") == 0)
+			(void)printf("   keyhouse connection register %s %s\n", business, connection);
+		else
+			(void)printf("   keyhouse connection rotate %s %s %s\n", business, connection, name);
+	}
 }
 
 /* The words are the page's. Who types commands is whom it sends the owner to. */

@@ -28,6 +28,7 @@
 #define ROTATIONS_MAX 1000 /* at once: each waits out its grace beside the others */
 #define IDLE_MS 1000
 #define REST_MIN_US 500
+#define REST_MAX_US 200000 /* however much others write: it comes to its end */
 #define LOOK_EVERY_US (INT64_C(3600) * 1000000)
 #define NOTE_ALL "rotate keys made before" /* milliseconds; "" when all is done */
 
@@ -93,9 +94,10 @@ static bool beside_others(const struct rotation *r)
 static void pause_after(struct rotation *r, int64_t took_us)
 {
 	const unsigned long before = store_commits(r->store);
+	int64_t us = beside_others(r) ? took_us * BESIDE_PAUSES : 0;
 
-	rest(r, beside_others(r) && took_us * BESIDE_PAUSES > REST_MIN_US ? took_us * BESIDE_PAUSES : REST_MIN_US,
-		false);
+	us = us < REST_MIN_US ? REST_MIN_US : us > REST_MAX_US ? REST_MAX_US : us;
+	rest(r, us, false);
 	if (store_commits(r->store) != before)
 		r->others_at = now_us();
 }

@@ -202,6 +202,8 @@ static enum vault_error verb_rewrap_keys(struct vault_process *p, struct frame *
 	const char *deployment_id = frame_get_text(q);
 	const uint8_t count = frame_get_u8(q);
 
+	if (count > VAULT_REWRAP_MAX)
+		return VAULT_BAD_REQUEST;
 	frame_put_text(a, p->ring->keys[0].id);
 	for (unsigned i = 0; i < count && !q->bad; i++) {
 		const char *business_id = frame_get_text(q);
@@ -217,7 +219,7 @@ static enum vault_error verb_rewrap_keys(struct vault_process *p, struct frame *
 		frame_put_u8(a, (uint8_t)err);
 		frame_put_bytes(a, p->work->blob, err == VAULT_OK ? VAULT_WRAPPED_LEN : 0);
 	}
-	return count <= VAULT_REWRAP_MAX && frame_end(q) ? VAULT_OK : VAULT_BAD_REQUEST;
+	return frame_end(q) ? VAULT_OK : VAULT_BAD_REQUEST;
 }
 
 static enum vault_error verb_content_keys(struct vault_process *p, struct frame *q, struct frame *a)

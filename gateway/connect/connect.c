@@ -437,8 +437,25 @@ enum connect_error connect_test(const struct connect *c, const char *business_id
 	return run(c, business_id, connection_id, false, false, out, report);
 }
 
+/* Nobody can enter it again, and our webhook is not set without it. */
+static bool own_secret_is_damaged(const struct connect *c, const char *business_id, const char *connection_id)
+{
+	struct store_connection connection;
+	struct connect_report report;
+	struct connecting w;
+	bool damaged = connecting_load(&w, c, business_id, connection_id, &connection, &report) == CONNECT_OK &&
+		connection.provider == STORE_360DIALOG &&
+		tenant_credential_check(c->tenants, business_id, &w.held.credentials[CREDENTIAL_WEBHOOK_SECRET]) ==
+			TENANT_BAD_DATA;
+
+	connect_held_clear(&w.held);
+	return damaged;
+}
+
 enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
 	bool take_over, struct store_connection *out, struct connect_report *report)
 {
+	if (own_secret_is_damaged(c, business_id, connection_id))
+		return connect_webhook_secret_new(c, business_id, connection_id, take_over, out, report);
 	return run(c, business_id, connection_id, true, take_over, out, report);
 }

@@ -178,7 +178,8 @@ enum connect_error connect_test(const struct connect *c, const char *business_id
 	struct store_connection *out, struct connect_report *report) __attribute__((warn_unused_result));
 
 /* Registers our webhook again, as adding does: what is nobody's, or stale and ours, is set. A foreign one is replaced
- * only with take_over, else the status becomes webhook_taken and the check says so. */
+ * only with take_over, else the status becomes webhook_taken and the check says so. A webhook_secret of ours that does not
+ * open is replaced by a new one, as by connect_rotate. */
 enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
 	bool take_over, struct store_connection *out, struct connect_report *report)
 	__attribute__((warn_unused_result));

@@ -119,6 +119,9 @@ const struct provider *connect_provider_of(enum store_provider p);
 extern const char *const connect_fields[CREDENTIALS]; /* their names in the store */
 void connect_verify_token_make(char *out, size_t room);
 struct secret *connect_webhook_secret_make(void); /* NULL: memory is short */
+/* connect_rotate with one made here. */
+enum connect_error connect_webhook_secret_new(const struct connect *c, const char *business_id,
+	const char *connection_id, bool take_over, struct store_connection *out, struct connect_report *report);
 /* Whether the probe had nothing against the provider's first credential, which sends, and all was answered. */
 bool connect_key_works(const struct connecting *w);
 

@@ -133,6 +133,19 @@ static enum connect_error verify_token_new(struct store *store, struct store_con
 	return connect_from_store(err);
 }
 
+enum connect_error connect_webhook_secret_new(const struct connect *c, const char *business_id,
+	const char *connection_id, bool take_over, struct store_connection *out, struct connect_report *report)
+{
+	const char *field = connect_fields[CREDENTIAL_WEBHOOK_SECRET];
+	struct secret *value = connect_webhook_secret_make();
+	enum connect_error err = CONNECT_UNAVAILABLE;
+
+	if (value != NULL)
+		err = connect_rotate(c, business_id, connection_id, field, value, take_over, out, report);
+	secret_free(value);
+	return err;
+}
+
 enum connect_error connect_rotate_own(const struct connect *c, const char *business_id, const char *connection_id,
 	const char *field, struct store_connection *out, struct connect_report *report)
 {
@@ -140,7 +153,6 @@ enum connect_error connect_rotate_own(const struct connect *c, const char *busin
 	const enum store_provider provider = token ? STORE_META : STORE_360DIALOG;
 	enum connect_error err =
 		connect_from_store(store_connection_get(tenants_store(c->tenants), business_id, connection_id, out));
-	struct secret *value;
 
 	*report = (struct connect_report){0};
 	if (err != CONNECT_OK)
@@ -153,11 +165,7 @@ enum connect_error connect_rotate_own(const struct connect *c, const char *busin
 	}
 	if (token)
 		return verify_token_new(tenants_store(c->tenants), out);
-	value = connect_webhook_secret_make();
-	err = value != NULL ? connect_rotate(c, business_id, connection_id, field, value, false, out, report)
-			    : CONNECT_UNAVAILABLE;
-	secret_free(value);
-	return err;
+	return connect_webhook_secret_new(c, business_id, connection_id, false, out, report);
 }
 
 enum connect_error connect_previous_end(

@@ -77,7 +77,8 @@ def measure_steady(house, shop, figures):
         count = STEADY_RATE * SECONDS
         first = house.requests.make(count)
         if turn % 2:
-            beside = subprocess.Popen([BINARY, "key", "rotate", shop.id, *house.gateway.arguments()], stdout=subprocess.DEVNULL)
+            beside = subprocess.Popen([BINARY, "key", "rotate", shop.id, *house.gateway.arguments()],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         f = house.load(first, count, SECONDS, rate=STEADY_RATE)
         figures.add(f"p50 {name}", f["latency_ms"]["p50"])
         figures.add(f"p99 {name}", f["latency_ms"]["p99"])

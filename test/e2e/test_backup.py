@@ -297,6 +297,22 @@ def test_a_damaged_app_secret(gateway, provider, shop):
     assert shop.send(shop.question("hello", "wamid.3")).status == 200, "the damaged one, previous now, does not stand in the way"
 
 
+def test_a_damaged_webhook_secret(gateway, provider):
+    """Our own secret: nobody is asked for it, the doctor's command makes another."""
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", OTHER, responder="none")
+    gateway.stop()
+    flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'webhook_secret'", sarah.connection)
+    gateway.start()
+    looked = gateway.run("doctor", sarah.id, check=False).stdout
+    command = f"connection register {sarah.id} {sarah.connection}"
+    assert "[key_damaged]" in looked and looked.count(f"   keyhouse {command}\n") == 1, looked
+    assert "connection rotate" not in looked, looked
+    gateway.run(*command.split())
+    fresh = provider.d360.webhook(OTHER)["headers"]["X-Keyhouse-Secret"]
+    assert fresh != sarah.webhook_secret and sarah.send(sarah.question("Boots?", "wamid.1"), secret=fresh).status == 200
+    assert ("key_damaged", sarah.connection) not in findings(gateway, sarah)
+
+
 def test_damaged_messages_and_webhooks(gateway, provider, shop):
     for n in range(3):
         assert shop.send(shop.question("hello", f"wamid.{n}")).status == 200
