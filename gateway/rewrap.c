@@ -78,6 +78,9 @@ static enum store_error run(struct page *p, unsigned limit)
 
 	if (vault_status(tenants_vault(p->tenants), current) != VAULT_OK)
 		return STORE_FAILED;
+	if (strcmp(current, w->master_key_id) != 0)
+		w->at.was.version = 0;
+	memcpy(w->master_key_id, current, sizeof(current));
 	if (w->at.was.version == 0)
 		w->damaged = 0;
 	err = store_tenant_key_others(store, current, w->at.was.version > 0 ? &w->at : NULL, limit, add, p);

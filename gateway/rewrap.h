@@ -10,6 +10,7 @@
 
 /* A look through all tenant keys. Zeroed, it stands at their beginning. */
 struct rewrap {
+	char master_key_id[VAULT_KEY_ID_LEN + 1]; /* that was current; with another one it begins anew */
 	struct store_rewrapped at; /* the last that was looked at; its version is 0 at the beginning */
 	int64_t damaged; /* of those since the beginning, which stay as they are; each is logged */
 };

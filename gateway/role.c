@@ -12,14 +12,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "vault/frame.h"
 
 enum word { WORD_BOOT = 1, WORD_READY = 2, WORD_FAILED = 3, WORD_KEY_ASKED = 4, WORD_KEY_TAKEN = 5 };
 #define KEY_WAIT_MS 10000
-#define KEY_ASKED_LEN 5u /* WORD_KEY_ASKED, a frame without a body */
+#define HEAD_LEN 5u /* of a frame: the length of its body, its type */
+#define HALF_MS 10 /* until the other half may be there */
 #define BOOT_MAX (CONFIG_KEYS * (CONFIG_VALUE_MAX + 8u) + 64u)
 #define SENTENCE_MAX 1024u
 
@@ -77,8 +77,6 @@ bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct rol
 
 	if (fds_len > ROLE_FDS_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) != 0)
 		return false;
-	/* A word comes whole or not at all: half a frame must not hold up the starter. */
-	(void)setsockopt(link[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){5, 0}, sizeof(struct timeval));
 	all[0] = link[1];
 	memcpy(all + 1, fds, fds_len * sizeof(*fds));
 	pid = fork();
@@ -94,14 +92,36 @@ bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct rol
 	return true;
 }
 
+/* Whether reading a word now waits for nothing. Whoever reads the rest of half a word would wait for a role that may be
+ * taken over. */
+static bool is_whole(int fd)
+{
+	uint8_t word[HEAD_LEN + SENTENCE_MAX];
+	const ssize_t n = recv(fd, word, sizeof(word), MSG_PEEK | MSG_DONTWAIT);
+	size_t body;
+
+	if (n < (ssize_t)HEAD_LEN)
+		return n == 0; /* the end */
+	body = (size_t)word[0] << 24 | (size_t)word[1] << 16 | (size_t)word[2] << 8 | word[3];
+	return body > SENTENCE_MAX || (size_t)n >= HEAD_LEN + body; /* too long: read no further than its head */
+}
+
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len)
 {
 	static const struct frame_limit limits[] = {{WORD_READY, 0}, {WORD_FAILED, SENTENCE_MAX}};
 	struct pollfd pfd = {.fd = p->link, .events = POLLIN};
 	struct frame f = FRAME_INIT(0);
-	enum role_word word = ROLE_SAID_NOTHING;
+	enum role_word word = ROLE_GONE;
 
-	if (poll(&pfd, 1, timeout_ms) == 1 && frame_recv(p->link, limits, 2, &f) == FRAME_OK) {
+	if (poll(&pfd, 1, timeout_ms) != 1)
+		return ROLE_SAID_NOTHING;
+	if (!is_whole(p->link)) {
+		if ((pfd.revents & POLLHUP) != 0)
+			return ROLE_GONE;
+		(void)poll(NULL, 0, HALF_MS);
+		return ROLE_SAID_NOTHING;
+	}
+	if (frame_recv(p->link, limits, 2, &f) == FRAME_OK) {
 		if (f.type == WORD_READY)
 			word = ROLE_SAID_READY;
 		if (f.type == WORD_FAILED) {
@@ -129,11 +149,8 @@ static bool word_send(int fd, enum word word, const char *sentence)
 bool role_asks_for_key(struct role_process *p)
 {
 	static const struct frame_limit limits[] = {{WORD_KEY_ASKED, 0}};
-	uint8_t head[KEY_ASKED_LEN];
 	struct frame f = FRAME_INIT(0);
-	/* Half of it is none: whoever reads the rest would wait for a role that may be taken over. */
-	bool asks = recv(p->link, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof(head) &&
-		frame_recv(p->link, limits, 1, &f) == FRAME_OK;
+	bool asks = is_whole(p->link) && frame_recv(p->link, limits, 1, &f) == FRAME_OK;
 
 	frame_clear(&f);
 	if (!asks) {

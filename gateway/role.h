@@ -43,9 +43,9 @@ struct role_process {
 /* Executes this program as a role. fds are copied, not taken. */
 bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct role_boot *boot, struct role_process *out);
 
-enum role_word { ROLE_SAID_NOTHING, ROLE_SAID_READY, ROLE_SAID_FAILED };
-/* Reads what the role says: READY, or FAILED with one sentence. SAID_NOTHING when it
- * died first or timeout_ms passed. */
+enum role_word { ROLE_SAID_NOTHING, ROLE_SAID_READY, ROLE_SAID_FAILED, ROLE_GONE };
+/* Reads what the role says: READY, or FAILED with one sentence. SAID_NOTHING when timeout_ms passed, and when half a word
+ * is there: ask again. GONE when it died first, or said something else. */
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len);
 
 /* Whether a role that is ready asks for the key file to be read again: it waits for the answer. Never waits itself. Also

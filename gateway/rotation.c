@@ -494,7 +494,9 @@ struct rotation *rotation_new(const struct rotation_options *opt)
 
 bool rotation_start(struct rotation *r)
 {
-	r->running = pthread_create(&r->thread, NULL, run, r) == 0;
+	r->running = true; /* which the thread reads */
+	if (pthread_create(&r->thread, NULL, run, r) != 0)
+		r->running = false;
 	return r->running;
 }
 

@@ -230,12 +230,11 @@ static bool end_wanted(void)
 static enum role_word role_await(struct role_process *p, char *why, size_t why_len)
 {
 	const int64_t deadline = now_ms() + READY_MS;
-	struct pollfd pfd = {.fd = p->link, .events = POLLIN};
-	int said = 0;
+	enum role_word word = ROLE_SAID_NOTHING;
 
-	while (said == 0 && now_ms() < deadline && !end_wanted())
-		said = poll(&pfd, 1, READY_LOOK_MS);
-	return said > 0 ? role_wait(p, 0, why, why_len) : ROLE_SAID_NOTHING;
+	while (word == ROLE_SAID_NOTHING && now_ms() < deadline && !end_wanted())
+		word = role_wait(p, READY_LOOK_MS, why, why_len);
+	return word;
 }
 
 /* Vault first: a bad key is said before anything else runs. */
@@ -256,7 +255,7 @@ static bool roles_start(struct supervisor *s, char *why, size_t why_len)
 
 		if (word == ROLE_SAID_READY)
 			continue;
-		if (word == ROLE_SAID_NOTHING)
+		if (word != ROLE_SAID_FAILED)
 			(void)snprintf(why, why_len, "the %s did not start", role_name(order[i]));
 		goto out;
 	}

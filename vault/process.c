@@ -166,8 +166,9 @@ static enum vault_error unwrap_for(
 
 /* ------------------------------------------------------------ verbs
  *
- * Each reads all its fields first; a question that is not exactly those fields
- * is malformed, whatever the verb then returns, and ends the process. */
+ * Each reads all its fields, most before anything is done with them; a question
+ * that is not exactly those fields is malformed, whatever the verb then returns,
+ * and ends the process. */
 
 static enum vault_error verb_status(struct vault_process *p, struct frame *q, struct frame *a)
 {

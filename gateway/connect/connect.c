@@ -443,19 +443,23 @@ static bool own_secret_is_damaged(const struct connect *c, const char *business_
 	struct store_connection connection;
 	struct connect_report report;
 	struct connecting w;
-	bool damaged = connecting_load(&w, c, business_id, connection_id, &connection, &report) == CONNECT_OK &&
-		connection.provider == STORE_360DIALOG &&
-		tenant_credential_check(c->tenants, business_id, &w.held.credentials[CREDENTIAL_WEBHOOK_SECRET]) ==
-			TENANT_BAD_DATA;
+	enum tenant_error opens = TENANT_OK;
 
+	if (connecting_load(&w, c, business_id, connection_id, &connection, &report) == CONNECT_OK &&
+		connection.provider == STORE_360DIALOG)
+		opens = tenant_credential_check(
+			c->tenants, business_id, &w.held.credentials[CREDENTIAL_WEBHOOK_SECRET]);
 	connect_held_clear(&w.held);
-	return damaged;
+	return opens == TENANT_BAD_DATA || opens == TENANT_NOT_FOUND;
 }
 
 enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,
 	bool take_over, struct store_connection *out, struct connect_report *report)
 {
+	/* Where no new one is taken, what is amiss says the look. */
 	if (own_secret_is_damaged(c, business_id, connection_id))
-		return connect_webhook_secret_new(c, business_id, connection_id, take_over, out, report);
+		return connect_webhook_secret_new(c, business_id, connection_id, take_over, out, report) == CONNECT_OK
+			? CONNECT_OK
+			: run(c, business_id, connection_id, false, false, out, report);
 	return run(c, business_id, connection_id, true, take_over, out, report);
 }

@@ -15,6 +15,7 @@ from fake_platform import Platform
 from test_settings import Caller
 
 NUMBER, OTHER = "106540352242922", "106540352242923"
+KEY_VERSION = 10  # a byte of the version of the tenant key, in the head of a blob
 RESTORED = "restored from a backup: it may have been sent since"
 
 
@@ -297,16 +298,25 @@ def test_a_damaged_app_secret(gateway, provider, shop):
     assert shop.send(shop.question("hello", "wamid.3")).status == 200, "the damaged one, previous now, does not stand in the way"
 
 
-def test_a_damaged_webhook_secret(gateway, provider):
+@pytest.mark.parametrize("at", [-20, KEY_VERSION])
+def test_a_damaged_webhook_secret(gateway, provider, at):
     """Our own secret: nobody is asked for it, the doctor's command makes another."""
     sarah = DialogShop(gateway, provider, "Sarah's Fashion", OTHER, responder="none")
     gateway.stop()
-    flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'webhook_secret'", sarah.connection)
+    flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'webhook_secret'", sarah.connection, at=at)
     gateway.start()
     looked = gateway.run("doctor", sarah.id, check=False).stdout
     command = f"connection register {sarah.id} {sarah.connection}"
     assert "[key_damaged]" in looked and looked.count(f"   keyhouse {command}\n") == 1, looked
     assert "connection rotate" not in looked, looked
+    # where another system has the address it stays there, and that is said
+    foreign = {"url": "https://hooks.other-tool.example/in", "headers": {}}
+    ours = provider.d360.webhook(OTHER)
+    provider.d360.change(OTHER, webhook=foreign)
+    answer = gateway.api("PATCH", sarah.path("connections", sarah.connection), {"take_over": False})
+    assert answer.status == 200 and answer.json["status"] == "webhook_taken", answer.body
+    assert provider.d360.webhook(OTHER)["url"] == foreign["url"]
+    provider.d360.change(OTHER, webhook=ours)
     gateway.run(*command.split())
     fresh = provider.d360.webhook(OTHER)["headers"]["X-Keyhouse-Secret"]
     assert fresh != sarah.webhook_secret and sarah.send(sarah.question("Boots?", "wamid.1"), secret=fresh).status == 200

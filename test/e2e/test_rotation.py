@@ -8,10 +8,11 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 
-from conftest import Answer, Gateway, wait_for
+from conftest import BINARY, Answer, Gateway, wait_for
 
 GRACE_S = 30  # before older tenant keys are destroyed
 
@@ -138,6 +139,28 @@ def test_all_keys_under_load(gateway, shop, provider):
     gateway.start()
     assert shop.send(shop.question("How much is AirPods Pro 2?", "wamid.after")).status == 200
     assert {c["name"]: c["result"] for c in shop.test()["checks"]}["token"] == "ok"
+
+
+def test_a_second_master_key_while_the_first_is_under_way(gateway, shop):
+    """What was looked through already is looked through again: none stays behind under the one in between."""
+    def wrapped():
+        return dict(rows(gateway, "SELECT master_key_id, count(*) FROM tenant_keys GROUP BY 1"))
+
+    for n in range(400):
+        assert gateway.api("POST", "/v1/businesses", {"id": f"t{n}", "name": f"Tenant {n}"}).status == 201
+    (before, count), = wrapped().items()
+    traffic = Traffic(gateway, shop)
+    try:
+        assert wait_for(lambda: traffic.sends > 5)
+        first = subprocess.Popen([BINARY, "key", "rotate", "--master", *gateway.arguments()], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        assert wait_for(lambda: 0 < wrapped().get(before, 0) < count, every=0.002)
+        gateway.run("key", "rotate", "--master")
+        first.communicate(timeout=30)
+    finally:
+        traffic.stop()
+    assert list(wrapped()) == [status(gateway)["master_key_id"]] and before not in wrapped()
+    assert not traffic.failures, traffic.failures[:3]
 
 
 def test_a_wrong_key_file_is_not_taken(gateway, shop):

@@ -39,6 +39,57 @@ static void half_a_word_is_none(void **state)
 	}
 }
 
+/* READY, a byte at a time; and FAILED with a sentence. */
+static void a_start_is_heard_word_by_word(void **state)
+{
+	static const uint8_t ready[] = {0, 0, 0, 0, 2}, failed[] = {0, 0, 0, 8, 3, 0, 0, 0, 4, 'w', 'h', 'y', 0};
+	char said[16] = "";
+	int its_end;
+	struct role_process p = role_new(&its_end);
+
+	(void)state;
+	assert_int_equal(role_wait(&p, 0, said, sizeof(said)), ROLE_SAID_NOTHING);
+	for (size_t i = 0; i < sizeof(ready); i++) {
+		assert_int_equal(write(its_end, &ready[i], 1), 1);
+		assert_int_equal(role_wait(&p, 1000, said, sizeof(said)),
+			i + 1 < sizeof(ready) ? ROLE_SAID_NOTHING : ROLE_SAID_READY);
+	}
+	for (size_t i = 0; i < sizeof(failed); i++) {
+		assert_int_equal(write(its_end, &failed[i], 1), 1);
+		assert_int_equal(role_wait(&p, 1000, said, sizeof(said)),
+			i + 1 < sizeof(failed) ? ROLE_SAID_NOTHING : ROLE_SAID_FAILED);
+	}
+	assert_string_equal(said, "why");
+	(void)close(its_end);
+	assert_int_equal(role_wait(&p, 1000, said, sizeof(said)), ROLE_GONE);
+	(void)close(p.link);
+}
+
+static void a_role_that_dies_or_talks_nonsense_is_gone(void **state)
+{
+	static const uint8_t half[] = {0, 0, 0, 8, 3, 0}, unknown[] = {0, 0, 0, 0, 9}, endless[] = {0x7f, 0, 0, 0, 3};
+	static const struct {
+		const uint8_t *bytes;
+		size_t len;
+		bool dies;
+	} cases[] = {{half, sizeof(half), true}, {unknown, sizeof(unknown), false}, {endless, sizeof(endless), false}};
+	char said[16] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int its_end;
+		struct role_process p = role_new(&its_end);
+
+		assert_int_equal(write(its_end, cases[i].bytes, cases[i].len), cases[i].len);
+		if (cases[i].dies)
+			(void)close(its_end);
+		assert_int_equal(role_wait(&p, 1000, said, sizeof(said)), ROLE_GONE);
+		if (!cases[i].dies)
+			(void)close(its_end);
+		(void)close(p.link);
+	}
+}
+
 static void who_reads_no_answers_is_not_waited_for(void **state)
 {
 	int its_end;
@@ -55,8 +106,10 @@ static void who_reads_no_answers_is_not_waited_for(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(half_a_word_is_none), cmocka_unit_test(who_reads_no_answers_is_not_waited_for)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(half_a_word_is_none),
+		cmocka_unit_test(a_start_is_heard_word_by_word),
+		cmocka_unit_test(a_role_that_dies_or_talks_nonsense_is_gone),
+		cmocka_unit_test(who_reads_no_answers_is_not_waited_for)};
 
 	(void)alarm(20);
 	return cmocka_run_group_tests(tests, NULL, NULL);
