@@ -42,14 +42,19 @@ struct rows {
 	struct visit *v;
 	const struct store_connection *connection;
 	unsigned count;
+	bool closed; /* the key that seals the shop's keys does not open: nothing can be entered */
 };
+
+static bool is_damaged(enum tenant_error err)
+{
+	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
+}
 
 static bool secret_row(const struct store_credential *s, void *arg)
 {
 	struct rows *r = arg;
 	struct html *h = &r->v->out;
 	size_t i = secret_named(s->field);
-	enum tenant_error err;
 
 	if (strcmp(s->connection_id, r->connection->id) != 0 || i == SECRETS)
 		return true;
@@ -58,9 +63,11 @@ static bool secret_row(const struct store_credential *s, void *arg)
 		return true;
 	}
 	html_put(h, "<tr><th scope=\"row\">%s</th><td>", secrets[i].name);
-	err = tenant_credential_check(r->v->s->tenants, r->v->business.id, s);
-	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND)
-		html_raw(h, "<b>is damaged here: it needs to be entered again</b><br>");
+	if (!r->closed && is_damaged(tenant_credential_check(r->v->s->tenants, r->v->business.id, s)))
+		html_raw(h,
+			secrets[i].help != NULL
+				? "<b>is damaged here: it needs to be entered again</b><br>"
+				: "<b>is damaged here: press Set our address again on the Status page</b><br>");
 	html_put(h, "ends in <b>%s</b><br><span class=\"small soft\">fingerprint %s, since ", s->last4, s->fingerprint);
 	html_time(h, s->created_at);
 	/* Secrets by which webhooks are known are not sent along with calls. */
@@ -120,7 +127,7 @@ static bool connection_card(const struct store_connection *c, void *arg)
 {
 	struct rows *r = arg;
 	struct visit *v = r->v;
-	struct rows inner = {v, c, 0};
+	struct rows inner = {v, c, 0, r->closed};
 
 	r->count++;
 	html_put(&v->out,
@@ -220,6 +227,22 @@ static void delete_all(struct visit *v)
 		v->business.name);
 }
 
+/* The finding says what it means and who can mend it. */
+static bool closed_note(struct visit *v)
+{
+	const struct finding_words *words = finding_words(FINDING_SHOP_DAMAGED);
+	struct store_tenant_key key;
+
+	if (store_tenant_key_get(v->s->store, v->business.id, STORE_KEY_CREDENTIAL, 0, &key) != STORE_OK ||
+		!is_damaged(tenant_key_check(v->s->tenants, v->business.id, &key)))
+		return false;
+	layout_note(v, "bad");
+	html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", words->title, words->cause,
+		finding_remedy(FINDING_SHOP_DAMAGED, STORE_META));
+	layout_note_end(v);
+	return true;
+}
+
 void access_get(struct visit *v)
 {
 	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
@@ -230,6 +253,7 @@ void access_get(struct visit *v)
 	html_raw(&v->out,
 		"<p>Keys go in and never come out: you see the last four characters and a fingerprint, and nobody "
 		"here sees more.</p>");
+	r.closed = closed_note(v);
 	if (store_connection_list(v->s->store, v->business.id, &all, connection_card, &r) != STORE_OK)
 		v->out.failed = true;
 	if (r.count == 0)

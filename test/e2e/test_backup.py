@@ -305,6 +305,9 @@ def test_a_damaged_webhook_secret(gateway, provider, at):
     gateway.stop()
     flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'webhook_secret'", sarah.connection, at=at)
     gateway.start()
+    caller = Caller(gateway)
+    caller.open(sarah)
+    assert b"press Set our address again" in caller.get("access").body and b"entered again</b>" not in caller.get("access").body
     looked = gateway.run("doctor", sarah.id, check=False).stdout
     command = f"connection register {sarah.id} {sarah.connection}"
     assert "[key_damaged]" in looked and looked.count(f"   keyhouse {command}\n") == 1, looked
@@ -361,6 +364,11 @@ def test_a_damaged_tenant_key(gateway, provider, shop, purpose):
     gateway.start()
     looks(gateway, shop, ada)
     assert ("shop_damaged", None) in findings(gateway, shop)
+    caller = Caller(gateway)
+    caller.open(shop)
+    keys = caller.get("access").body
+    assert b"entered again</b>" not in keys, "nothing can be entered"
+    assert (b"cannot be opened" in keys) == (purpose == 1)
     looked = gateway.run("doctor", shop.id, check=False).stdout
     assert "[shop_damaged]" in looked and "[provider_silent]" not in looked, looked
     assert "To do: a backup of the database" in looked and "key rotate" in looked and "whoever runs" not in looked, looked
