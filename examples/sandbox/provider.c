@@ -142,9 +142,10 @@ static void answer(struct sandbox *s, const struct ask *a, struct http_request *
 		else
 			d360_answer(s, a, &r);
 		pthread_mutex_unlock(&s->mutex);
-		respond(req, &r, ahead_s);
+		/* First said: whoever hears the answer may look at once. */
 		if (!fault || r.status != 200)
 			say_answer(s, a, &r);
+		respond(req, &r, ahead_s);
 	}
 	cJSON_Delete(fault);
 	cJSON_Delete(r.json);
