@@ -109,7 +109,7 @@ test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
-	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=200
+	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=120
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 # They wait more than they work: four at a time keep two cores busy. The longest rounds in a browser, and the canary over TLS, are test-slow's.
