@@ -330,18 +330,14 @@ static enum store_error from_responder(struct patient *p)
 
 /* ------------------------------------------------------------ of what is kept */
 
-static bool is_damaged(enum tenant_error err)
-{
-	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
-}
-
 /* Of each purpose the newest comes last. What is still under an older one is damaged by itself, and nothing new is. */
 static bool look_at_key(const struct store_tenant_key *key, void *arg)
 {
 	struct patient *p = arg;
 
 	if (key->purpose >= STORE_KEY_CREDENTIAL && key->purpose <= STORE_KEY_INDEX)
-		p->closed[key->purpose] = is_damaged(tenant_key_check(p->d->connect.tenants, p->business.id, key));
+		p->closed[key->purpose] =
+			tenant_is_damaged(tenant_key_check(p->d->connect.tenants, p->business.id, key));
 	return true;
 }
 
@@ -367,7 +363,7 @@ static bool look_at_credential(const struct store_credential *c, void *arg)
 	struct doctor_finding *found = NULL;
 
 	if (c->slot != STORE_SLOT_CURRENT ||
-		!is_damaged(tenant_credential_check(p->d->connect.tenants, p->business.id, c)))
+		!tenant_is_damaged(tenant_credential_check(p->d->connect.tenants, p->business.id, c)))
 		return true;
 	for (size_t i = 0; i < p->out->len; i++)
 		if (p->out->findings[i].finding == FINDING_KEY_DAMAGED &&

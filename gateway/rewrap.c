@@ -13,7 +13,8 @@ struct page {
 	struct rewrap *look;
 	struct tenants *tenants;
 	struct store_rewrapped list[REWRAP_PAGE_MAX];
-	size_t len, done; /* to be wrapped anew; of them those that are, at the front */
+	struct vault_rewrap asked[REWRAP_PAGE_MAX]; /* of each; its business's id lies in the list */
+	size_t len, done; /* to be wrapped anew; of them those that are, at the front of the list */
 	bool any; /* was there, damaged or not */
 };
 
@@ -28,41 +29,32 @@ static void damaged(struct rewrap *w, const struct store_rewrapped *k, enum vaul
 static bool add(const struct store_rewrapped *key, void *arg)
 {
 	struct page *p = arg;
+	struct store_rewrapped *k = &p->list[p->len];
 
-	p->look->at = *key;
+	p->look->at = *k = *key;
 	p->any = true;
-	if (key->was.blob_len == VAULT_WRAPPED_LEN)
-		p->list[p->len++] = *key;
+	if (tenant_key_rewrap(k->business_id, &k->was, &p->asked[p->len]))
+		p->len++;
 	else
-		damaged(p->look, key, VAULT_BAD_BLOB);
+		damaged(p->look, k, VAULT_BAD_BLOB);
 	return true;
 }
 
 /* So many of the page, from that one on. */
 static enum store_error ask(struct page *p, size_t from, size_t len)
 {
-	struct vault_rewrap asked[VAULT_REWRAP_MAX];
-
-	for (size_t i = 0; i < len; i++) {
-		const struct store_rewrapped *k = &p->list[from + i];
-
-		asked[i] = (struct vault_rewrap){.purpose = (enum vault_purpose)k->was.purpose};
-		asked[i].business_id = k->business_id[0] != '\0' ? k->business_id : TENANT_DEPLOYMENT;
-		asked[i].key.version = k->was.version;
-		memcpy(asked[i].key.blob, k->was.blob, VAULT_WRAPPED_LEN);
-	}
-	if (vault_tenant_keys_rewrap(
-		    tenants_vault(p->tenants), store_deployment_id(tenants_store(p->tenants)), asked, len) != VAULT_OK)
+	if (vault_tenant_keys_rewrap(tenants_vault(p->tenants), store_deployment_id(tenants_store(p->tenants)),
+		    &p->asked[from], len) != VAULT_OK)
 		return STORE_FAILED;
-	for (size_t i = 0; i < len; i++) {
-		struct store_rewrapped *k = &p->list[from + i];
+	for (size_t i = from; i < from + len; i++) {
+		struct store_rewrapped *k = &p->list[i];
 
-		if (asked[i].err != VAULT_OK) {
-			damaged(p->look, k, asked[i].err);
+		if (p->asked[i].err != VAULT_OK) {
+			damaged(p->look, k, p->asked[i].err);
 			continue;
 		}
-		k->is = tenant_key_row(k->was.purpose, &asked[i].key);
-		if (p->done != from + i)
+		k->is = tenant_key_row(k->was.purpose, &p->asked[i].key);
+		if (p->done != i)
 			p->list[p->done] = *k;
 		p->done++;
 	}

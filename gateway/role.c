@@ -14,12 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vault/frame.h"
-
 enum word { WORD_BOOT = 1, WORD_READY = 2, WORD_FAILED = 3, WORD_KEY_ASKED = 4, WORD_KEY_TAKEN = 5 };
 #define KEY_WAIT_MS 10000
-#define HEAD_LEN 5u /* of a frame: the length of its body, its type */
-#define HALF_MS 10 /* until the other half may be there */
 #define BOOT_MAX (CONFIG_KEYS * (CONFIG_VALUE_MAX + 8u) + 64u)
 #define SENTENCE_MAX 1024u
 
@@ -87,50 +83,35 @@ bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct rol
 		(void)close(link[0]);
 		return false;
 	}
-	out->pid = pid;
-	out->link = link[0];
+	*out = (struct role_process){.pid = pid, .link = link[0]};
 	return true;
 }
 
-/* Whether reading a word now waits for nothing. Whoever reads the rest of half a word would wait for a role that may be
- * taken over. */
-static bool is_whole(int fd)
+void role_close(struct role_process *p)
 {
-	uint8_t word[HEAD_LEN + SENTENCE_MAX];
-	const ssize_t n = recv(fd, word, sizeof(word), MSG_PEEK | MSG_DONTWAIT);
-	size_t body;
-
-	if (n < (ssize_t)HEAD_LEN)
-		return n == 0; /* the end */
-	body = (size_t)word[0] << 24 | (size_t)word[1] << 16 | (size_t)word[2] << 8 | word[3];
-	return body > SENTENCE_MAX || (size_t)n >= HEAD_LEN + body; /* too long: read no further than its head */
+	if (p->link >= 0)
+		(void)close(p->link);
+	p->link = -1;
+	frame_inbox_clear(&p->said);
 }
 
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len)
 {
 	static const struct frame_limit limits[] = {{WORD_READY, 0}, {WORD_FAILED, SENTENCE_MAX}};
 	struct pollfd pfd = {.fd = p->link, .events = POLLIN};
-	struct frame f = FRAME_INIT(0);
-	enum role_word word = ROLE_GONE;
+	bool whole = false;
 
 	if (poll(&pfd, 1, timeout_ms) != 1)
 		return ROLE_SAID_NOTHING;
-	if (!is_whole(p->link)) {
-		if ((pfd.revents & POLLHUP) != 0)
-			return ROLE_GONE;
-		(void)poll(NULL, 0, HALF_MS);
+	/* Never waits for the rest: the role may be taken over. */
+	if (frame_inbox_read(p->link, &p->said, limits, 2, &whole) != FRAME_OK)
+		return ROLE_GONE;
+	if (!whole)
 		return ROLE_SAID_NOTHING;
-	}
-	if (frame_recv(p->link, limits, 2, &f) == FRAME_OK) {
-		if (f.type == WORD_READY)
-			word = ROLE_SAID_READY;
-		if (f.type == WORD_FAILED) {
-			word = ROLE_SAID_FAILED;
-			(void)snprintf(sentence, sentence_len, "%s", frame_get_text(&f));
-		}
-	}
-	frame_clear(&f);
-	return word;
+	if (p->said.body.type == WORD_READY)
+		return ROLE_SAID_READY;
+	(void)snprintf(sentence, sentence_len, "%s", frame_get_text(&p->said.body));
+	return ROLE_SAID_FAILED;
 }
 
 /* A word from the one to the other after the start; sentence NULL: none goes with it. */
@@ -149,14 +130,10 @@ static bool word_send(int fd, enum word word, const char *sentence)
 bool role_asks_for_key(struct role_process *p)
 {
 	static const struct frame_limit limits[] = {{WORD_KEY_ASKED, 0}};
-	struct frame f = FRAME_INIT(0);
-	bool asks = is_whole(p->link) && frame_recv(p->link, limits, 1, &f) == FRAME_OK;
+	bool asks = false;
 
-	frame_clear(&f);
-	if (!asks) {
-		(void)close(p->link);
-		p->link = -1;
-	}
+	if (frame_inbox_read(p->link, &p->said, limits, 1, &asks) != FRAME_OK || !asks)
+		role_close(p);
 	return asks;
 }
 
@@ -169,10 +146,8 @@ void role_answer_key(struct role_process *p, const char *sentence)
 	if (sentence != NULL)
 		frame_put_text(&f, sentence);
 	/* Who asked may be gone, or asks on and on and reads no answer: nobody waits for it. */
-	if (frame_send_some(p->link, &f, &sent, &complete) != FRAME_OK || !complete) {
-		(void)close(p->link);
-		p->link = -1;
-	}
+	if (frame_send_some(p->link, &f, &sent, &complete) != FRAME_OK || !complete)
+		role_close(p);
 	frame_clear(&f);
 }
 

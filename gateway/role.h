@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "gateway/config.h"
+#include "vault/frame.h"
 
 enum role { ROLE_LISTENER, ROLE_SENDER, ROLE_VAULT };
 #define ROLES 3
@@ -38,14 +39,17 @@ struct role_boot {
 struct role_process {
 	pid_t pid; /* 0: not running */
 	int link; /* to read what it says; -1 when closed */
+	struct frame_inbox said; /* of what it says, so far */
 };
+
+void role_close(struct role_process *p); /* its link; the role lives on. May be closed already */
 
 /* Executes this program as a role. fds are copied, not taken. */
 bool role_spawn(enum role role, const int *fds, size_t fds_len, const struct role_boot *boot, struct role_process *out);
 
 enum role_word { ROLE_SAID_NOTHING, ROLE_SAID_READY, ROLE_SAID_FAILED, ROLE_GONE };
-/* Reads what the role says: READY, or FAILED with one sentence. SAID_NOTHING when timeout_ms passed, and when half a word
- * is there: ask again. GONE when it died first, or said something else. */
+/* Reads what the role says: READY, or FAILED with one sentence. SAID_NOTHING when timeout_ms passed, and when only a part
+ * of a word came: ask again. GONE when it died first, or said something else. */
 enum role_word role_wait(struct role_process *p, int timeout_ms, char *sentence, size_t sentence_len);
 
 /* Whether a role that is ready asks for the key file to be read again: it waits for the answer. Never waits itself. Also

@@ -221,7 +221,7 @@ static struct session *session_new(const struct config *c)
 	s->config = c;
 	s->lock = s->copies = s->sender_end = -1;
 	for (int r = 0; r < ROLES; r++)
-		s->roles[r] = (struct role_process){0, -1};
+		s->roles[r] = (struct role_process){.link = -1};
 	return s;
 }
 
@@ -342,8 +342,7 @@ void session_close(struct session *s)
 			continue;
 		(void)kill(s->roles[r].pid, SIGKILL);
 		(void)waitpid(s->roles[r].pid, NULL, 0);
-		if (s->roles[r].link >= 0)
-			(void)close(s->roles[r].link);
+		role_close(&s->roles[r]);
 	}
 	if (s->sender_end >= 0)
 		(void)close(s->sender_end);

@@ -278,9 +278,8 @@ static void role_gone(struct supervisor *s, pid_t pid, int status)
 			log_warn("role ended role=%s signal=%d", role_name((enum role)r), WTERMSIG(status));
 		else
 			log_info("role ended role=%s status=%d", role_name((enum role)r), WEXITSTATUS(status));
-		if (p->link >= 0)
-			(void)close(p->link);
-		*p = (struct role_process){0, -1};
+		role_close(p);
+		p->pid = 0;
 	}
 }
 
@@ -462,7 +461,7 @@ int supervisor_run(const struct config *config)
 	bool served = false;
 
 	for (int r = 0; r < ROLES; r++)
-		s.roles[r] = (struct role_process){0, -1};
+		s.roles[r] = (struct role_process){.link = -1};
 	if (s.memory < 0) {
 		log_error("cannot start: memory is short");
 		return 1;

@@ -48,6 +48,17 @@ static enum tenant_error from_vault(enum vault_error err)
 	return TENANT_VAULT;
 }
 
+bool tenant_is_damaged(enum tenant_error err)
+{
+	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
+}
+
+/* The deployment's own keys lie under no business. */
+static const char *owner_of(const char *business_id)
+{
+	return business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT;
+}
+
 /* ------------------------------------------------------------ loading */
 
 enum tenant_error tenant_key_get(struct tenants *t, const char *business_id, enum store_purpose purpose,
@@ -87,8 +98,8 @@ static enum tenant_error keys_load(
 		err = tenant_key_get(t, business_id, STORE_KEY_INDEX, 0, &index);
 	if (err != TENANT_OK)
 		return err;
-	return from_vault(vault_content_keys_get(t->vault, store_deployment_id(t->store),
-		business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT, &content, &index, out));
+	return from_vault(vault_content_keys_get(
+		t->vault, store_deployment_id(t->store), owner_of(business_id), &content, &index, out));
 }
 
 static enum tenant_error keys_get(struct tenants *t, const char *business_id, struct vault_content_keys *out)
@@ -441,15 +452,23 @@ enum tenant_error tenant_sealed_check(struct tenants *t, const char *business_id
 	return err;
 }
 
+bool tenant_key_rewrap(const char *business_id, const struct store_tenant_key *key, struct vault_rewrap *out)
+{
+	*out = (struct vault_rewrap){
+		owner_of(business_id), (enum vault_purpose)key->purpose, {.version = key->version}, VAULT_OK};
+	if (key->blob_len != sizeof(out->key.blob))
+		return false;
+	memcpy(out->key.blob, key->blob, sizeof(out->key.blob));
+	return true;
+}
+
 enum tenant_error tenant_key_check(struct tenants *t, const char *business_id, const struct store_tenant_key *key)
 {
-	const char *owner = business_id[0] != '\0' ? business_id : TENANT_DEPLOYMENT;
-	struct vault_rewrap rewrap = {owner, (enum vault_purpose)key->purpose, {.version = key->version}, VAULT_OK};
+	struct vault_rewrap rewrap;
 	enum vault_error err;
 
-	if (key->blob_len != sizeof(rewrap.key.blob))
+	if (!tenant_key_rewrap(business_id, key, &rewrap))
 		return TENANT_BAD_DATA;
-	memcpy(rewrap.key.blob, key->blob, sizeof(rewrap.key.blob));
 	/* Wrapping it anew opens it; what comes of that is dropped. */
 	err = vault_tenant_keys_rewrap(t->vault, store_deployment_id(t->store), &rewrap, 1);
 	return from_vault(err != VAULT_OK ? err : rewrap.err);
@@ -484,9 +503,9 @@ static bool verifier_load_one(const struct store_credential *c, void *arg)
 			load->tenants->vault, &key, &context, c->blob, c->blob_len, &load->out[load->len].verifier));
 	/* One damaged secret closes one connection, not the shop; all of it, or a check would be left out. Without one of
 	 * before none is. */
-	if ((err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND) && c->slot == STORE_SLOT_PREVIOUS)
+	if (tenant_is_damaged(err) && c->slot == STORE_SLOT_PREVIOUS)
 		return true;
-	if (err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND) {
+	if (tenant_is_damaged(err)) {
 		memcpy(load->closed[load->closed_len++], c->connection_id, sizeof(c->connection_id));
 		return true;
 	}

@@ -79,6 +79,9 @@ enum tenant_error tenant_key_get(struct tenants *t, const char *business_id, enu
 	uint32_t version, struct vault_wrapped_key *out) __attribute__((warn_unused_result));
 /* The other way: one that the vault made or wrapped anew, for the store. */
 struct store_tenant_key tenant_key_row(enum store_purpose purpose, const struct vault_wrapped_key *key);
+/* What the vault is asked to wrap anew; business_id "" for the deployment's own, else borrowed. False: its row is damaged. */
+bool tenant_key_rewrap(const char *business_id, const struct store_tenant_key *key, struct vault_rewrap *out)
+	__attribute__((warn_unused_result));
 
 /* The wrapped credential key under which a credential's blob is sealed: while keys are being replaced each has its own.
  * TENANT_BAD_DATA: it is no blob. TENANT_NOT_FOUND: that key is gone. */
@@ -88,6 +91,9 @@ enum tenant_error tenant_credential_key(struct tenants *t, const char *business_
 /* The wrapped key from which the vault derives that of the audit's seals. */
 enum tenant_error tenant_audit_key(struct tenants *t, struct vault_wrapped_key *out)
 	__attribute__((warn_unused_result));
+
+/* Whether what answered so will never open: it is damaged, or the key that it was sealed under is gone. */
+bool tenant_is_damaged(enum tenant_error err);
 
 /* Whether a sealed value opens, nothing of which is handed out: TENANT_OK; TENANT_BAD_DATA, TENANT_NOT_FOUND: it does not. */
 enum tenant_error tenant_credential_check(struct tenants *t, const char *business_id, const struct store_credential *c)

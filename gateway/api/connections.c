@@ -81,13 +81,6 @@ struct secrets {
 	bool failed;
 };
 
-static bool is_damaged(struct call *c, const struct store_credential *s)
-{
-	const enum tenant_error err = tenant_credential_check(c->api->tenants, c->business.id, s);
-
-	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
-}
-
 static cJSON *secret_json(struct call *c, const struct store_credential *s)
 {
 	struct out o;
@@ -96,7 +89,7 @@ static cJSON *secret_json(struct call *c, const struct store_credential *s)
 	out_number(&o, "version", (int64_t)s->version);
 	out_text(&o, "last4", s->last4);
 	out_text(&o, "fingerprint", s->fingerprint);
-	out_bool(&o, "damaged", is_damaged(c, s));
+	out_bool(&o, "damaged", tenant_is_damaged(tenant_credential_check(c->api->tenants, c->business.id, s)));
 	out_time(&o, "created_at", s->created_at);
 	out_time(&o, "proven_at", s->proven_at);
 	out_time(&o, "last_used_at", s->last_used_at);

@@ -450,7 +450,7 @@ static bool own_secret_is_damaged(const struct connect *c, const char *business_
 		opens = tenant_credential_check(
 			c->tenants, business_id, &w.held.credentials[CREDENTIAL_WEBHOOK_SECRET]);
 	connect_held_clear(&w.held);
-	return opens == TENANT_BAD_DATA || opens == TENANT_NOT_FOUND;
+	return tenant_is_damaged(opens);
 }
 
 enum connect_error connect_register(const struct connect *c, const char *business_id, const char *connection_id,

@@ -16,6 +16,8 @@ struct connect checks_page_begin(struct visit *v, const char *title);
 struct connect checks_begin(struct visit *v, const char *title, const char *provider);
 void checks_end(struct visit *v);
 
+/* A note: what it is, why, and what to do. */
+void finding_write(struct visit *v, const struct doctor_finding *f);
 /* A line for each finding about this connection ("": about the shop), what stops messages first. Returns how many. */
 size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id);
 

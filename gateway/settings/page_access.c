@@ -45,11 +45,6 @@ struct rows {
 	bool closed; /* the key that seals the shop's keys does not open: nothing can be entered */
 };
 
-static bool is_damaged(enum tenant_error err)
-{
-	return err == TENANT_BAD_DATA || err == TENANT_NOT_FOUND;
-}
-
 static bool secret_row(const struct store_credential *s, void *arg)
 {
 	struct rows *r = arg;
@@ -63,7 +58,7 @@ static bool secret_row(const struct store_credential *s, void *arg)
 		return true;
 	}
 	html_put(h, "<tr><th scope=\"row\">%s</th><td>", secrets[i].name);
-	if (!r->closed && is_damaged(tenant_credential_check(r->v->s->tenants, r->v->business.id, s)))
+	if (!r->closed && tenant_is_damaged(tenant_credential_check(r->v->s->tenants, r->v->business.id, s)))
 		html_raw(h,
 			secrets[i].help != NULL
 				? "<b>is damaged here: it needs to be entered again</b><br>"
@@ -230,16 +225,13 @@ static void delete_all(struct visit *v)
 /* The finding says what it means and who can mend it. */
 static bool closed_note(struct visit *v)
 {
-	const struct finding_words *words = finding_words(FINDING_SHOP_DAMAGED);
+	static const struct doctor_finding f = {.finding = FINDING_SHOP_DAMAGED, .provider = STORE_META};
 	struct store_tenant_key key;
 
 	if (store_tenant_key_get(v->s->store, v->business.id, STORE_KEY_CREDENTIAL, 0, &key) != STORE_OK ||
-		!is_damaged(tenant_key_check(v->s->tenants, v->business.id, &key)))
+		!tenant_is_damaged(tenant_key_check(v->s->tenants, v->business.id, &key)))
 		return false;
-	layout_note(v, "bad");
-	html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", words->title, words->cause,
-		finding_remedy(FINDING_SHOP_DAMAGED, STORE_META));
-	layout_note_end(v);
+	finding_write(v, &f);
 	return true;
 }
 

@@ -58,23 +58,27 @@ static void act_write(struct visit *v, const struct doctor_finding *f)
 	}
 }
 
+void finding_write(struct visit *v, const struct doctor_finding *f)
+{
+	const struct finding_words *words = finding_words(f->finding);
+
+	layout_note(v, words->stops ? "bad" : "look");
+	html_put(&v->out, "<b>%s</b><p>%s</p>", words->title, words->cause);
+	detail_write(v, f);
+	html_put(&v->out, "<p>%s</p>", finding_remedy(f->finding, f->provider));
+	act_write(v, f);
+	layout_note_end(v);
+}
+
 size_t findings_write(struct visit *v, const struct doctor_report *report, const char *connection_id)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < report->len; i++) {
-		const struct doctor_finding *f = &report->findings[i];
-		const struct finding_words *words = finding_words(f->finding);
-
-		if (strcmp(f->connection_id, connection_id) != 0)
+		if (strcmp(report->findings[i].connection_id, connection_id) != 0)
 			continue;
 		found++;
-		layout_note(v, words->stops ? "bad" : "look");
-		html_put(&v->out, "<b>%s</b><p>%s</p>", words->title, words->cause);
-		detail_write(v, f);
-		html_put(&v->out, "<p>%s</p>", finding_remedy(f->finding, f->provider));
-		act_write(v, f);
-		layout_note_end(v);
+		finding_write(v, &report->findings[i]);
 	}
 	return found;
 }

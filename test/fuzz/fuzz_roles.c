@@ -369,7 +369,7 @@ static void read_word(const struct input *in)
 	(void)role_wait(&p, 0, sentence, sizeof(sentence));
 	if (memchr(sentence, 0, sizeof(sentence)) == NULL)
 		abort();
-	(void)close(fd[0]);
+	role_close(&p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

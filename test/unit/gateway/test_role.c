@@ -21,7 +21,7 @@ static struct role_process role_new(int *its_end)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, link), 0);
 	*its_end = link[1];
-	return (struct role_process){1, link[0]};
+	return (struct role_process){.pid = 1, .link = link[0]};
 }
 
 static void half_a_word_is_none(void **state)
@@ -62,7 +62,7 @@ static void a_start_is_heard_word_by_word(void **state)
 	assert_string_equal(said, "why");
 	(void)close(its_end);
 	assert_int_equal(role_wait(&p, 1000, said, sizeof(said)), ROLE_GONE);
-	(void)close(p.link);
+	role_close(&p);
 }
 
 static void a_role_that_dies_or_talks_nonsense_is_gone(void **state)
@@ -86,7 +86,7 @@ static void a_role_that_dies_or_talks_nonsense_is_gone(void **state)
 		assert_int_equal(role_wait(&p, 1000, said, sizeof(said)), ROLE_GONE);
 		if (!cases[i].dies)
 			(void)close(its_end);
-		(void)close(p.link);
+		role_close(&p);
 	}
 }
 
