@@ -344,6 +344,18 @@ static enum connect_error from_judging(enum store_error err)
 	return err == STORE_NOT_FOUND || err == STORE_STALE ? CONNECT_OK : connect_from_store(err);
 }
 
+/* Whether another one took its place while it was tried: a send may have found first that it is refused. */
+static bool is_replaced(const struct connecting *w, enum credential which)
+{
+	struct held now = {.connection_id = w->connection->id};
+	const bool replaced = store_credential_list(tenants_store(w->c->tenants), w->connection->business_id, "",
+				      held_take, &now) == STORE_OK &&
+		!now.no_memory && now.credentials[which].version != w->held.credentials[which].version;
+
+	connect_held_clear(&now);
+	return replaced;
+}
+
 /* What the probe says of a key that nothing was sent with yet. */
 static enum connect_error key_judged(struct connecting *w, bool *back)
 {
@@ -356,7 +368,7 @@ static enum connect_error key_judged(struct connecting *w, bool *back)
 		return CONNECT_OK;
 	if (w->refused[which]) {
 		err = store_credential_take_back(store, w->connection->business_id, key, true);
-		*back = err == STORE_OK;
+		*back = err == STORE_OK || is_replaced(w, which);
 	} else if (connect_key_works(w)) {
 		err = store_credential_worked(store, w->connection->business_id, key, store_now_ms(), 0);
 	}

@@ -238,11 +238,12 @@ static void mark_refused(struct tenants *t, const struct sending *s)
 
 bool settle_key_refused(struct tenants *t, const struct sending *s)
 {
-	/* Refused with a key that is not used any more: the new one is for it, too. */
-	if (!key_unchanged(t, s))
-		return store_retries_due(tenants_store(t), s->business_id, s->connection_id) == STORE_OK;
 	if (older_key_back(t, s))
 		return true;
+	/* Refused with a key that is not used any more: the new one is for it, too. Asked after that: who took the key back
+	 * may have been a check, at the same time. */
+	if (!key_unchanged(t, s))
+		return store_retries_due(tenants_store(t), s->business_id, s->connection_id) == STORE_OK;
 	mark_refused(t, s);
 	return false;
 }

@@ -1,6 +1,7 @@
 """Goal of this test: every secret of a connection is replaced without a message lost. The old one stays until the new one
 has worked, or its time is over; a new one that is refused gives way to the old one; what was stolen can be ended at once;
 whatever the moment of a kill or of somebody else's change, one that the provider takes is there."""
+import concurrent.futures
 import datetime
 import hashlib
 import os
@@ -305,6 +306,20 @@ def test_a_refused_api_key_gives_way(gateway, provider, sarah):
     unproven(sarah, provider, api_key=new_key("nobody's"))
     assert wait_for(lambda: "used again" in gateway.log_text()), gateway.log_text()[-2000:]
     traffic.end()
+    shown = secret_of(sarah, "api_key")
+    assert shown["last4"] == sarah.key[-4:] and shown["newer_refused_at"] is not None
+    assert sarah.connection_status() == "active"
+
+
+def test_a_key_refused_for_many_at_once(gateway, provider, sarah):
+    """Sends and checks find it at the same time: one takes it back, the others see that it is another key by then."""
+    traffic = Traffic(sarah)
+    assert wait_for(lambda: len(traffic.ids) > 3)
+    unproven(sarah, provider, api_key=new_key("nobody's"))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: sarah.test(), range(8)))
+    traffic.end()
+    assert [a["status"] for a in answers] == ["active"] * 8, answers
     shown = secret_of(sarah, "api_key")
     assert shown["last4"] == sarah.key[-4:] and shown["newer_refused_at"] is not None
     assert sarah.connection_status() == "active"
