@@ -392,7 +392,9 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 	static const char *const tables[] = {
 		"DELETE FROM asks WHERE seq IN (SELECT seq FROM asks WHERE business_id = ? LIMIT ?)",
 		"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE business_id = ? LIMIT ?)",
-		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? LIMIT ?)",
+		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? AND state > 1 LIMIT ?)",
+		("DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_unsettled "
+		 "WHERE business_id = ? AND state = 1 LIMIT ?)"),
 		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
 		 "WHERE business_id = ? LIMIT ?)"),
 		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",

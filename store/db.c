@@ -117,6 +117,11 @@ enum store_error db_open_memory(struct db *db)
 	return open_as(db, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY);
 }
 
+void db_schema_writable(struct db *db, bool writable)
+{
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, !writable, NULL);
+}
+
 enum store_error db_make_writer(struct db *db)
 {
 	char mode[8] = "";

@@ -27,6 +27,8 @@ enum store_error db_open(struct db *db, const char *path, bool writer);
 enum store_error db_open_still(struct db *db, const char *path);
 /* An empty one, of its own, that is nowhere but in memory. */
 enum store_error db_open_memory(struct db *db);
+/* Whether its own schema may be changed like a table: what a migration may, and nothing else. */
+void db_schema_writable(struct db *db, bool writable);
 /* Makes it the writer's: write-ahead log, full syncs. Only for a file that is known to be ours. */
 enum store_error db_make_writer(struct db *db);
 /* Moves the write-ahead log into the file; wait: for readers too, for a moment, so that the log can begin anew. STORE_OK

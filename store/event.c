@@ -16,14 +16,16 @@ static enum store_error run_append(struct db *db, void *arg)
 	const struct store_event *e = arg;
 	struct query q = query_start(db,
 		"INSERT INTO events (id, business_id, connection_id, state, received_at, body) "
-		"VALUES (?, ?, ?, 1, ?, ?)");
+		"SELECT ?, id, ?, 1, ?, ? FROM businesses WHERE id = ? AND removing_at = 0");
+	enum store_error err;
 
 	query_text(&q, e->id);
-	query_text(&q, e->business_id);
 	query_text(&q, e->connection_id);
 	query_int(&q, e->received_at);
 	query_blob(&q, e->body, e->body_len);
-	return query_finish(&q);
+	query_text(&q, e->business_id);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
 enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
@@ -258,6 +260,15 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 
 /* ------------------------------------------------------------ listing */
 
+/* A business's settled events lie in one index, what is not settled yet in that of all businesses. */
+#define LISTED(index, states, from)                                                                                    \
+	"SELECT id, connection_id, state, received_at, delivered, quarantined, duplicates, seq FROM events "           \
+	"INDEXED BY " index " WHERE business_id = ?1 AND seq " from " ?2 AND " states " AND (?3 = 0 OR state = ?3) "
+static const char list_oldest[] = LISTED("events_business", "state > 1", ">") "UNION ALL " LISTED(
+	"events_unsettled", "state = 1", ">") "ORDER BY seq LIMIT ?4";
+static const char list_newest[] = LISTED("events_business", "state > 1", "<") "UNION ALL " LISTED(
+	"events_unsettled", "state = 1", "<") "ORDER BY seq DESC LIMIT ?4";
+
 enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
 	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
 {
@@ -269,16 +280,7 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 		db, "SELECT seq FROM events WHERE business_id = ? AND id = ?", business_id, page, &start);
 
 	if (err == STORE_OK) {
-		q = page->ascending ? query_start(db,
-					      "SELECT id, connection_id, state, received_at, delivered, quarantined, "
-					      "duplicates FROM events "
-					      "WHERE business_id = ?1 AND seq > ?2 AND (?3 = 0 OR state = ?3) ORDER BY "
-					      "seq LIMIT ?4")
-				    : query_start(db,
-					      "SELECT id, connection_id, state, received_at, delivered, quarantined, "
-					      "duplicates FROM events "
-					      "WHERE business_id = ?1 AND seq < ?2 AND (?3 = 0 OR state = ?3) ORDER BY "
-					      "seq DESC LIMIT ?4");
+		q = query_start(db, page->ascending ? list_oldest : list_newest);
 		query_text(&q, business_id);
 		query_int(&q, start);
 		query_int(&q, state);

@@ -67,10 +67,11 @@ enum store_error migrate(struct db *db, int64_t have)
 	if (have == (int64_t)store_migrations_len)
 		return STORE_OK;
 	err = db_run(db, "BEGIN IMMEDIATE");
-	if (err == STORE_OK)
-		err = apply(db, have);
-	if (err == STORE_OK)
-		return db_run(db, "COMMIT");
-	(void)db_run(db, "ROLLBACK");
+	if (err != STORE_OK)
+		return err;
+	db_schema_writable(db, true);
+	err = apply(db, have);
+	db_schema_writable(db, false);
+	err = db_run(db, err == STORE_OK ? "COMMIT" : "ROLLBACK") != STORE_OK && err == STORE_OK ? STORE_FAILED : err;
 	return err;
 }

@@ -123,6 +123,8 @@ enum store_error schema_check(struct db *db, int64_t migrations, void (*fault)(c
 	struct objects is, should;
 	enum store_error err = db_open_memory(&like), ended;
 
+	if (err == STORE_OK)
+		db_schema_writable(&like, true);
 	for (int64_t i = 0; i < migrations && err == STORE_OK; i++)
 		err = db_run(&like, store_migrations[i].sql);
 	if (err != STORE_OK)

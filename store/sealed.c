@@ -5,10 +5,15 @@
 
 #define BYTES_MAX (1 << 20) /* of blobs in one list: a page of large bodies must not fill the memory */
 
+/* A business's events: those that are settled, and those that are not yet. */
+#define EVENTS(what, states, index)                                                                                    \
+	"SELECT " what " FROM events INDEXED BY " index " WHERE business_id = ?1 AND " states " AND body IS NOT NULL "
+#define EVENT "seq, id, 'body', 1, body"
+
 /* business, after, limit -> seq, record id, field, version, blob. */
 static const char *const lists[] = {
-	[STORE_PLACE_EVENT] = "SELECT seq, id, 'body', 1, body FROM events "
-			      "WHERE business_id = ? AND seq > ? AND body IS NOT NULL ORDER BY seq LIMIT ?",
+	[STORE_PLACE_EVENT] = EVENTS(EVENT, "state > 1 AND seq > ?2", "events_business") "UNION ALL " EVENTS(
+		EVENT, "state = 1 AND seq > ?2", "events_unsettled") "ORDER BY seq LIMIT ?3",
 	[STORE_PLACE_MESSAGE] = "SELECT seq, id, 'content', 1, content FROM messages "
 				"WHERE business_id = ? AND seq > ? AND content IS NOT NULL ORDER BY seq LIMIT ?",
 	[STORE_PLACE_WAMID] = "SELECT seq, id, 'wamid', 1, wamid FROM messages "
@@ -109,10 +114,13 @@ enum store_error store_sealed_count(
 	struct db *db = core_reader(s);
 	struct query q = purpose == STORE_KEY_CONTENT
 		? query_start(db,
-			  "SELECT (SELECT count(*) FROM events WHERE business_id = ?1 AND body IS NOT NULL) "
-			  "+ (SELECT count(content) + count(wamid) FROM messages WHERE business_id = ?1) "
-			  "+ (SELECT count(content) FROM asks WHERE business_id = ?1) "
-			  "+ (SELECT count(*) FROM responders WHERE business_id = ?1)")
+			  "SELECT (" EVENTS("count(*)", "state > 1", "events_business") ") + (" EVENTS("count(*)",
+				  "state = 1",
+				  "events_unsettled") ") "
+						      "+ (SELECT count(content) + count(wamid) FROM messages WHERE "
+						      "business_id = ?1) "
+						      "+ (SELECT count(content) FROM asks WHERE business_id = ?1) "
+						      "+ (SELECT count(*) FROM responders WHERE business_id = ?1)")
 		: query_start(db,
 			  "SELECT (SELECT count(*) FROM credentials WHERE business_id = ?1) "
 			  "+ (SELECT count(*) FROM responders WHERE business_id = ?1)");

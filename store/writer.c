@@ -11,7 +11,11 @@
  */
 #include "store/core.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,11 +35,11 @@ enum stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_DONE };
 struct op {
 	struct writer_change change;
 	char actor[STORE_ACTOR_LEN + 1];
-	enum stage stage;
-	enum store_error result;
+	enum stage stage; /* under the lock, as the next two */
 	bool abandoned; /* the caller gave up: the writer frees it */
 	struct op *next;
-	pthread_cond_t done;
+	enum store_error result;
+	sem_t done; /* posted once, after DONE, unless it was abandoned */
 };
 
 struct writer {
@@ -46,8 +50,8 @@ struct writer {
 	struct op *first, **last;
 	unsigned queued, queue_max;
 	size_t queued_bytes;
-	unsigned inside; /* callers */
-	pthread_cond_t left;
+	bool idle; /* the thread waits for work */
+	atomic_uint inside; /* callers */
 	pthread_cond_t truncated;
 	unsigned long truncate_wanted, truncate_done; /* calls */
 	enum store_error truncate_result; /* of the last */
@@ -71,7 +75,7 @@ static void op_free(struct op *op)
 {
 	if (op->change.free != NULL)
 		op->change.free(op->change.arg);
-	(void)pthread_cond_destroy(&op->done);
+	(void)sem_destroy(&op->done);
 	free(op);
 }
 
@@ -162,9 +166,11 @@ static enum store_error group_commit(struct db *db, struct op *group)
 	return is_final(err) ? STORE_FAILED : err;
 }
 
-/* The lock is held. */
-static void group_answer(struct op *group, enum store_error err)
+/* Ends a group; whoever waits for it is told by group_wake, outside the lock, and needs none to go on. The lock is held. */
+static struct op *group_end(struct op *group, enum store_error err)
 {
+	struct op *awaited = NULL, **last = &awaited;
+
 	while (group != NULL) {
 		struct op *op = group;
 
@@ -172,10 +178,25 @@ static void group_answer(struct op *group, enum store_error err)
 		if (err != STORE_OK)
 			op->result = err;
 		op->stage = STAGE_DONE;
-		if (op->abandoned)
+		if (op->abandoned) {
 			op_free(op);
-		else
-			(void)pthread_cond_signal(&op->done);
+			continue;
+		}
+		*last = op;
+		last = &op->next;
+	}
+	*last = NULL;
+	return awaited;
+}
+
+/* An op is its caller's again once it was posted. */
+static void group_wake(struct op *group)
+{
+	while (group != NULL) {
+		struct op *op = group;
+
+		group = op->next;
+		(void)sem_post(&op->done);
 	}
 }
 
@@ -213,6 +234,7 @@ static bool group_run(struct writer *w)
 {
 	struct op *group = group_take(w);
 	enum store_error err;
+	bool dead;
 
 	pthread_mutex_unlock(&w->lock);
 	err = group_commit(&w->db, group);
@@ -221,13 +243,13 @@ static bool group_run(struct writer *w)
 	w->resets += w->reset;
 	w->reset = false;
 	w->dead = is_final(err);
-	group_answer(group, err);
-	if (!w->dead) {
-		pthread_mutex_unlock(&w->lock);
-		err = checkpoint(w);
-		pthread_mutex_lock(&w->lock);
-		w->dead = is_final(err);
-	}
+	dead = w->dead;
+	group = group_end(group, err);
+	pthread_mutex_unlock(&w->lock);
+	group_wake(group);
+	err = dead ? STORE_OK : checkpoint(w);
+	pthread_mutex_lock(&w->lock);
+	w->dead = w->dead || is_final(err);
 	return !w->dead;
 }
 
@@ -285,17 +307,20 @@ static bool truncate_run(struct writer *w)
 static void work_wait(struct writer *w)
 {
 	while (w->first == NULL && !w->stopping && !truncate_due(w)) {
+		w->idle = true;
 		if (w->owed)
 			(void)pthread_cond_timedwait(&w->work, &w->lock, &w->owed_at);
 		else
 			(void)pthread_cond_wait(&w->work, &w->lock);
 	}
+	w->idle = false;
 }
 
 static void *writer_thread(void *arg)
 {
 	struct writer *w = arg;
 
+	(void)pthread_setname_np(pthread_self(), "writer");
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		work_wait(w);
@@ -306,7 +331,7 @@ static void *writer_thread(void *arg)
 			continue;
 		/* Dead: nobody queues any more, and what is queued is answered at once. */
 		while (w->first != NULL)
-			group_answer(group_take(w), STORE_FAILED);
+			group_wake(group_end(group_take(w), STORE_FAILED));
 		(void)pthread_cond_broadcast(&w->truncated);
 		pthread_mutex_unlock(&w->lock);
 		if (w->failed != NULL)
@@ -335,16 +360,12 @@ static void queue_remove(struct writer *w, struct op *op)
 static struct op *op_new(const struct writer_change *change)
 {
 	struct op *op = calloc(1, sizeof(*op));
-	pthread_condattr_t attributes;
 
 	if (op == NULL)
 		return NULL;
 	op->change = *change;
 	memccpy(op->actor, audit_actor(), '\0', sizeof(op->actor));
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&op->done, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	(void)sem_init(&op->done, 0, 0);
 	return op;
 }
 
@@ -359,29 +380,39 @@ static enum store_error op_queue(struct writer *w, struct op *op)
 	w->last = &op->next;
 	w->queued++;
 	w->queued_bytes += op->change.size;
-	(void)pthread_cond_signal(&w->work);
+	if (w->idle)
+		(void)pthread_cond_signal(&w->work);
 	return STORE_OK;
 }
 
-/* Waits for a queued op. Returns its result; false in *ours when the writer frees it. The lock is held. */
-static enum store_error op_wait(struct writer *w, struct op *op, const struct timespec *deadline, bool *ours)
+/* Until it is done, or its time is over. */
+static bool op_awaited(struct op *op, const struct timespec *deadline)
 {
-	int waited = 0;
+	int rc;
 
-	while (op->stage != STAGE_DONE && waited == 0) {
-		if (op->change.timeout_ms > 0)
-			waited = pthread_cond_timedwait(&op->done, &w->lock, deadline);
-		else
-			(void)pthread_cond_wait(&op->done, &w->lock);
-	}
-	if (op->stage == STAGE_DONE)
-		return op->result;
-	if (op->stage == STAGE_QUEUED)
+	do
+		rc = op->change.timeout_ms > 0 ? sem_clockwait(&op->done, CLOCK_MONOTONIC, deadline)
+					       : sem_wait(&op->done);
+	while (rc != 0 && errno == EINTR);
+	return rc == 0;
+}
+
+/* The caller of a queued op has no time left. False in *ours when the writer frees it. */
+static enum store_error op_give_up(struct writer *w, struct op *op, bool *ours)
+{
+	enum stage stage;
+
+	pthread_mutex_lock(&w->lock);
+	stage = op->stage;
+	if (stage == STAGE_QUEUED)
 		queue_remove(w, op);
-	else
-		op->abandoned = true;
+	op->abandoned = stage == STAGE_RUNNING;
 	*ours = !op->abandoned;
-	return STORE_TIMEOUT;
+	pthread_mutex_unlock(&w->lock);
+	if (stage != STAGE_DONE)
+		return STORE_TIMEOUT;
+	(void)op_awaited(op, &(struct timespec){.tv_sec = INT32_MAX}); /* it is being posted just now */
+	return op->result;
 }
 
 enum store_error writer_apply(struct writer *w, const struct writer_change *change)
@@ -397,14 +428,13 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 		return STORE_NO_MEMORY;
 	}
 	deadline_in(&deadline, change->timeout_ms);
+	atomic_fetch_add(&w->inside, 1);
 	pthread_mutex_lock(&w->lock);
-	w->inside++;
 	err = op_queue(w, op);
-	if (err == STORE_OK)
-		err = op_wait(w, op, &deadline, &ours);
-	if (--w->inside == 0 && w->stopping)
-		(void)pthread_cond_signal(&w->left);
 	pthread_mutex_unlock(&w->lock);
+	if (err == STORE_OK)
+		err = op_awaited(op, &deadline) ? op->result : op_give_up(w, op, &ours);
+	atomic_fetch_sub(&w->inside, 1);
 	if (ours)
 		op_free(op);
 	return err;
@@ -415,17 +445,16 @@ enum store_error writer_truncate(struct writer *w)
 	enum store_error err = STORE_FAILED;
 	unsigned long wanted;
 
+	atomic_fetch_add(&w->inside, 1);
 	pthread_mutex_lock(&w->lock);
-	w->inside++;
 	wanted = ++w->truncate_wanted;
 	(void)pthread_cond_signal(&w->work);
 	while (!w->dead && !w->stopping && w->truncate_done < wanted)
 		(void)pthread_cond_wait(&w->truncated, &w->lock);
 	if (w->truncate_done >= wanted)
 		err = w->truncate_result;
-	if (--w->inside == 0 && w->stopping)
-		(void)pthread_cond_signal(&w->left);
 	pthread_mutex_unlock(&w->lock);
+	atomic_fetch_sub(&w->inside, 1);
 	return err;
 }
 
@@ -481,13 +510,11 @@ struct writer *writer_start(const struct db *db, const struct store_options *opt
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&w->work, &attributes);
 	(void)pthread_condattr_destroy(&attributes);
-	(void)pthread_cond_init(&w->left, NULL);
 	(void)pthread_cond_init(&w->truncated, NULL);
 	(void)sqlite3_wal_hook(w->db.handle, log_grew, w);
 	if (pthread_create(&w->thread, NULL, writer_thread, w) != 0) {
 		(void)pthread_mutex_destroy(&w->lock);
 		(void)pthread_cond_destroy(&w->work);
-		(void)pthread_cond_destroy(&w->left);
 		(void)pthread_cond_destroy(&w->truncated);
 		free(w);
 		return NULL;
@@ -503,17 +530,17 @@ void writer_stop(struct writer *w)
 	w->stopping = true;
 	(void)pthread_cond_signal(&w->work);
 	(void)pthread_cond_broadcast(&w->truncated);
-	while (w->inside > 0)
-		(void)pthread_cond_wait(&w->left, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 	(void)pthread_join(w->thread, NULL);
+	/* Its callers were answered; they may not have left yet. */
+	while (atomic_load(&w->inside) > 0)
+		(void)poll(NULL, 0, 1);
 	/* After a failure the log is left as it is, for the next start to read. */
 	if (!w->dead)
 		db_checkpoint_at_close(&w->db);
 	db_close(&w->db);
 	(void)pthread_mutex_destroy(&w->lock);
 	(void)pthread_cond_destroy(&w->work);
-	(void)pthread_cond_destroy(&w->left);
 	(void)pthread_cond_destroy(&w->truncated);
 	free(w);
 }

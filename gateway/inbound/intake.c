@@ -268,6 +268,7 @@ void *intake_run(void *arg)
 	struct reading r = {.in = in};
 	unsigned pause_ms = 0;
 
+	(void)pthread_setname_np(pthread_self(), "intake");
 	while (!worker_stopping(&in->intake)) {
 		enum store_error err;
 
