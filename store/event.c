@@ -9,6 +9,8 @@
 #include "store/core.h"
 #include "store/message.h"
 
+#define AHEAD_BYTES_MAX (1u << 20) /* of bodies that are read at once */
+
 /* ------------------------------------------------------------ appending */
 
 static enum store_error run_append(struct db *db, void *arg)
@@ -51,6 +53,7 @@ enum store_error store_event_unsettled(
 	struct store *s, unsigned limit, bool (*each)(const struct store_event *e, void *arg), void *arg)
 {
 	struct rows rows = ROWS_OF(struct store_event);
+	size_t bytes = 0;
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
 		"SELECT id, business_id, connection_id, received_at, body FROM events "
@@ -58,7 +61,7 @@ enum store_error store_event_unsettled(
 	enum store_error err;
 
 	query_int(&q, limit);
-	while (query_step(&q)) {
+	while (bytes < AHEAD_BYTES_MAX && query_step(&q)) {
 		struct store_event *e = rows_add(&rows);
 		const uint8_t *body;
 
@@ -70,6 +73,7 @@ enum store_error store_event_unsettled(
 		e->received_at = query_get_int(&q);
 		body = query_get_blob(&q, &e->body_len);
 		e->body = rows_keep(&rows, body, e->body_len);
+		bytes += e->body_len;
 	}
 	err = query_end(&q);
 	core_return(s, db);
@@ -90,6 +94,7 @@ struct settle {
 	const struct store_update *updates;
 	size_t updates_len;
 	struct store_intake_counts counts;
+	enum store_error gone; /* STORE_STALE, STORE_NOT_FOUND: there is nothing to settle, which holds up no other */
 	int64_t now;
 };
 
@@ -219,8 +224,9 @@ static enum store_error run_settle(struct db *db, void *arg)
 	err = query_end(&q);
 	if (err != STORE_OK)
 		return err;
-	if (state != STORE_EVENT_ACCEPTED)
-		return state == 0 ? STORE_NOT_FOUND : STORE_STALE;
+	a->gone = state == STORE_EVENT_ACCEPTED ? STORE_OK : state == 0 ? STORE_NOT_FOUND : STORE_STALE;
+	if (a->gone != STORE_OK)
+		return STORE_OK;
 	for (size_t i = 0; i < a->updates_len && err == STORE_OK; i++)
 		err = update_settle(db, a, &a->updates[i]);
 	return err == STORE_OK ? event_finish(db, a) : err;
@@ -235,26 +241,62 @@ static bool update_ok(const struct store_update *u, const char *business_id)
 		(u->ask == NULL || ask_status_ok(u->ask, business_id));
 }
 
+static bool settling_ok(const struct store_settling *one)
+{
+	bool fine = one->state == STORE_EVENT_SETTLED || one->state == STORE_EVENT_UNPARSED;
+
+	for (size_t i = 0; fine && i < one->updates_len; i++)
+		fine = update_ok(&one->updates[i], one->business_id);
+	return fine;
+}
+
+enum store_error store_events_settle(struct store *s, struct store_settling *all, size_t len)
+{
+	struct settle settles[STORE_SETTLING_MAX];
+	struct writer_change changes[STORE_SETTLING_MAX];
+	enum store_error results[STORE_SETTLING_MAX], err;
+	const int64_t now = store_now_ms();
+	size_t queued = 0;
+
+	if (len > STORE_SETTLING_MAX)
+		return STORE_INVALID;
+	for (size_t i = 0; i < len; i++) {
+		const struct store_settling *one = &all[i];
+
+		all[i].result = settling_ok(one) ? STORE_OK : STORE_INVALID;
+		if (all[i].result != STORE_OK)
+			continue;
+		settles[queued] = (struct settle){.business_id = one->business_id,
+			.event_id = one->event_id,
+			.state = one->state,
+			.updates = one->updates,
+			.updates_len = one->updates_len,
+			.now = now};
+		changes[queued] = (struct writer_change){.run = run_settle, .arg = &settles[queued]};
+		queued++;
+	}
+	err = writer_apply_all(s->writer, changes, queued, results);
+	queued = 0;
+	for (size_t i = 0; err == STORE_OK && i < len; i++) {
+		if (all[i].result != STORE_OK)
+			continue;
+		all[i].result = results[queued] == STORE_OK ? settles[queued].gone : results[queued];
+		all[i].counts = settles[queued++].counts;
+	}
+	return err;
+}
+
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts)
 {
-	struct settle a = {.business_id = business_id,
-		.event_id = event_id,
-		.state = state,
-		.updates = updates,
-		.updates_len = updates_len,
-		.now = store_now_ms()};
-	enum store_error err;
+	struct store_settling one = {business_id, event_id, state, updates, updates_len, {0}, STORE_OK};
+	enum store_error err = store_events_settle(s, &one, 1);
 
-	if (state != STORE_EVENT_SETTLED && state != STORE_EVENT_UNPARSED)
-		return STORE_INVALID;
-	for (size_t i = 0; i < updates_len; i++)
-		if (!update_ok(&updates[i], business_id))
-			return STORE_INVALID;
-	err = core_write(s, run_settle, &a);
+	if (err == STORE_OK)
+		err = one.result;
 	if (err == STORE_OK && counts != NULL)
-		*counts = a.counts;
+		*counts = one.counts;
 	return err;
 }
 

@@ -411,6 +411,11 @@ enum store_error store_flush(struct store *s)
 	return err;
 }
 
+unsigned store_waiting(struct store *s)
+{
+	return writer_waiting(s->writer);
+}
+
 unsigned long store_commits(struct store *s)
 {
 	return writer_commits(s->writer);

@@ -641,7 +641,7 @@ struct store_event {
  * STORE_TIMEOUT after timeout_ms, STORE_BUSY, STORE_FULL, STORE_FAILED, STORE_NOT_FOUND. */
 enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
 	__attribute__((warn_unused_result));
-/* Events not yet settled, oldest first. */
+/* Events not yet settled, oldest first: at most limit, fewer where they are large. */
 enum store_error store_event_unsettled(struct store *s, unsigned limit,
 	bool (*each)(const struct store_event *e, void *arg), void *arg) __attribute__((warn_unused_result));
 
@@ -770,6 +770,23 @@ struct store_ask {
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts) __attribute__((warn_unused_result));
+
+/* Many at once, in order, each as by store_event_settle: none undoes another. After one that could not be settled now
+ * the rest is STORE_BUSY, so that no conversation's order is broken. Returns STORE_NO_MEMORY, and then settled none;
+ * else each has its result. */
+struct store_settling {
+	const char *business_id, *event_id;
+	enum store_event_state state;
+	const struct store_update *updates;
+	size_t updates_len;
+	struct store_intake_counts counts; /* out, where result is STORE_OK */
+	enum store_error result; /* out */
+};
+#define STORE_SETTLING_MAX 64u
+enum store_error store_events_settle(struct store *s, struct store_settling *all, size_t len)
+	__attribute__((warn_unused_result));
+/* How many changes wait to be written. */
+unsigned store_waiting(struct store *s);
 
 struct store_event_summary {
 	char id[STORE_ID_LEN + 1];

@@ -26,6 +26,7 @@
 #define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log */
 #define RESTART_FRAMES 16384 /* readers never left a gap: wait for them, and if that is in vain not soon again */
 
+#define WAKES 2u
 #define TRUNCATE_WAIT_MS 20 /* whoever asks for it tries again: nobody's commit is held up for long */
 #define OWED_WAIT_MS 5
 #define OWED_EVERY_MS 1000
@@ -40,6 +41,14 @@ struct op {
 	struct op *next;
 	enum store_error result;
 	sem_t done; /* posted once, after DONE, unless it was abandoned */
+	struct op *wakes[WAKES]; /* whose callers this one's caller wakes */
+	struct joint *joint; /* set: of many that are waited for together, and then none of the two above is used */
+};
+
+struct joint {
+	size_t left; /* under the lock */
+	bool stopped; /* the thread's own: one of them failed */
+	sem_t done;
 };
 
 struct writer {
@@ -109,6 +118,10 @@ static enum store_error op_run(struct db *db, struct op *op)
 	struct query savepoint, rollback, release;
 	enum store_error err = STORE_OK;
 
+	if (op->joint != NULL && op->joint->stopped) {
+		op->result = STORE_BUSY;
+		return STORE_OK;
+	}
 	if (!op->change.single) {
 		savepoint = query_start(db, "SAVEPOINT op");
 		err = query_finish(&savepoint);
@@ -119,6 +132,8 @@ static enum store_error op_run(struct db *db, struct op *op)
 	op->result = op->change.run(db, op->change.arg);
 	if (op->result != STORE_OK)
 		audit_back(db, &mark);
+	if (op->joint != NULL)
+		op->joint->stopped = op->result != STORE_OK;
 	/* When memory is short SQLite may have undone the whole transaction, not this op alone. */
 	if (is_final(op->result) || op->result == STORE_FULL || op->result == STORE_NO_MEMORY)
 		return op->result;
@@ -166,37 +181,59 @@ static enum store_error group_commit(struct db *db, struct op *group)
 	return is_final(err) ? STORE_FAILED : err;
 }
 
-/* Ends a group; whoever waits for it is told by group_wake, outside the lock, and needs none to go on. The lock is held. */
+/* Ends a group. Waking sixty callers takes longer than writing what they brought: the first of them is woken here and
+ * wakes two, and so on, while the next group is being written. Returns what group_wake posts. The lock is held. */
 static struct op *group_end(struct op *group, enum store_error err)
 {
-	struct op *awaited = NULL, **last = &awaited;
+	struct op *first = NULL, *joints = NULL, *waker = NULL, **last = &first;
+	size_t wakes = 0;
 
 	while (group != NULL) {
 		struct op *op = group;
 
 		group = op->next;
+		op->next = NULL;
 		if (err != STORE_OK)
 			op->result = err;
 		op->stage = STAGE_DONE;
+		if (op->joint != NULL) {
+			op->joint->stopped = op->joint->stopped || err != STORE_OK;
+			if (--op->joint->left == 0) {
+				op->next = joints;
+				joints = op;
+			}
+			continue;
+		}
 		if (op->abandoned) {
 			op_free(op);
 			continue;
 		}
 		*last = op;
 		last = &op->next;
+		if (waker == NULL) {
+			waker = op;
+			continue;
+		}
+		waker->wakes[wakes++] = op;
+		if (wakes == WAKES) {
+			waker = waker->next;
+			wakes = 0;
+		}
 	}
-	*last = NULL;
-	return awaited;
+	if (first == NULL)
+		return joints;
+	first->next = joints;
+	return first;
 }
 
-/* An op is its caller's again once it was posted. */
+/* What was posted is its caller's again. */
 static void group_wake(struct op *group)
 {
 	while (group != NULL) {
 		struct op *op = group;
 
 		group = op->next;
-		(void)sem_post(&op->done);
+		(void)sem_post(op->joint != NULL ? &op->joint->done : &op->done);
 	}
 }
 
@@ -434,10 +471,43 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 	pthread_mutex_unlock(&w->lock);
 	if (err == STORE_OK)
 		err = op_awaited(op, &deadline) ? op->result : op_give_up(w, op, &ours);
+	for (size_t i = 0; ours && i < WAKES && op->wakes[i] != NULL; i++)
+		(void)sem_post(&op->wakes[i]->done);
 	atomic_fetch_sub(&w->inside, 1);
 	if (ours)
 		op_free(op);
 	return err;
+}
+
+enum store_error writer_apply_all(
+	struct writer *w, const struct writer_change *changes, size_t len, enum store_error *results)
+{
+	struct op *ops = calloc(len > 0 ? len : 1, sizeof(*ops));
+	struct joint joint = {.left = 0};
+	size_t queued = 0;
+	enum store_error err = STORE_OK;
+
+	if (ops == NULL)
+		return STORE_NO_MEMORY;
+	(void)sem_init(&joint.done, 0, 0);
+	atomic_fetch_add(&w->inside, 1);
+	pthread_mutex_lock(&w->lock);
+	for (; queued < len && err == STORE_OK; queued += err == STORE_OK) {
+		ops[queued].change = changes[queued];
+		ops[queued].joint = &joint;
+		memccpy(ops[queued].actor, audit_actor(), '\0', sizeof(ops[queued].actor));
+		err = op_queue(w, &ops[queued]);
+		joint.left += err == STORE_OK;
+	}
+	pthread_mutex_unlock(&w->lock);
+	while (queued > 0 && sem_wait(&joint.done) != 0)
+		; /* a signal */
+	atomic_fetch_sub(&w->inside, 1);
+	for (size_t i = 0; i < len; i++)
+		results[i] = i < queued ? ops[i].result : err;
+	(void)sem_destroy(&joint.done);
+	free(ops);
+	return STORE_OK;
 }
 
 enum store_error writer_truncate(struct writer *w)
@@ -474,6 +544,16 @@ static unsigned long counted(struct writer *w, const unsigned long *count)
 
 	pthread_mutex_lock(&w->lock);
 	n = *count;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+unsigned writer_waiting(struct writer *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->queued;
 	pthread_mutex_unlock(&w->lock);
 	return n;
 }

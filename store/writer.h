@@ -28,11 +28,16 @@ void writer_stop(struct writer *w); /* commits what is queued, waits until nobod
 
 /* Queues a change and waits for it. Owns: calls free(arg) when it is set, whatever happens. */
 enum store_error writer_apply(struct writer *w, const struct writer_change *change);
+/* Queues many, in order, and waits for all. None undoes another, but those after one that failed are not run, nor queued
+ * after one for which there was no room: STORE_BUSY. timeout_ms and free are not for these. STORE_NO_MEMORY: none was queued, and there are no results. */
+enum store_error writer_apply_all(
+	struct writer *w, const struct writer_change *changes, size_t len, enum store_error *results);
 /* Between two groups, everything goes into the file and the log is emptied. STORE_BUSY: not now, but it is owed from now
  * on: the thread tries again by itself until it is done. */
 enum store_error writer_truncate(struct writer *w);
 bool writer_alive(struct writer *w);
 
+unsigned writer_waiting(struct writer *w); /* changes in the queue */
 /* How many there were. */
 unsigned long writer_commits(struct writer *w); /* of groups */
 unsigned long writer_resets(struct writer *w); /* of the write-ahead log, for tests */

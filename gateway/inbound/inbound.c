@@ -67,6 +67,14 @@ void worker_wake(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+int64_t worker_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static struct timespec moment_after(unsigned ms)
 {
 	struct timespec t;
@@ -123,6 +131,14 @@ unsigned worker_backoff(unsigned before_ms)
 
 /* ------------------------------------------------------------ the handle */
 
+static void inbound_free(struct inbound *in)
+{
+	asks_free(in->asks);
+	refusals_free(in->refusals);
+	free(in->batch);
+	free(in);
+}
+
 enum inbound_error inbound_open(struct inbound **out, const struct inbound_options *opt)
 {
 	struct inbound *in = calloc(1, sizeof(*in));
@@ -134,17 +150,14 @@ enum inbound_error inbound_open(struct inbound **out, const struct inbound_optio
 	vault_random(&in->nobody, sizeof(in->nobody));
 	in->asks = asks_new(in);
 	in->refusals = refusals_new();
-	if (in->asks == NULL || in->refusals == NULL || !worker_init(&in->intake)) {
-		refusals_free(in->refusals);
-		asks_free(in->asks);
-		free(in);
+	in->batch = batch_new();
+	if (in->asks == NULL || in->refusals == NULL || in->batch == NULL || !worker_init(&in->intake)) {
+		inbound_free(in);
 		return INBOUND_SETUP;
 	}
 	if (!worker_init(&in->answer)) {
 		worker_clear(&in->intake);
-		refusals_free(in->refusals);
-		asks_free(in->asks);
-		free(in);
+		inbound_free(in);
 		return INBOUND_SETUP;
 	}
 	if (!worker_start(&in->intake, intake_run, in) || !worker_start(&in->answer, answer_run, in)) {
@@ -166,9 +179,7 @@ void inbound_close(struct inbound *in)
 		outbound_asks_end(in->opt.outbound);
 	worker_clear(&in->intake);
 	worker_clear(&in->answer);
-	asks_free(in->asks);
-	refusals_free(in->refusals);
-	free(in);
+	inbound_free(in);
 }
 
 void inbound_failed(struct inbound *in)

@@ -1,9 +1,12 @@
 /*
- * The thread that settles events: opens, splits, binds, hands all to the store at once.
+ * The thread that settles events: opens, splits, binds, hands many to the store at once.
  *
  * An acknowledged event leaves the queue only when the store has settled it. What
  * cannot be read is settled as unparsed, so that it is seen and holds up nobody; a full
  * disk or a vault that does not answer is waited out.
+ *
+ * Events are made ready one by one and settled by the batch: a commit each would be all
+ * that this thread ever does. While webhooks wait for a commit it leaves them the writer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +18,45 @@
 #include "gateway/log.h"
 #include "gateway/reply/reply.h"
 
-/* ------------------------------------------------------------ one event */
+#define BATCH_MAX STORE_SETTLING_MAX
+#define BATCH_UPDATES 256u /* full: the transaction that settles a batch holds up whoever commits meanwhile */
+#define BUSY_FROM 8u /* so many changes wait to be written */
+#define PAUSE_MAX_MS 100u
 
 /* DONE: settled, or gone. AGAIN: something that all events need is not there for now. STUCK: this event's own fault,
  * perhaps a passing one. */
 enum outcome { DONE, AGAIN, STUCK };
 #define STUCK_TRIES 8u /* then it is kept unparsed: one event never holds up the others for good */
+
+/* An event that is ready. */
+struct ready {
+	struct store_event event; /* without its body */
+	enum store_event_state state;
+	struct prepared prepared;
+};
+
+/* Whose event it is: the same for many. Good for as long as it takes to fill a batch. */
+struct origin {
+	char business_id[STORE_BUSINESS_ID_LEN + 1], connection_id[STORE_ID_LEN + 1];
+	struct store_business business;
+	struct binding binding;
+};
+#define ORIGINS_MAX 32u
+
+/* The thread's own: a batch, and what it remembers from one to the next. */
+struct batch {
+	struct inbound *in;
+	struct ready ready[BATCH_MAX];
+	size_t len, updates;
+	struct origin origins[ORIGINS_MAX];
+	size_t origins_len;
+	size_t read; /* rows */
+	enum outcome outcome; /* of making the last row ready */
+	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
+	unsigned stuck_tries;
+};
+
+/* ------------------------------------------------------------ what came of it */
 
 static enum outcome after_store(struct inbound *in, const struct store_event *e, enum store_error err)
 {
@@ -58,30 +94,28 @@ static enum outcome after_tenant(const struct store_event *e, enum tenant_error 
 	return err == TENANT_VAULT || err == TENANT_STORE ? AGAIN : STUCK;
 }
 
-static enum outcome settle_unparsed(struct inbound *in, const struct store_event *e, const char *why)
+/* Puts it into the batch, which owns p's content from here on. */
+static enum outcome add(struct batch *b, const struct store_event *e, enum store_event_state state, struct prepared *p)
 {
-	struct store_intake_counts counts;
+	struct ready *r = &b->ready[b->len++];
 
+	*r = (struct ready){.event = *e, .state = state};
+	r->event.body = NULL;
+	if (p != NULL) {
+		r->prepared = *p;
+		memset(p, 0, sizeof(*p)); /* transferred */
+	}
+	b->updates += r->prepared.len + 1;
+	return DONE;
+}
+
+static enum outcome add_unparsed(struct batch *b, const struct store_event *e, const char *why)
+{
 	log_warn("event kept unparsed business=%s event=%s: %s", e->business_id, e->id, why);
-	return after_store(
-		in, e, store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts));
+	return add(b, e, STORE_EVENT_UNPARSED, NULL);
 }
 
-static enum outcome settle_updates(struct inbound *in, const struct store_event *e, const struct prepared *p)
-{
-	struct store_intake_counts counts = {0, 0, 0, 0};
-	enum store_error err =
-		store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_SETTLED, p->updates, p->len, &counts);
-
-	if (err == STORE_INVALID)
-		return settle_unparsed(in, e, "the store refused its updates");
-	if (err == STORE_OK && counts.quarantined > 0)
-		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", e->business_id,
-			e->connection_id, e->id, counts.quarantined);
-	if (err == STORE_OK && (counts.awaiting > 0 || p->asks > 0))
-		worker_wake(&in->answer);
-	return after_store(in, e, err);
-}
+/* ------------------------------------------------------------ whose it is */
 
 /* Whether the event shows that a connection's webhooks come here. 360dialog's secret is one connection's own. Meta's
  * signs for every account that the app serves, while each account may send its webhooks elsewhere: so the event must
@@ -99,21 +133,26 @@ static bool is_proven(const struct binding *b, size_t peer, const struct split_u
 	return false;
 }
 
-/* A webhook that a secret verified proves a connection that was pending, or whose webhook somebody had taken. */
-static void prove_connections(struct inbound *in, const struct store_event *e, const struct binding *b,
+/* A webhook that a secret verified proves a connection that was pending, or whose webhook somebody had taken. True: there
+ * was one. */
+static bool prove_connections(struct inbound *in, const struct store_event *e, const struct binding *b,
 	const struct split_update *split, size_t len)
 {
+	bool moved = false;
+
 	for (size_t i = 0; i < b->peers_len; i++) {
 		const struct binding_peer *peer = &b->peers[i];
 
 		if ((peer->status != STORE_CONNECTION_PENDING && peer->status != STORE_CONNECTION_WEBHOOK_TAKEN) ||
 			!is_proven(b, i, split, len))
 			continue;
+		moved = true;
 		if (store_connection_status_set(in->store, e->business_id, peer->connection_id, peer->status,
 			    STORE_CONNECTION_ACTIVE) == STORE_OK)
 			log_info("connection is active: a webhook came business=%s connection=%s", e->business_id,
 				peer->connection_id);
 	}
+	return moved;
 }
 
 /* 360dialog names a connection's number only in what it delivers (facts/360dialog.md 1). */
@@ -135,38 +174,67 @@ static enum store_error learn_number(struct inbound *in, const struct store_even
 	return err;
 }
 
-static enum outcome bind_and_settle(
-	struct inbound *in, const struct store_event *e, const struct split_update *split, size_t len)
+static enum store_error origin_load(struct batch *b, const struct store_event *e, struct origin **out)
 {
-	struct store_business business;
-	struct binding binding;
-	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, false, &binding};
+	struct origin *o = b->origins;
+	enum store_error err;
+
+	for (size_t i = 0; i < b->origins_len; i++, o++) {
+		if (strcmp(o->connection_id, e->connection_id) == 0 && strcmp(o->business_id, e->business_id) == 0) {
+			*out = o;
+			return STORE_OK;
+		}
+	}
+	if (b->origins_len == ORIGINS_MAX) {
+		b->origins_len = 0;
+		o = b->origins;
+	}
+	err = store_business_get(b->in->store, e->business_id, &o->business);
+	if (err == STORE_OK)
+		err = binding_load(b->in->store, e->business_id, e->connection_id, &o->binding);
+	if (err != STORE_OK)
+		return err;
+	memcpy(o->business_id, e->business_id, sizeof(o->business_id));
+	memcpy(o->connection_id, e->connection_id, sizeof(o->connection_id));
+	b->origins_len++;
+	*out = o;
+	return STORE_OK;
+}
+
+static enum outcome bind_and_add(
+	struct batch *b, const struct store_event *e, const struct split_update *split, size_t len)
+{
+	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, false, NULL};
 	struct prepared prepared;
-	enum outcome outcome = AGAIN;
+	struct origin *o;
+	enum outcome outcome;
 	enum tenant_error prepare;
-	enum store_error err = store_business_get(in->store, e->business_id, &business);
+	enum store_error err = origin_load(b, e, &o);
 
 	if (err == STORE_OK)
-		err = binding_load(in->store, e->business_id, e->connection_id, &binding);
-	if (err == STORE_OK)
-		err = learn_number(in, e, split, len, &binding);
+		err = learn_number(b->in, e, split, len, &o->binding);
 	if (err != STORE_OK)
-		return after_store(in, e, err);
-	prove_connections(in, e, &binding, split, len);
-	ev.answers = business.status == STORE_BUSINESS_ACTIVE && strcmp(business.responder, "none") != 0;
-	ev.statuses = ev.answers && reply_hears_statuses(business.responder);
-	prepare = intake_prepare(in->opt.tenants, &ev, split, len, &prepared);
+		return after_store(b->in, e, err);
+	/* Connections that are moved by this are read anew for the next. */
+	if (prove_connections(b->in, e, &o->binding, split, len))
+		o->connection_id[0] = '\0';
+	ev.binding = &o->binding;
+	ev.answers = o->business.status == STORE_BUSINESS_ACTIVE && strcmp(o->business.responder, "none") != 0;
+	ev.statuses = ev.answers && reply_hears_statuses(o->business.responder);
+	prepare = intake_prepare(b->in->opt.tenants, &ev, split, len, &prepared);
 	if (prepare == TENANT_OK)
-		outcome = settle_updates(in, e, &prepared);
+		outcome = add(b, e, STORE_EVENT_SETTLED, &prepared);
 	else if (prepare == TENANT_NOT_FOUND || prepare == TENANT_BAD_DATA)
-		outcome = settle_unparsed(in, e, "it cannot be sealed with the business's keys");
+		outcome = add_unparsed(b, e, "it cannot be sealed with the business's keys");
 	else
 		outcome = after_tenant(e, prepare);
 	intake_prepared_clear(&prepared);
 	return outcome;
 }
 
-static enum outcome split_and_settle(struct inbound *in, const struct store_event *e, const uint8_t *body, size_t len)
+/* ------------------------------------------------------------ one event */
+
+static enum outcome split_and_add(struct batch *b, const struct store_event *e, const uint8_t *body, size_t len)
 {
 	struct split_update *split = NULL;
 	size_t split_len = 0;
@@ -178,16 +246,16 @@ static enum outcome split_and_settle(struct inbound *in, const struct store_even
 		err = split_envelope(root, &split, &split_len);
 	switch (err) {
 	case SPLIT_OK:
-		outcome = bind_and_settle(in, e, split, split_len);
+		outcome = bind_and_add(b, e, split, split_len);
 		break;
 	case SPLIT_NOT_JSON:
-		outcome = settle_unparsed(in, e, "not JSON");
+		outcome = add_unparsed(b, e, "not JSON");
 		break;
 	case SPLIT_UNKNOWN_SHAPE:
-		outcome = settle_unparsed(in, e, "JSON of an unknown shape");
+		outcome = add_unparsed(b, e, "JSON of an unknown shape");
 		break;
 	case SPLIT_TOO_MANY:
-		outcome = settle_unparsed(in, e, "more updates than a webhook may hold");
+		outcome = add_unparsed(b, e, "more updates than a webhook may hold");
 		break;
 	case SPLIT_NO_MEMORY:
 		outcome = after_tenant(e, TENANT_NO_MEMORY);
@@ -198,24 +266,24 @@ static enum outcome split_and_settle(struct inbound *in, const struct store_even
 	return outcome;
 }
 
-static enum outcome settle(struct inbound *in, const struct store_event *e)
+static enum outcome make_ready(struct batch *b, const struct store_event *e)
 {
 	struct tenant_place place = {e->business_id, "events", e->id, "body", 1};
 	uint8_t *body = NULL;
 	size_t len = 0;
 	enum outcome outcome;
-	enum tenant_error err = tenant_open(in->opt.tenants, &place, e->body, e->body_len, &body, &len);
+	enum tenant_error err = tenant_open(b->in->opt.tenants, &place, e->body, e->body_len, &body, &len);
 
 	switch (err) {
 	case TENANT_OK:
-		outcome = split_and_settle(in, e, body, len);
+		outcome = split_and_add(b, e, body, len);
 		vault_wipe(body, len);
 		free(body);
 		return outcome;
 	case TENANT_NOT_FOUND:
-		return settle_unparsed(in, e, "its business has no keys any more");
+		return add_unparsed(b, e, "its business has no keys any more");
 	case TENANT_BAD_DATA:
-		return settle_unparsed(in, e, "it does not open");
+		return add_unparsed(b, e, "it does not open");
 	case TENANT_VAULT:
 	case TENANT_STORE:
 	case TENANT_NO_MEMORY:
@@ -224,67 +292,138 @@ static enum outcome settle(struct inbound *in, const struct store_event *e)
 	return after_tenant(e, err);
 }
 
-/* The thread's own: what came of the rows read last, and what it remembers from one reading to the next. */
-struct reading {
-	struct inbound *in;
-	enum outcome outcome;
-	size_t len;
-	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
-	unsigned stuck_tries;
-};
-
-/* Settles an event, or after a few tries at the same one keeps it unparsed. */
-static enum outcome settle_or_keep(struct reading *r, const struct store_event *e)
+/* Whether an event that is stuck had its tries. */
+static bool is_given_up(struct batch *b, const struct store_event *e)
 {
-	enum outcome outcome = settle(r->in, e);
+	if (strcmp(b->stuck, e->id) != 0) {
+		memcpy(b->stuck, e->id, sizeof(b->stuck));
+		b->stuck_tries = 0;
+	}
+	return ++b->stuck_tries >= STUCK_TRIES;
+}
 
+static bool take_row(const struct store_event *e, void *arg)
+{
+	struct batch *b = arg;
+
+	if (worker_stopping(&b->in->intake))
+		return false;
+	b->read++;
+	b->outcome = make_ready(b, e);
+	if (b->outcome == STUCK)
+		b->outcome = is_given_up(b, e) ? add_unparsed(b, e, "it could not be settled") : AGAIN;
+	return b->outcome == DONE && b->updates < BATCH_UPDATES;
+}
+
+/* ------------------------------------------------------------ a batch */
+
+static enum outcome keep_unparsed(struct inbound *in, const struct store_event *e, const char *why)
+{
+	struct store_intake_counts counts;
+
+	log_warn("event kept unparsed business=%s event=%s: %s", e->business_id, e->id, why);
+	return after_store(
+		in, e, store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts));
+}
+
+static enum outcome after_settling(struct batch *b, const struct ready *r, const struct store_settling *s)
+{
+	enum outcome outcome;
+
+	if (s->result == STORE_INVALID)
+		return keep_unparsed(b->in, &r->event, "the store refused its updates");
+	if (s->result == STORE_OK && s->counts.quarantined > 0)
+		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", r->event.business_id,
+			r->event.connection_id, r->event.id, s->counts.quarantined);
+	if (s->result == STORE_OK && (s->counts.awaiting > 0 || r->prepared.asks > 0))
+		worker_wake(&b->in->answer);
+	outcome = after_store(b->in, &r->event, s->result);
 	if (outcome != STUCK)
 		return outcome;
-	if (strcmp(r->stuck, e->id) != 0) {
-		memcpy(r->stuck, e->id, sizeof(r->stuck));
-		r->stuck_tries = 0;
+	return is_given_up(b, &r->event) ? keep_unparsed(b->in, &r->event, "it could not be settled") : AGAIN;
+}
+
+/* DONE, unless something has to be tried again. Nothing is left in the batch. */
+static enum outcome batch_settle(struct batch *b)
+{
+	struct store_settling all[BATCH_MAX];
+	enum outcome outcome = DONE;
+	enum store_error err;
+
+	for (size_t i = 0; i < b->len; i++) {
+		const struct ready *r = &b->ready[i];
+
+		all[i] = (struct store_settling){.business_id = r->event.business_id,
+			.event_id = r->event.id,
+			.state = r->state,
+			.updates = r->prepared.updates,
+			.updates_len = r->prepared.len};
 	}
-	if (++r->stuck_tries < STUCK_TRIES)
-		return AGAIN;
-	return settle_unparsed(r->in, e, "it could not be settled") == DONE ? DONE : AGAIN;
+	err = store_events_settle(b->in->store, all, b->len);
+	for (size_t i = 0; i < b->len; i++) {
+		all[i].result = err == STORE_OK ? all[i].result : err;
+		if (after_settling(b, &b->ready[i], &all[i]) == AGAIN)
+			outcome = AGAIN;
+		intake_prepared_clear(&b->ready[i].prepared);
+	}
+	b->len = b->updates = 0;
+	return outcome;
+}
+
+/* Reads so many events and settles them. */
+static enum outcome batch_run(struct batch *b)
+{
+	enum outcome outcome = DONE;
+	enum store_error err;
+
+	b->read = b->origins_len = 0;
+	b->outcome = DONE;
+	err = store_event_unsettled(b->in->store, BATCH_MAX, take_row, b);
+	if (err == STORE_FAILED)
+		inbound_failed(b->in);
+	if (b->len > 0)
+		outcome = batch_settle(b);
+	return err == STORE_OK && b->outcome == DONE ? outcome : AGAIN;
+}
+
+/* Whoever waits for an acknowledgement goes first: the more there are, the longer this thread rests after its work. */
+static void give_way(struct inbound *in, int64_t took_ms)
+{
+	const unsigned waiting = store_waiting(in->store);
+	const int64_t pause_ms = waiting < BUSY_FROM ? 0 : took_ms * waiting / BUSY_FROM;
+
+	if (pause_ms > 0)
+		worker_pause(&in->intake, pause_ms < PAUSE_MAX_MS ? (unsigned)pause_ms : PAUSE_MAX_MS);
 }
 
 /* ------------------------------------------------------------ the thread */
 
-static bool settle_row(const struct store_event *e, void *arg)
-{
-	struct reading *r = arg;
-
-	if (worker_stopping(&r->in->intake))
-		return false;
-	r->len++;
-	r->outcome = settle_or_keep(r, e);
-	return r->outcome == DONE;
-}
-
 void *intake_run(void *arg)
 {
 	struct inbound *in = arg;
-	struct reading r = {.in = in};
+	struct batch *b = in->batch;
 	unsigned pause_ms = 0;
 
 	(void)pthread_setname_np(pthread_self(), "intake");
+	b->in = in;
 	while (!worker_stopping(&in->intake)) {
-		enum store_error err;
+		const int64_t began = worker_now_ms();
 
-		r.len = 0;
-		r.outcome = DONE;
-		err = store_event_unsettled(in->store, INBOUND_EVENTS_AHEAD, settle_row, &r);
-		if (err == STORE_FAILED)
-			inbound_failed(in);
-		if (err != STORE_OK || r.outcome == AGAIN) {
+		if (batch_run(b) != DONE) {
 			pause_ms = worker_backoff(pause_ms);
 			worker_pause(&in->intake, pause_ms);
 			continue;
 		}
 		pause_ms = 0;
-		if (r.len == 0)
+		if (b->read == 0)
 			worker_wait(&in->intake, INBOUND_IDLE_MS);
+		else
+			give_way(in, worker_now_ms() - began);
 	}
 	return NULL;
+}
+
+struct batch *batch_new(void)
+{
+	return calloc(1, sizeof(struct batch));
 }

@@ -14,7 +14,6 @@
 #include "gateway/inbound/inbound.h"
 
 #define INBOUND_CHALLENGE_MAX 512u
-#define INBOUND_EVENTS_AHEAD 2u /* read at once: the store copies them, and each may weigh 3 MiB */
 #define INBOUND_ASKS_MAX 288u /* out at once: what the sender takes, and room for answers that need no network */
 #define INBOUND_ASKS_PER_BUSINESS 16u
 #define INBOUND_ASKS_AHEAD 32u /* leased at once: copied, too; prepare.h says how long one may be */
@@ -39,13 +38,18 @@ bool worker_stopping(struct worker *w);
 /* How long to pause before the next try, given the pause before (0: none yet). */
 unsigned worker_backoff(unsigned before_ms);
 
+/* Milliseconds of a clock that only goes forward. */
+int64_t worker_now_ms(void);
+
 struct asks;
+struct batch;
 struct refusals;
 
 struct inbound {
 	struct inbound_options opt;
 	struct store *store; /* the tenants' */
 	struct worker intake, answer;
+	struct batch *batch; /* the intake's own */
 	struct asks *asks;
 	struct refusals *refusals;
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
@@ -72,6 +76,7 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
  * of which the handshake is noted then. NULL: something that a handshake says is missing. Threads: any. */
 bool inbound_handshake(struct inbound *in, const char *business_id, const char *mode, const char *token);
 
+struct batch *batch_new(void); /* freed with free(). NULL: memory is short */
 /* The two threads; arg is the struct inbound. */
 void *intake_run(void *arg);
 void *answer_run(void *arg);

@@ -446,6 +446,25 @@ static void settle_one(struct house_update *out, const struct store_update *u, s
 	counts->quarantined += u->verdict == STORE_UPDATE_QUARANTINED;
 }
 
+enum store_error store_events_settle(struct store *s, struct store_settling *all, size_t len)
+{
+	bool stopped = false;
+
+	for (size_t i = 0; i < len; i++) {
+		all[i].result = stopped ? STORE_BUSY
+					: store_event_settle(s, all[i].business_id, all[i].event_id, all[i].state,
+						  all[i].updates, all[i].updates_len, &all[i].counts);
+		stopped = stopped || (all[i].result != STORE_OK && all[i].result != STORE_STALE);
+	}
+	return STORE_OK;
+}
+
+unsigned store_waiting(struct store *s)
+{
+	(void)s;
+	return 0;
+}
+
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts)
