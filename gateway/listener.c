@@ -36,7 +36,7 @@
 #define WORKERS 128u
 #define CONTROL_WORKERS 4u /* the operator's own: commands work however busy strangers keep the others */
 #define READERS 8u
-#define TENANTS_CACHED 20000u
+#define TENANTS_CACHED 131072u /* taken up as they come: some 400 bytes each */
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
 #define LARGE_BODIES_MAX (96u * 1024u * 1024u) /* thirty of the largest at once; the rest is asked to come again */

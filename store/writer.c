@@ -40,7 +40,8 @@ struct op {
 	bool abandoned; /* the caller gave up: the writer frees it */
 	struct op *next;
 	enum store_error result;
-	sem_t done; /* posted once, after DONE, unless it was abandoned */
+	atomic_bool answered; /* result is the caller's to read */
+	sem_t done; /* posted once, after that, unless it was abandoned */
 	struct op *wakes[WAKES]; /* whose callers this one's caller wakes */
 	struct joint *joint; /* set: of many that are waited for together, and then none of the two above is used */
 };
@@ -226,14 +227,23 @@ static struct op *group_end(struct op *group, enum store_error err)
 	return first;
 }
 
-/* What was posted is its caller's again. */
+/* From here on it is its caller's again. */
+static void op_wake(struct op *op)
+{
+	atomic_store_explicit(&op->answered, true, memory_order_release);
+	(void)sem_post(&op->done);
+}
+
 static void group_wake(struct op *group)
 {
 	while (group != NULL) {
 		struct op *op = group;
 
 		group = op->next;
-		(void)sem_post(op->joint != NULL ? &op->joint->done : &op->done);
+		if (op->joint != NULL)
+			(void)sem_post(&op->joint->done);
+		else
+			op_wake(op);
 	}
 }
 
@@ -431,7 +441,7 @@ static bool op_awaited(struct op *op, const struct timespec *deadline)
 		rc = op->change.timeout_ms > 0 ? sem_clockwait(&op->done, CLOCK_MONOTONIC, deadline)
 					       : sem_wait(&op->done);
 	while (rc != 0 && errno == EINTR);
-	return rc == 0;
+	return rc == 0 && atomic_load_explicit(&op->answered, memory_order_acquire);
 }
 
 /* The caller of a queued op has no time left. False in *ours when the writer frees it. */
@@ -472,7 +482,7 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 	if (err == STORE_OK)
 		err = op_awaited(op, &deadline) ? op->result : op_give_up(w, op, &ours);
 	for (size_t i = 0; ours && i < WAKES && op->wakes[i] != NULL; i++)
-		(void)sem_post(&op->wakes[i]->done);
+		op_wake(op->wakes[i]);
 	atomic_fetch_sub(&w->inside, 1);
 	if (ours)
 		op_free(op);

@@ -131,7 +131,7 @@ $(B)/test/bench/empty: $(B)/test/bench/empty.o $(HTTP)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/test/bench/load: $(B)/test/bench/load.o $(B)/test/bench/requests.o
-	$(call say,LINK,$@)$(LINK) -o $@ $^
+	$(call say,LINK,$@)$(LINK) -o $@ $^ -lssl -lcrypto
 
 $(B)/test/bench/vault: $(B)/test/bench/vault.o $(VAULT)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
@@ -139,6 +139,7 @@ $(B)/test/bench/vault: $(B)/test/bench/vault.o $(VAULT)
 bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/test/bench/load $(B)/test/bench/vault
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/rotation.py
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/inbound.py
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.

@@ -30,6 +30,7 @@ from provider import Provider, wamid  # noqa: E402
 
 PROGRAMS = BINARY.parent / "test" / "bench"
 CONNECTIONS = 64
+PER_CALLER = 64  # connections of one address: more of it are not let in
 TURNS = 9  # of the intake and the empty handler, half as long as rounds: noise comes and goes within seconds
 ROUNDS = 3  # of everything else
 STEADY_RATE = 5000  # webhooks a second
@@ -89,10 +90,13 @@ class Requests:
         return first
 
 
-def load(port, requests, first, count, seconds, connections=CONNECTIONS, rate=None, wrap=False, starts=None):
-    """Runs load.c: its figures. Broken, unless every request was answered with 200."""
+def load(port, requests, first, count, seconds, connections=CONNECTIONS, rate=None, wrap=False, starts=None, tls=False,
+         status="200"):
+    """Runs load.c: its figures. Broken, unless every request was answered with that status."""
     words = [PROGRAMS / "load", "--to", f"127.0.0.1:{port}", "--requests", requests.path, "--first", str(first),
-             "--count", str(count), "--seconds", str(seconds), "--connections", str(connections)]
+             "--count", str(count), "--seconds", str(seconds), "--connections", str(connections),
+             "--callers", str(-(-connections // PER_CALLER))]
+    words += ["--tls"] if tls else []
     words += ["--rate", str(rate)] if rate else []
     words += ["--wrap"] if wrap else []
     words += ["--starts", starts] if starts else []
@@ -100,8 +104,8 @@ def load(port, requests, first, count, seconds, connections=CONNECTIONS, rate=No
     if done.returncode != 0:
         raise Broken(f"the load generator failed: {done.stderr.strip()}")
     figures = json.loads(done.stdout)
-    if set(figures["statuses"]) != {"200"} or any(figures[k] for k in ("cut", "malformed", "unanswered")):
-        raise Broken("not every request was answered with 200: " + ", ".join(
+    if set(figures["statuses"]) != {status} or any(figures[k] for k in ("cut", "malformed", "unanswered")):
+        raise Broken(f"not every request was answered with {status}: " + ", ".join(
             f"{k} {figures[k]}" for k in ("statuses", "cut", "malformed", "unanswered", "unsent")))
     return figures
 
@@ -110,10 +114,14 @@ def load(port, requests, first, count, seconds, connections=CONNECTIONS, rate=No
 
 
 class Empty:
-    """The yardstick: empty.c."""
+    """The yardstick: empty.c. certificate: its file and its key's, for TLS."""
+
+    def __init__(self, certificate=()):
+        self.certificate = certificate
 
     def __enter__(self):
-        self.process = subprocess.Popen([PROGRAMS / "empty"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([PROGRAMS / "empty", *self.certificate], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
         return self
 
@@ -125,10 +133,10 @@ class Empty:
 class House:
     """A gateway with shops, and the count of what it acknowledged."""
 
-    def __init__(self, directory, provider, shops, responder):
+    def __init__(self, directory, provider, shops, responder, **settings):
         self.acknowledged = 0
         directory.mkdir()
-        self.gateway = Gateway(directory, provider.url)
+        self.gateway = Gateway(directory, provider.url, **settings)
         try:
             self.gateway.start()
             self.shops = [Shop(self.gateway, provider, f"Shop {n}", str(106540352000000 + n), responder,

@@ -3,9 +3,11 @@
  *
  * It takes each request's body as the listener does and answers what an accepted webhook is answered; nothing is
  * checked, sealed or kept. What the gateway's figures are divided by. Serves on a free port of 127.0.0.1, which is the
- * one line on standard output, until standard input ends.
+ * one line on standard output, until standard input ends. With a certificate and its key as arguments (PEM files), over
+ * TLS.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,14 +76,15 @@ static void wait_for_end_of_input(void)
 		continue;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	unsigned port = 0;
-	struct http_socket socket = {.fd = socket_listen(&port)};
+	const bool tls = argc == 3;
+	struct http_socket socket = {.fd = socket_listen(&port), .tls = tls};
 	const struct http_options options = {.sockets = &socket,
 		.sockets_len = 1,
-		.tls_cert_fd = -1,
-		.tls_key_fd = -1,
+		.tls_cert_fd = tls ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1,
+		.tls_key_fd = tls ? open(argv[2], O_RDONLY | O_CLOEXEC) : -1,
 		.threads = WORKERS,
 		.request_deadline_ms = REQUEST_DEADLINE_MS,
 		.keep_alive_ms = KEEP_ALIVE_MS,

@@ -2,7 +2,7 @@
  * A load generator for `make bench`: sends prepared HTTP requests to a server on loopback, measures the answers.
  *
  *   load --to 127.0.0.1:PORT --requests FILE --connections N --seconds S [--rate R] [--first N] [--count N] [--wrap]
- *        [--starts FILE]
+ *        [--starts FILE] [--callers N] [--tls]
  *
  * FILE: see requests.h. Its requests are sent in their order, each once, from the --first one on (0), at most --count of
  * them; with --wrap again from there when they are used up. They must not ask for connections that close.
@@ -11,6 +11,9 @@
  * until there are no more. With --rate, open loop: R requests a second, evenly, for S seconds, on whichever connection
  * has been free the longest. Each has a moment at which it is meant to go, and its latency counts from that moment,
  * not from the one at which a connection was free for it: a server that stands still pays for all who wait meanwhile.
+ *
+ * The connections come from --callers addresses in turn (1), 127.0.0.1 and those after it. With --tls they are TLS ones,
+ * and whose certificate it is does not matter.
  *
  * Standard output: one JSON object. answered, statuses {"200": n}, cut (closed before the answer was whole), malformed,
  * unanswered and unsent (OVERTIME_S after the end), reconnects; seconds (first start to last answer), rate (answered a
@@ -26,6 +29,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +51,7 @@
 #define SECONDS_MAX 120.0
 #define RATE_MAX 200000.0
 #define CONNECTIONS_MAX 1024u
+#define CALLERS_MAX 200u
 #define SENT_MAX 10000000u
 #define OVERTIME_S 5u
 #define ANSWER_MAX 4096u
@@ -54,9 +60,9 @@
 struct settings {
 	struct sockaddr_in to;
 	const char *file, *starts;
-	unsigned long connections, first, count;
+	unsigned long connections, callers, first, count;
 	double seconds, rate;
-	bool wrap;
+	bool wrap, tls;
 };
 
 struct series {
@@ -66,6 +72,7 @@ struct series {
 
 struct connection {
 	int fd;
+	SSL *ssl; /* NULL: none */
 	bool busy;
 	const uint8_t *out; /* what of the request is not written yet */
 	size_t out_len;
@@ -82,6 +89,7 @@ struct load {
 	unsigned *free; /* a ring: connections without a request, the longest idle first */
 	unsigned free_at, free_len, busy;
 	int epoll;
+	SSL_CTX *tls;
 	uint64_t start, end, last_answer;
 	unsigned long sent, planned; /* planned: of an open loop; 0 of a closed one */
 	struct series latency, late, starts;
@@ -126,15 +134,28 @@ static void series_add(struct series *s, uint64_t value)
 
 /* ------------------------------------------------------------ connections */
 
+static void handshake(struct load *l, struct connection *c)
+{
+	c->ssl = SSL_new(l->tls);
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1 || SSL_connect(c->ssl) != 1)
+		stop(1, "no TLS with the server");
+}
+
 static void connection_open(struct load *l, struct connection *c)
 {
 	struct epoll_event want = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+	unsigned long caller = (unsigned long)(c - l->connections) % l->set.callers;
+	struct sockaddr_in from = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (in_addr_t)caller)};
 	int yes = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&l->set.to, sizeof(l->set.to)) != 0)
+	if (c->fd < 0 || (caller > 0 && bind(c->fd, (const struct sockaddr *)&from, sizeof(from)) != 0) ||
+		connect(c->fd, (const struct sockaddr *)&l->set.to, sizeof(l->set.to)) != 0)
 		stop(1, "cannot connect: %s", strerror(errno));
 	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	if (l->set.tls)
+		handshake(l, c);
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &want) != 0)
 		stop(1, "cannot wait for a connection: %s", strerror(errno));
 	c->in_len = c->out_len = 0;
@@ -151,6 +172,8 @@ static void connection_free(struct load *l, struct connection *c)
 /* The server closed it, or said that it would, or what it says makes no sense. */
 static void connection_renew(struct load *l, struct connection *c)
 {
+	SSL_free(c->ssl);
+	c->ssl = NULL;
 	(void)close(c->fd);
 	l->reconnects++;
 	connection_open(l, c);
@@ -163,11 +186,35 @@ static void connection_fail(struct load *l, struct connection *c, unsigned long 
 	connection_free(l, c);
 }
 
+/* What SSL_read and SSL_write said, as recv and send would. */
+static ssize_t like_socket(const struct connection *c, int n)
+{
+	const int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(c->ssl, n);
+
+	ERR_clear_error();
+	if (n > 0)
+		return n;
+	errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+	return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t connection_send(const struct connection *c)
+{
+	return c->ssl != NULL ? like_socket(c, SSL_write(c->ssl, c->out, (int)c->out_len))
+			      : send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+}
+
+static ssize_t connection_recv(struct connection *c, size_t at)
+{
+	return c->ssl != NULL ? like_socket(c, SSL_read(c->ssl, c->in + at, (int)(ANSWER_MAX - 1 - at)))
+			      : recv(c->fd, c->in + at, ANSWER_MAX - 1 - at, 0);
+}
+
 /* Writes what goes. False: the connection is gone. */
 static bool connection_write(struct connection *c)
 {
 	while (c->out_len > 0) {
-		ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+		ssize_t n = connection_send(c);
 
 		if (n < 0)
 			return errno == EAGAIN;
@@ -245,7 +292,7 @@ static void answer_take(struct load *l, struct connection *c)
 /* Nobody asked for anything here: the server closes, or speaks out of turn. */
 static void idle_event(struct load *l, struct connection *c)
 {
-	ssize_t n = recv(c->fd, c->in, ANSWER_MAX - 1, 0);
+	ssize_t n = connection_recv(c, 0);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -265,7 +312,7 @@ static void connection_event(struct load *l, struct connection *c)
 	}
 	/* Events come once: what has arrived is read until the answer is whole, or no more is there. */
 	while (c->busy) {
-		ssize_t n = recv(c->fd, c->in + c->in_len, ANSWER_MAX - 1 - c->in_len, 0);
+		ssize_t n = connection_recv(c, c->in_len);
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -450,15 +497,16 @@ static void read_address(const char *text, struct sockaddr_in *to)
 
 static void read_settings(int argc, char **argv, struct settings *set)
 {
-	enum { TO, REQUESTS, CONNECTIONS, SECONDS, RATE, FIRST, COUNT, WRAP, STARTS };
+	enum { TO, REQUESTS, CONNECTIONS, SECONDS, RATE, FIRST, COUNT, WRAP, STARTS, CALLERS, TLS };
 	static const struct option options[] = {{"to", required_argument, NULL, TO},
 		{"requests", required_argument, NULL, REQUESTS}, {"connections", required_argument, NULL, CONNECTIONS},
 		{"seconds", required_argument, NULL, SECONDS}, {"rate", required_argument, NULL, RATE},
 		{"first", required_argument, NULL, FIRST}, {"count", required_argument, NULL, COUNT},
-		{"wrap", no_argument, NULL, WRAP}, {"starts", required_argument, NULL, STARTS}, {NULL, 0, NULL, 0}};
+		{"wrap", no_argument, NULL, WRAP}, {"starts", required_argument, NULL, STARTS},
+		{"callers", required_argument, NULL, CALLERS}, {"tls", no_argument, NULL, TLS}, {NULL, 0, NULL, 0}};
 	int o, which = 0;
 
-	*set = (struct settings){.count = SENT_MAX};
+	*set = (struct settings){.count = SENT_MAX, .callers = 1};
 	while ((o = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (o == TO)
 			read_address(optarg, &set->to);
@@ -478,6 +526,10 @@ static void read_settings(int argc, char **argv, struct settings *set)
 			set->wrap = true;
 		else if (o == STARTS)
 			set->starts = optarg;
+		else if (o == CALLERS)
+			set->callers = (unsigned long)number("callers", optarg, 1, CALLERS_MAX);
+		else if (o == TLS)
+			set->tls = true;
 		else
 			stop(2, "usage: see the head of load.c");
 	}
@@ -501,7 +553,8 @@ int main(int argc, char **argv)
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
 	l.connections = calloc(l.set.connections, sizeof(*l.connections));
 	l.free = calloc(l.set.connections, sizeof(*l.free));
-	if (l.epoll < 0 || l.connections == NULL || l.free == NULL)
+	l.tls = l.set.tls ? SSL_CTX_new(TLS_client_method()) : NULL;
+	if ((l.set.tls && l.tls == NULL) || l.epoll < 0 || l.connections == NULL || l.free == NULL)
 		stop(1, "out of memory");
 	for (unsigned i = 0; i < l.set.connections; i++) {
 		connection_open(&l, &l.connections[i]);

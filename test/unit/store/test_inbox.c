@@ -91,6 +91,87 @@ static void test_settled_once(void **state)
 	assert_string_equal(seen.ids[0], id);
 }
 
+/* After one that cannot be settled none of those behind it is: a conversation's order would be broken. What is gone or
+ * settled already holds up nobody. */
+static void test_many_at_once(void **state)
+{
+	enum { N = 7, SETTLED_BEFORE = 1, REMOVED = 2, BAD = 4 };
+	struct store *s = store_of(state);
+	char ids[N][STORE_ID_LEN + 1];
+	struct store_message m[N];
+	struct store_update u[N];
+	struct store_settling all[N];
+	struct seen seen = {0};
+
+	for (unsigned i = 0; i < N; i++) {
+		add_event(s, ids[i]);
+		m[i] = message("one", CONNECTION_ONE, 1);
+		u[i] = update(STORE_UPDATE_MESSAGE, (uint8_t)(i + 1));
+		u[i].message = &m[i];
+		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, {0}, STORE_OK};
+	}
+	assert_int_equal(
+		store_event_settle(s, "one", ids[SETTLED_BEFORE], STORE_EVENT_UNPARSED, NULL, 0, NULL), STORE_OK);
+	all[REMOVED].business_id = "two";
+	memcpy(m[REMOVED].business_id, "two", 4);
+	memcpy(m[BAD].id, m[0].id, sizeof(m[0].id));
+	assert_int_equal(store_events_settle(s, all, N), STORE_OK);
+	assert_int_equal(all[0].result, STORE_OK);
+	assert_int_equal(all[0].counts.delivered, 1);
+	assert_int_equal(all[SETTLED_BEFORE].result, STORE_STALE);
+	assert_int_equal(all[REMOVED].result, STORE_NOT_FOUND);
+	assert_int_equal(all[3].result, STORE_OK);
+	assert_int_equal(all[BAD].result, STORE_EXISTS);
+	assert_int_equal(all[5].result, STORE_BUSY);
+	assert_int_equal(all[6].result, STORE_BUSY);
+	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(seen.len, 4);
+	assert_string_equal(seen.ids[0], ids[REMOVED]);
+	assert_string_equal(seen.ids[1], ids[BAD]);
+	/* What failed left nothing behind, not even its mark of having been seen. */
+	store_id_new(m[BAD].id);
+	assert_int_equal(store_events_settle(s, &all[BAD], 3), STORE_OK);
+	for (unsigned i = BAD; i < N; i++) {
+		assert_int_equal(all[i].result, STORE_OK);
+		assert_int_equal(all[i].counts.delivered, 1);
+	}
+}
+
+/* What is settled and what is not lie in two indexes, and are one list. */
+static void test_listed_together(void **state)
+{
+	static const unsigned settled[] = {1, 2, 4};
+	struct store *s = store_of(state);
+	struct store_page page = {.limit = 2};
+	char ids[6][STORE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < 6; i++)
+		add_event(s, ids[i]);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(store_event_settle(s, "one", ids[settled[i]],
+					 i == 0 ? STORE_EVENT_UNPARSED : STORE_EVENT_SETTLED, NULL, 0, NULL),
+			STORE_OK);
+	for (unsigned ascending = 0; ascending < 2; ascending++) {
+		struct seen seen = {0};
+
+		page.after = NULL;
+		page.ascending = ascending;
+		for (unsigned n = 0; n < 6; n += 2) {
+			assert_int_equal(store_event_list(s, "one", 0, &page, see_summary, &seen), STORE_OK);
+			assert_int_equal(seen.len, n + 2);
+			for (unsigned i = n; i < n + 2; i++)
+				assert_string_equal(seen.ids[i], ids[ascending ? i : 5 - i]);
+			page.after = seen.ids[n + 1];
+		}
+		seen.len = 0;
+		page.after = NULL;
+		assert_int_equal(store_event_list(s, "one", STORE_EVENT_ACCEPTED, &page, see_summary, &seen), STORE_OK);
+		assert_int_equal(seen.len, 2);
+		assert_string_equal(seen.ids[0], ids[ascending ? 0 : 5]);
+		assert_string_equal(seen.ids[1], ids[3]);
+	}
+}
+
 static void test_duplicate_changes_nothing(void **state)
 {
 	struct store *s = store_of(state);
@@ -270,6 +351,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_event_comes_back),
 		TEST(test_settled_once),
+		TEST(test_many_at_once),
+		TEST(test_listed_together),
 		TEST(test_duplicate_changes_nothing),
 		TEST(test_seen_is_per_business),
 		TEST(test_quarantined_is_not_delivered),
