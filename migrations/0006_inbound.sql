@@ -10,5 +10,7 @@ UPDATE sqlite_schema SET sql = replace(sql, 'business_id TEXT NOT NULL REFERENCE
 PRAGMA writable_schema = RESET;
 DROP INDEX events_business;
 CREATE INDEX events_business ON events (business_id, seq) WHERE state > 1;
+DROP INDEX events_whole;
+CREATE INDEX events_whole ON events (received_at) WHERE body IS NOT NULL AND state > 1;
 DROP INDEX events_unsettled;
 CREATE INDEX events_unsettled ON events (seq, business_id) WHERE state = 1;

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,11 +62,20 @@ static const char writer_pragmas[] = "PRAGMA synchronous = FULL;"
 static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA cache_size = -4096;";
 
+/* SQLite would count its memory under a lock, of which every statement takes some. Too late where somebody used it before:
+ * then it counts. */
+static void configure(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum store_error open_as(struct db *db, const char *name, int flags)
 {
 	bool writer = (flags & SQLITE_OPEN_READWRITE) != 0;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	enum store_error err;
 
+	(void)pthread_once(&once, configure);
 	memset(db, 0, sizeof(*db));
 	err = db_error(sqlite3_open_v2(name, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL));
 	if (err != STORE_OK)

@@ -53,7 +53,7 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		 "operator_sessions_ends WHERE ends_at < ? LIMIT ?)",
 			now, 0},
 		{"UPDATE events SET body = NULL WHERE seq IN (SELECT seq FROM events INDEXED BY events_whole "
-		 "WHERE body IS NOT NULL AND received_at < ? AND state <> 1 LIMIT ?)",
+		 "WHERE body IS NOT NULL AND received_at < ? AND state > 1 LIMIT ?)",
 			bodies, 0},
 		/* What is still to be sent, or owed to a responder, keeps its content. */
 		{"UPDATE messages SET content = NULL, wamid = NULL WHERE seq IN (SELECT seq FROM messages "

@@ -20,7 +20,8 @@
 
 #define BATCH_MAX STORE_SETTLING_MAX
 #define BATCH_UPDATES 256u /* full: the transaction that settles a batch holds up whoever commits meanwhile */
-#define BUSY_FROM 8u /* so many changes wait to be written */
+#define BUSY_FROM 16u /* so many changes wait to be written */
+#define BATCH_BUSY 16u /* then */
 #define PAUSE_MAX_MS 100u
 
 /* DONE: settled, or gone. AGAIN: something that all events need is not there for now. STUCK: this event's own fault,
@@ -50,6 +51,7 @@ struct batch {
 	size_t len, updates;
 	struct origin origins[ORIGINS_MAX];
 	size_t origins_len;
+	unsigned limit; /* events in the next one */
 	size_t read; /* rows */
 	enum outcome outcome; /* of making the last row ready */
 	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
@@ -378,7 +380,7 @@ static enum outcome batch_run(struct batch *b)
 
 	b->read = b->origins_len = 0;
 	b->outcome = DONE;
-	err = store_event_unsettled(b->in->store, BATCH_MAX, take_row, b);
+	err = store_event_unsettled(b->in->store, b->limit, take_row, b);
 	if (err == STORE_FAILED)
 		inbound_failed(b->in);
 	if (b->len > 0)
@@ -386,14 +388,16 @@ static enum outcome batch_run(struct batch *b)
 	return err == STORE_OK && b->outcome == DONE ? outcome : AGAIN;
 }
 
-/* Whoever waits for an acknowledgement goes first: the more there are, the longer this thread rests after its work. */
-static void give_way(struct inbound *in, int64_t took_ms)
+/* Whoever waits for an acknowledgement goes first: the more there are, the longer this thread rests after its work, and the
+ * less it brings at once. */
+static void give_way(struct batch *b, int64_t took_ms)
 {
-	const unsigned waiting = store_waiting(in->store);
+	const unsigned waiting = store_waiting(b->in->store);
 	const int64_t pause_ms = waiting < BUSY_FROM ? 0 : took_ms * waiting / BUSY_FROM;
 
+	b->limit = waiting < BUSY_FROM ? BATCH_MAX : BATCH_BUSY;
 	if (pause_ms > 0)
-		worker_pause(&in->intake, pause_ms < PAUSE_MAX_MS ? (unsigned)pause_ms : PAUSE_MAX_MS);
+		worker_pause(&b->in->intake, pause_ms < PAUSE_MAX_MS ? (unsigned)pause_ms : PAUSE_MAX_MS);
 }
 
 /* ------------------------------------------------------------ the thread */
@@ -406,6 +410,7 @@ void *intake_run(void *arg)
 
 	(void)pthread_setname_np(pthread_self(), "intake");
 	b->in = in;
+	b->limit = BATCH_MAX;
 	while (!worker_stopping(&in->intake)) {
 		const int64_t began = worker_now_ms();
 
@@ -418,7 +423,7 @@ void *intake_run(void *arg)
 		if (b->read == 0)
 			worker_wait(&in->intake, INBOUND_IDLE_MS);
 		else
-			give_way(in, worker_now_ms() - began);
+			give_way(b, worker_now_ms() - began);
 	}
 	return NULL;
 }
