@@ -14,3 +14,26 @@ DROP INDEX events_whole;
 CREATE INDEX events_whole ON events (received_at) WHERE body IS NOT NULL AND state > 1;
 DROP INDEX events_unsettled;
 CREATE INDEX events_unsettled ON events (seq, business_id) WHERE state = 1;
+
+-- As before, but that a list of three values would be made a table of its own for every message that is added.
+DROP INDEX messages_letters;
+CREATE INDEX messages_letters ON messages (seq) WHERE direction = 2 AND state >= 8 AND state <= 10;
+DROP INDEX outbox_conversation;
+CREATE INDEX outbox_conversation ON messages (business_id, conversation, seq) WHERE state >= 2 AND state <= 4;
+DROP TRIGGER outbox_arrives;
+CREATE TRIGGER outbox_arrives AFTER INSERT ON messages
+WHEN NEW.state >= 2 AND NEW.state <= 4
+BEGIN
+	UPDATE messages SET head = 1 WHERE seq = NEW.seq AND NOT EXISTS (
+		SELECT 1 FROM messages o WHERE o.state >= 2 AND o.state <= 4 AND o.business_id = NEW.business_id
+		AND o.conversation = NEW.conversation AND o.seq < NEW.seq);
+END;
+DROP TRIGGER outbox_leaves;
+CREATE TRIGGER outbox_leaves AFTER UPDATE OF state ON messages
+WHEN OLD.state >= 2 AND OLD.state <= 4 AND (NEW.state < 2 OR NEW.state > 4)
+BEGIN
+	UPDATE messages SET head = 0 WHERE seq = NEW.seq;
+	UPDATE messages SET head = 1 WHERE seq = (
+		SELECT o.seq FROM messages o WHERE o.state >= 2 AND o.state <= 4 AND o.business_id = NEW.business_id
+		AND o.conversation = NEW.conversation ORDER BY o.seq LIMIT 1);
+END;

@@ -13,7 +13,7 @@ enum store_error store_counts(struct store *s, struct store_counts *out)
 		"(SELECT n FROM totals WHERE name = 'connections'), "
 		"(SELECT count(*) FROM events INDEXED BY events_unsettled WHERE state = 1), "
 		"(SELECT count(*) FROM asks), "
-		"(SELECT count(*) FROM messages INDEXED BY outbox_conversation WHERE state IN (2, 3, 4)), "
+		"(SELECT count(*) FROM messages INDEXED BY outbox_conversation WHERE state >= 2 AND state <= 4), "
 		"(SELECT count(*) FROM messages INDEXED BY outbox_retrying WHERE state = 4), "
 		"(SELECT count(*) FROM messages INDEXED BY outbox_sending WHERE state = 3)");
 	struct store_counts counts = {0};
@@ -45,7 +45,7 @@ static enum store_error waiting_count(struct db *db, const char *business_id, in
 {
 	struct query q = query_start(db,
 		"SELECT count(*) FROM messages INDEXED BY outbox_conversation "
-		"WHERE state IN (2, 3, 4) AND business_id = ?");
+		"WHERE state >= 2 AND state <= 4 AND business_id = ?");
 
 	query_text(&q, business_id);
 	if (query_step(&q))

@@ -40,7 +40,8 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 		q = query_start(db,
 			"SELECT m.id, m.business_id, b.name, m.state, m.type, m.created_at, m.attempts, m.error_code, "
 			"m.reason FROM messages m INDEXED BY messages_letters CROSS JOIN businesses b ON b.id = "
-			"m.business_id AND b.removing_at = 0 WHERE m.direction = 2 AND m.state IN (8, 9, 10) AND m.seq "
+			"m.business_id AND b.removing_at = 0 WHERE m.direction = 2 AND m.state >= 8 AND m.state <= 10 "
+			"AND m.seq "
 			"< ? "
 			"ORDER BY m.seq DESC LIMIT ?");
 		query_int(&q, start);

@@ -57,7 +57,7 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 			bodies, 0},
 		/* What is still to be sent, or owed to a responder, keeps its content. */
 		{"UPDATE messages SET content = NULL, wamid = NULL WHERE seq IN (SELECT seq FROM messages "
-		 "INDEXED BY messages_whole WHERE content IS NOT NULL AND created_at < ? AND state NOT IN (2, 3, 4) "
+		 "INDEXED BY messages_whole WHERE content IS NOT NULL AND created_at < ? AND (state < 2 OR state > 4) "
 		 "AND NOT EXISTS (SELECT 1 FROM asks WHERE asks.id = messages.id) LIMIT ?)",
 			bodies, 0},
 		{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages INDEXED BY messages_bare "

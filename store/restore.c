@@ -42,7 +42,7 @@ static enum store_error run_restored(struct db *db, void *arg)
 	struct store_restored *out = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = 9, updated_at = ?, reason = '" STORE_RESTORED
-		"' WHERE state IN (2, 3, 4)");
+		"' WHERE state >= 2 AND state <= 4");
 	enum store_error err;
 
 	query_int(&q, store_now_ms());
