@@ -25,20 +25,20 @@ void store_id_new(char out[static STORE_ID_LEN + 1])
 {
 	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 	uint64_t now = (uint64_t)store_now_ms();
-	uint8_t id[16], fresh[10];
+	uint8_t id[16];
 	unsigned bits = 0, held = 2; /* 26 digits hold 130 bits: two zero bits lead */
 
-	while (getrandom(fresh, sizeof(fresh), 0) != (ssize_t)sizeof(fresh))
-		continue;
 	for (size_t i = 0; i < 6; i++)
 		id[i] = (uint8_t)(now >> (40 - 8 * i));
-	memcpy(id + 6, fresh, sizeof(fresh));
-	id[6] &= 0x7f; /* room to count up */
 	pthread_mutex_lock(&id_lock);
 	if (memcmp(id, id_last, 6) <= 0) {
 		memcpy(id, id_last, sizeof(id));
 		for (size_t i = sizeof(id); i-- > 0 && ++id[i] == 0;)
 			continue;
+	} else {
+		while (getrandom(id + 6, sizeof(id) - 6, 0) != (ssize_t)(sizeof(id) - 6))
+			continue;
+		id[6] &= 0x7f; /* room to count up */
 	}
 	memcpy(id_last, id, sizeof(id));
 	pthread_mutex_unlock(&id_lock);
