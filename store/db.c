@@ -276,13 +276,17 @@ void query_get_fixed(struct query *q, uint8_t *out, size_t len)
 
 enum store_error query_end(struct query *q)
 {
-	enum store_error err = db_error(q->rc);
+	int rc = q->rc;
 
 	if (q->statement != NULL) {
-		(void)sqlite3_reset(q->statement);
+		const int ended = sqlite3_reset(q->statement);
+
+		/* What was left at a row commits only now. */
+		if (rc == SQLITE_ROW && ended != SQLITE_OK)
+			rc = ended;
 		(void)sqlite3_clear_bindings(q->statement);
 	}
-	return err;
+	return db_error(rc);
 }
 
 enum store_error query_finish(struct query *q)
