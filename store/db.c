@@ -147,6 +147,46 @@ enum store_error db_make_writer(struct db *db)
 	return err == STORE_OK ? db_run(db, writer_pragmas) : err;
 }
 
+/* Nobody else writes meanwhile. */
+static int log_rewrite(sqlite3_file *log, sqlite3_int64 size)
+{
+	uint8_t piece[16384];
+	int rc = SQLITE_OK;
+
+	for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK; at += (sqlite3_int64)sizeof(piece)) {
+		const int len =
+			(int)(size - at < (sqlite3_int64)sizeof(piece) ? size - at : (sqlite3_int64)sizeof(piece));
+
+		rc = log->pMethods->xRead(log, piece, len, at);
+		if (rc == SQLITE_OK)
+			rc = log->pMethods->xWrite(log, piece, len, at);
+	}
+	return rc == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : rc;
+}
+
+enum store_error db_log_renew(struct db *db)
+{
+	sqlite3_file *log = NULL;
+	sqlite3_int64 size = 0;
+	enum store_error err, ended;
+
+	(void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log == NULL || log->pMethods == NULL)
+		return STORE_OK;
+	err = db_error(log->pMethods->xFileSize(log, &size));
+	if (err != STORE_OK || size == 0)
+		return err;
+	err = db_run(db, "BEGIN IMMEDIATE");
+	if (err != STORE_OK)
+		return err;
+	err = db_error(log_rewrite(log, size));
+	ended = db_run(db, "ROLLBACK");
+	if (err == STORE_OK)
+		err = ended;
+	/* Where a file system has no room to write what is there already, the start makes some. */
+	return err == STORE_FULL ? STORE_OK : err;
+}
+
 enum store_error db_checkpoint(struct db *db, bool wait)
 {
 	enum store_error err;

@@ -31,6 +31,10 @@ enum store_error db_open_memory(struct db *db);
 void db_schema_writable(struct db *db, bool writable);
 /* Makes it the writer's: write-ahead log, full syncs. Only for a file that is known to be ours. */
 enum store_error db_make_writer(struct db *db);
+/* Writes the log that an earlier process left once more, byte for byte, and syncs it. After a sync that failed there, a
+ * system reads from memory what the disk does not have, and would say of it that all is well: what is then written behind
+ * it, or brought into the file from it, does not outlive a power cut. Before anything else is written. */
+enum store_error db_log_renew(struct db *db);
 /* Moves the write-ahead log into the file; wait: for readers too, for a moment, so that the log can begin anew. STORE_OK
  * also where readers or a full disk leave something for the next time. */
 enum store_error db_checkpoint(struct db *db, bool wait);

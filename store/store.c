@@ -289,6 +289,8 @@ enum store_error store_open(struct store **out, const struct store_options *opt)
 	if (err == STORE_OK)
 		err = db_make_writer(&db);
 	if (err == STORE_OK)
+		err = db_log_renew(&db);
+	if (err == STORE_OK)
 		err = migrate(&db, have);
 	if (err == STORE_OK)
 		err = deployment_read(s, &db);
