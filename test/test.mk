@@ -121,9 +121,39 @@ e2e: $(B)/keyhouse $(B)/keyhouse-sandbox
 e2e-rounds: $(B)/keyhouse $(B)/keyhouse-sandbox
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTEST) -n 3 $(ROUNDS) '$(CANARY_TLS)'
 
+# The power cut under the store as it is, and as it is with a small log, and every kind of call of the disk failing; the same
+# over stores of which one rule was broken, where a loss must be found. CUTS for each, of EVERY so many calls one.
+CUTS ?= 250
+EVERY ?= 37
+CUT = $(patsubst %,$(B)/test/crash/%.o,disk ledger load)
+BREAKS_normal = db
+BREAKS_early = writer
+BREAKS_retry = writer
+BREAKS_small = writer
+without = $(filter-out $(B)/store/$(BREAKS_$(1)).o,$(STORE)) $(B)/test/crash/store-$(1).o
+
+$(patsubst %,$(B)/test/crash/store-%.c,normal early retry small): $(B)/test/crash/store-%.c: test/crash/break-store.sh store/db.c store/writer.c
+	@mkdir -p $(@D)
+	$(call say,BREAK,$@)sh $< $* $@
+
+$(B)/test/crash/powercut: $(B)/test/crash/powercut.o $(CUT) $(STORE)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
+
+define cut_rule
+$(B)/test/crash/$(1)-$(2): $(B)/test/crash/$(1).o $(CUT) $(call without,$(2))
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach b,normal early small,$(eval $(call cut_rule,powercut,$(b))))
+$(foreach b,retry small,$(eval $(call cut_rule,badcalls,$(b))))
+
+powercut: $(patsubst %,$(B)/test/crash/%,powercut powercut-small powercut-normal powercut-early badcalls-small badcalls-retry)
+	$(Q)printf '%s\n' 'badcalls-small $(EVERY)' 'powercut --cuts $(CUTS)' 'powercut-small --cuts $(CUTS)' \
+		'powercut-normal --must-lose' 'powercut-early --must-lose' 'badcalls-retry --must-fail' | xargs -P 2 -I T sh -c \
+		'$(B)/test/crash/T >"$(B)/test/crash/T.log" 2>&1; code=$$?; cat "$(B)/test/crash/T.log"; [ $$code = 0 ] || { echo "FAILED T"; exit 1; }'
+
 # Roles and the whole group killed at random under load.
 KH_ROUNDS ?= 25
-crash: $(B)/keyhouse $(B)/keyhouse-sandbox
+crash: $(B)/keyhouse $(B)/keyhouse-sandbox powercut
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
 # Figures beside those of an empty handler of the same CivetWeb: printed, never a reason to fail.
@@ -153,4 +183,4 @@ sandbox-threads: $(B)/keyhouse
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=thread B=build/tsan build/tsan/keyhouse-sandbox
 	$(Q)TSAN_OPTIONS=report_thread_leaks=0 KEYHOUSE=$(B)/keyhouse KEYHOUSE_SANDBOX=build/tsan/keyhouse-sandbox $(PYTEST) test/e2e/test_sandbox.py test/e2e/test_sandbox_api.py
 
-.PHONY: unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads
+.PHONY: powercut unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads
