@@ -34,7 +34,7 @@ normal) # a commit does not wait for the disk
 early) # callers are answered, then their group is committed
 	cp store/writer.c "$work"
 	edit 's/query_start(db, "COMMIT")/query_start(db, "SELECT 1")/' 'query_start'
-	edit 's/^\tgroup_answer(group, err);$/&\n\tif (err == STORE_OK)\n\t\tw->dead = is_final(db_run(\&w->db, "COMMIT"));/' 'group_answer'
+	edit 's/^\tgroup_wake(group);$/&\n\tif (!dead)\n\t\tdead = is_final(db_run(\&w->db, "COMMIT"));/' 'group_wake'
 	;;
 retry) # a failed commit is not the end: the next one may do better
 	cp store/writer.c "$work"
