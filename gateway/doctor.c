@@ -297,6 +297,35 @@ static void from_refusals(struct patient *p)
 	}
 }
 
+/* ------------------------------------------------------------ of deliveries */
+
+static bool pick_delivery(const struct store_delivery *d, void *arg)
+{
+	struct store_delivery *wanted = arg;
+
+	if (strcmp(d->connection_id, wanted->connection_id) != 0)
+		return true;
+	*wanted = *d;
+	return false;
+}
+
+enum store_error doctor_delivery(
+	const struct doctor *d, const char *business_id, const char *connection_id, struct store_delivery *out)
+{
+	struct store_delivery found = {.accepted_at = 0};
+	enum store_error err;
+
+	(void)snprintf(found.business_id, sizeof(found.business_id), "%s", business_id);
+	(void)snprintf(found.connection_id, sizeof(found.connection_id), "%s", connection_id);
+	err = store_delivery_list(tenants_store(d->connect.tenants), business_id, pick_delivery, &found);
+	if (err != STORE_OK)
+		return err;
+	if (d->delivery != NULL)
+		d->delivery(d->ctx, connection_id, &found);
+	*out = found;
+	return STORE_OK;
+}
+
 /* ------------------------------------------------------------ of who answers */
 
 static bool stop_at_first(const struct store_product *product, void *arg)

@@ -10,7 +10,7 @@
 #include "gateway/connect/connect.h"
 #include "gateway/finding.h"
 
-/* Calls at a business's webhook URL that were refused since the start. */
+/* Calls at a business's webhook URL that were refused. */
 struct doctor_refusal {
 	int64_t at; /* of the last webhook; 0: none */
 	const char *why; /* plain words for a shop owner */
@@ -20,6 +20,8 @@ struct doctor_refusal {
 struct doctor {
 	struct connect connect; /* told is used */
 	bool (*refusal)(void *ctx, const char *business_id, struct doctor_refusal *out); /* NULL: nobody knows */
+	/* Adds to what the store has of a connection's deliveries what it does not have yet; NULL: it has all. */
+	void (*delivery)(void *ctx, const char *connection_id, struct store_delivery *d);
 	void *ctx;
 	/* NULL, or hears which connection is asked about from now on. */
 	void (*begins)(const struct store_connection *c, void *begins_arg);
@@ -47,6 +49,10 @@ struct doctor_report {
 const char *doctor_fields(const struct doctor_finding *f);
 /* Whether something of this connection stands in the way of all its messages. */
 bool doctor_is_stopped(const struct doctor_report *report, const char *connection_id);
+
+/* What came of a connection's webhooks (gateway/delivery.h); zeros where nothing is known. */
+enum store_error doctor_delivery(const struct doctor *d, const char *business_id, const char *connection_id,
+	struct store_delivery *out) __attribute__((warn_unused_result));
 
 /* What is remembered; asks nobody. STORE_NOT_FOUND: no such business. */
 enum store_error doctor_recall(const struct doctor *d, const char *business_id, struct doctor_report *out)

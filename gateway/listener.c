@@ -389,6 +389,13 @@ static bool refusal(void *ctx, const char *business_id, struct doctor_refusal *o
 	return true;
 }
 
+static void delivery(void *ctx, const char *connection_id, struct store_delivery *d)
+{
+	const struct listener *l = ctx;
+
+	inbound_delivery(l->inbound, connection_id, d);
+}
+
 /* What works with connections beside the API: the pages, and the checks from time to time. */
 static bool open_pages(struct listener *l, const struct doctor *doctor, char *why, size_t why_len)
 {
@@ -419,8 +426,8 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		.d360_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_API_URL)),
 		.d360_sandbox_is_loopback = config_url_is_loopback(config_get(c, CONFIG_D360_SANDBOX_URL)),
 		.serving = true};
-	struct api_options api = {
-		.doctor = {.refusal = refusal, .ctx = l}, .responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW)};
+	struct api_options api = {.doctor = {.refusal = refusal, .delivery = delivery, .ctx = l},
+		.responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW)};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
@@ -543,6 +550,7 @@ int listener_run(const struct role_boot *boot)
 	sweep(&l);
 	for (unsigned minute = 1; poll(wait, 2, UPKEEP_EVERY_MS) <= 0; minute++) {
 		sweep(&l);
+		inbound_upkeep(l.inbound);
 		if (minute % PRUNE_EVERY == 0)
 			prune(&l);
 		if (minute % KIT_EVERY == 0)

@@ -43,6 +43,20 @@ static size_t write_rows(const struct metric *rows, size_t rows_len, char *out, 
 	return len;
 }
 
+/* Why webhooks were refused, or something in them put aside. */
+static size_t write_whys(const struct inbound_counts *counts, char *out, size_t room)
+{
+	size_t len = (size_t)snprintf(out, room,
+		"# HELP keyhouse_webhooks_refused_total Webhooks that were refused, or partly put aside, by reason\n"
+		"# TYPE keyhouse_webhooks_refused_total counter\n");
+
+	for (unsigned i = 0; i < DELIVERY_WHYS && len < room; i++)
+		len += (size_t)snprintf(out + len, room - len, "keyhouse_webhooks_refused_total{reason=\"%s\"} %lu\n",
+			i == DELIVERY_NO_REASON ? "no_such_business" : delivery_code((enum delivery_why)i),
+			counts->whys[i]);
+	return len;
+}
+
 char *metrics_text(struct store *s, const struct inbound *in, size_t *len)
 {
 	struct inbound_counts webhooks;
@@ -73,5 +87,6 @@ char *metrics_text(struct store *s, const struct inbound *in, size_t *len)
 	if (text == NULL)
 		return NULL;
 	*len = write_rows(rows, sizeof(rows) / sizeof(rows[0]), text, TEXT_MAX);
+	*len += write_whys(&webhooks, text + *len, TEXT_MAX - *len);
 	return text;
 }

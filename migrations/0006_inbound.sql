@@ -37,3 +37,13 @@ BEGIN
 		SELECT o.seq FROM messages o WHERE o.state >= 2 AND o.state <= 4 AND o.business_id = NEW.business_id
 		AND o.conversation = NEW.conversation ORDER BY o.seq LIMIT 1);
 END;
+
+-- What came of the webhooks of a connection: when one was accepted last, when one was refused or put aside last and why
+-- (a code of gateway/delivery.h), and how many were since one was accepted.
+CREATE TABLE deliveries (
+	connection_id TEXT PRIMARY KEY NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+	accepted_at INTEGER NOT NULL,
+	refused_at INTEGER NOT NULL,
+	refused_why TEXT NOT NULL,
+	refused_count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -556,6 +556,23 @@ enum store_error store_connection_facts_put(struct store *s, const char *busines
 enum store_error store_connection_facts_get(struct store *s, const char *business_id, const char *connection_id,
 	struct store_connection_facts *out) __attribute__((warn_unused_result));
 
+/* What came of a connection's webhooks. */
+struct store_delivery {
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char connection_id[STORE_ID_LEN + 1];
+	int64_t accepted_at; /* of the last that was accepted; 0: none */
+	int64_t refused_at; /* of the last that was refused, or of which something was put aside; 0: none */
+	char refused_why[33]; /* a short word of the caller's, "" where none was */
+	int64_t refused_count; /* since one was accepted */
+};
+#define STORE_DELIVERIES_MAX 250u /* at once: the writer is held up for about a millisecond */
+/* Adds what came since the last note to what is known. Connections that are gone, or another business's, are passed over. */
+enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
+	__attribute__((warn_unused_result));
+/* Of those connections of the business of which something is known. */
+enum store_error store_delivery_list(struct store *s, const char *business_id,
+	bool (*each)(const struct store_delivery *d, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* What is queued on it becomes DEAD, what awaits an answer waits no more. */
 enum store_error store_connection_remove(struct store *s, const char *business_id, const char *id)
 	__attribute__((warn_unused_result));

@@ -11,6 +11,7 @@
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
 #include "gateway/connect/connect.h"
+#include "gateway/delivery.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
 
@@ -44,6 +45,30 @@ static cJSON *checks_json(const struct connect_report *report)
 	return array;
 }
 
+/* NULL: memory was short. */
+static cJSON *delivery_json(const struct store_delivery *d)
+{
+	struct out o;
+
+	out_begin(&o);
+	out_time(&o, "accepted_at", d->accepted_at);
+	out_time(&o, "refused_at", d->refused_at);
+	out_text(&o, "refused_reason", d->refused_why);
+	out_text(&o, "refused_detail", delivery_words(delivery_why(d->refused_why)));
+	out_number(&o, "refused_count", d->refused_count);
+	return out_end(&o);
+}
+
+static void delivery_add_to(struct out *o, const struct api *a, const struct store_connection *s)
+{
+	struct store_delivery d;
+
+	if (doctor_delivery(&a->doctor, s->business_id, s->id, &d) == STORE_OK)
+		out_value(o, "last_delivery", delivery_json(&d));
+	else
+		out_null(o, "last_delivery");
+}
+
 /* Without its secrets, which secrets_add finds for many connections at once. report may be NULL. */
 static cJSON *connection_json(
 	const struct api *a, const struct store_connection *s, const struct connect_report *report)
@@ -67,6 +92,7 @@ static cJSON *connection_json(
 	out_text(&o, "webhook_url", url);
 	out_text(&o, "verify_token", s->verify_token);
 	out_time(&o, "previous_verify_token_until", s->previous_verify_token_ends_at);
+	delivery_add_to(&o, a, s);
 	if (report != NULL)
 		out_value(&o, "checks", checks_json(report));
 	out_value(&o, "secrets", cJSON_CreateObject());

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/inbound/deliveries.h"
 #include "gateway/inbound/internal.h"
-#include "gateway/inbound/refusals.h"
 #include "gateway/inbound/signature.h"
 #include "gateway/log.h"
 
@@ -90,7 +90,7 @@ static bool check_one(const struct tenant_verifier *v, const struct claims *c, s
 /* What came of all checks. */
 struct verdict {
 	const char *connection_id; /* that fits; NULL: none does */
-	bool half; /* a connection's secret fits, its platform signature does not */
+	const char *half; /* whose secret fits, and its platform signature does not; NULL: none's */
 	bool by_signature, by_secret; /* what connections are known by */
 	bool worked[TENANT_VERIFIERS_MAX]; /* unproven verifiers that fit */
 	bool any_worked;
@@ -120,7 +120,8 @@ static struct verdict verify(
 		found.by_secret = found.by_secret || verifiers[i].proof == TENANT_PROOF_SECRET;
 		if (i + 1 < count && strcmp(id, verifiers[i + 1].connection_id) == 0)
 			continue;
-		found.half = found.half || (f.secret && !fits(&f));
+		if (found.half == NULL && f.secret && !fits(&f))
+			found.half = id;
 		if (found.connection_id == NULL && fits(&f))
 			found.connection_id = id;
 	}
@@ -138,30 +139,22 @@ static bool is_sent(const char *header)
 
 /* Why a webhook was refused: for the log, and for the shop owner on his Status page. The caller is told nothing of it. */
 struct why {
-	const char *log, *shop;
-	enum refusal_sign sign;
+	const char *log;
+	enum delivery_why code;
 };
 
 static const struct why *why_refused(
 	const struct inbound_proofs *p, const struct verdict *found, bool known, size_t count)
 {
 	static const struct why
-		nobody = {"there is no such business, or it is suspended", "", REFUSAL_NO_SIGN},
+		nobody = {"there is no such business, or it is suspended", DELIVERY_NO_REASON},
 		no_connection = {"none of its connections can verify: all are suspended, or there is none",
-			"No number is connected here that could have been meant.", REFUSAL_NO_SIGN},
-		no_proof = {"no proof sent, or one sent twice",
-			"It did not prove who sent it. Strangers try that now and then.", REFUSAL_NO_SIGN},
-		platform = {"platform signature missing or wrong",
-			"It was not signed with the platform secret that is kept here.", REFUSAL_PLATFORM},
-		header = {"wrong secret header",
-			"It did not bring the secret that we gave 360dialog. Press Set our address again.",
-			REFUSAL_SIGNATURE},
-		signature = {"wrong signature",
-			"It was not signed with the app secret that is kept here. If it was Meta, replace the app "
-			"secret under Keys and access.",
-			REFUSAL_SIGNATURE},
-		other_kind = {"its connections know another kind of proof than was sent",
-			"It came from another provider than the one connected here.", REFUSAL_NO_SIGN};
+			DELIVERY_SUSPENDED},
+		no_proof = {"no proof sent, or one sent twice", DELIVERY_NO_PROOF},
+		platform = {"platform signature missing or wrong", DELIVERY_WRONG_PLATFORM_SIGNATURE},
+		header = {"wrong secret header", DELIVERY_WRONG_SECRET_HEADER},
+		signature = {"wrong signature", DELIVERY_WRONG_SIGNATURE},
+		other_kind = {"its connections know another kind of proof than was sent", DELIVERY_OTHER_PROVIDER};
 
 	if (!known)
 		return &nobody;
@@ -169,13 +162,40 @@ static const struct why *why_refused(
 		return &no_connection;
 	if (!is_sent(p->signature) && !is_sent(p->secret) && !is_sent(p->platform_signature))
 		return &no_proof;
-	if (found->half)
+	if (found->half != NULL)
 		return &platform;
 	if (is_sent(p->secret) && found->by_secret)
 		return &header;
 	if (is_sent(p->signature) && found->by_signature)
 		return &signature;
 	return &other_kind;
+}
+
+/* Whether a webhook that was refused so could have been this verifier's connection's. */
+static bool concerns(const struct tenant_verifier *v, const struct verdict *found, enum delivery_why why)
+{
+	if (why == DELIVERY_WRONG_SIGNATURE)
+		return v->proof == TENANT_PROOF_SIGNATURE;
+	if (why == DELIVERY_WRONG_SECRET_HEADER)
+		return v->proof == TENANT_PROOF_SECRET;
+	if (why == DELIVERY_WRONG_PLATFORM_SIGNATURE)
+		return strcmp(v->connection_id, found->half) == 0;
+	return true;
+}
+
+/* Each of the connections that it concerns, once. */
+static void note_refused(struct inbound *in, const char *business_id, const struct tenant_verifier *verifiers,
+	size_t count, const struct verdict *found, enum delivery_why why)
+{
+	const int64_t now = store_now_ms();
+	const char *noted = "";
+
+	for (size_t i = 0; i < count; i++) {
+		if (!concerns(&verifiers[i], found, why) || strcmp(verifiers[i].connection_id, noted) == 0)
+			continue;
+		noted = verifiers[i].connection_id;
+		deliveries_note(in->deliveries, business_id, noted, why, now);
+	}
 }
 
 /* last_at: when the log was last told of a refusal of this kind. */
@@ -204,7 +224,8 @@ static void refuse(struct inbound *in, const char *business_id, bool known, cons
 	const char *named = known ? business_id : "-";
 
 	atomic_fetch_add(&in->refused, 1);
-	if (refusals_note(in->refusals, named, why->shop, why->sign) && known)
+	atomic_fetch_add(&in->whys[why->code], 1);
+	if (deliveries_refused(in->deliveries, named, why->code) && known)
 		look_soon(in, business_id);
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
@@ -274,7 +295,10 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 	}
 	found = verify(in, verifiers, count, &claims);
 	if (found.connection_id == NULL) {
-		refuse(in, business_id, err == TENANT_OK, why_refused(proofs, &found, err == TENANT_OK, count));
+		const struct why *why = why_refused(proofs, &found, err == TENANT_OK, count);
+
+		refuse(in, business_id, err == TENANT_OK, why);
+		note_refused(in, business_id, verifiers, count, &found, why->code);
 		status = 401;
 	} else if (keep(in, business_id, found.connection_id, body, len)) {
 		atomic_fetch_add(&in->accepted, 1);
@@ -290,6 +314,21 @@ out:
 	return status;
 }
 
+void inbound_unread(struct inbound *in, const char *business_id, enum delivery_why why)
+{
+	static const struct verdict nothing = {.connection_id = NULL};
+	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
+	size_t count = 0;
+
+	atomic_fetch_add(&in->whys[why], 1);
+	if (is_business_id(business_id) &&
+		tenant_verifiers(in->opt.tenants, business_id, verifiers, &count) == TENANT_OK) {
+		(void)deliveries_refused(in->deliveries, business_id, why);
+		note_refused(in, business_id, verifiers, count, &nothing, why);
+	}
+	vault_wipe(verifiers, sizeof(verifiers));
+}
+
 /* ------------------------------------------------------------ GET */
 
 struct token_search {
@@ -299,6 +338,8 @@ struct token_search {
 	enum store_connection_status status; /* of the one that was found, and the next */
 	bool checks_failed;
 	unsigned seen;
+	char asked[TENANT_CONNECTIONS_MAX][STORE_ID_LEN + 1]; /* those that take handshakes */
+	size_t asked_len;
 };
 
 /* Hashes are compared, so that tokens of different lengths take the same time. */
@@ -310,6 +351,9 @@ static bool compare_token(const struct store_connection *c, void *arg)
 
 	search->seen++;
 	memcpy(search->last, c->id, sizeof(search->last));
+	if (c->provider == STORE_META && c->status != STORE_CONNECTION_SUSPENDED &&
+		search->asked_len < TENANT_CONNECTIONS_MAX)
+		memcpy(search->asked[search->asked_len++], c->id, sizeof(search->asked[0]));
 	vault_hash(c->verify_token, strlen(c->verify_token), token);
 	vault_hash(c->previous_verify_token, strlen(c->previous_verify_token), previous);
 	fits = vault_equal(token, search->token, sizeof(token)) && c->verify_token[0] != '\0';
@@ -335,6 +379,16 @@ static enum store_error find_token(struct inbound *in, const char *business_id, 
 		memcpy(after, search->last, sizeof(after));
 	} while (err == STORE_OK && search->seen == STORE_LIST_MAX);
 	return err;
+}
+
+static void note_wrong_token(struct inbound *in, const char *business_id, const struct token_search *search)
+{
+	const int64_t now = store_now_ms();
+
+	atomic_fetch_add(&in->whys[DELIVERY_WRONG_VERIFY_TOKEN], 1);
+	(void)deliveries_refused(in->deliveries, business_id, DELIVERY_WRONG_VERIFY_TOKEN);
+	for (size_t i = 0; i < search->asked_len; i++)
+		deliveries_note(in->deliveries, business_id, search->asked[i], DELIVERY_WRONG_VERIFY_TOKEN, now);
 }
 
 /* NULL: it is one, of the connection that search found. Else why not; *known: the business is there. */
@@ -364,7 +418,7 @@ static const char *check_handshake(struct inbound *in, const char *business_id, 
 		return store_error_text(err);
 	if (search->found[0] != '\0')
 		return NULL;
-	refusals_note_token(in->refusals, business_id);
+	note_wrong_token(in, business_id, search);
 	return "wrong token: no connection has it, or a suspended one";
 }
 

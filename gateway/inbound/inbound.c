@@ -9,8 +9,8 @@
 #include <time.h>
 
 #include "gateway/inbound/asks.h"
+#include "gateway/inbound/deliveries.h"
 #include "gateway/inbound/internal.h"
-#include "gateway/inbound/refusals.h"
 #include "gateway/log.h"
 
 /* ------------------------------------------------------------ workers */
@@ -134,7 +134,7 @@ unsigned worker_backoff(unsigned before_ms)
 static void inbound_free(struct inbound *in)
 {
 	asks_free(in->asks);
-	refusals_free(in->refusals);
+	deliveries_free(in->deliveries);
 	free(in->batch);
 	free(in);
 }
@@ -149,9 +149,9 @@ enum inbound_error inbound_open(struct inbound **out, const struct inbound_optio
 	in->store = tenants_store(opt->tenants);
 	vault_random(&in->nobody, sizeof(in->nobody));
 	in->asks = asks_new(in);
-	in->refusals = refusals_new();
+	in->deliveries = deliveries_new();
 	in->batch = batch_new();
-	if (in->asks == NULL || in->refusals == NULL || in->batch == NULL || !worker_init(&in->intake)) {
+	if (in->asks == NULL || in->deliveries == NULL || in->batch == NULL || !worker_init(&in->intake)) {
 		inbound_free(in);
 		return INBOUND_SETUP;
 	}
@@ -179,6 +179,7 @@ void inbound_close(struct inbound *in)
 		outbound_asks_end(in->opt.outbound);
 	worker_clear(&in->intake);
 	worker_clear(&in->answer);
+	inbound_upkeep(in);
 	inbound_free(in);
 }
 
@@ -191,9 +192,54 @@ void inbound_failed(struct inbound *in)
 		in->opt.failed(in->opt.ctx);
 }
 
+static void add_refusal(struct inbound_refusal *r, const struct store_delivery *d)
+{
+	const enum delivery_why why = delivery_why(d->refused_why);
+	int64_t *at = &r->at;
+
+	if (why == DELIVERY_WRONG_VERIFY_TOKEN)
+		at = &r->token_at;
+	else if (delivery_is_refusal(why) && d->refused_at > r->at)
+		r->why = delivery_words(why);
+	if (delivery_is_refusal(why) && d->refused_at > *at)
+		*at = d->refused_at;
+	if ((why == DELIVERY_WRONG_SIGNATURE || why == DELIVERY_WRONG_SECRET_HEADER) && d->refused_at > r->signature_at)
+		r->signature_at = d->refused_at;
+	if (why == DELIVERY_WRONG_PLATFORM_SIGNATURE && d->refused_at > r->platform_at)
+		r->platform_at = d->refused_at;
+}
+
+static bool add_stored(const struct store_delivery *d, void *arg)
+{
+	if (d->refused_at > 0)
+		add_refusal(arg, d);
+	return true;
+}
+
 bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out)
 {
-	return refusals_get(in->refusals, business_id, out);
+	struct inbound_refusal r = {0};
+
+	(void)deliveries_refusal(in->deliveries, business_id, &r);
+	if (store_delivery_list(in->store, business_id, add_stored, &r) != STORE_OK)
+		log_warn("what was refused before is not known just now business=%s", business_id);
+	*out = r;
+	return r.at > 0 || r.token_at > 0;
+}
+
+void inbound_delivery(const struct inbound *in, const char *connection_id, struct store_delivery *d)
+{
+	deliveries_news(in->deliveries, connection_id, d);
+}
+
+void inbound_upkeep(struct inbound *in)
+{
+	const enum store_error err = deliveries_write(in->deliveries, in->store);
+
+	if (err == STORE_FAILED)
+		inbound_failed(in);
+	else if (err != STORE_OK)
+		log_warn("what came of webhooks is not written yet: %s", store_error_text(err));
 }
 
 void inbound_counts(const struct inbound *in, struct inbound_counts *out)
@@ -201,4 +247,6 @@ void inbound_counts(const struct inbound *in, struct inbound_counts *out)
 	out->accepted = atomic_load(&in->accepted);
 	out->refused = atomic_load(&in->refused);
 	out->busy = atomic_load(&in->busy);
+	for (size_t i = 0; i < DELIVERY_WHYS; i++)
+		out->whys[i] = atomic_load(&in->whys[i]);
 }

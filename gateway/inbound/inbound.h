@@ -11,6 +11,7 @@
 #ifndef KEYHOUSE_INBOUND_H
 #define KEYHOUSE_INBOUND_H
 
+#include "gateway/delivery.h"
 #include "gateway/finding.h"
 #include "gateway/http/http.h"
 #include "gateway/outbound/outbound.h"
@@ -45,20 +46,25 @@ void inbound_close(struct inbound *in);
  * what stood in the path, unchecked. Threads: any. */
 void inbound_webhook(struct inbound *in, struct http_request *req, const char *business_id);
 
-/* The last webhook of a business that was refused since the start. */
+/* The last webhook of a business that was refused; after a restart, what is remembered of its connections'. */
 struct inbound_refusal {
-	int64_t at;
+	int64_t at; /* 0: none */
 	const char *why; /* plain words for a shop owner; constant */
-	unsigned long count;
 	/* When that happened last; 0: never. Anybody may make the first two, but none hides another. */
-	int64_t signature_at; /* a signature that no app secret here made */
+	int64_t signature_at; /* a signature that no app secret here made, or a wrong secret header */
 	int64_t token_at; /* a handshake whose verify token is nobody's */
 	int64_t platform_at; /* a connection's own secret, and a wrong platform signature */
 };
 bool inbound_refusal(const struct inbound *in, const char *business_id, struct inbound_refusal *out);
 
+/* What came of a connection's webhooks is in the store, but for the last minute: adds that. */
+void inbound_delivery(const struct inbound *in, const char *connection_id, struct store_delivery *d);
+/* Writes it there; to be called each minute. */
+void inbound_upkeep(struct inbound *in);
+
 struct inbound_counts {
 	unsigned long accepted, refused, busy; /* 200, 401, 503 since start */
+	unsigned long whys[DELIVERY_WHYS]; /* how many were refused, or partly put aside, for each reason */
 };
 void inbound_counts(const struct inbound *in, struct inbound_counts *out);
 

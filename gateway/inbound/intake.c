@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gateway/inbound/binding.h"
+#include "gateway/inbound/deliveries.h"
 #include "gateway/inbound/internal.h"
 #include "gateway/inbound/prepare.h"
 #include "gateway/inbound/split.h"
@@ -34,6 +35,10 @@ struct ready {
 	struct store_event event; /* without its body */
 	enum store_event_state state;
 	struct prepared prepared;
+	/* Which connections something in it belongs to, and why something does not. */
+	char here[TENANT_VERIFIERS_MAX][STORE_ID_LEN + 1];
+	size_t here_len;
+	enum delivery_why why;
 };
 
 /* Whose event it is: the same for many. Good for as long as it takes to fill a batch. */
@@ -101,8 +106,12 @@ static enum outcome add(struct batch *b, const struct store_event *e, enum store
 {
 	struct ready *r = &b->ready[b->len++];
 
-	*r = (struct ready){.event = *e, .state = state};
+	r->event = *e;
 	r->event.body = NULL;
+	r->state = state;
+	r->here_len = 0;
+	r->why = DELIVERY_NO_REASON;
+	memset(&r->prepared, 0, sizeof(r->prepared));
 	if (p != NULL) {
 		r->prepared = *p;
 		memset(p, 0, sizeof(*p)); /* transferred */
@@ -113,8 +122,12 @@ static enum outcome add(struct batch *b, const struct store_event *e, enum store
 
 static enum outcome add_unparsed(struct batch *b, const struct store_event *e, const char *why)
 {
+	enum outcome outcome = add(b, e, STORE_EVENT_UNPARSED, NULL);
+	struct ready *r = &b->ready[b->len - 1];
+
 	log_warn("event kept unparsed business=%s event=%s: %s", e->business_id, e->id, why);
-	return add(b, e, STORE_EVENT_UNPARSED, NULL);
+	memcpy(r->here[r->here_len++], e->connection_id, sizeof(e->connection_id));
+	return outcome;
 }
 
 /* ------------------------------------------------------------ whose it is */
@@ -176,6 +189,53 @@ static enum store_error learn_number(struct inbound *in, const struct store_even
 	return err;
 }
 
+/* Which of the peers an update belongs to: those that it names, else the one that verified it. */
+static void mark_peers(const struct binding *b, const struct split_update *u, bool here[static TENANT_VERIFIERS_MAX])
+{
+	/* A number tells between two connections of one account. */
+	const struct binding_claim claim = {.number = u->number, .account = u->number == NULL ? u->account : NULL};
+	bool named = false;
+
+	for (size_t i = 0; i < b->peers_len; i++) {
+		if (!binding_names(&b->peers[i], &claim))
+			continue;
+		here[i] = true;
+		named = true;
+	}
+	here[0] = here[0] || !named;
+}
+
+/* So that a shop can be told when something came last, and what was wrong with it: accepted for each connection that
+ * something in the event belongs to, and where something belongs to none, put aside for the one that verified it. */
+static void see_where(struct ready *r, const struct binding *b, const struct split_update *split)
+{
+	bool here[TENANT_VERIFIERS_MAX] = {false};
+
+	for (size_t i = 0; i < r->prepared.len; i++)
+		if (r->prepared.updates[i].verdict != STORE_UPDATE_QUARANTINED)
+			mark_peers(b, &split[i], here);
+		else
+			r->why = split[i].number != NULL ? DELIVERY_WRONG_NUMBER : DELIVERY_WRONG_ACCOUNT;
+	for (size_t i = 0; i < b->peers_len; i++)
+		if (here[i])
+			memcpy(r->here[r->here_len++], b->peers[i].connection_id, sizeof(r->here[0]));
+	if (b->peers_len == 0)
+		r->why = DELIVERY_NO_REASON;
+}
+
+/* Once it is settled. */
+static void note_settled(struct inbound *in, const struct ready *r)
+{
+	const struct store_event *e = &r->event;
+
+	for (size_t i = 0; i < r->here_len; i++)
+		deliveries_note(in->deliveries, e->business_id, r->here[i], DELIVERY_NO_REASON, e->received_at);
+	if (r->why == DELIVERY_NO_REASON)
+		return;
+	deliveries_note(in->deliveries, e->business_id, e->connection_id, r->why, e->received_at);
+	atomic_fetch_add(&in->whys[r->why], 1);
+}
+
 static enum store_error origin_load(struct batch *b, const struct store_event *e, struct origin **out)
 {
 	struct origin *o = b->origins;
@@ -224,12 +284,14 @@ static enum outcome bind_and_add(
 	ev.answers = o->business.status == STORE_BUSINESS_ACTIVE && strcmp(o->business.responder, "none") != 0;
 	ev.statuses = ev.answers && reply_hears_statuses(o->business.responder);
 	prepare = intake_prepare(b->in->opt.tenants, &ev, split, len, &prepared);
-	if (prepare == TENANT_OK)
+	if (prepare == TENANT_OK) {
 		outcome = add(b, e, STORE_EVENT_SETTLED, &prepared);
-	else if (prepare == TENANT_NOT_FOUND || prepare == TENANT_BAD_DATA)
+		see_where(&b->ready[b->len - 1], &o->binding, split);
+	} else if (prepare == TENANT_NOT_FOUND || prepare == TENANT_BAD_DATA) {
 		outcome = add_unparsed(b, e, "it cannot be sealed with the business's keys");
-	else
+	} else {
 		outcome = after_tenant(e, prepare);
+	}
 	intake_prepared_clear(&prepared);
 	return outcome;
 }
@@ -337,6 +399,8 @@ static enum outcome after_settling(struct batch *b, const struct ready *r, const
 	if (s->result == STORE_OK && s->counts.quarantined > 0)
 		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", r->event.business_id,
 			r->event.connection_id, r->event.id, s->counts.quarantined);
+	if (s->result == STORE_OK)
+		note_settled(b->in, r);
 	if (s->result == STORE_OK && (s->counts.awaiting > 0 || r->prepared.asks > 0))
 		worker_wake(&b->in->answer);
 	outcome = after_store(b->in, &r->event, s->result);

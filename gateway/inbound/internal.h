@@ -43,7 +43,7 @@ int64_t worker_now_ms(void);
 
 struct asks;
 struct batch;
-struct refusals;
+struct deliveries;
 
 struct inbound {
 	struct inbound_options opt;
@@ -51,9 +51,10 @@ struct inbound {
 	struct worker intake, answer;
 	struct batch *batch; /* the intake's own */
 	struct asks *asks;
-	struct refusals *refusals;
+	struct deliveries *deliveries;
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
 	atomic_ulong accepted, refused, busy;
+	atomic_ulong whys[DELIVERY_WHYS]; /* how many of each */
 	atomic_bool failed_told;
 	atomic_llong refusal_logged_at, handshake_refusal_logged_at;
 };
@@ -71,6 +72,9 @@ struct inbound_proofs {
 /* The core of POST: verifies, seals, stores. Returns the HTTP status: 200, 401 or 503. Threads: any. */
 int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
 	const uint8_t *body, size_t len);
+
+/* Notes one whose body was not read as a whole, after it was answered. Threads: any. */
+void inbound_unread(struct inbound *in, const char *business_id, enum delivery_why why);
 
 /* The core of GET: whether mode and token are those of a connection of this business,
  * of which the handshake is noted then. NULL: something that a handshake says is missing. Threads: any. */

@@ -48,8 +48,12 @@ static void deliver(struct inbound *in, struct http_request *req, const char *bu
 		break;
 	case HTTP_TOO_LARGE:
 		respond(req, 413, "too large\n");
+		inbound_unread(in, business_id, DELIVERY_TOO_LARGE);
 		return;
 	case HTTP_TIMED_OUT:
+		respond(req, 408, "too slow\n");
+		inbound_unread(in, business_id, DELIVERY_TOO_SLOW);
+		return;
 	case HTTP_DISCONNECTED: /* the answer reaches nobody, but every request has one */
 		respond(req, 408, "too slow\n");
 		return;

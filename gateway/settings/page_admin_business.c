@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/delivery.h"
 #include "gateway/link.h"
 #include "gateway/log.h"
 #include "gateway/settings/admin.h"
@@ -121,13 +122,36 @@ static void findings(struct visit *v, const char *id)
 
 /* ------------------------------------------------------------ what happened */
 
+static void delivery_cell(struct visit *v, const struct store_connection *c)
+{
+	struct store_delivery d;
+
+	html_raw(&v->out, "<td>");
+	if (doctor_delivery(&v->s->doctor, c->business_id, c->id, &d) != STORE_OK) {
+		html_raw(&v->out, "not known just now</td>");
+		return;
+	}
+	html_raw(&v->out, "accepted: ");
+	html_time(&v->out, d.accepted_at);
+	if (d.refused_at > 0) {
+		html_raw(&v->out, "<br>refused, or put aside: ");
+		html_time(&v->out, d.refused_at);
+		html_put(&v->out, ", %lld since one was accepted<br><span class=\"small\">%s</span>",
+			(long long)d.refused_count, delivery_words(delivery_why(d.refused_why)));
+	}
+	html_raw(&v->out, "</td>");
+}
+
 static bool connection_row(const struct store_connection *c, void *arg)
 {
-	struct html *h = row(arg);
+	struct rows *r = arg;
+	struct html *h = row(r);
 
-	html_put(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>",
+	html_put(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td>",
 		c->display_phone[0] != '\0' ? c->display_phone : "not known yet", connect_provider_name(c),
 		admin_connection_words(c->status));
+	delivery_cell(r->v, c);
+	html_raw(h, "</tr>");
 	return true;
 }
 
@@ -181,7 +205,8 @@ static void happenings(struct visit *v, const char *id)
 	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
 	struct rows connections = {.v = v,
 		.head = "<table><caption>Numbers, whose they are and how they stand</caption><thead><tr>"
-			"<th scope=\"col\">Number</th><th scope=\"col\">Provider</th><th scope=\"col\">Status</th></tr>"
+			"<th scope=\"col\">Number</th><th scope=\"col\">Provider</th><th scope=\"col\">Status</th>"
+			"<th scope=\"col\">Last webhook</th></tr>"
 			"</thead><tbody>"};
 	struct rows events = {.v = v,
 		.head = "<table><caption>The newest webhooks</caption><thead><tr><th scope=\"col\">Received</th>"

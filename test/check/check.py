@@ -29,7 +29,7 @@ FLOORS = [
     {"gateway/reply", "gateway/connect"},
     {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
     {"gateway/tenant"},
-    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/json", "gateway/keycache", "gateway/link"},
+    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/delivery", "gateway/json", "gateway/keycache", "gateway/link"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
     {"gateway/utf8"},
 ]

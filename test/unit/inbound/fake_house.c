@@ -216,6 +216,33 @@ struct store *tenants_store(struct tenants *t)
 
 /* ------------------------------------------------------------ the store */
 
+enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
+{
+	enum store_error err = STORE_OK;
+
+	(void)s;
+	pthread_mutex_lock(&house_lock);
+	if (house.note_faults > 0 && len > 0) {
+		house.note_faults--;
+		err = house.fault;
+	}
+	for (size_t i = 0; i < len && err == STORE_OK; i++)
+		if (house.deliveries_len < HOUSE_DELIVERIES)
+			house.deliveries[house.deliveries_len++] = rows[i];
+	pthread_mutex_unlock(&house_lock);
+	return err;
+}
+
+enum store_error store_delivery_list(
+	struct store *s, const char *business_id, bool (*each)(const struct store_delivery *d, void *arg), void *arg)
+{
+	(void)s;
+	for (size_t i = 0; i < house.deliveries_len; i++)
+		if (strcmp(house.deliveries[i].business_id, business_id) == 0 && !each(&house.deliveries[i], arg))
+			break;
+	return STORE_OK;
+}
+
 int64_t store_now_ms(void)
 {
 	return HOUSE_NOW + (house.clock_runs ? real_ms() - started_ms : 0);

@@ -15,6 +15,7 @@
 #define HOUSE_EVENTS 16u
 #define HOUSE_UPDATES 32u
 #define HOUSE_ASKS 64u
+#define HOUSE_DELIVERIES 8u
 #define HOUSE_CONNECTION "01AAAAAAAAAAAAAAAAAAAAAAAA"
 #define HOUSE_SIBLING "01BBBBBBBBBBBBBBBBBBBBBBBB"
 #define HOUSE_NOW 1790000100000LL
@@ -83,12 +84,14 @@ struct house {
 	struct house_answer answers[HOUSE_UPDATES];
 	size_t answers_len;
 	unsigned settled, finished, woken, ended; /* asks done with, outbound woken, outbound's asks ended */
+	struct store_delivery deliveries[HOUSE_DELIVERIES]; /* as they were written, one after the other */
+	size_t deliveries_len;
 	unsigned handed; /* numbers given to connections */
 	const char *owner; /* of events to be added */
 	int64_t received_at; /* of events to be added */
 	bool clock_runs; /* else it stands */
 	/* faults: how often each call fails before it works */
-	unsigned settle_faults, done_faults, later_faults, recover_faults, reply_faults, reply_busy;
+	unsigned settle_faults, done_faults, later_faults, recover_faults, reply_faults, reply_busy, note_faults;
 	enum store_error fault, number_set;
 };
 

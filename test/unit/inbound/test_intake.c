@@ -127,6 +127,90 @@ static void a_sibling_with_the_same_app_may_verify(void **state)
 		assert_int_equal(h->events[1].updates[i].update.verdict, STORE_UPDATE_DELIVERED);
 }
 
+/* "connection accepted refused why count;" of each row that was written. */
+static void written(char *out, size_t room)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < house_look()->deliveries_len; i++) {
+		const struct store_delivery *d = &house_look()->deliveries[i];
+
+		len += (size_t)snprintf(out + len, room - len, "%.3s %d %d %s %d;", d->connection_id,
+			d->accepted_at == HOUSE_NOW, d->refused_at == HOUSE_NOW, d->refused_why, (int)d->refused_count);
+	}
+}
+
+/* An event is its connection's whose number it names; what belongs to none is the fault of the one that verified it. */
+static void what_came_of_it_is_remembered(void **state)
+{
+	static const struct {
+		bool sibling;
+		const char *body, *want;
+	} rows[] = {
+		{false,
+			"{\"entry\":[{\"changes\":[{\"value\":{\"metadata\":{\"phone_number_id\":\"200000000000001\"}}}"
+			"]}]}",
+			"01A 1 0  0;"},
+		{false, FOREIGN, "01A 0 1 wrong_number 1;"},
+		{true, FOREIGN, "01B 1 0  0;"},
+		{false, "{\"entry\":[{\"id\":\"7\",\"changes\":[{\"field\":\"account_update\",\"value\":{}}]}]}",
+			"01A 0 1 wrong_account 1;"},
+		{true, "{\"entry\":[{\"id\":\"100000000000002\",\"changes\":[{\"field\":\"security\",\"value\":{}}]}]}",
+			"01B 1 0  0;"},
+		{false,
+			"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"security\",\"value\":{}}]},"
+			"{\"id\":\"7\",\"changes\":[{\"field\":\"security\",\"value\":{}}]}]}",
+			"01A 1 1 wrong_account 1;"},
+		{false, "{\"entry\":[{\"id\":\"7\",\"changes\":[{\"field\":\"partner_solutions\",\"value\":{}}]}]}",
+			"01A 1 0  0;"},
+		{false, "not JSON", "01A 1 0  0;"},
+	};
+	char got[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		house_reset();
+		if (rows[i].sibling)
+			house_add_sibling();
+		house_add(rows[i].body);
+		run();
+		written(got, sizeof(got));
+		if (strcmp(got, rows[i].want) != 0)
+			fail_msg("row %zu: %s", i, got);
+	}
+}
+
+/* What the store has of before a restart, and what memory has since; the newest of each kind. */
+static void a_refusal_outlives_a_restart(void **state)
+{
+	const struct store_delivery before = {.business_id = "shop",
+					    .connection_id = HOUSE_CONNECTION,
+					    .refused_at = HOUSE_NOW - 5,
+					    .refused_why = "wrong_signature",
+					    .refused_count = 3},
+				    aside = {.business_id = "shop",
+					    .connection_id = HOUSE_SIBLING,
+					    .refused_at = HOUSE_NOW,
+					    .refused_why = "wrong_number"};
+	struct inbound_refusal r;
+	struct inbound *in;
+
+	(void)state;
+	in = house_open();
+	assert_false(inbound_refusal(in, "shop", &r));
+	house_look()->deliveries[0] = before;
+	house_look()->deliveries[1] = aside;
+	house_look()->deliveries_len = 2;
+	assert_true(inbound_refusal(in, "shop", &r));
+	assert_int_equal(r.at, HOUSE_NOW - 5);
+	assert_int_equal(r.signature_at, HOUSE_NOW - 5);
+	assert_int_equal(r.token_at + r.platform_at, 0);
+	assert_string_equal(r.why, delivery_words(DELIVERY_WRONG_SIGNATURE));
+	assert_false(inbound_refusal(in, "other", &r));
+	inbound_close(in);
+}
+
 static void messages_are_logged(void **state)
 {
 	const struct house_event *e;
@@ -518,6 +602,8 @@ int main(void)
 		cmocka_unit_test_setup(verdicts, setup),
 		cmocka_unit_test_setup(what_is_quarantined_has_no_effect, setup),
 		cmocka_unit_test_setup(a_sibling_with_the_same_app_may_verify, setup),
+		cmocka_unit_test_setup(what_came_of_it_is_remembered, setup),
+		cmocka_unit_test_setup(a_refusal_outlives_a_restart, setup),
 		cmocka_unit_test_setup(messages_are_logged, setup),
 		cmocka_unit_test_setup(statuses_settle_the_outbox, setup),
 		cmocka_unit_test_setup(what_cannot_be_read_holds_up_nobody, setup),

@@ -12,6 +12,7 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "gateway/inbound/deliveries.h"
 #include "gateway/inbound/internal.h"
 #include "test/unit/inbound/fake_http.h"
 #include "test/unit/inbound/log_seen.h"
@@ -147,6 +148,14 @@ enum store_error store_connection_handshake(
 	return STORE_NOT_FOUND;
 }
 
+enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
+{
+	(void)s;
+	(void)rows;
+	(void)len;
+	return STORE_OK;
+}
+
 int64_t store_now_ms(void)
 {
 	return 1790000000000;
@@ -176,11 +185,12 @@ void inbound_failed(struct inbound *in)
 /* ------------------------------------------------------------ requests */
 
 static char told[512]; /* what the log said of the last one */
+static struct deliveries *remembered; /* NULL: nothing is */
 
 static struct http_request post(
 	const char *business_id, const char *signature, const char *secret, const char *platform)
 {
-	struct inbound in = {.nobody.inner = {0xee}};
+	struct inbound in = {.nobody.inner = {0xee}, .deliveries = remembered};
 	struct http_request req = {.method = "POST",
 		.signature = signature,
 		.secret = secret,
@@ -337,6 +347,58 @@ static void an_unknown_business_is_refused_alike(void **state)
 	assert_string_equal(unknown.headers, known.headers);
 }
 
+/* What is remembered of one connection: "code count;", or "". */
+static void add_news(char *out, size_t room, char name, const char *connection_id)
+{
+	struct store_delivery d = {.accepted_at = 0};
+	const size_t len = strlen(out);
+
+	deliveries_news(remembered, connection_id, &d);
+	if (d.refused_at != 0)
+		(void)snprintf(out + len, room - len, "%c %s %d;", name, d.refused_why, (int)d.refused_count);
+	assert_true(d.refused_at == 0 || d.refused_at == store_now_ms());
+}
+
+/* Of those connections alone whose webhook it could have been, and of none where nobody was meant. */
+static void a_refusal_is_remembered_of_whom_it_concerns(void **state)
+{
+	static const struct {
+		const char *business_id;
+		const struct secret_of *held;
+		const char *signature, *secret, *platform;
+		const char *news;
+	} rows[] = {
+		{"shop", both, "wrong", NULL, NULL, "M wrong_signature 1;"},
+		{"shop", both, NULL, "wrong", NULL, "D wrong_secret_header 1;"},
+		{"shop", both, NULL, SECRET, "wrong", "D wrong_platform_signature 1;"},
+		{"shop", both, NULL, NULL, NULL, "M no_proof 1;D no_proof 1;"},
+		{"shop", both, NULL, NULL, "platform secret", "M other_provider 1;D other_provider 1;"},
+		{"shop", meta_only, NULL, "wrong", NULL, "M other_provider 1;"},
+		{"shop", two_channels, NULL, "other secret", NULL, "O wrong_platform_signature 1;"},
+		{"shop", two_channels, NULL, "wrong", NULL, "D wrong_secret_header 1;O wrong_secret_header 1;"},
+		{"shop", both, "app secret", NULL, NULL, ""},
+		{"shop", nothing, "app secret", NULL, NULL, ""},
+		{"nobody", both, "app secret", NULL, NULL, ""},
+	};
+	char signature[80], platform[80], news[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		remembered = deliveries_new();
+		held = rows[i].held;
+		(void)post(rows[i].business_id, signed_by(signature, "sha256=", rows[i].signature), rows[i].secret,
+			signed_by(platform, "", rows[i].platform));
+		news[0] = '\0';
+		add_news(news, sizeof(news), 'M', META);
+		add_news(news, sizeof(news), 'D', DIALOG);
+		add_news(news, sizeof(news), 'O', OTHER);
+		if (strcmp(news, rows[i].news) != 0)
+			fail_msg("row %zu: %s", i, news);
+		deliveries_free(remembered);
+	}
+	remembered = NULL;
+}
+
 /* It is noted of every new secret that fits a webhook which is kept, and of no other. */
 static void a_new_secret_is_noted_once_it_worked(void **state)
 {
@@ -385,6 +447,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_let_in),
 		cmocka_unit_test(an_unknown_business_is_refused_alike),
+		cmocka_unit_test(a_refusal_is_remembered_of_whom_it_concerns),
 		cmocka_unit_test(a_new_secret_is_noted_once_it_worked),
 		cmocka_unit_test(secrets_have_a_limit),
 	};

@@ -12,12 +12,14 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "gateway/inbound/deliveries.h"
 #include "gateway/inbound/internal.h"
 #include "test/unit/inbound/fake_http.h"
 #include "test/unit/inbound/log_seen.h"
 
 #define FIRST "01AAAAAAAAAAAAAAAAAAAAAAAA"
 #define SECOND "01BBBBBBBBBBBBBBBBBBBBBBBB"
+#define THIRD "01CCCCCCCCCCCCCCCCCCCCCCCC"
 #define H8(d) d d d d d d d d
 #define TIMES32(d) H8(d) H8(d) H8(d) H8(d)
 #define TIMES64(d) TIMES32(d) TIMES32(d)
@@ -143,10 +145,11 @@ enum store_error store_connection_list(struct store *s, const char *business_id,
 	(void)s;
 	assert_string_equal(business_id, "shop");
 	for (unsigned i = from; i < 201 && i < from + page->limit; i++) {
-		struct store_connection c = {.status = i == 200 ? fake.connection_status : STORE_CONNECTION_ACTIVE,
+		struct store_connection c = {.provider = i == 0 ? STORE_360DIALOG : STORE_META,
+			.status = i == 200 ? fake.connection_status : STORE_CONNECTION_ACTIVE,
 			.checks_failed = i == 200 && fake.checks_failed};
 
-		memcpy(c.id, i == 200 ? FIRST : SECOND, sizeof(c.id));
+		memcpy(c.id, i == 200 ? FIRST : i == 0 ? THIRD : SECOND, sizeof(c.id));
 		memcpy(c.verify_token, i == 200 ? "right" : "", i == 200 ? 6 : 1);
 		memcpy(c.previous_verify_token, i == 200 ? "before" : "", i == 200 ? 7 : 1);
 		if (!each(&c, arg))
@@ -165,6 +168,14 @@ enum store_error store_connection_handshake(
 	assert_int_equal(at, store_now_ms());
 	fake.handshakes++;
 	return fake.handshake;
+}
+
+enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
+{
+	(void)s;
+	(void)rows;
+	(void)len;
+	return STORE_OK;
 }
 
 int64_t store_now_ms(void)
@@ -339,17 +350,26 @@ static void bodies_that_do_not_come(void **state)
 	static const struct {
 		enum http_error error;
 		int status;
-	} table[] = {{HTTP_TOO_LARGE, 413}, {HTTP_TIMED_OUT, 408}, {HTTP_DISCONNECTED, 408}, {HTTP_NO_MEMORY, 503}};
-	struct inbound in = {.nobody.inner = {0xee}};
+		enum delivery_why why; /* what its connections are told */
+	} table[] = {{HTTP_TOO_LARGE, 413, DELIVERY_TOO_LARGE}, {HTTP_TIMED_OUT, 408, DELIVERY_TOO_SLOW},
+		{HTTP_DISCONNECTED, 408, DELIVERY_NO_REASON}, {HTTP_NO_MEMORY, 503, DELIVERY_NO_REASON}};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < 2 * sizeof(table) / sizeof(table[0]); i++) {
+		struct inbound in = {.nobody.inner = {0xee}, .deliveries = deliveries_new()};
 		struct http_request req = {
-			.method = "POST", .signature = SIGNED_BY("11"), .body_error = table[i].error};
+			.method = "POST", .signature = SIGNED_BY("11"), .body_error = table[i / 2].error};
+		struct store_delivery first = {.accepted_at = 0}, second = first;
 
-		inbound_webhook(&in, &req, "shop");
-		assert_int_equal(req.status, table[i].status);
+		inbound_webhook(&in, &req, i % 2 == 0 ? "shop" : "nobody");
+		assert_int_equal(req.status, table[i / 2].status);
 		assert_int_equal(req.answers, 1);
+		deliveries_news(in.deliveries, FIRST, &first);
+		deliveries_news(in.deliveries, SECOND, &second);
+		assert_string_equal(first.refused_why, i % 2 == 0 ? delivery_code(table[i / 2].why) : "");
+		assert_string_equal(second.refused_why, first.refused_why);
+		assert_int_equal(in.whys[table[i / 2].why], table[i / 2].why != DELIVERY_NO_REASON);
+		deliveries_free(in.deliveries);
 	}
 	assert_int_equal(fake.checks, 0);
 }
@@ -511,6 +531,31 @@ static void refuses_other_handshakes(void **state)
 	assert_int_equal(fake.handshakes, 0);
 }
 
+/* Of the connections that have handshakes, Meta's; a right one is remembered of nobody. */
+static void a_wrong_token_is_remembered(void **state)
+{
+	static const char *const queries[] = {
+		ASK("subscribe", "right", "1"), ASK("unsubscribe", "wrong", "1"), ASK("subscribe", "wrong", "1")};
+	struct inbound in = {.nobody.inner = {0xee}, .deliveries = deliveries_new()};
+	struct inbound_refusal r;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct http_request req = {.method = "GET", .query = queries[i]};
+		struct store_delivery asked = {.accepted_at = 0}, other = asked;
+
+		inbound_webhook(&in, &req, "shop");
+		deliveries_news(in.deliveries, SECOND, &asked);
+		deliveries_news(in.deliveries, THIRD, &other);
+		assert_string_equal(asked.refused_why, i == 2 ? "wrong_verify_token" : "");
+		assert_string_equal(other.refused_why, "");
+		assert_int_equal(deliveries_refusal(in.deliveries, "shop", &r), i == 2);
+	}
+	assert_int_equal(r.token_at, store_now_ms());
+	assert_int_equal(r.at, 0);
+	deliveries_free(in.deliveries);
+}
+
 /* One line a second of each kind, and neither hides the other. */
 static void strangers_do_not_fill_the_log(void **state)
 {
@@ -563,6 +608,7 @@ int main(void)
 		cmocka_unit_test_setup(echoes_the_challenge, setup),
 		cmocka_unit_test_setup(refuses_other_handshakes, setup),
 		cmocka_unit_test_setup(handshakes_that_bring_webhooks_back, setup),
+		cmocka_unit_test_setup(a_wrong_token_is_remembered, setup),
 		cmocka_unit_test_setup(strangers_do_not_fill_the_log, setup),
 		cmocka_unit_test_setup(other_methods, setup),
 	};

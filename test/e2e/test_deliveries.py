@@ -1,0 +1,107 @@
+"""Goal of this test: a shop can be told when its webhooks came last and what was wrong with those that did not: in the
+API, on its pages, for the operator, in figures, over a restart. A stranger is told nothing, and costs no write."""
+import re
+
+from conftest import DialogShop, Shop, sign, wait_for
+from test_admin import Operator
+from test_settings import Caller
+
+META, D360 = "106540352242922", "206540352242922"
+
+
+def last(shop, connection=None):
+    return shop.gateway.api("GET", shop.path("connections", connection or shop.connection)).json["last_delivery"]
+
+
+def told(shop, reason, count=None):
+    def is_told():
+        d = last(shop)
+        return d if d["refused_reason"] == reason and count in (None, d["refused_count"]) else None
+    return wait_for(is_told, timeout=5)
+
+
+def refusals(gateway):
+    return {k: int(v) for k, v in re.findall(r'keyhouse_webhooks_refused_total\{reason="(\w+)"\} (\d+)',
+                                             gateway.get("/metrics").body.decode())}
+
+
+def test_what_came_last_is_known(gateway, provider):
+    paul = Shop(gateway, provider, "Paul's Electronics", META, responder="none")
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", D360, responder="none", fields={"platform_secret": "p" * 32})
+    none = {"accepted_at": None, "refused_at": None, "refused_reason": None, "refused_detail": None, "refused_count": 0}
+    assert last(paul) == last(sarah) == none
+
+    assert paul.send(paul.question("hello", "wamid.1")).status == 200
+    assert wait_for(lambda: last(paul)["accepted_at"])
+    assert last(sarah) == none, "and of another shop nothing"
+    body = b"{}"
+    platform = {"x-360dialog-signature": sign("p" * 32, body)}
+    answers = []
+    for shop, headers, reason in ((paul, {"X-Hub-Signature-256": sign("0" * 32, body)}, "wrong_signature"),
+                                  (paul, {}, "no_proof"),
+                                  (paul, {"X-Keyhouse-Secret": "x"}, "other_provider"),
+                                  (sarah, {"X-Keyhouse-Secret": "x", **platform}, "wrong_secret_header"),
+                                  (sarah, {"X-Keyhouse-Secret": sarah.webhook_secret}, "wrong_platform_signature"),
+                                  (sarah, platform, "other_provider")):
+        before = refusals(gateway)
+        answers.append(gateway.webhook(shop.id, body, headers=headers))
+        got = told(shop, reason)
+        assert got and len(got["refused_detail"]) > 30, (reason, last(shop))
+        assert refusals(gateway) == {**before, reason: before[reason] + 1}
+    answers.append(gateway.webhook("nobody", body))
+    assert {(a.status, a.body) for a in answers} == {(401, b"unauthorized\n")}
+    assert last(paul)["refused_count"] == 3 and last(sarah)["refused_count"] == 3
+
+    assert gateway.get(f"/webhooks/{paul.id}?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1").status == 403
+    assert told(paul, "wrong_verify_token", 4)
+    assert gateway.webhook(paul.id, b"x" * (3 * 2**20 + 2**17)).status == 413
+    assert told(paul, "too_large", 5)
+    assert paul.send(paul.question("hello", "wamid.2", number="999999994321")).status == 200
+    assert told(paul, "wrong_number", 6)
+    assert paul.send(paul.envelope({}, field="security") | {"entry": [{"id": "7", "changes": [
+        {"field": "account_update", "value": {}}]}]}).status == 200
+    assert told(paul, "wrong_account", 7)
+    assert paul.send(paul.question("hello", "wamid.3")).status == 200
+    assert told(paul, "wrong_account", 0), "one was accepted"
+
+
+def test_it_outlives_a_restart(gateway, provider):
+    paul = Shop(gateway, provider, "Paul's Electronics", META, responder="none")
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", D360, responder="none")
+    assert paul.send(paul.question("hello", "wamid.1")).status == 200
+    assert wait_for(lambda: last(paul)["accepted_at"])
+    for _ in range(3):
+        assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert gateway.webhook(sarah.id, b"{}", headers={"X-Keyhouse-Secret": "wrong"}).status == 401
+    before = last(paul), last(sarah)
+    assert before[0]["refused_reason"] == "wrong_signature" and before[0]["refused_count"] == 3
+    gateway.stop()
+    gateway.start()
+    assert (last(paul), last(sarah)) == before
+    his, hers = Caller(gateway), Caller(gateway)
+    his.open(paul)
+    hers.open(sarah)
+    assert b"not signed with the app secret" in his.get().body
+    assert b"the secret that we gave 360dialog" in hers.get().body
+    findings = [f["finding"] for f in gateway.api("GET", sarah.path("doctor")).json["findings"]]
+    assert "signed_by_others" in findings, "nothing good ever came there"
+    operator = Operator(gateway)
+    operator.sign_in()
+    page = operator.get(f"business?id={paul.id}").body
+    assert b"3 since one was accepted" in page and b"not signed with the app secret" in page
+    # What is added later adds up.
+    assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert last(paul)["refused_count"] == 4
+
+
+def test_strangers_cost_no_write(gateway, provider):
+    """A thousand refused calls: the database does not move."""
+    paul = Shop(gateway, provider, "Paul's Electronics", META, responder="none")
+    assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401  # its provider is asked soon: that is one
+    wal = gateway.data / "keyhouse.db-wal"
+    wait_for(lambda: False, timeout=1)
+    before = wal.read_bytes()
+    for _ in range(1000):
+        assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert wal.read_bytes() == before
+    assert last(paul)["refused_count"] == 1001
