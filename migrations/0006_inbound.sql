@@ -47,3 +47,5 @@ CREATE TABLE deliveries (
 	refused_why TEXT NOT NULL,
 	refused_count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- A business's events of which something was put aside, and nothing else.
+CREATE INDEX events_quarantined ON events (business_id, seq) WHERE quarantined > 0;

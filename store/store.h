@@ -817,6 +817,35 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
+/* Those of which something was put aside. */
+enum store_error store_quarantined_events(struct store *s, const char *business_id, const struct store_page *page,
+	bool (*each)(const struct store_event_summary *e, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* What was put aside, by the number that it was about. */
+struct store_put_aside {
+	char number[STORE_PROVIDER_ID_LEN + 1]; /* "": it names none, and was about another account */
+	unsigned updates;
+	int64_t last_at;
+};
+#define STORE_PUT_ASIDE_EVENTS 200u /* so many of the newest are looked at */
+#define STORE_PUT_ASIDE_UPDATES 5000u /* and so many updates */
+#define STORE_PUT_ASIDE_MAX 5u
+/* In events received since then; the number that came last first, at most STORE_PUT_ASIDE_MAX of them. */
+enum store_error store_quarantined_numbers(struct store *s, const char *business_id, int64_t since,
+	bool (*each)(const struct store_put_aside *p, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* Whether an event is settled once more, as if it had come now. */
+enum store_replay {
+	STORE_REPLAY_BEGINS = 1,
+	STORE_REPLAY_WAITS, /* it is not settled yet */
+	STORE_REPLAY_NOTHING, /* nothing of it was put aside, and it could be read */
+	STORE_REPLAY_TOO_OLD, /* its body is gone; or something of it was delivered, which would not be known again */
+};
+#define STORE_REPLAY_DAYS 7 /* of an event of which something was delivered: less than marks are kept */
+/* STORE_NOT_FOUND: no such event, or another business's. */
+enum store_error store_event_replay(struct store *s, const char *business_id, const char *event_id, int64_t now,
+	enum store_replay *found) __attribute__((warn_unused_result));
+
 /* ------------------------------------------------------------ messages */
 
 /* Whether responders are paused in this conversation at that time. */

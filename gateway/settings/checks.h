@@ -26,6 +26,9 @@ void doctor_button(struct visit *v, const char *text, const char *class);
 /* All of them, with a heading for each number. */
 void findings_write_all(struct visit *v, const struct doctor_report *report);
 
+/* Terms and descriptions of a list: what was put aside of the business's webhooks in the last 30 days. */
+void put_aside_write(struct visit *v, const char *business_id);
+
 /* A detail of a check or report as a sentence, with the names of fields as the pages show them. */
 void plain_write(struct visit *v, const char *detail);
 

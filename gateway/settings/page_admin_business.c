@@ -96,8 +96,10 @@ static void about(struct visit *v, const struct store_business *b)
 		b->id, admin_business_words(b->status));
 	html_put(h, "<dt>Responder</dt><dd>%s</dd><dt>Added</dt><dd>", b->responder);
 	html_time(h, b->created_at);
+	html_raw(h, "</dd>");
+	put_aside_write(v, b->id);
 	html_put(h,
-		"</dd></dl><label for=\"webhook\">Webhook URL</label><div class=\"copy\"><input type=\"text\" "
+		"</dl><label for=\"webhook\">Webhook URL</label><div class=\"copy\"><input type=\"text\" "
 		"id=\"webhook\" "
 		"readonly value=\"%s\"><button type=\"button\" class=\"quiet\" data-copy=\"webhook\" "
 		"hidden>Copy</button></div>",

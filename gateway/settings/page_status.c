@@ -9,6 +9,7 @@
 
 #define DAY_MS 86400000LL
 #define EXPIRY_SOON_DAYS 14
+#define PUT_ASIDE_DAYS 30
 
 /* ------------------------------------------------------------ a provider's words */
 
@@ -179,6 +180,34 @@ static void refusal_write(struct visit *v)
 	html_put(&v->out, ". %s</dd>", r.why);
 }
 
+static bool number_write(const struct store_put_aside *p, void *arg)
+{
+	struct html *h = &((struct visit *)arg)->out;
+	const size_t len = strlen(p->number);
+
+	html_put(h,
+		p->updates == 1 ? "<dt>Put aside</dt><dd>%u update was about "
+				: "<dt>Put aside</dt><dd>%u updates were about ",
+		p->updates);
+	if (len > 0)
+		html_put(h, "another number (its id at WhatsApp ends in <bdi>%s</bdi>)",
+			p->number + (len > 4 ? len - 4 : 0));
+	else
+		html_raw(h, "another WhatsApp account");
+	html_raw(h, ", the last ");
+	html_time(h, p->last_at);
+	html_raw(h, ". If that is yours, connect it.</dd>");
+	return true;
+}
+
+void put_aside_write(struct visit *v, const char *business_id)
+{
+	const int64_t since = store_now_ms() - PUT_ASIDE_DAYS * DAY_MS;
+
+	if (store_quarantined_numbers(v->s->store, business_id, since, number_write, v) != STORE_OK)
+		html_raw(&v->out, "<dt>Put aside</dt><dd>not known just now</dd>");
+}
+
 static void shop_write(struct visit *v)
 {
 	static const struct word responders[] = {
@@ -190,6 +219,7 @@ static void shop_write(struct visit *v)
 	fact_write(v, "Who answers customers", responders, v->business.responder);
 	queue_write(v);
 	refusal_write(v);
+	put_aside_write(v, v->business.id);
 	html_raw(&v->out, "</dl>");
 }
 

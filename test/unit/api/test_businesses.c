@@ -391,6 +391,45 @@ static void events_are_listed_by_state(void **state)
 	expect(house, "GET", "/v1/businesses/events/events?state=lost", NULL, 400, "invalid_field", "state");
 }
 
+static void what_was_put_aside_is_listed_and_replayed(void **state)
+{
+	struct store_update u = {.kind = STORE_UPDATE_OTHER, .verdict = STORE_UPDATE_QUARANTINED, .reason = "why"};
+	struct store_event e = {.body = (const uint8_t *)"x", .body_len = 1, .received_at = store_now_ms()};
+	struct store *store = tenants_store(house_tenants(house));
+	struct store_intake_counts counts;
+	struct answer a;
+	char path[160];
+
+	(void)state;
+	business_new(house, "aside");
+	business_new(house, "beside");
+	connection_new(house, "aside", "72003", e.connection_id);
+	event_new("aside", e.connection_id, STORE_EVENT_SETTLED);
+	store_id_new(e.id);
+	memcpy(e.business_id, "aside", 6);
+	assert_int_equal(store_event_append(store, &e, 5000), STORE_OK);
+	store_id_new(u.id);
+	assert_int_equal(store_event_settle(store, "aside", e.id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
+	a = ask(house, "GET", "/v1/businesses/aside/events?state=quarantined", NULL);
+	assert_int_equal(cJSON_GetArraySize(json_get(a.json, "data")), 1);
+	assert_string_equal(text_at(&a, "data[0].id"), e.id);
+	assert_string_equal(text_at(&a, "data[0].state"), "settled");
+	assert_int_equal(number_at(&a, "data[0].quarantined"), 1);
+	answer_clear(&a);
+	(void)snprintf(path, sizeof(path), "/v1/businesses/beside/events/%s/replay", e.id);
+	expect(house, "POST", path, NULL, 404, "not_found", NULL);
+	(void)snprintf(path, sizeof(path), "/v1/businesses/aside/events/%s/replay", e.id);
+	a = ask(house, "POST", path, NULL);
+	assert_int_equal(a.status, 202);
+	assert_string_equal(text_at(&a, "state"), "accepted");
+	answer_clear(&a);
+	a = ask(house, "GET", "/v1/businesses/aside/events?state=quarantined", NULL);
+	assert_int_equal(cJSON_GetArraySize(json_get(a.json, "data")), 0);
+	answer_clear(&a);
+	assert_int_equal(store_event_settle(store, "aside", e.id, STORE_EVENT_SETTLED, NULL, 0, &counts), STORE_OK);
+	expect(house, "POST", path, NULL, 409, "conflict", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +441,7 @@ int main(void)
 		cmocka_unit_test(changes_at_once_are_all_kept),
 		cmocka_unit_test(lists_come_in_pages),
 		cmocka_unit_test(events_are_listed_by_state),
+		cmocka_unit_test(what_was_put_aside_is_listed_and_replayed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -144,7 +144,7 @@ static void what_the_store_does_not_take_stays(void **state)
 	assert_int_equal(store.rows[0].refused_count, 2);
 }
 
-/* Ten times as many as there is room for: memory does not grow, the newest are there. */
+/* Ten times as many as there is room for: memory does not grow, and the oldest are gone. */
 static void it_forgets_rather_than_grows(void **state)
 {
 	struct deliveries *d = *state;
@@ -157,6 +157,8 @@ static void it_forgets_rather_than_grows(void **state)
 	is_news(d, id, 0, 160000, "no_proof", 1);
 	assert_int_equal(deliveries_write(d, NULL), STORE_OK);
 	assert_int_equal(store.len, 4 * 4096);
+	for (size_t i = 0; i < store.len; i++)
+		assert_true(store.rows[i].refused_at > 80000);
 }
 
 /* A wrong secret is looked into at once, and then not for ten minutes, whatever strangers send. */
