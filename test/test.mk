@@ -63,9 +63,12 @@ unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
 		grep -ah "skipped:" T.log; grep -a PASSED T.log | sed "s|^|  T |"'
 
 # ---------------------------------------------------------------- fuzzers: corpora (test/fuzz/seeds.py makes the newer ones) replayed by make test; make fuzz T=split
-FUZZERS = split signature blob keyfile roles scrub
+FUZZERS = split signature webhook proofs head blob keyfile roles scrub
 WITH_fuzz_split = $(MESSAGE) $(I)/split.o
 WITH_fuzz_signature = $(I)/signature.o
+WITH_fuzz_webhook = $(MESSAGE) $(patsubst %,$(I)/%.o,split prepare binding) $(B)/gateway/outbound/message.o $(B)/gateway/utf8.o $(filter-out %/secret.o,$(VAULT))
+WITH_fuzz_proofs = $(patsubst %,$(I)/%.o,accept deliveries signature) $(B)/gateway/delivery.o $(LOG) $(VAULT)
+WITH_fuzz_head = $(B)/gateway/http/head.o
 WITH_fuzz_blob = $(VAULT)
 WITH_fuzz_keyfile = $(VAULT)
 WITH_fuzz_roles = $(patsubst %,$(B)/gateway/outbound/%.o,job kinds request signed destination address d360 meta) $(patsubst %,$(B)/gateway/%.o,role config json) $(LOG) $(VAULT)
@@ -79,8 +82,12 @@ $(B)/test/fuzz/fuzz_$(1): $(B)/test/fuzz/fuzz_$(1).o $(if $(filter fuzzer%,$(SAN
 endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 
+# What others recorded is replayed where it is there.
+KH_SAMPLES ?= ../shared
+SAMPLES = $(wildcard $(KH_SAMPLES)/payloads/*)
 replay: $(patsubst %,$(B)/test/fuzz/fuzz_%,$(FUZZERS))
 	$(Q)for f in $(FUZZERS); do $(B)/test/fuzz/fuzz_$$f test/fuzz/corpus/$$f/* && echo "  replayed $$f: $$(ls test/fuzz/corpus/$$f | wc -l) inputs" || exit 1; done
+	$(Q)if [ -z "$(SAMPLES)" ]; then echo "  skipped: no samples"; else $(B)/test/fuzz/fuzz_webhook $(SAMPLES) && $(B)/test/fuzz/fuzz_split $(SAMPLES); fi
 
 fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz LDFLAGS=-fsanitize=fuzzer build/fuzz/test/fuzz/fuzz_$(T)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzzers blob, keyfile, roles and scrub, as their openings describe their inputs:
+"""Writes the seeds of the fuzzers webhook, proofs, head, blob, keyfile, roles and scrub, as their openings describe their inputs:
 test/fuzz/corpus/NAME/*. The same every time, and nothing in them is secret: keys are 0, 1, 2 ... The files are checked
 in; run it again when an input's form changes. What a fuzzer found once stays beside them under a name of its own."""
 import base64
 import hashlib
+import hmac
+import json
 import pathlib
 import struct
 
@@ -162,7 +164,151 @@ SCRUBBED = {
 }
 
 
+# ---------------------------------------------------------------- webhooks
+
+NUMBER, FOREIGN = "200000000000001", "200000000000009"
+ADA = {"from": "15557770001", "id": "wamid.HBgLMTU1NTc3NzAwMDE=", "timestamp": "1790000000"}
+
+
+def envelope(value, field="messages", account="100000000000001", number=NUMBER):
+    metadata = {"metadata": {"display_phone_number": "15550001111", "phone_number_id": number}} if number else {}
+    change = {"value": {"messaging_product": "whatsapp", **metadata, **value}, **({"field": field} if field else {})}
+    return {"object": "whatsapp_business_account", "entry": [{"id": account, "time": 1790000000, "changes": [change]}]}
+
+
+def said(type_, content=None, **more):
+    return {"messages": [{**ADA, "type": type_, **({} if content is None else {type_: content}), **more}],
+            "contacts": [{"wa_id": "15557770001", "user_id": "NG.AbC123", "profile": {"name": "Ada \u00d6\U0001f4f1"}}]}
+
+
+def told(status, **more):
+    return {"statuses": [{"id": "wamid.HBgLMTU1NTc3NzAwMDI=", "status": status, "timestamp": "1790000000",
+                          "recipient_id": "15557770002", **more}]}
+
+
+BODIES = {
+    "text": envelope(said("text", {"body": "How much is rice? \u0628\u0643\u0645"})),
+    "no_field": envelope(said("text", {"body": "hi"}), field=None),
+    "no_metadata": envelope(said("text", {"body": "hi"}), number=None),
+    "foreign": envelope(said("text", {"body": "hi"}), number=FOREIGN),
+    "sibling": envelope(said("text", {"body": "hi"}), number="200000000000002", account="100000000000002"),
+    "button": envelope(said("button", {"text": "Yes", "payload": "yes"}, context={"id": "wamid.HBgL"})),
+    "list_reply": envelope(said("interactive", {"type": "list_reply", "list_reply": {"id": "1", "title": "Rice"}})),
+    "image": envelope(said("image", {"id": "77", "mime_type": "image/jpeg", "sha256": "x", "caption": "this one"})),
+    "order": envelope(said("order", {"catalog_id": "5", "product_items": [{"product_retailer_id": "r", "quantity": 2}]})),
+    "reaction": envelope(said("reaction", {"message_id": "wamid.HBgL", "emoji": "\U0001f44d"})),
+    "unsupported": envelope(said("unsupported", errors=[{"code": 131051, "title": "Message type unknown"}])),
+    "system": envelope(said("system", {"body": "changed", "wa_id": "15557770009", "type": "user_changed_number"})),
+    "group": envelope(said("text", {"body": "hi"}, group_id="120363@g.us")),
+    "no_sender": envelope({"messages": [{"id": "wamid.x", "type": "text", "text": {"body": "hi"}}]}),
+    "user_id": envelope({"messages": [{"from_user_id": "NG.AbC123", "id": "wamid.y", "type": "text", "text": {"body": "hi"}}]}),
+    "old": envelope({"messages": [{**ADA, "timestamp": "1", "type": "text", "text": {"body": "hi"}}]}),
+    "twice": envelope({"messages": said("text", {"body": "hi"})["messages"] * 2}),
+    "delivered": envelope(told("delivered", biz_opaque_callback_data="01ABCDEFGHIJKLMNOPQRSTUVWX")),
+    "failed": envelope(told("failed", errors=[{
+        "code": 131026, "title": "Message undeliverable to +1 (555) 777-0002 wamid.HBgLMTU1NTc3NzAwMDI="}])),
+    "failed_plainly": envelope(told("failed", errors=[{"code": 1, "message": "15557770002 is not on WhatsApp"}])),
+    "group_status": envelope(told("read", recipient_participant_id="15557770003")),
+    "odd_status": envelope(told("teleported")),
+    "echo": envelope({"message_echoes": [{"id": "wamid.z", "to": "15557770001", "to_user_id": "NG.AbC123"}]}, "smb_message_echoes"),
+    "standby": envelope({"standby": said("text", {"body": "hi"})}, "standby"),
+    "history": envelope({"history": [{"metadata": {"phase": 0, "progress": 40}, "threads": []}]}, "history"),
+    "account": envelope({"event": "ACCOUNT_RESTRICTION"}, "account_update", number=None),
+    "foreign_account": envelope({"event": "DISABLED_UPDATE"}, "account_update", account="7", number=None),
+    "partner": envelope({"event": "X"}, "partner_solutions", account="9", number=None),
+    "calls": envelope({"calls": [{"id": "c", "from": "15557770001"}]}, "calls"),
+    "many": envelope({"messages": [{**ADA, "id": f"wamid.{n}", "type": "text", "text": {"body": "x"}} for n in range(40)]}),
+    "wrong_types": envelope({"messages": [5, None, [], {"id": 5, "from": {}, "type": []}], "statuses": {"id": "x"}, "contacts": 7}),
+    "number_types": envelope(said("text", {"body": "hi"}), number=5),
+}
+
+
+def webhooks():
+    ways = {"": b"", "dialog": b"\x07", "removed": b"\x26", "quiet": b"\x00"}
+    chosen = {"": list(BODIES), "dialog": ["text", "delivered", "account", "foreign"], "removed": ["text"], "quiet": ["text", "failed"]}
+    made = {f"{name}_{way}".strip("_"): ways[way] + json.dumps(BODIES[name], separators=(",", ":"), ensure_ascii=way != "").encode()
+            for way, names in chosen.items() for name in names}
+    return {**made, "cut": b"\x06" + made["text"][:-7], "nothing": b"", "list": b"\x06[1,2]",
+            "long_field": json.dumps(envelope({}, "f" + "\u00e9" * 60)).encode()}
+
+
+# ---------------------------------------------------------------- who may speak, as test/fuzz/fuzz_proofs.c reads it
+
+AS_IS, ABSENT = bytes([0, 0, 0]), bytes([0, 0, 8])
+SIGNED, BEFORE, SECRET, PLATFORM, PREFIX = 1, 2, 4, 8, 16
+
+
+def header(more=b"", keep=0, flip=0):
+    return bytes([keep, len(more), flip]) + more
+
+
+def hexed(secret, body):
+    return hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+
+
+BODY = b'{"entry":[]}'
+PROOFS = {
+    "signed": bytes([SIGNED]) + AS_IS + ABSENT + ABSENT + BODY,
+    "signed_before": bytes([BEFORE]) + AS_IS + ABSENT + ABSENT + BODY,
+    "signed_nothing": bytes([SIGNED]) + AS_IS + ABSENT + ABSENT,
+    "signed_flipped": bytes([SIGNED]) + header(flip=0x88) + ABSENT + ABSENT + BODY,
+    "signed_short": bytes([SIGNED]) + header(keep=70) + ABSENT + ABSENT + BODY,
+    "signed_long": bytes([SIGNED]) + header(b"00") + ABSENT + ABSENT + BODY,
+    "signed_twice": bytes([SIGNED]) + header(b",sha256=00") + ABSENT + ABSENT + BODY,
+    "upper": bytes([0]) + header(b"sha256=" + hexed(b"0123456789abcdef" * 2, BODY).upper()) + ABSENT + ABSENT + BODY,
+    "platform_alone": bytes([PLATFORM]) + ABSENT + ABSENT + AS_IS + BODY,
+    "dialog": bytes([SECRET | PLATFORM]) + ABSENT + AS_IS + AS_IS + BODY,
+    "dialog_prefix": bytes([SECRET | PLATFORM | PREFIX]) + ABSENT + AS_IS + AS_IS + BODY,
+    "dialog_upper": bytes([SECRET]) + ABSENT + AS_IS + header(hexed(b"platform-secret", BODY).upper()) + BODY,
+    "secret_alone": bytes([SECRET]) + ABSENT + AS_IS + ABSENT + BODY,
+    "secret_short": bytes([SECRET | PLATFORM]) + ABSENT + header(keep=42) + AS_IS + BODY,
+    "secret_long": bytes([SECRET | PLATFORM]) + ABSENT + header(b"x") + AS_IS + BODY,
+    "secret_space": bytes([PLATFORM]) + ABSENT + header(b" webhook-secret-0123456789abcdefghijklmnopqr") + AS_IS + BODY,
+    "all": bytes([SIGNED | SECRET | PLATFORM]) + AS_IS + AS_IS + AS_IS + BODY,
+    "nothing": bytes([0]) + ABSENT * 3 + BODY,
+    "empty": bytes([0]) + AS_IS * 3,
+}
+
+
+# ---------------------------------------------------------------- heads of requests; the first byte is a size of pieces
+
+def head(*lines, start=b"POST /webhooks/shop HTTP/1.1", end=b"\r\n"):
+    return b"\x03" + b"".join(line + b"\r\n" for line in (start, b"Host: x", *lines)) + end
+
+
+HEADS = {
+    "post": head(b"Content-Length: 5") + b"12345",
+    "get": head(start=b"GET /healthz HTTP/1.0"),
+    "chunked": head(b"Transfer-Encoding: chunked") + b"5\r\n12345\r\n0\r\n\r\n",
+    "both": head(b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+    "two_lengths": head(b"Content-Length: 5", b"Content-Length: 5"),
+    "odd_length": head(b"Content-Length: +5"),
+    "long_length": head(b"Content-Length: 1234567890123456"),
+    "spaced_name": head(b"Content-Length : 5"),
+    "folded": head(b"X-A: 1", b" Content-Length: 5"),
+    "tab": head(b"X-A:\t1"),
+    "nul": head(b"X-A: 1\0"),
+    "bare_lf": b"\x01POST / HTTP/1.1\nHost: x\n\n",
+    "lf_inside": head(b"X-A: 1\nContent-Length: 5"),
+    "bare_cr": head(b"X-A: 1\rContent-Length: 5"),
+    "coding": head(b"Transfer-Encoding: gzip, chunked"),
+    "old_chunked": head(b"Transfer-Encoding: chunked", start=b"POST / HTTP/1.0"),
+    "two_hosts": head(b"Host: y"),
+    "no_version": head(start=b"GET /"),
+    "absolute": head(start=b"GET http://x/ HTTP/1.1"),
+    "64_headers": head(*[b"X-%d: 1" % n for n in range(63)]),
+    "65_headers": head(*[b"X-%d: 1" % n for n in range(64)]),
+    "cut": head(b"Content-Length: 5", end=b""),
+    "pipelined": head(b"Content-Length: 0") + head()[1:],
+    "high": head(b"X-A: \xff\xfe"),
+    "empty": b"\x01",
+}
+
+
 if __name__ == "__main__":
+    write("webhook", webhooks())
+    write("proofs", PROOFS)
+    write("head", HEADS)
     write("blob", BLOBS)
     write("keyfile", KEY_FILES)
     write("roles", ROLES)
