@@ -1,7 +1,7 @@
 /*
  * CivetWeb's mended source and the functions its mends call: reading under one
- * absolute deadline, wiping, inherited sockets, the cap for each address. This
- * is the only file that sees the inside of CivetWeb's connections.
+ * absolute deadline, wiping, inherited sockets, who waits for a worker and who
+ * gives way. This is the only file that sees the inside of CivetWeb's connections.
  *
  * Trusts nothing that a socket delivers. Runs on CivetWeb's threads; the other
  * files of gateway/http call the http_engine_ functions.
@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,9 +25,10 @@ struct socket;
 static int read_head(struct mg_connection *conn);
 static int read_body(struct mg_connection *conn, char *buf, int len);
 static int take_sockets(struct mg_context *ctx);
-static int admit(struct mg_context *ctx, const struct socket *so);
+static void let_in(struct mg_context *ctx, const struct socket *so);
+static int next_caller(struct mg_connection *conn);
 static int peer_name(const struct sockaddr *sa, char *buf, size_t buf_len);
-static int leaves_now(struct mg_connection *conn);
+static int handshake_ends(struct mg_connection *conn);
 
 /* CivetWeb's poll slice: how long stopping may take. */
 #define SOCKET_TIMEOUT_QUANTUM 200
@@ -41,9 +43,16 @@ enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE };
 
 enum {
 	WAIT_SLICE_MS = 200,
+	/* While others wait for a worker, a caller whose move it is has so long: to say his whole head, to go on with
+	 * his TLS handshake, with a body or an answer that stands still or falls behind SLOWEST; and so long he may go
+	 * on asking. */
+	PATIENCE_MS = 250,
+	IDLE_PATIENCE_MS = 50, /* with nothing under way */
+	SLOWEST = 64, /* KiB/s, which are bytes a millisecond, nearly */
 	DRAIN_MS = 1000,
 	LEAVE_MS = 1000, /* a caller who was let in before the server stopped may take that long to say what he wants */
 	DRAIN_BYTES = 8 << 20,
+	SEND_BUFFER = 128 * 1024,
 };
 
 /* A wait's outcome, and a read's when no byte came. */
@@ -62,16 +71,6 @@ struct http_worker *http_engine_worker(const struct mg_connection *conn)
 	return conn->tls_user_ptr;
 }
 
-static bool others_wait(struct mg_context *ctx)
-{
-	bool waiting;
-
-	pthread_mutex_lock(&ctx->thread_mutex);
-	waiting = ctx->sq_head != ctx->sq_tail;
-	pthread_mutex_unlock(&ctx->thread_mutex);
-	return waiting;
-}
-
 /* Whether a connection without a whole request has to go: the server stops, and it had its time. */
 static int leaves_now(struct mg_connection *conn)
 {
@@ -85,17 +84,45 @@ static int leaves_now(struct mg_connection *conn)
 	return http_now_ms() >= by;
 }
 
-/* Waits for the socket. A connection that is kept open gives way when the server stops or others
- * wait for a worker; a running request is let end. */
-static int wait_for(struct mg_connection *conn, short events, int64_t deadline_ms, enum phase phase)
+/* Whether this caller has to go now, because others wait and his patience_ms is over. Whom the server lets in before it
+ * stops has LEAVE_MS instead. */
+static bool gives_way(struct mg_connection *conn, int64_t patience_ms)
+{
+	struct http_worker *worker = conn->tls_user_ptr;
+
+	if (http_now_ms() < patience_ms || !STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag))
+		return false;
+	if (worker->leaving)
+		return true;
+	if (!http_callers_give_way(worker->server->callers))
+		return false;
+	worker->leaving = true;
+	atomic_fetch_add(&worker->server->gave_way, 1);
+	return true;
+}
+
+/* Until when what began, came to so many bytes and moved last at a moment may stand still. */
+static int64_t patience_for(int64_t began_ms, size_t bytes, int64_t moved_ms)
+{
+	int64_t due_ms = began_ms + (int64_t)(bytes / SLOWEST);
+
+	return (due_ms < moved_ms ? due_ms : moved_ms) + PATIENCE_MS;
+}
+
+/* Waits for the socket. Who is slow or silent gives way when others wait for a worker; when the server stops, a running
+ * request is let end. */
+static int wait_for(
+	struct mg_connection *conn, short events, int64_t deadline_ms, int64_t patience_ms, enum phase phase)
 {
 	for (;;) {
 		struct pollfd pfd = {.fd = conn->client.sock, .events = events};
-		int64_t left = deadline_ms - http_now_ms();
+		int64_t now = http_now_ms(), left = deadline_ms - now;
 		int ready;
 
-		if (left <= 0)
+		if (left <= 0 || gives_way(conn, patience_ms))
 			return TIMED_OUT;
+		if (patience_ms > now && patience_ms - now < left)
+			left = patience_ms - now;
 		ready = poll(&pfd, 1, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
 		if (ready > 0)
 			return 1;
@@ -105,10 +132,19 @@ static int wait_for(struct mg_connection *conn, short events, int64_t deadline_m
 			continue;
 		if (leaves_now(conn))
 			return GONE;
-		if (phase == PHASE_IDLE && conn->handled_requests > 0 &&
-			(others_wait(conn->phys_ctx) || !STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)))
+		if (phase == PHASE_IDLE && conn->handled_requests > 0 && !STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag))
 			return GONE;
 	}
+}
+
+/* CivetWeb asks between two steps of a TLS handshake. Until the caller has said anything it is his move since he was let
+ * in; after that, since he has this worker. */
+static int handshake_ends(struct mg_connection *conn)
+{
+	const struct http_worker *worker = conn->tls_user_ptr;
+	int64_t began_ms = SSL_get_state(conn->ssl) == TLS_ST_BEFORE ? worker->accepted_ms : worker->taken_ms;
+
+	return leaves_now(conn) || gives_way(conn, began_ms + PATIENCE_MS);
 }
 
 /* One try without waiting: bytes read, GONE, or 0 and the event to wait for. */
@@ -135,7 +171,8 @@ static int try_read(struct mg_connection *conn, char *buf, int len, short *event
 }
 
 /* Reads at least one byte: the count, TIMED_OUT or GONE. */
-static int pull(struct mg_connection *conn, char *buf, int len, int64_t deadline_ms, enum phase phase)
+static int pull(
+	struct mg_connection *conn, char *buf, int len, int64_t deadline_ms, int64_t patience_ms, enum phase phase)
 {
 	short event = POLLIN;
 	bool wait_first = phase == PHASE_IDLE && conn->handled_requests > 0 && !conn->ssl;
@@ -146,7 +183,7 @@ static int pull(struct mg_connection *conn, char *buf, int len, int64_t deadline
 		wait_first = false;
 		if (n != 0)
 			return n;
-		n = wait_for(conn, event, deadline_ms, phase);
+		n = wait_for(conn, event, deadline_ms, patience_ms, phase);
 		if (n != 1)
 			return n;
 	}
@@ -172,7 +209,8 @@ static int read_head(struct mg_connection *conn)
 {
 	struct http_worker *worker = conn->tls_user_ptr;
 	const struct http_options *opt = &worker->server->opt;
-	int64_t now = http_now_ms();
+	const bool first = conn->handled_requests == 0;
+	int64_t now = http_now_ms(), patience_ms = (first && !conn->ssl ? worker->accepted_ms : now) + PATIENCE_MS;
 	size_t scanned = 0;
 
 	wipe_buffer(conn, worker, (size_t)conn->data_len);
@@ -186,22 +224,27 @@ static int read_head(struct mg_connection *conn)
 
 		if (n > 0 && http_head_valid(conn->buf, (size_t)n)) {
 			worker->status = 0;
+			worker->body_ms = worker->moved_ms = http_now_ms();
+			worker->body_read = 0;
 			return n;
 		}
 		if (n != 0)
 			return refuse_head(worker, 400);
 		if (conn->data_len >= conn->buf_size)
 			return refuse_head(worker, 431);
-		if (idle && conn->handled_requests > 0)
+		if (idle && !first)
 			until = now + opt->keep_alive_ms;
 		n = pull(conn, conn->buf + conn->data_len, conn->buf_size - conn->data_len, until,
-			idle ? PHASE_IDLE : PHASE_HEAD);
+			idle && !first ? now + IDLE_PATIENCE_MS : patience_ms, idle ? PHASE_IDLE : PHASE_HEAD);
 		if (n <= 0) {
 			worker->gone = n == GONE;
 			return refuse_head(worker, 408);
 		}
-		if (idle)
-			worker->deadline_ms = http_now_ms() + opt->request_deadline_ms;
+		if (idle) {
+			now = http_now_ms();
+			worker->deadline_ms = now + opt->request_deadline_ms;
+			patience_ms = first ? patience_ms : now + PATIENCE_MS;
+		}
 		conn->data_len += n;
 		worker->buffer_used = (size_t)conn->data_len;
 	}
@@ -214,7 +257,8 @@ static int read_body(struct mg_connection *conn, char *buf, int len)
 	int have = 0;
 
 	while (have < len) {
-		int n = pull(conn, buf + have, len - have, worker->deadline_ms, PHASE_BODY);
+		int n = pull(conn, buf + have, len - have, worker->deadline_ms,
+			patience_for(worker->body_ms, worker->body_read, worker->moved_ms), PHASE_BODY);
 
 		if (n <= 0) {
 			worker->timed_out = n == TIMED_OUT;
@@ -222,6 +266,8 @@ static int read_body(struct mg_connection *conn, char *buf, int len)
 			return have > 0 ? have : -1;
 		}
 		have += n;
+		worker->body_read += (size_t)n;
+		worker->moved_ms = http_now_ms();
 	}
 	return have;
 }
@@ -251,22 +297,31 @@ static int try_write(struct mg_connection *conn, const char *data, int len, bool
 
 bool http_engine_write(struct mg_connection *conn, const void *data, size_t len, bool more)
 {
+	static const struct linger reset = {.l_onoff = 1};
 	const struct http_worker *worker = conn->tls_user_ptr;
-	int64_t deadline_ms = http_now_ms() + worker->server->opt.request_deadline_ms;
+	int64_t began_ms = http_now_ms(), moved_ms = began_ms;
 	const char *at = data;
+	size_t left = len;
 
-	while (len > 0) {
+	while (left > 0) {
 		short event;
-		int n = try_write(conn, at, len > INT_MAX ? INT_MAX : (int)len, more, &event);
+		int n = try_write(conn, at, left > INT_MAX ? INT_MAX : (int)left, more, &event);
 
 		if (n == 0)
-			n = wait_for(conn, event, deadline_ms, PHASE_WRITE) == 1 ? 0 : GONE;
+			n = wait_for(conn, event, began_ms + worker->server->opt.request_deadline_ms,
+				    patience_for(began_ms, len - left, moved_ms), PHASE_WRITE) == 1
+				? 0
+				: GONE;
+		else
+			moved_ms = http_now_ms();
 		if (n < 0) {
+			/* What he did not take goes with him: a close that sends it all would keep it until he does. */
+			(void)setsockopt(conn->client.sock, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 			conn->must_close = 1;
 			return false;
 		}
 		at += n;
-		len -= (size_t)n;
+		left -= (size_t)n;
 	}
 	return true;
 }
@@ -295,6 +350,14 @@ bool http_engine_keeps_alive(const struct mg_connection *conn)
 		STOP_FLAG_IS_ZERO(&((struct mg_connection *)conn)->phys_ctx->stop_flag) && should_keep_alive(conn);
 }
 
+void http_engine_end_turn(struct mg_connection *conn)
+{
+	const struct http_worker *worker = conn->tls_user_ptr;
+
+	if (gives_way(conn, worker->taken_ms + PATIENCE_MS))
+		http_engine_close_after(conn);
+}
+
 void http_engine_close_after(struct mg_connection *conn)
 {
 	struct http_worker *worker = conn->tls_user_ptr;
@@ -303,7 +366,6 @@ void http_engine_close_after(struct mg_connection *conn)
 	worker->drain = true;
 }
 
-/* IPv4 as itself, IPv6 by its /64, which is what one customer holds. */
 static bool address_of(const union usa *usa, uint8_t address[static HTTP_ADDRESS_LEN])
 {
 	memset(address, 0, HTTP_ADDRESS_LEN);
@@ -320,61 +382,82 @@ static bool address_of(const union usa *usa, uint8_t address[static HTTP_ADDRESS
 	}
 }
 
-static struct http_address *find_address(struct http_server *server, const uint8_t *address)
+bool http_engine_address(const struct mg_connection *conn, uint8_t address[static HTTP_ADDRESS_LEN])
 {
-	for (size_t i = 0; i < server->addresses_len; i++) {
-		if (memcmp(server->addresses[i].address, address, HTTP_ADDRESS_LEN) == 0)
-			return &server->addresses[i];
-	}
-	return NULL;
+	return address_of(&conn->client.rsa, address);
 }
 
-/* Counts a connection that was just accepted, or closes it when its address has too many. */
-static int admit(struct mg_context *ctx, const struct socket *so)
+/* Closes a connection that nobody serves. Where it is not TLS, it is told to come again; what it said already is taken
+ * off, over which closing would reset the answer away. */
+static void turn_away(struct http_server *server, const struct socket *so)
+{
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+				     "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 24\r\n\r\n"
+				     "503 Service Unavailable\n";
+
+	atomic_fetch_add(&server->turned_away, 1);
+	if (!so->is_ssl && send(so->sock, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+		shutdown(so->sock, SHUT_WR);
+		(void)recv(so->sock, NULL, HTTP_HEAD_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	}
+	close(so->sock);
+}
+
+/* A connection that was just accepted waits for a worker, or is turned away, or takes the place of one that is. */
+static void let_in(struct mg_context *ctx, const struct socket *so)
 {
 	struct http_server *server = ctx->user_data;
 	uint8_t address[HTTP_ADDRESS_LEN];
-	struct http_address *entry;
-	bool admitted = false;
+	struct socket other = *so;
+	enum http_caller come;
+	unsigned place = 0;
 
-	if (server->opt.connections_per_address == 0 || !address_of(&so->rsa, address))
-		return 1;
-	pthread_mutex_lock(&server->mutex);
-	entry = find_address(server, address);
-	if (!entry && server->addresses_len < server->addresses_max) {
-		entry = &server->addresses[server->addresses_len++];
-		memcpy(entry->address, address, HTTP_ADDRESS_LEN);
-		entry->open = 0;
+	(void)address_of(&so->rsa, address);
+	pthread_mutex_lock(&ctx->thread_mutex);
+	come = http_callers_admit(server->callers, address, http_now_ms(), &place);
+	if (come != HTTP_CALLER_REFUSED) {
+		other = ctx->squeue[place];
+		ctx->squeue[place] = *so;
+		pthread_cond_signal(&ctx->sq_full);
 	}
-	if (entry && entry->open < server->opt.connections_per_address) {
-		entry->open++;
-		admitted = true;
-	}
-	pthread_mutex_unlock(&server->mutex);
-	if (!admitted)
-		close(so->sock);
-	return admitted;
+	pthread_mutex_unlock(&ctx->thread_mutex);
+	if (come != HTTP_CALLER_WAITS)
+		turn_away(server, &other);
 }
 
-static void release(struct http_server *server, const union usa *usa)
+/* Waits for a caller, who is this worker's then. 0: the server stops, and nobody waits. */
+static int next_caller(struct mg_connection *conn)
 {
-	uint8_t address[HTTP_ADDRESS_LEN];
-	struct http_address *entry;
+	struct http_worker *worker = conn->tls_user_ptr;
+	struct http_callers *callers = worker->server->callers;
+	struct mg_context *ctx = conn->phys_ctx;
+	unsigned place = 0;
+	bool taken;
 
-	if (server->opt.connections_per_address == 0 || !address_of(usa, address))
-		return;
-	pthread_mutex_lock(&server->mutex);
-	entry = find_address(server, address);
-	if (entry && --entry->open == 0)
-		*entry = server->addresses[--server->addresses_len];
-	pthread_mutex_unlock(&server->mutex);
+	pthread_mutex_lock(&ctx->thread_mutex);
+	http_callers_idle(callers, 1);
+	if (worker->leaving)
+		http_callers_left(callers);
+	worker->leaving = false;
+	for (;;) {
+		taken = http_callers_next(callers, &place, &worker->address, &worker->accepted_ms);
+		if (taken || !STOP_FLAG_IS_ZERO(&ctx->stop_flag))
+			break;
+		pthread_cond_wait(&ctx->sq_full, &ctx->thread_mutex);
+	}
+	http_callers_idle(callers, -1);
+	if (taken)
+		conn->client = ctx->squeue[place];
+	pthread_mutex_unlock(&ctx->thread_mutex);
+	worker->taken_ms = http_now_ms();
+	return taken;
 }
 
 /* Closing over unread bytes resets the connection, and the peer would lose the
  * answer: says that we are done, then reads what still comes, for a short time. */
 static void drain(struct mg_connection *conn)
 {
-	int64_t deadline_ms = http_now_ms() + DRAIN_MS;
+	int64_t now = http_now_ms(), deadline_ms = now + DRAIN_MS, patience_ms = now + IDLE_PATIENCE_MS;
 	char buf[4096];
 	size_t total = 0;
 
@@ -388,7 +471,7 @@ static void drain(struct mg_connection *conn)
 			total += (size_t)n;
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			break;
-		else if (wait_for(conn, POLLIN, deadline_ms, PHASE_HEAD) != 1)
+		else if (wait_for(conn, POLLIN, deadline_ms, patience_ms, PHASE_HEAD) != 1)
 			break;
 	}
 	explicit_bzero(buf, sizeof(buf));
@@ -403,7 +486,9 @@ void http_engine_connection_closing(const struct mg_connection *closing)
 	if (worker->drain && !worker->gone)
 		drain(conn);
 	worker->drain = false;
-	release(worker->server, &conn->client.rsa);
+	pthread_mutex_lock(&conn->phys_ctx->thread_mutex);
+	http_callers_gone(worker->server->callers, worker->address);
+	pthread_mutex_unlock(&conn->phys_ctx->thread_mutex);
 }
 
 bool http_engine_is_connection(const struct mg_connection *conn)
@@ -428,6 +513,9 @@ static int take_sockets(struct mg_context *ctx)
 {
 	const struct http_server *server = ctx->user_data;
 	size_t count = server->opt.sockets_len;
+	/* Of every connection that comes from them: how much of its answers, and for how long, the system keeps for a
+	 * peer who does not take them, also once we have closed it. */
+	const int send_buffer = SEND_BUFFER, unacked_ms = (int)server->opt.request_deadline_ms;
 
 	ctx->listening_sockets = mg_calloc_ctx(count, sizeof(*ctx->listening_sockets), ctx);
 	ctx->listening_socket_fds = mg_calloc_ctx(count, sizeof(*ctx->listening_socket_fds), ctx);
@@ -441,6 +529,8 @@ static int take_sockets(struct mg_context *ctx)
 		so->is_ssl = server->sockets[i].tls;
 		if (getsockname(so->sock, &so->lsa.sa, &len) != 0)
 			return 0;
+		(void)setsockopt(so->sock, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
+		(void)setsockopt(so->sock, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 		set_close_on_exec(so->sock, NULL, ctx);
 		set_non_blocking_mode(so->sock);
 	}

@@ -222,11 +222,12 @@ static enum http_error server_new(struct http_server **out, const struct http_op
 	if (!server)
 		return HTTP_NO_MEMORY;
 	server->opt = *opt;
-	server->addresses_max = (size_t)opt->threads + HTTP_QUEUE_LEN + 2;
-	server->addresses = calloc(server->addresses_max, sizeof(*server->addresses));
+	server->callers = http_callers_new(opt->threads, opt->connections_per_address);
+	server->refused = http_refused_new();
 	server->sockets = calloc(opt->sockets_len, sizeof(*server->sockets));
-	if (!server->addresses || !server->sockets) {
-		free(server->addresses);
+	if (!server->callers || !server->refused || !server->sockets) {
+		http_callers_free(server->callers);
+		http_refused_free(server->refused);
 		free(server->sockets);
 		free(server);
 		return HTTP_NO_MEMORY;
@@ -246,7 +247,8 @@ static void server_free(struct http_server *server)
 {
 	pthread_mutex_destroy(&server->mutex);
 	pthread_cond_destroy(&server->changed);
-	free(server->addresses);
+	http_callers_free(server->callers);
+	http_refused_free(server->refused);
 	free(server->sockets);
 	free(server);
 }
@@ -292,7 +294,7 @@ static struct mg_context *engine_start(struct http_server *server, bool tls)
 	snprintf(threads, sizeof(threads), "%u", server->opt.threads);
 	snprintf(deadline, sizeof(deadline), "%u", server->opt.request_deadline_ms);
 	snprintf(head_max, sizeof(head_max), "%d", HTTP_HEAD_MAX);
-	snprintf(queue, sizeof(queue), "%d", HTTP_QUEUE_LEN);
+	snprintf(queue, sizeof(queue), "%d", HTTP_WAITING_MAX);
 	init.configuration_options = options;
 	return mg_start2(&init, NULL);
 }
@@ -367,6 +369,14 @@ out:
 	close_fd(opt->tls_cert_fd);
 	close_fd(opt->tls_key_fd);
 	return error;
+}
+
+void http_server_counts(const struct http_server *server, struct http_counts *out)
+{
+	*out = (struct http_counts){.turned_away = atomic_load(&server->turned_away),
+		.gave_way = atomic_load(&server->gave_way),
+		.often_refused = atomic_load(&server->often_refused),
+		.unread = atomic_load(&server->unread)};
 }
 
 void http_server_stop(struct http_server *server)

@@ -6,6 +6,16 @@
  * request, and wipes each connection's buffers after each request, because a
  * pasted key may have passed through them.
  *
+ * Who is slow holds a worker for as long as nobody else needs it: while callers
+ * wait, whoever is silent or slow gives way after a moment (408 where he said
+ * something), and whoever goes on asking gets his next answer with "close". Who
+ * waits is served after those whose addresses hold fewer workers. Where there is
+ * no room to wait, one of the most crowded address is told 503.
+ *
+ * An address that is refused often (401, 403, malformed heads) is closed with
+ * each further refusal, and its large bodies are answered 429 unread, until it
+ * was not refused for ten seconds. Its small requests are served as everybody's.
+ *
  * Called by gateway/listener.c; handlers run on CivetWeb's worker threads.
  */
 #ifndef KEYHOUSE_HTTP_H
@@ -24,7 +34,8 @@ enum http_error {
 	HTTP_TIMED_OUT, /* the request's deadline passed: answer 408 */
 	HTTP_DISCONNECTED, /* the peer is gone and no answer reaches it; or its chunks make no sense, then 400
 	                       is sent in place of the handler's answer */
-	HTTP_NO_MEMORY, /* also: large_bodies_max is reached */
+	HTTP_NO_MEMORY, /* also: large_bodies_max is reached; or its address was refused too often for a large body, then
+	                   429 is sent in place of the handler's answer */
 	HTTP_BAD_QUERY, /* malformed percent escape, NUL, or longer than the buffer */
 	HTTP_NO_SUCH_PARAM, /* the query has no such parameter */
 	HTTP_SETUP_FAILED, /* sockets or certificate unusable; the reason went to the log hook */
@@ -47,7 +58,7 @@ struct http_options {
 	unsigned threads; /* workers, at least 1; all exist when start returns */
 	unsigned request_deadline_ms; /* first byte of the head to last byte of the body */
 	unsigned keep_alive_ms; /* idle time between two requests */
-	unsigned connections_per_address; /* more at once from one address (IPv6: one /64) are closed at accept;
+	unsigned connections_per_address; /* more at once from one address (IPv6: one /64) are turned away with 503;
 	                                     0 = no cap; the control socket is not counted */
 	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more are refused; 0 = no cap */
 	/* Answers one request with exactly one http_respond. Runs on any worker. */
@@ -70,6 +81,16 @@ bool http_tls_init(void);
  * HTTP_SETUP_FAILED. Owns: takes the descriptors in opt, copies the rest. */
 enum http_error http_server_start(struct http_server **out, const struct http_options *opt)
 	__attribute__((warn_unused_result));
+
+/* Since the start. */
+struct http_counts {
+	unsigned long
+		turned_away; /* connections that no worker took: their address has its share, or there is no room */
+	unsigned long gave_way; /* connections closed because others waited */
+	unsigned long often_refused; /* refusals of addresses that were refused too often */
+	unsigned long unread; /* large bodies of such that were answered 429 */
+};
+void http_server_counts(const struct http_server *server, struct http_counts *out);
 
 /* Takes no more callers, serves those it let in (who is silent then has about a second), joins all threads. NULL is fine. */
 void http_server_stop(struct http_server *server);

@@ -21,36 +21,40 @@ enum {
 	HTTP_MAX_HEADERS = 64,
 	HTTP_HEAD_MAX = 16384, /* the connection buffer: a whole head must fit */
 	HTTP_OUT_MAX = 16384, /* an answer up to this size leaves in one write */
-	HTTP_QUEUE_LEN = 128, /* accepted connections that wait for a worker */
-	HTTP_ADDRESS_LEN = 16,
+	HTTP_WAITING_MAX = 512, /* accepted connections that wait for a worker */
+	HTTP_ADDRESS_LEN = 16, /* IPv4 mapped into IPv6; IPv6 by its /64, which is what one customer holds */
 };
 
-/* How many connections one address has open. */
-struct http_address {
-	uint8_t address[HTTP_ADDRESS_LEN];
-	unsigned open;
-};
+struct http_callers;
+struct http_refused;
 
 struct http_server {
 	struct http_options opt; /* sockets points to our own copy */
 	struct http_socket *sockets;
 	struct mg_context *engine;
-	pthread_mutex_t mutex; /* guards the fields up to addresses */
+	pthread_mutex_t mutex; /* guards threads_ready and refused */
 	pthread_cond_t changed;
 	unsigned threads_ready;
-	size_t addresses_len;
-	size_t addresses_max;
-	struct http_address *addresses;
+	struct http_refused *refused;
+	struct http_callers *callers; /* under the engine's lock */
 	atomic_bool started;
 	atomic_llong last_trouble_ms;
 	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
+	atomic_ulong turned_away, gave_way, often_refused, unread; /* struct http_counts */
 };
 
 /* One for each worker thread; only that thread uses it. */
 struct http_worker {
 	struct http_server *server;
-	int64_t deadline_ms; /* of the request being read, monotonic */
+	unsigned address; /* of the caller, among http_callers */
+	bool leaving; /* the caller gave way to one who waits */
+	int64_t accepted_ms; /* the caller was let in; this and the next are monotonic */
+	int64_t taken_ms; /* the caller got this worker */
+	int64_t deadline_ms; /* of the request being read */
+	int64_t body_ms; /* its head was whole */
+	int64_t moved_ms; /* something of its body was read last */
+	size_t body_read; /* bytes of it that were read since body_ms */
 	size_t buffer_used; /* bytes of the connection buffer that hold something */
 	int status; /* why the head was refused, 0 = CivetWeb's own reason */
 	bool timed_out; /* the deadline passed while reading */
@@ -69,6 +73,7 @@ struct http_request {
 	uint8_t *body;
 	size_t body_size;
 	bool framing_broken; /* the chunks made no sense: the answer is 400, whatever the handler says */
+	bool unread; /* too large a body of an address that was refused too often: the answer is 429, likewise */
 	bool responded;
 	bool mute; /* no body belongs to the answer that is under way */
 	bool ends_with_connection; /* an answer in parts whose length nobody said */
@@ -87,8 +92,42 @@ int http_head_length(const char *buf, size_t len, size_t *scanned);
  * folded lines, at most HTTP_MAX_HEADERS, one framing of the body. */
 bool http_head_valid(const char *head, size_t len);
 
+/* callers.c, under the engine's lock. */
+struct http_callers *http_callers_new(unsigned workers, unsigned per_address);
+void http_callers_free(struct http_callers *c); /* NULL is fine */
+enum http_caller {
+	HTTP_CALLER_REFUSED, /* his address has its share, or there is no room and nobody has more than he */
+	HTTP_CALLER_WAITS, /* *place is his */
+	HTTP_CALLER_TAKES_PLACE, /* likewise; it was another's, who has to go */
+};
+/* Lets a caller in who was just accepted. */
+enum http_caller http_callers_admit(
+	struct http_callers *c, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms, unsigned *place);
+/* Takes who is next out of his place: first those of addresses that hold the fewest workers, in the order in which they
+ * came. address: for http_callers_gone, once his connection is closed. False: nobody waits. */
+bool http_callers_next(struct http_callers *c, unsigned *place, unsigned *address, int64_t *since_ms);
+void http_callers_gone(struct http_callers *c, unsigned address);
+
+/* callers.c, without the lock. A worker is idle while it waits for a caller. */
+void http_callers_idle(struct http_callers *c, int change);
+/* Whether somebody waits for whom no worker is idle or becoming free. True: the caller's own does, which
+ * http_callers_left undoes. */
+bool http_callers_give_way(struct http_callers *c);
+void http_callers_left(struct http_callers *c);
+
+/* refused.c, under the server's lock: who was refused often of late, by address. */
+struct http_refused *http_refused_new(void); /* NULL: memory is short */
+void http_refused_free(struct http_refused *r); /* NULL is fine */
+/* True: it was once too often just now. */
+bool http_refused_note(struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
+bool http_refused_often(const struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
+
 /* engine.c, on the running request of conn. */
 struct http_worker *http_engine_worker(const struct mg_connection *conn);
+/* The peer's address; false: none, as on the control socket. */
+bool http_engine_address(const struct mg_connection *conn, uint8_t address[static HTTP_ADDRESS_LEN]);
+/* Has the connection close after the answer where its peer had its turn and others wait. */
+void http_engine_end_turn(struct mg_connection *conn);
 bool http_engine_is_control(const struct mg_connection *conn);
 bool http_engine_body_buffered(const struct mg_connection *conn);
 /* Counts a body that nobody asked for as read where it lies in the buffer already. */

@@ -57,20 +57,16 @@ mend 1 'no copy of the path is left in freed memory' \
 	's/tmp = mg_strdup(ri->local_uri_raw);/tmp = (char *)ri->local_uri_raw;/w hits'
 mend 1 'the path stays as it was sent' \
 	's/^\tremove_dot_segments(tmp);$/\t(void)tmp;/w hits'
-mend 1 'a cap on connections for each address' \
-	's/else if (\(check_acl(ctx, &so.rsa) != 1\)) {/else if (!admit(ctx, \&so)) { } else if (\1) {/w hits'
+mend 1 'who waits for a worker, and who is next, is ours to say' \
+	's/^\t\tproduce_socket(ctx, &so);$/\t\tlet_in(ctx, \&so);/w hits'
+mend 1 '... also while stopping: a connection that was accepted is served' \
+	's/while (consume_socket(ctx, &conn->client, thread_index)) {/while (next_caller(conn)) {/w hits'
 mend 1 'listening sockets are inherited, not made' \
 	's/if (!set_ports_option(ctx)) {/if (!take_sockets(ctx)) {/w hits'
 mend 1 'the stop flag is read atomically' \
 	's/sf = mg_atomic_compare_and_swap(f, \*f, v);/sf = mg_atomic_compare_and_swap(f, mg_atomic_add(f, 0), v);/w hits'
-mend 1 'a connection that was accepted is served, also while stopping' \
-	's/^\t(void)thread_index;$/\tint taken = ((void)thread_index, 0);/w hits'
-mend 1 '... a worker has taken one' \
-	's/^\t\tctx->sq_tail++;$/\t\tctx->sq_tail++, taken = 1;/w hits'
-mend 1 '... and ends when none is left' \
-	'/^consume_socket(/,/^}/s/return STOP_FLAG_IS_ZERO(&ctx->stop_flag);/return taken;/w hits'
-mend 1 'a TLS handshake has the same time while stopping' \
-	'/^sslize(/,/^}/s/if (!STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)) {/if (leaves_now(conn)) {/w hits'
+mend 1 'a TLS handshake has the same time while stopping, and gives way to others' \
+	'/^sslize(/,/^}/s/if (!STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)) {/if (handshake_ends(conn)) {/w hits'
 mend 1 '... and its waits, too' \
 	'/^sslize(/,/^}/s/mg_poll(&pfd, 1, 50, &(conn->phys_ctx->stop_flag));/poll(\&pfd, 1, 50);/w hits'
 mend 1 'the name of a Unix peer stays inside its buffer' \

@@ -142,11 +142,30 @@ static void send_continue(struct http_request *req)
 		http_engine_write(req->conn, line, sizeof(line) - 1, false);
 }
 
+/* Whether the peer may send a large body. Hashing one costs milliseconds: not for who is refused all the time. */
+static bool may_be_large(struct http_request *req)
+{
+	struct http_server *server = req->worker->server;
+	uint8_t address[HTTP_ADDRESS_LEN];
+
+	if (!http_engine_address(req->conn, address))
+		return true;
+	pthread_mutex_lock(&server->mutex);
+	req->unread = http_refused_often(server->refused, address, http_now_ms());
+	pthread_mutex_unlock(&server->mutex);
+	if (req->unread)
+		atomic_fetch_add(&server->unread, 1);
+	return !req->unread;
+}
+
 /* Makes the body buffer larger; the old one is wiped. */
 static bool grow(struct http_request *req, size_t used, size_t size)
 {
-	uint8_t *larger = body_reserve(req->worker->server, size) ? malloc(size) : NULL;
+	uint8_t *larger = NULL;
 
+	if (is_large(size) && !is_large(req->body_size) && !may_be_large(req))
+		return false;
+	larger = body_reserve(req->worker->server, size) ? malloc(size) : NULL;
 	if (!larger) {
 		body_release(req->worker->server, size);
 		return false;
@@ -174,6 +193,7 @@ static enum http_error read_sized(struct http_request *req, size_t *len)
 
 	if (!grow(req, 0, size + 1))
 		return HTTP_NO_MEMORY;
+	send_continue(req);
 	for (*len = 0; *len < size;) {
 		int n = mg_read(req->conn, req->body + *len, size - *len);
 
@@ -190,8 +210,9 @@ static enum http_error read_sized(struct http_request *req, size_t *len)
 static enum http_error read_chunked(struct http_request *req, size_t max, size_t *len)
 {
 	*len = 0;
-	if (!grow(req, 0, (max < BODY_FIRST_SIZE ? max : BODY_FIRST_SIZE) + 2))
+	if (!grow(req, 0, max < BODY_FIRST_SIZE - 2 ? max + 2 : BODY_FIRST_SIZE))
 		return HTTP_NO_MEMORY;
+	send_continue(req);
 	for (;;) {
 		int n;
 
@@ -219,12 +240,10 @@ enum http_error http_request_body(struct http_request *req, size_t max, const ui
 
 	if (req->body)
 		abort();
-	if (!is_chunked(req) && req->info->content_length > 0 && (uint64_t)req->info->content_length > max) {
+	if (!is_chunked(req) && req->info->content_length > 0 && (uint64_t)req->info->content_length > max)
 		error = HTTP_TOO_LARGE;
-	} else {
-		send_continue(req);
+	else
 		error = is_chunked(req) ? read_chunked(req, max, &used) : read_sized(req, &used);
-	}
 	if (error != HTTP_OK) {
 		http_engine_close_after(req->conn);
 		return error;

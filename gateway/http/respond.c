@@ -203,14 +203,47 @@ static void send_answer(struct http_request *req, int status, const struct http_
 		req->worker->gone = !http_engine_write(req->conn, body, len, false);
 }
 
+/* Remembers that the peer was refused; whether that was too often of late. */
+static bool note_refusal(struct http_request *req)
+{
+	struct http_server *server = req->worker->server;
+	uint8_t address[HTTP_ADDRESS_LEN];
+	bool often;
+
+	if (!http_engine_address(req->conn, address))
+		return false;
+	pthread_mutex_lock(&server->mutex);
+	often = http_refused_note(server->refused, address, http_now_ms());
+	pthread_mutex_unlock(&server->mutex);
+	if (often)
+		atomic_fetch_add(&server->often_refused, 1);
+	return often;
+}
+
 void http_request_send_refusal(struct http_request *req, int status)
 {
-	static const struct http_header plain = {"Content-Type", "text/plain; charset=utf-8"};
+	static const struct http_header headers[] = {
+		{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", "10"}};
 	char body[64];
 	int n = snprintf(body, sizeof(body), "%d %s\n", status, reason_of(status));
 
+	if (status == 400 || status == 431 || status == 505)
+		(void)note_refusal(req);
 	http_engine_close_after(req->conn);
-	send_answer(req, status, &plain, 1, body, (size_t)n);
+	send_answer(req, status, headers, status == 429 ? 2 : 1, body, (size_t)n);
+}
+
+/* Before a handler's answer: what the connection is to come to, and whether the answer is one of ours instead. */
+static bool replaced(struct http_request *req, int status)
+{
+	if (req->framing_broken || req->unread) {
+		http_request_send_refusal(req, req->unread ? 429 : 400);
+		return true;
+	}
+	if ((status == 401 || status == 403) && note_refusal(req))
+		http_engine_close_after(req->conn);
+	http_engine_end_turn(req->conn);
+	return false;
 }
 
 void http_respond(struct http_request *req, int status, const struct http_header *headers, size_t headers_len,
@@ -220,9 +253,7 @@ void http_respond(struct http_request *req, int status, const struct http_header
 		abort();
 	req->responded = true;
 	http_engine_skip_body(req->conn);
-	if (req->framing_broken)
-		http_request_send_refusal(req, 400);
-	else if (!req->worker->gone)
+	if (!replaced(req, status) && !req->worker->gone)
 		send_answer(req, status, headers, headers_len, body, len);
 	if (!http_engine_keeps_alive(req->conn))
 		http_engine_close_after(req->conn);
@@ -238,11 +269,9 @@ void http_respond_begin(
 	req->ends_with_connection = len == HTTP_LEN_UNKNOWN;
 	if (req->ends_with_connection || !http_engine_keeps_alive(req->conn))
 		http_engine_close_after(req->conn);
-	if (req->framing_broken)
-		http_request_send_refusal(req, 400);
-	else if (!req->worker->gone)
+	req->mute = replaced(req, status) || has_no_body(req, status);
+	if (!req->framing_broken && !req->unread && !req->worker->gone)
 		send_head(req, status, headers, headers_len, NULL, len);
-	req->mute = req->framing_broken || has_no_body(req, status);
 	if (!req->ends_with_connection && !req->mute)
 		req->owed = len;
 }

@@ -46,6 +46,7 @@ struct http_options helper_options(void);
  *   /small  takes at most 10 bytes      /slow   answers after 300 ms
  *   /unread answers without reading     /info   says what it was asked
  *   /silent never responds              /big    answers 1 MiB of 'b'
+ *   /refused answers 401
  *   /evil   tries header injection      /keep   stores the body in memory that stays */
 void helper_handler(struct http_request *req, void *ctx);
 
