@@ -52,6 +52,7 @@ enum {
 	DRAIN_MS = 1000,
 	LEAVE_MS = 1000, /* a caller who was let in before the server stopped may take that long to say what he wants */
 	DRAIN_BYTES = 8 << 20,
+	DRAINS_MAX = 8, /* at once, of peers who send more than lay there already */
 	SEND_BUFFER = 128 * 1024,
 };
 
@@ -454,27 +455,37 @@ static int next_caller(struct mg_connection *conn)
 }
 
 /* Closing over unread bytes resets the connection, and the peer would lose the
- * answer: says that we are done, then reads what still comes, for a short time. */
+ * answer: says that we are done, then reads what still comes, for a short time.
+ * Only a few do so at once: a crowd that sends as fast as it can is worth no processor. */
 static void drain(struct mg_connection *conn)
 {
+	struct http_server *server = conn->phys_ctx->user_data;
 	int64_t now = http_now_ms(), deadline_ms = now + DRAIN_MS, patience_ms = now + IDLE_PATIENCE_MS;
-	char buf[4096];
 	size_t total = 0;
+	bool counted = false;
 
 	if (conn->ssl)
 		SSL_shutdown(conn->ssl);
 	shutdown(conn->client.sock, SHUT_WR);
 	while (total < DRAIN_BYTES && STOP_FLAG_IS_ZERO(&conn->phys_ctx->stop_flag)) {
-		ssize_t n = recv(conn->client.sock, buf, sizeof(buf), MSG_DONTWAIT);
+		/* Nothing is copied. */
+		ssize_t n = recv(conn->client.sock, NULL, DRAIN_BYTES, MSG_TRUNC | MSG_DONTWAIT);
 
+		if (n > 0 && !counted && total > 0) {
+			counted = true;
+			if (atomic_fetch_add(&server->drains, 1) >= DRAINS_MAX)
+				break;
+		}
 		if (n > 0)
 			total += (size_t)n;
-		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR) ||
+			wait_for(conn, POLLIN, deadline_ms, patience_ms, PHASE_HEAD) != 1)
 			break;
-		else if (wait_for(conn, POLLIN, deadline_ms, patience_ms, PHASE_HEAD) != 1)
+		if (gives_way(conn, patience_ms))
 			break;
 	}
-	explicit_bzero(buf, sizeof(buf));
+	if (counted)
+		atomic_fetch_sub(&server->drains, 1);
 }
 
 void http_engine_connection_closing(const struct mg_connection *closing)

@@ -41,6 +41,7 @@ struct http_server {
 	atomic_llong last_trouble_ms;
 	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
+	atomic_uint drains; /* workers that read what nobody wants any more */
 	atomic_ulong turned_away, gave_way, often_refused, unread; /* struct http_counts */
 };
 
