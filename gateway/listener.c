@@ -4,6 +4,7 @@
  */
 #include "gateway/listener.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -40,6 +41,7 @@
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
 #define LARGE_BODIES_MAX (96u * 1024u * 1024u) /* thirty of the largest at once; the rest is asked to come again */
+#define LARGE_BLOCK (256 * 1024) /* of memory: goes back to the system as soon as it is free */
 #define UPKEEP_EVERY_MS 60000
 #define PRUNE_EVERY 60u /* times that */
 #define KIT_EVERY (24u * 60u)
@@ -122,7 +124,7 @@ static void metrics(struct listener *l, struct http_request *req)
 	struct http_header headers[] = {
 		{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}, {"Cache-Control", "no-store"}};
 	size_t len = 0;
-	char *text = metrics_text(l->store, l->inbound, &len);
+	char *text = metrics_text(l->store, l->inbound, l->server, &len);
 
 	if (text == NULL)
 		answer_problem(req, 503, "unavailable", "the store does not answer");
@@ -524,6 +526,8 @@ int listener_run(const struct role_boot *boot)
 	struct pollfd wait[2] = {{.fd = signals, .events = POLLIN}, {.events = POLLIN}};
 	char why[512] = "";
 
+	/* Set, it stays as it is: else what one large body freed makes the next come from the heap, where it stays. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	l.failure = eventfd(0, EFD_CLOEXEC);
 	wait[1].fd = l.failure;
 	if (boot->sockets_tls > 0 && !http_tls_init()) {

@@ -57,21 +57,34 @@ static size_t write_whys(const struct inbound_counts *counts, char *out, size_t 
 	return len;
 }
 
-char *metrics_text(struct store *s, const struct inbound *in, size_t *len)
+char *metrics_text(struct store *s, const struct inbound *in, const struct http_server *server, size_t *len)
 {
 	struct inbound_counts webhooks;
+	struct http_counts http;
 	struct store_counts have;
 	char *text;
 
 	if (store_counts(s, &have) != STORE_OK)
 		return NULL;
 	inbound_counts(in, &webhooks);
+	http_server_counts(server, &http);
 	const struct metric rows[] = {
 		{"keyhouse_build_info{version=\"" KEYHOUSE_VERSION "\"}", "gauge", "The running version", 1},
 		{"keyhouse_webhooks_total{answer=\"accepted\"}", "counter", "Webhooks by answer since the start",
 			(long long)webhooks.accepted},
 		{"keyhouse_webhooks_total{answer=\"refused\"}", NULL, NULL, (long long)webhooks.refused},
 		{"keyhouse_webhooks_total{answer=\"busy\"}", NULL, NULL, (long long)webhooks.busy},
+		{"keyhouse_http_turned_away_total", "counter",
+			"Connections that were told to come again: their address had its share, or there was no room",
+			(long long)http.turned_away},
+		{"keyhouse_http_gave_way_total", "counter",
+			"Connections that were closed because they were slow and others waited",
+			(long long)http.gave_way},
+		{"keyhouse_http_often_refused_total", "counter",
+			"Refusals of addresses that were refused more than a hundred times in ten seconds",
+			(long long)http.often_refused},
+		{"keyhouse_http_unread_bodies_total", "counter", "Large bodies of such addresses, answered 429 unread",
+			(long long)http.unread},
 		{"keyhouse_businesses", "gauge", "Businesses", have.businesses},
 		{"keyhouse_connections", "gauge", "Connections", have.connections},
 		{"keyhouse_events_unsettled", "gauge", "Accepted webhooks that are not yet split into updates",
