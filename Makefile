@@ -12,7 +12,7 @@ PYTHON ?= /usr/bin/python3
 
 PACKAGES = gcc libc6-dev make dpkg-dev xz-utils libsqlite3-dev libsodium-dev libcurl4-openssl-dev libcjson-dev libssl-dev \
 	libseccomp-dev libqrencode-dev
-TEST_PACKAGES = git libcmocka-dev python3-pytest python3-pytest-xdist clang clang-format libclang-rt-14-dev openssl curl procps \
+TEST_PACKAGES = git libcmocka-dev python3-pytest python3-pytest-xdist clang clang-format libclang-rt-14-dev openssl curl procps slowhttptest \
 	python3-selenium chromium chromium-driver python3-pil python3-pyzbar
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wswitch-enum

@@ -39,13 +39,10 @@ KINDS = {
     "idle": Kind(),
     "heads": Kind(HEAD + b"X-Slow: ", b"a"),
     "bodies": Kind(HEAD + b"Content-Length: 1000\r\n\r\n", b"a"),
-    "chunks": Kind(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
     "kept": Kind(GET),  # answered, then silent
     "asking": Kind(GET, again=True),  # one request after the other
     "large": Kind(HEAD + b"Content-Length: %d\r\n\r\n" % LARGE + b"x" * LARGE),
-    "large, but a byte": Kind(HEAD + b"Content-Length: %d\r\n\r\n" % LARGE + b"x" * (LARGE - 1)),
     "deaf": Kind(b"GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n" * 100, reads=False),
-    "garbage": Kind(bytes(range(256)) * 4 + b"\r\n\r\n"),
     "wrong": Kind(HEAD + b"X-Hub-Signature-256: sha256=" + b"0" * 64 + b"\r\nContent-Length: 2\r\n\r\n{}", again=True),
     "half a handshake": Kind(hello()),
     "a dripped handshake": Kind(hello()[:40], b"\0"),
