@@ -477,15 +477,22 @@ static bool capabilities_drop(void)
 	return syscall(SYS_capset, &head, none) == 0;
 }
 
+static bool raised(int what)
+{
+	struct rlimit limit;
+
+	if (getrlimit(what, &limit) != 0)
+		return false;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(what, &limit) == 0;
+}
+
+/* Descriptors: a crowd of strangers holds some seven hundred, and where there are none left, nobody is let in. */
 static bool limits_set(void)
 {
 	static const struct rlimit no_core = {0, 0};
-	struct rlimit locked;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &locked) != 0)
-		return false;
-	locked.rlim_cur = locked.rlim_max;
-	return setrlimit(RLIMIT_MEMLOCK, &locked) == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0;
+	return raised(RLIMIT_MEMLOCK) && raised(RLIMIT_NOFILE) && setrlimit(RLIMIT_CORE, &no_core) == 0;
 }
 
 bool harden_process(void)

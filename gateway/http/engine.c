@@ -110,17 +110,19 @@ static int64_t patience_for(int64_t began_ms, size_t bytes, int64_t moved_ms)
 	return (due_ms < moved_ms ? due_ms : moved_ms) + PATIENCE_MS;
 }
 
-/* Waits for the socket. Who is slow or silent gives way when others wait for a worker; when the server stops, a running
- * request is let end. */
+/* Waits for the socket. Who is slow or silent gives way when others wait for a worker, but for the operator, whose backup
+ * may well be slower than strangers are allowed to be; when the server stops, a running request is let end. */
 static int wait_for(
 	struct mg_connection *conn, short events, int64_t deadline_ms, int64_t patience_ms, enum phase phase)
 {
+	const bool hurried = phase == PHASE_IDLE || !http_engine_is_control(conn);
+
 	for (;;) {
 		struct pollfd pfd = {.fd = conn->client.sock, .events = events};
 		int64_t now = http_now_ms(), left = deadline_ms - now;
 		int ready;
 
-		if (left <= 0 || gives_way(conn, patience_ms))
+		if (left <= 0 || (hurried && gives_way(conn, patience_ms)))
 			return TIMED_OUT;
 		if (patience_ms > now && patience_ms - now < left)
 			left = patience_ms - now;
@@ -355,7 +357,7 @@ void http_engine_end_turn(struct mg_connection *conn)
 {
 	const struct http_worker *worker = conn->tls_user_ptr;
 
-	if (gives_way(conn, worker->taken_ms + PATIENCE_MS))
+	if (!http_engine_is_control(conn) && gives_way(conn, worker->taken_ms + PATIENCE_MS))
 		http_engine_close_after(conn);
 }
 

@@ -12,7 +12,7 @@
  * waits is served after those whose addresses hold fewer workers. Where there is
  * no room to wait, one of the most crowded address is told 503.
  *
- * An address that is refused often (401, 403, malformed heads) is closed with
+ * An address that is refused often (401, 403, 410, malformed heads) is closed with
  * each further refusal, and its large bodies are answered 429 unread, until it
  * was not refused for ten seconds. Its small requests are served as everybody's.
  *

@@ -240,7 +240,8 @@ static bool replaced(struct http_request *req, int status)
 		http_request_send_refusal(req, req->unread ? 429 : 400);
 		return true;
 	}
-	if ((status == 401 || status == 403) && note_refusal(req))
+	/* 410: a settings link that is not valid, or not any more. */
+	if ((status == 401 || status == 403 || status == 410) && note_refusal(req))
 		http_engine_close_after(req->conn);
 	http_engine_end_turn(req->conn);
 	return false;

@@ -518,28 +518,38 @@ static void sender_finds_names(void **state)
 	assert_int_equal(outcome(sender, act_resolve), 0);
 }
 
-/* A limit of the one who starts us is raised as far as it goes. */
-static int act_locked_soft(void)
-{
-	struct rlimit limit;
+/* Limits of the one who starts us are raised as far as they go. */
+static const int raised[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE};
 
-	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == limit.rlim_max ? 0 : 1;
+static int act_soft_limits(void)
+{
+	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
+		struct rlimit limit;
+
+		if (getrlimit(raised[i], &limit) != 0 || limit.rlim_cur != limit.rlim_max)
+			return 1;
+	}
+	return 0;
 }
 
 static bool low_then_hardened(void)
 {
-	struct rlimit low;
+	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
+		struct rlimit low;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &low) != 0)
-		return false;
-	low.rlim_cur = low.rlim_max / 2;
-	return setrlimit(RLIMIT_MEMLOCK, &low) == 0 && harden_process();
+		if (getrlimit(raised[i], &low) != 0)
+			return false;
+		low.rlim_cur = low.rlim_max / 2;
+		if (setrlimit(raised[i], &low) != 0)
+			return false;
+	}
+	return harden_process();
 }
 
-static void memory_may_be_locked_up_to_the_hard_limit(void **state)
+static void memory_and_descriptors_up_to_the_hard_limit(void **state)
 {
 	(void)state;
-	assert_int_equal(outcome(low_then_hardened, act_locked_soft), 0);
+	assert_int_equal(outcome(low_then_hardened, act_soft_limits), 0);
 }
 
 /* ------------------------------------------------------------ a build that names what kills */
@@ -592,7 +602,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(each_call_in_each_role),
 		cmocka_unit_test(every_thread_is_held), cmocka_unit_test(landlock_alone_keeps_files_shut),
-		cmocka_unit_test(sender_finds_names), cmocka_unit_test(memory_may_be_locked_up_to_the_hard_limit),
+		cmocka_unit_test(sender_finds_names), cmocka_unit_test(memory_and_descriptors_up_to_the_hard_limit),
 		cmocka_unit_test(what_kills_is_named)};
 
 	return cmocka_run_group_tests(tests, group_open, NULL);

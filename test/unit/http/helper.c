@@ -142,7 +142,8 @@ void helper_handler(struct http_request *req, void *ctx)
 	} else if (strcmp(path, "/silent") == 0) {
 		return;
 	} else if (strcmp(path, "/refused") == 0) {
-		http_respond(req, 401, NULL, 0, NULL, 0);
+		http_respond(req, http_request_query(req) ? (int)strtol(http_request_query(req), NULL, 10) : 401, NULL,
+			0, NULL, 0);
 	} else if (strcmp(path, "/big") == 0) {
 		answer_big(req);
 	} else if (strcmp(path, "/evil") == 0) {

@@ -46,7 +46,7 @@ struct http_options helper_options(void);
  *   /small  takes at most 10 bytes      /slow   answers after 300 ms
  *   /unread answers without reading     /info   says what it was asked
  *   /silent never responds              /big    answers 1 MiB of 'b'
- *   /refused answers 401
+ *   /refused answers 401, or the status that its query is
  *   /evil   tries header injection      /keep   stores the body in memory that stays */
 void helper_handler(struct http_request *req, void *ctx);
 

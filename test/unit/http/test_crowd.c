@@ -131,6 +131,36 @@ static void nobody_is_hurried_for_nothing(void **state)
 	}
 }
 
+/* His requests may be slow, but what he left open gives way. */
+static void the_operator_is_not_hurried(void **state)
+{
+	int fds[WORKERS], waits, busy;
+
+	(void)state;
+	for (int n = 0; n < WORKERS; n++) {
+		fds[n] = helper_connect_control(&server);
+		helper_send_text(fds[n], POST("9") "half");
+	}
+	waits = helper_connect_control(&server);
+	helper_send_text(waits, INFO);
+	for (int n = 0; n < WORKERS; n++)
+		assert_false(helper_closed(fds[n], n == 0 ? 600 : 0));
+	helper_send_text(fds[0], "whole");
+	helper_receive(fds[0], &answer);
+	assert_int_equal(answer.status, 200);
+	helper_receive(waits, &answer);
+	assert_int_equal(answer.status, 200);
+	busy = helper_connect_control(&server);
+	helper_send_text(busy, INFO);
+	helper_receive(busy, &answer);
+	assert_int_equal(answer.status, 200);
+	close(busy);
+	close(waits);
+	for (int n = 0; n < WORKERS; n++)
+		close(fds[n]);
+	helper_sleep_ms(50);
+}
+
 /* Bytes that come now and then make no difference, nor does one who reads nothing of a large answer. */
 static void drips_and_deaf_ears_give_way(void **state)
 {
@@ -237,12 +267,17 @@ static void who_is_refused_too_often_loses_large_bodies(void **state)
 {
 	static char large[100000];
 	struct http_counts counts;
-	int refused = 0, fd;
+	int fd;
 
 	(void)state;
-	for (; refused < 100; refused++) {
-		helper_ask(server.port, "GET / HTTP/9\r\n\r\n", &answer);
-		assert_int_equal(answer.status, 400);
+	for (int i = 0; i < 100; i++) {
+		static const char *const refused[] = {"GET / HTTP/9\r\n\r\n", "GET / HTTP/9.9\r\nHost: h\r\n\r\n",
+			"GET /refused?401 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /refused?403 HTTP/1.1\r\nHost: h\r\n\r\n",
+			"GET /refused?410 HTTP/1.1\r\nHost: h\r\n\r\n"};
+		static const int statuses[] = {400, 505, 401, 403, 410};
+
+		helper_ask(server.port, refused[i % 5], &answer);
+		assert_int_equal(answer.status, statuses[i % 5]);
 	}
 	helper_ask(server.port, "GET /refused HTTP/1.1\r\nHost: h\r\n\r\n", &answer);
 	assert_int_equal(answer.status, 401);
@@ -296,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_slow_give_way),
 		cmocka_unit_test(nobody_is_hurried_for_nothing),
+		cmocka_unit_test(the_operator_is_not_hurried),
 		cmocka_unit_test(drips_and_deaf_ears_give_way),
 		cmocka_unit_test(turns_are_taken),
 		cmocka_unit_test(a_steady_body_is_read),
