@@ -377,15 +377,17 @@ out:
  * it: after a refusal that was none, after an expiry, after a restored backup. */
 #define NOT_YET_PROVEN (BIT(QUEUED) | BIT(SENDING) | BIT(RETRY) | BIT(UNKNOWN) | BIT(DEAD))
 
+/* Statuses come in any order, and steps are left out: sent < failed < delivered < read, and a message only rises, so that
+ * the same statuses always come to the same. What arrived cannot have failed, whichever was heard first. */
 static const struct {
 	const char *status;
 	enum store_message_state to;
 	unsigned from;
 } moves[] = {
 	{"sent", STORE_MESSAGE_SENT, NOT_YET_PROVEN},
-	{"delivered", STORE_MESSAGE_DELIVERED, NOT_YET_PROVEN | BIT(SENT)},
-	{"read", STORE_MESSAGE_READ, NOT_YET_PROVEN | BIT(SENT) | BIT(DELIVERED)},
-	{"played", STORE_MESSAGE_READ, NOT_YET_PROVEN | BIT(SENT) | BIT(DELIVERED)},
+	{"delivered", STORE_MESSAGE_DELIVERED, NOT_YET_PROVEN | BIT(SENT) | BIT(FAILED)},
+	{"read", STORE_MESSAGE_READ, NOT_YET_PROVEN | BIT(SENT) | BIT(FAILED) | BIT(DELIVERED)},
+	{"played", STORE_MESSAGE_READ, NOT_YET_PROVEN | BIT(SENT) | BIT(FAILED) | BIT(DELIVERED)},
 	{"failed", STORE_MESSAGE_FAILED, NOT_YET_PROVEN | BIT(SENT)},
 };
 

@@ -262,10 +262,9 @@ static void statuses_move_forward_only(void **state)
 	} rows[] = {
 		{"sent", STORE_MESSAGE_SENT,
 			{STORE_MESSAGE_SENT, STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
-		{"delivered", STORE_MESSAGE_DELIVERED,
-			{STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
-		{"read", STORE_MESSAGE_READ, {STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
-		{"played", STORE_MESSAGE_READ, {STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
+		{"delivered", STORE_MESSAGE_DELIVERED, {STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ}},
+		{"read", STORE_MESSAGE_READ, {STORE_MESSAGE_READ}},
+		{"played", STORE_MESSAGE_READ, {STORE_MESSAGE_READ}},
 		{"failed", STORE_MESSAGE_FAILED, {STORE_MESSAGE_DELIVERED, STORE_MESSAGE_READ, STORE_MESSAGE_FAILED}},
 	};
 	enum store_message_state to;
@@ -284,6 +283,73 @@ static void statuses_move_forward_only(void **state)
 	assert_false(outbound_status_move("deleted", &to, &from));
 	assert_false(outbound_status_move("warning", &to, &from));
 	assert_false(outbound_status_move("", &to, &from));
+}
+
+/* What a message comes to, whose statuses come in this order. */
+static enum store_message_state settled(enum store_message_state state, const char *const statuses[], size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		enum store_message_state to;
+		unsigned from;
+
+		assert_true(outbound_status_move(statuses[i], &to, &from));
+		if ((from & STORE_STATE_BIT(state)) != 0)
+			state = to;
+	}
+	return state;
+}
+
+/* Every order of what is left from place at on, each status twice in a row and once more at the end. */
+static unsigned every_order(const char *statuses[], size_t at, size_t len, enum store_message_state want)
+{
+	static const enum store_message_state begin[] = {STORE_MESSAGE_QUEUED, STORE_MESSAGE_SENDING,
+		STORE_MESSAGE_RETRY, STORE_MESSAGE_UNKNOWN, STORE_MESSAGE_DEAD, STORE_MESSAGE_SENT};
+	const char *again[15];
+	unsigned orders = 0;
+
+	if (at == len) {
+		for (size_t i = 0; i < len; i++)
+			again[2 * i] = again[2 * i + 1] = again[2 * len + i] = statuses[i];
+		for (size_t i = 0; i < COUNT(begin); i++) {
+			assert_int_equal(settled(begin[i], statuses, len), want);
+			assert_int_equal(settled(begin[i], again, 3 * len), want);
+		}
+		return 1;
+	}
+	for (size_t i = at; i < len; i++) {
+		const char *one = statuses[i];
+
+		statuses[i] = statuses[at];
+		statuses[at] = one;
+		orders += every_order(statuses, at + 1, len, want);
+		statuses[at] = statuses[i];
+		statuses[i] = one;
+	}
+	return orders;
+}
+
+/* Whatever is missing, late or doubled: the same statuses come to the same. */
+static void statuses_in_every_order(void **state)
+{
+	static const char *const all[] = {"sent", "failed", "delivered", "read", "played"}; /* as they rise */
+	static const enum store_message_state to[] = {STORE_MESSAGE_SENT, STORE_MESSAGE_FAILED, STORE_MESSAGE_DELIVERED,
+		STORE_MESSAGE_READ, STORE_MESSAGE_READ};
+	unsigned orders = 0;
+
+	(void)state;
+	for (unsigned some = 1; some < 32; some++) {
+		const char *statuses[5];
+		enum store_message_state want = 0;
+		size_t len = 0;
+
+		for (unsigned i = 0; i < 5; i++)
+			if ((some & 1u << i) != 0) {
+				statuses[len++] = all[i];
+				want = to[i];
+			}
+		orders += every_order(statuses, 0, len, want);
+	}
+	assert_int_equal(orders, 325); /* 5 + 20 + 60 + 120 + 120 */
 }
 
 /* ------------------------------------------------------------ kinds */
@@ -435,6 +501,7 @@ int main(void)
 		cmocka_unit_test(waits_are_kept),
 		cmocka_unit_test(messages_expire),
 		cmocka_unit_test(statuses_move_forward_only),
+		cmocka_unit_test(statuses_in_every_order),
 		cmocka_unit_test(paths_take_only_digits),
 		cmocka_unit_test(the_asked_token_is_encoded),
 		cmocka_unit_test(every_kind_has_its_place),
