@@ -34,6 +34,8 @@ void content_customer(const cJSON *content, enum store_direction direction, char
 	if (direction == STORE_OUTBOUND) {
 		phone = json_get_string(content, "to");
 		user = json_get_string(content, "recipient");
+		if (user == NULL)
+			user = json_get_string(content, "to_user_id"); /* of an echo */
 	}
 	if (phone == NULL && direction == STORE_INBOUND)
 		phone = json_get_string(contact, "wa_id");
@@ -55,7 +57,8 @@ const char *content_name(const cJSON *content)
 /* Where the words of a message lie, the most telling first. */
 static const char *const places[] = {"text.body", "button.text", "interactive.button_reply.title",
 	"interactive.list_reply.title", "interactive.body.text", "image.caption", "video.caption", "document.caption",
-	"document.filename", "location.name", "location.address", "reaction.emoji", "template.name",
+	"document.filename", "edit.message.text.body", "edit.message.image.caption", "edit.message.video.caption",
+	"edit.message.document.caption", "location.name", "location.address", "reaction.emoji", "template.name",
 	"contacts[0].name.formatted_name", "order.text"};
 
 const char *content_text(const cJSON *content, enum store_direction direction)

@@ -49,3 +49,37 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 -- A business's events of which something was put aside, and nothing else.
 CREATE INDEX events_quarantined ON events (business_id, seq) WHERE quarantined > 0;
+
+-- Every kind. what: the update in a word or two, nothing of a customer's.
+ALTER TABLE updates ADD COLUMN what TEXT NOT NULL DEFAULT '';
+
+-- standby: another handler (Meta's agent) had the conversation then. echo: sent by the owner in the WhatsApp app, or by
+-- that handler, never by us. concerns: the blind index of the provider's id of the message that this one edits (relation
+-- 1), revokes (2), reacts to (3) or takes the reaction from (4). played_at: a voice message that was listened to.
+ALTER TABLE messages ADD COLUMN standby INTEGER NOT NULL DEFAULT 0 CHECK (standby IN (0, 1));
+ALTER TABLE messages ADD COLUMN echo INTEGER NOT NULL DEFAULT 0 CHECK (echo IN (0, 1));
+ALTER TABLE messages ADD COLUMN relation INTEGER NOT NULL DEFAULT 0 CHECK (relation BETWEEN 0 AND 4);
+ALTER TABLE messages ADD COLUMN concerns BLOB;
+ALTER TABLE messages ADD COLUMN played_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_concerns ON messages (business_id, concerns) WHERE concerns IS NOT NULL;
+
+-- Who answers a conversation: 1 this house, 2 another handler, since at by the provider's clock. No row: nobody else ever
+-- did.
+CREATE TABLE controls (
+	business_id TEXT NOT NULL REFERENCES businesses (id) ON DELETE CASCADE,
+	conversation BLOB NOT NULL,
+	holder INTEGER NOT NULL CHECK (holder IN (1, 2)),
+	at INTEGER NOT NULL,
+	PRIMARY KEY (business_id, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX controls_at ON controls (at);
+
+-- A customer has a phone number and a user id, and either may change: another index (alias) of the same conversation, and
+-- the one that it goes under, which was known first and is never an alias itself.
+CREATE TABLE aliases (
+	business_id TEXT NOT NULL REFERENCES businesses (id) ON DELETE CASCADE,
+	alias BLOB NOT NULL,
+	conversation BLOB NOT NULL,
+	PRIMARY KEY (business_id, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX aliases_conversation ON aliases (business_id, conversation);

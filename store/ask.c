@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "store/alias.h"
 #include "store/core.h"
 #include "store/demand.h"
 #include "store/message.h"
@@ -243,7 +244,7 @@ static enum store_error answer_insert(struct db *db, const struct store_message 
 {
 	static const char gone[] = "its connection was removed";
 	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
-	struct store_message dead;
+	struct store_message dead, live;
 
 	if (err == STORE_NOT_FOUND) {
 		dead = *m;
@@ -251,8 +252,12 @@ static enum store_error answer_insert(struct db *db, const struct store_message 
 		memcpy(dead.reason, gone, sizeof(gone));
 		return message_insert(db, &dead);
 	}
+	if (err == STORE_OK) {
+		live = *m;
+		err = alias_resolve(db, m->business_id, live.conversation);
+	}
 	if (err == STORE_OK)
-		err = message_insert(db, m);
+		err = message_insert(db, &live);
 	return err == STORE_OK ? demand_count(db, m) : err;
 }
 

@@ -395,6 +395,10 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 		"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE business_id = ? AND state > 1 LIMIT ?)",
 		("DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_unsettled "
 		 "WHERE business_id = ? AND state = 1 LIMIT ?)"),
+		("DELETE FROM aliases WHERE (business_id, alias) IN (SELECT business_id, alias FROM aliases "
+		 "WHERE business_id = ? LIMIT ?)"),
+		("DELETE FROM controls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
+		 "controls WHERE business_id = ? LIMIT ?)"),
 		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
 		 "WHERE business_id = ? LIMIT ?)"),
 		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",

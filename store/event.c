@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/alias.h"
 #include "store/ask.h"
 #include "store/core.h"
 #include "store/message.h"
@@ -119,8 +120,8 @@ static enum store_error update_insert(
 	struct db *db, const struct settle *a, const struct store_update *u, enum store_update_verdict verdict)
 {
 	struct query q = query_start(db,
-		"INSERT INTO updates (id, event_id, business_id, kind, verdict, field, number, reason) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+		"INSERT INTO updates (id, event_id, business_id, kind, verdict, field, number, reason, what) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	query_text(&q, u->id);
 	query_text(&q, a->event_id);
@@ -130,6 +131,7 @@ static enum store_error update_insert(
 	query_text(&q, u->field);
 	query_text(&q, u->number);
 	query_text(&q, verdict == STORE_UPDATE_QUARANTINED && u->reason != NULL ? u->reason : "");
+	query_text(&q, u->what);
 	return query_finish(&q);
 }
 
@@ -138,35 +140,71 @@ static enum store_error pauses_keep(struct db *db, const struct settle *a, const
 	enum store_error err = STORE_OK;
 
 	for (size_t i = 0; i < STORE_PAUSES_MAX && err == STORE_OK; i++) {
+		uint8_t conversation[STORE_INDEX_LEN];
 		struct query q;
 
 		if (u->pauses[i].until == 0)
 			continue;
+		memcpy(conversation, u->pauses[i].conversation, sizeof(conversation));
+		err = alias_resolve(db, a->business_id, conversation);
+		if (err != STORE_OK)
+			return err;
 		q = query_start(db,
 			"INSERT INTO pauses (business_id, conversation, until) VALUES (?, ?, ?) "
 			"ON CONFLICT DO UPDATE SET until = max(until, excluded.until)");
 		query_text(&q, a->business_id);
-		query_blob(&q, u->pauses[i].conversation, sizeof(u->pauses[i].conversation));
+		query_blob(&q, conversation, sizeof(conversation));
 		query_int(&q, u->pauses[i].until);
 		err = query_finish(&q);
 	}
 	return err;
 }
 
+/* An echo of what was sent from here is in the log already. */
+static enum store_error message_keep(
+	struct db *db, const struct store_update *u, const uint8_t conversation[static STORE_INDEX_LEN])
+{
+	struct store_message m = *u->message;
+	enum store_error err;
+
+	if (u->names_len > 0)
+		memcpy(m.conversation, conversation, sizeof(m.conversation));
+	if (m.echo) {
+		err = message_known(db, &m);
+		if (err != STORE_NOT_FOUND)
+			return err;
+	}
+	err = message_insert(db, &m);
+	return err == STORE_OK && m.awaits_answer ? ask_insert_question(db, &m) : err;
+}
+
+static enum store_error status_keep(
+	struct db *db, const struct store_update *u, const uint8_t conversation[static STORE_INDEX_LEN])
+{
+	struct store_ask ask = *u->ask;
+
+	if (u->names_len > 0)
+		memcpy(ask.conversation, conversation, sizeof(ask.conversation));
+	return ask_insert_status(db, &ask);
+}
+
 /* What a delivered update brings with it. */
 static enum store_error update_deliver(struct db *db, struct settle *a, const struct store_update *u)
 {
 	bool asks = u->message != NULL && u->message->awaits_answer;
+	uint8_t conversation[STORE_INDEX_LEN];
 	enum store_error err = STORE_OK;
 
-	if (u->message != NULL)
-		err = message_insert(db, u->message);
-	if (err == STORE_OK && asks)
-		err = ask_insert_question(db, u->message);
+	if (u->names_len > 0)
+		err = alias_join(db, a->business_id, u->names, u->names_len, conversation);
+	if (err == STORE_OK && u->message != NULL)
+		err = message_keep(db, u, conversation);
 	if (err == STORE_OK && u->settlement != NULL)
 		err = message_settle(db, a->business_id, u->settlement);
 	if (err == STORE_OK && u->ask != NULL)
-		err = ask_insert_status(db, u->ask);
+		err = status_keep(db, u, conversation);
+	if (err == STORE_OK && u->names_len > 0 && u->holder != 0)
+		err = control_note(db, a->business_id, conversation, u->holder, u->held_at);
 	a->counts.awaiting += (unsigned)asks + (u->ask != NULL);
 	return err == STORE_OK ? pauses_keep(db, a, u) : err;
 }
@@ -235,7 +273,7 @@ static enum store_error run_settle(struct db *db, void *arg)
 static bool update_ok(const struct store_update *u, const char *business_id)
 {
 	return (u->verdict == STORE_UPDATE_DELIVERED || u->verdict == STORE_UPDATE_QUARANTINED) &&
-		core_reason_ok(u->reason) &&
+		core_reason_ok(u->reason) && u->names_len <= STORE_NAMES_MAX &&
 		(u->message == NULL || (message_ok(u->message) && strcmp(u->message->business_id, business_id) == 0)) &&
 		(u->settlement == NULL || core_reason_ok(u->settlement->reason)) &&
 		(u->ask == NULL || ask_status_ok(u->ask, business_id));

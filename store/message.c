@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "store/alias.h"
 #include "store/core.h"
 
 static const uint8_t no_index[STORE_INDEX_LEN];
@@ -13,7 +14,24 @@ bool message_ok(const struct store_message *m)
 {
 	return m->id[0] != '\0' && m->business_id[0] != '\0' && m->content != NULL && m->content_len > 0 &&
 		(m->direction == STORE_INBOUND || m->direction == STORE_OUTBOUND) &&
-		m->state >= STORE_MESSAGE_RECEIVED && m->state <= STORE_MESSAGE_DEAD;
+		m->state >= STORE_MESSAGE_RECEIVED && m->state <= STORE_MESSAGE_DEAD &&
+		(!m->echo || (m->direction == STORE_OUTBOUND && m->state == STORE_MESSAGE_SENT));
+}
+
+static const uint8_t *index_or_null(const uint8_t index[static STORE_INDEX_LEN])
+{
+	return memcmp(index, no_index, sizeof(no_index)) != 0 ? index : NULL;
+}
+
+enum store_error message_known(struct db *db, const struct store_message *m)
+{
+	struct query q = query_start(db,
+		"SELECT 1 FROM messages WHERE business_id = ? AND wamid_index = ? AND wamid_index IS NOT NULL "
+		"AND direction = 2 LIMIT 1");
+
+	query_text(&q, m->business_id);
+	query_blob(&q, m->wamid_index, sizeof(m->wamid_index));
+	return query_exists(&q);
 }
 
 /* The column awaits is not used since migration 2: what is owed is in asks. */
@@ -22,8 +40,9 @@ enum store_error message_insert(struct db *db, const struct store_message *m)
 	struct query q = query_start(db,
 		"INSERT INTO messages (id, business_id, connection_id, number, direction, state, type, conversation, "
 		"wamid_index, "
+		"standby, echo, relation, concerns, "
 		"awaits, created_at, updated_at, next_at, attempts, error_code, reason, wamid, content) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)");
 	int64_t now = m->created_at > 0 ? m->created_at : store_now_ms();
 
 	query_text(&q, m->id);
@@ -34,8 +53,11 @@ enum store_error message_insert(struct db *db, const struct store_message *m)
 	query_int(&q, m->state);
 	query_text(&q, m->type);
 	query_blob(&q, m->conversation, sizeof(m->conversation));
-	query_blob(&q, memcmp(m->wamid_index, no_index, sizeof(no_index)) != 0 ? m->wamid_index : NULL,
-		sizeof(m->wamid_index));
+	query_blob(&q, index_or_null(m->wamid_index), sizeof(m->wamid_index));
+	query_int(&q, m->standby);
+	query_int(&q, m->echo);
+	query_int(&q, m->relation);
+	query_blob(&q, m->relation != STORE_NO_RELATION ? index_or_null(m->concerns) : NULL, sizeof(m->concerns));
 	query_int(&q, now);
 	query_int(&q, now);
 	query_int(&q, m->next_at);
@@ -69,6 +91,11 @@ void message_read(struct query *q, struct rows *rows)
 	m->attempts = (uint32_t)query_get_int(q);
 	m->error_code = (int32_t)query_get_int(q);
 	query_get_text(q, m->reason, sizeof(m->reason));
+	m->standby = query_get_int(q) != 0;
+	m->echo = query_get_int(q) != 0;
+	m->relation = (enum store_relation)query_get_int(q);
+	query_get_fixed(q, m->concerns, sizeof(m->concerns));
+	m->played_at = query_get_int(q);
 	blob = query_get_blob(q, &m->wamid_len);
 	m->wamid = rows_keep(rows, blob, m->wamid_len);
 	blob = query_get_blob(q, &m->content_len);
@@ -114,6 +141,17 @@ static enum store_error settlement_find(
 	return query_end(&q);
 }
 
+/* Only sound is played; the first time counts. */
+static enum store_error played_note(struct db *db, int64_t seq, int64_t at)
+{
+	struct query q =
+		query_start(db, "UPDATE messages SET played_at = ? WHERE seq = ? AND type = 'audio' AND played_at = 0");
+
+	query_int(&q, at > 0 ? at : store_now_ms());
+	query_int(&q, seq);
+	return query_finish(&q);
+}
+
 enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st)
 {
 	struct store_settlement by_wamid = *st;
@@ -130,6 +168,8 @@ enum store_error message_settle(struct db *db, const char *business_id, const st
 		st = &by_wamid;
 		err = settlement_find(db, business_id, st, &seq, &state);
 	}
+	if (err == STORE_OK && seq != 0 && st->played)
+		err = played_note(db, seq, st->at);
 	if (err != STORE_OK || seq == 0 || (st->from_states & STORE_STATE_BIT(state)) == 0)
 		return err;
 	q = query_start(db,
@@ -139,8 +179,7 @@ enum store_error message_settle(struct db *db, const char *business_id, const st
 	query_int(&q, st->error_code);
 	query_text(&q, st->reason != NULL ? st->reason : "");
 	query_int(&q, st->at > 0 ? st->at : store_now_ms());
-	query_blob(&q, memcmp(st->wamid_index, no_index, sizeof(no_index)) != 0 ? st->wamid_index : NULL,
-		sizeof(st->wamid_index));
+	query_blob(&q, index_or_null(st->wamid_index), sizeof(st->wamid_index));
 	query_blob(&q, st->wamid, st->wamid_len);
 	query_int(&q, seq);
 	query_text(&q, business_id);
@@ -157,13 +196,15 @@ struct queueing {
 static enum store_error run_queue(struct db *db, void *arg)
 {
 	const struct queueing *a = arg;
-	const struct store_message *m = a->message;
-	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
+	struct store_message m = *a->message;
+	enum store_error err = core_connection_exists(db, m.business_id, m.connection_id);
 
 	if (err == STORE_OK)
-		err = message_insert(db, m);
+		err = alias_resolve(db, m.business_id, m.conversation);
+	if (err == STORE_OK)
+		err = message_insert(db, &m);
 	if (err == STORE_OK && a->once != NULL)
-		err = core_once_end(db, m->business_id, a->once);
+		err = core_once_end(db, m.business_id, a->once);
 	return err;
 }
 
@@ -184,8 +225,8 @@ enum store_error store_conversation_paused(struct store *s, const char *business
 	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
 {
 	struct db *db = core_reader(s);
-	struct query q =
-		query_start(db, "SELECT 1 FROM pauses WHERE business_id = ? AND conversation = ? AND until > ?");
+	struct query q = query_start(
+		db, "SELECT 1 FROM pauses WHERE business_id = ?1 AND conversation = " ALIAS_OF " AND until > ?3");
 	enum store_error err;
 
 	query_text(&q, business_id);
@@ -203,7 +244,7 @@ enum store_error store_conversation_last(struct store *s, const char *business_i
 	struct db *db = core_reader(s);
 	struct query q = query_start(db,
 		"SELECT connection_id, number, seq FROM messages INDEXED BY messages_conversation "
-		"WHERE business_id = ? AND conversation = ? ORDER BY seq DESC LIMIT 1");
+		"WHERE business_id = ?1 AND conversation = " ALIAS_OF " ORDER BY seq DESC LIMIT 1");
 	enum store_error err;
 	bool found;
 
@@ -240,6 +281,74 @@ enum store_error store_message_get(struct store *s, const char *business_id, con
 	if (err == STORE_OK && rows.len == 0 && !rows.failed)
 		err = STORE_NOT_FOUND;
 	return messages_show(&rows, err, each, arg);
+}
+
+/* ------------------------------------------------------------ ties */
+
+#define TIES_MAX 1000 /* to one message: nobody edits it that often */
+
+static enum store_error tie_concerns(struct db *db, const struct store_message *m, struct store_ties *out)
+{
+	struct query q = query_start(db,
+		"SELECT id FROM messages WHERE business_id = ? AND wamid_index = ? AND wamid_index IS NOT NULL "
+		"ORDER BY seq DESC LIMIT 1");
+
+	query_text(&q, m->business_id);
+	query_blob(&q, m->concerns, sizeof(m->concerns));
+	if (query_step(&q))
+		query_get_text(&q, out->concerns, sizeof(out->concerns));
+	return query_end(&q);
+}
+
+/* What others say of the message that goes by this index. */
+static enum store_error tie_others(
+	struct db *db, const struct store_message *m, const uint8_t *index, struct store_ties *out)
+{
+	struct query q = query_start(db,
+		"SELECT relation, id, created_at FROM messages INDEXED BY messages_concerns WHERE business_id = ? "
+		"AND concerns = ? AND concerns IS NOT NULL ORDER BY seq DESC LIMIT ?");
+	bool reacted = false;
+
+	query_text(&q, m->business_id);
+	query_blob(&q, index, STORE_INDEX_LEN);
+	query_int(&q, TIES_MAX);
+	while (query_step(&q)) {
+		const enum store_relation relation = (enum store_relation)query_get_int(&q);
+		char id[STORE_ID_LEN + 1];
+		int64_t at;
+
+		query_get_text(&q, id, sizeof(id));
+		at = query_get_int(&q);
+		if (relation == STORE_REVOKES)
+			out->revoked_at = at;
+		else if (relation == STORE_EDITS && out->edited_at == 0)
+			out->edited_at = at;
+		else if (relation == STORE_REACTS && !reacted)
+			memcpy(out->reaction, id, sizeof(id));
+		reacted = reacted || relation == STORE_REACTS || relation == STORE_UNREACTS;
+	}
+	return query_end(&q);
+}
+
+enum store_error store_message_ties(struct store *s, const struct store_message *m, struct store_ties *out)
+{
+	struct store_ties ties = {.edited_at = 0}, original = {.edited_at = 0};
+	struct db *db = core_reader(s);
+	enum store_error err = STORE_OK;
+
+	if (m->relation != STORE_NO_RELATION && index_or_null(m->concerns) != NULL)
+		err = tie_concerns(db, m, &ties);
+	if (err == STORE_OK && index_or_null(m->wamid_index) != NULL)
+		err = tie_others(db, m, m->wamid_index, &ties);
+	/* What an edit says goes with the message that it is of. */
+	if (err == STORE_OK && m->relation == STORE_EDITS && index_or_null(m->concerns) != NULL)
+		err = tie_others(db, m, m->concerns, &original);
+	core_return(s, db);
+	if (ties.revoked_at == 0)
+		ties.revoked_at = original.revoked_at;
+	if (err == STORE_OK)
+		*out = ties;
+	return err;
 }
 
 /* ------------------------------------------------------------ listing */

@@ -9,11 +9,13 @@
 #define MESSAGE_COLUMNS                                                                                                \
 	"m.id, m.business_id, m.connection_id, m.number, m.direction, m.state, m.type, m.conversation, "               \
 	"m.wamid_index, m.created_at, m.updated_at, m.next_at, m.attempts, m.error_code, m.reason, "                   \
-	"m.wamid, m.content"
+	"m.standby, m.echo, m.relation, m.concerns, m.played_at, m.wamid, m.content"
 
 /* The columns above into a copy of the row. */
 void message_read(struct query *q, struct rows *rows);
 enum store_error message_insert(struct db *db, const struct store_message *m);
+/* STORE_OK: an outbound message with its wamid_index is in the log. STORE_NOT_FOUND. */
+enum store_error message_known(struct db *db, const struct store_message *m);
 bool message_ok(const struct store_message *m);
 /* Shows the copies, then frees them; err is handed through. */
 enum store_error messages_show(

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "store/alias.h"
 #include "store/core.h"
 #include "store/message.h"
 
@@ -267,7 +268,9 @@ static enum store_error run_settle(struct db *db, void *arg)
 	query_text(&q, o->business_id);
 	query_int(&q, o->attempt);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_STALE;
+	if (err == STORE_OK && db_changes(db) == 0)
+		return STORE_STALE;
+	return err == STORE_OK && o->to == STORE_MESSAGE_SENT ? control_take(db, o->business_id, o->message_id) : err;
 }
 
 enum store_error store_outbox_settle(struct store *s, const struct store_outcome *outcome)

@@ -45,6 +45,9 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		 "pauses "
 		 "INDEXED BY pauses_until WHERE until < ? LIMIT ?)",
 			now, 0},
+		{"DELETE FROM controls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
+		 "controls INDEXED BY controls_at WHERE at < ? LIMIT ?)",
+			rows, 0},
 		{"DELETE FROM settings_links WHERE seq IN (SELECT seq FROM settings_links INDEXED BY "
 		 "settings_links_created "
 		 "WHERE created_at < ? LIMIT ?)",

@@ -699,6 +699,9 @@ struct store_demand {
 	char products[STORE_DEMAND_PRODUCTS][STORE_BUSINESS_ID_LEN + 1];
 };
 
+/* What a message does to an earlier one. */
+enum store_relation { STORE_NO_RELATION = 0, STORE_EDITS, STORE_REVOKES, STORE_REACTS, STORE_UNREACTS };
+
 struct store_message {
 	char id[STORE_ID_LEN + 1];
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
@@ -709,6 +712,11 @@ struct store_message {
 	char type[33]; /* "text", "image", ... */
 	uint8_t conversation[STORE_INDEX_LEN]; /* blind index of number + customer */
 	uint8_t wamid_index[STORE_INDEX_LEN]; /* all zero: not known yet */
+	bool standby; /* another handler had the conversation then */
+	bool echo; /* outbound: sent by the owner in the WhatsApp app or by another handler, never by us; SENT from the start */
+	enum store_relation relation;
+	uint8_t concerns[STORE_INDEX_LEN]; /* the wamid_index of the message that the relation is to */
+	int64_t played_at; /* outbound voice: when it was listened to; 0: not heard of */
 	bool awaits_answer; /* inbound: the responder is still to be asked; settling makes a QUESTION of it */
 	const uint8_t *content; /* sealed: the message as JSON */
 	size_t content_len;
@@ -731,6 +739,7 @@ struct store_settlement {
 	uint8_t wamid_index[STORE_INDEX_LEN];
 	enum store_message_state to;
 	unsigned from_states; /* STORE_STATE_BITs */
+	bool played; /* noted beside the state, where the message is a voice message or other sound */
 	const uint8_t *wamid; /* sealed; written where the row has none; may be NULL */
 	size_t wamid_len;
 	int32_t error_code;
@@ -745,9 +754,15 @@ struct store_pause {
 };
 #define STORE_PAUSES_MAX 2u /* a customer may be known by user id and by phone */
 
+#define STORE_NAMES_MAX 3u
+/* Who answers a customer: what is older than what is known changes nothing. */
+enum store_holder { STORE_HELD_HERE = 1, STORE_HELD_ELSEWHERE = 2 };
+
+#define STORE_WHAT_LEN 81u
 struct store_update {
 	char id[STORE_ID_LEN + 1];
 	enum store_update_kind kind;
+	char what[STORE_WHAT_LEN + 1]; /* in a word or two; nothing of a customer's */
 	char field[49]; /* "messages", "account_update", ... as sent, cut to fit */
 	char number[STORE_PROVIDER_ID_LEN + 1]; /* "" where the update names none */
 	enum store_update_verdict verdict; /* DELIVERED or QUARANTINED going in */
@@ -757,6 +772,12 @@ struct store_update {
 	const struct store_settlement *settlement; /* applied when delivered; may be NULL */
 	const struct store_ask *ask; /* a status owed to the responder, kept when delivered; may be NULL */
 	struct store_pause pauses[STORE_PAUSES_MAX]; /* kept when delivered; until 0: none */
+	/* Conversations that are one, as these are names of one customer: what the update brings goes under that which was
+	 * known first, and so does all that comes under any of them from then on. */
+	uint8_t names[STORE_NAMES_MAX][STORE_INDEX_LEN];
+	size_t names_len; /* 0: as it stands in message and ask */
+	enum store_holder holder; /* who answers that conversation since held_at; 0: it does not say */
+	int64_t held_at;
 };
 
 struct store_intake_counts {
@@ -812,6 +833,22 @@ struct store_event_summary {
 	int64_t received_at;
 	unsigned delivered, quarantined, duplicates;
 };
+/* One of them, with its sealed body (len 0: not kept any more). STORE_NOT_FOUND. */
+enum store_error store_event_get(struct store *s, const char *business_id, const char *id,
+	bool (*each)(const struct store_event_summary *e, const uint8_t *body, size_t body_len, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+/* An update as it is kept. */
+struct store_update_row {
+	enum store_update_kind kind;
+	enum store_update_verdict verdict;
+	char field[49];
+	char what[STORE_WHAT_LEN + 1]; /* "": of before that was kept */
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	char reason[STORE_TEXT_LEN + 1];
+};
+/* All updates of an event, in order. */
+enum store_error store_update_list(struct store *s, const char *business_id, const char *event_id,
+	bool (*each)(const struct store_update_row *u, void *arg), void *arg) __attribute__((warn_unused_result));
 /* state 0: all. */
 enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
 	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
@@ -853,6 +890,10 @@ enum store_error store_conversation_paused(struct store *s, const char *business
 	const uint8_t conversation[static STORE_INDEX_LEN], int64_t now, bool *paused)
 	__attribute__((warn_unused_result));
 
+/* Whether another handler answers this conversation: replying takes it over. */
+enum store_error store_conversation_held(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], bool *elsewhere) __attribute__((warn_unused_result));
+
 /* The first answer to a call that may come twice (store_once_begin). body may be NULL with 0. */
 struct store_once_end {
 	const uint8_t *key; /* STORE_INDEX_LEN bytes */
@@ -879,6 +920,17 @@ enum store_error store_conversation_last(struct store *s, const char *business_i
 
 enum store_error store_message_get(struct store *s, const char *business_id, const char *id,
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* How a message hangs together with others. Which came first does not matter. */
+struct store_ties {
+	char concerns[STORE_ID_LEN +
+		1]; /* the message that this one edits, revokes or reacts to; "": none, or not known here */
+	char reaction[STORE_ID_LEN +
+		1]; /* the newest message that reacts to this one, if it is not taken back; "": none */
+	int64_t edited_at, revoked_at; /* 0: not. Of an edit of a message that was revoked, too */
+};
+enum store_error store_message_ties(struct store *s, const struct store_message *m, struct store_ties *out)
+	__attribute__((warn_unused_result));
 
 /* direction and state 0: all. */
 struct store_message_filter {

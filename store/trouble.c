@@ -58,7 +58,8 @@ static enum store_error refused(struct db *db, const char *business_id, int64_t 
 	struct query q = query_start(db,
 		"SELECT error_code, updated_at, created_at, connection_id, reason FROM messages INDEXED BY "
 		"messages_refused "
-		"WHERE business_id = ? AND direction = 2 AND reason <> '' AND state IN (4, 8, 9, 10) AND created_at >= "
+		"WHERE business_id = ? AND direction = 2 AND reason <> '' AND echo = 0 AND state IN (4, 8, 9, 10) AND "
+		"created_at >= "
 		"? "
 		"ORDER BY seq DESC LIMIT ?");
 
@@ -74,9 +75,10 @@ static enum store_error refused(struct db *db, const char *business_id, int64_t 
 static enum store_error accepted(struct db *db, const char *business_id, struct store_trouble *t)
 {
 	struct query q = query_start(db,
-		"SELECT created_at FROM (SELECT created_at, connection_id, direction, state, seq FROM messages "
+		"SELECT created_at FROM (SELECT created_at, connection_id, direction, state, echo, seq FROM messages "
 		"INDEXED BY messages_business WHERE business_id = ? ORDER BY seq DESC LIMIT ?) "
-		"WHERE direction = 2 AND connection_id = ? AND state IN (5, 6, 7) ORDER BY seq DESC LIMIT 1");
+		"WHERE direction = 2 AND echo = 0 AND connection_id = ? AND state IN (5, 6, 7) ORDER BY seq DESC LIMIT "
+		"1");
 
 	query_text(&q, business_id);
 	query_int(&q, WALKED_MAX);

@@ -41,6 +41,7 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/responder", "GET, HEAD, PUT", .get = responder_get, .put = responder_put},
 	{"/v1/businesses/{b}/doctor", "GET, HEAD, POST", .get = doctor_get, .post = doctor_post},
 	{"/v1/businesses/{b}/events", "GET, HEAD", .get = events_list},
+	{"/v1/businesses/{b}/events/{id}", "GET, HEAD", .get = events_get},
 	{"/v1/businesses/{b}/events/{id}/replay", "POST", .post = events_replay},
 	{"/v1/businesses/{b}/audit", "GET, HEAD", .get = audit_list},
 	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},

@@ -79,6 +79,7 @@ void responder_put(struct call *c);
 void responder_get(struct call *c);
 
 void events_list(struct call *c);
+void events_get(struct call *c);
 void events_replay(struct call *c);
 
 void audit_list(struct call *c);

@@ -126,11 +126,81 @@ static void put_error(struct out *o, const struct store_message *m)
 	out_value(o, "error", out_end(&error));
 }
 
+/* The emoji with which a message reacts, or NULL. Owns: the caller ends it with text_end. */
+static char *emoji_of(struct call *c, const char *id)
+{
+	struct row row = {.content = NULL};
+	struct taken t = {.rows = &row, .max = 1};
+	char *emoji = NULL;
+
+	if (store_message_get(c->api->store, c->business.id, id, take, &t) == STORE_OK && t.len > 0 && !t.no_memory) {
+		cJSON *content = content_open(c->api->tenants, &row.message);
+		const char *text = content_text(content, row.message.direction);
+
+		emoji = text != NULL ? strdup(text) : NULL;
+		cJSON_Delete(content);
+	}
+	free(row.content);
+	free(row.wamid);
+	return emoji;
+}
+
+static void put_reaction(struct call *c, struct out *o, const char *id)
+{
+	char *emoji = emoji_of(c, id);
+	struct out reaction;
+
+	out_begin(&reaction);
+	out_text(&reaction, "message_id", id);
+	out_text(&reaction, "emoji", emoji);
+	out_value(o, "reaction", out_end(&reaction));
+	text_end(emoji);
+}
+
+static void put_true(struct out *o, const char *name, bool is)
+{
+	if (is)
+		out_bool(o, name, true);
+}
+
+/* What is known of it beside itself; false: the store did not say. */
+static bool put_ties(struct call *c, struct out *o, const struct store_message *m)
+{
+	static const char *const relations[] = {[STORE_EDITS] = "edits",
+		[STORE_REVOKES] = "revokes",
+		[STORE_REACTS] = "reacts",
+		[STORE_UNREACTS] = "unreacts"};
+	struct store_ties ties;
+	bool held;
+
+	if (store_message_ties(c->api->store, m, &ties) != STORE_OK ||
+		store_conversation_held(c->api->store, c->business.id, m->conversation, &held) != STORE_OK)
+		return false;
+	put_true(o, "echo", m->echo);
+	put_true(o, "standby", m->standby);
+	put_true(o, "read_only", held);
+	if (m->relation != STORE_NO_RELATION) {
+		out_text(o, "relation", relations[m->relation]);
+		out_text(o, "concerns", ties.concerns[0] != '\0' ? ties.concerns : NULL);
+	}
+	if (ties.edited_at > 0)
+		out_time(o, "edited_at", ties.edited_at);
+	if (ties.revoked_at > 0)
+		out_time(o, "revoked_at", ties.revoked_at);
+	if (m->played_at > 0)
+		out_time(o, "played_at", m->played_at);
+	if (ties.reaction[0] != '\0')
+		put_reaction(c, o, ties.reaction);
+	return true;
+}
+
+/* NULL: memory is short, or the store did not answer. */
 static cJSON *message_json(struct call *c, const struct store_message *m)
 {
 	char *wamid = open_wamid(c, m);
 	cJSON *content = content_open(c->api->tenants, m);
 	struct out o;
+	bool tied;
 
 	out_begin(&o);
 	out_text(&o, "id", m->id);
@@ -143,6 +213,7 @@ static cJSON *message_json(struct call *c, const struct store_message *m)
 	out_time(&o, "created_at", m->created_at);
 	out_time(&o, "updated_at", m->updated_at);
 	put_error(&o, m);
+	tied = put_ties(c, &o, m);
 	/* The client's own: ours takes its place only on the way. */
 	if (m->direction == STORE_OUTBOUND && json_get_string(content, "biz_opaque_callback_data") != NULL)
 		out_text(&o, "biz_opaque_callback_data", json_get_string(content, "biz_opaque_callback_data"));
@@ -153,7 +224,11 @@ static cJSON *message_json(struct call *c, const struct store_message *m)
 	if (content == NULL && m->content_len > 0)
 		out_value(&o, "damaged", cJSON_CreateBool(true));
 	text_end(wamid);
-	return out_end(&o);
+	content = out_end(&o);
+	if (tied)
+		return content;
+	cJSON_Delete(content);
+	return NULL;
 }
 
 /* ------------------------------------------------------------ reading */
@@ -237,15 +312,24 @@ static void queue(struct call *c, struct store_message *m)
 	uint8_t *content = NULL;
 	enum store_error err;
 	struct out o;
+	bool held;
 
 	if (outbound_message_seal(c->api->tenants, (const char *)c->req->body, c->req->body_len, m, &content) !=
 		OUTBOUND_OK) {
 		problem_tenant(c, TENANT_VAULT);
 		return;
 	}
+	err = store_conversation_held(c->api->store, c->business.id, m->conversation, &held);
+	if (err != STORE_OK) {
+		free(content);
+		problem_store(c, err);
+		return;
+	}
 	out_begin(&o);
 	out_text(&o, "id", m->id);
 	out_text(&o, "status", "queued");
+	if (held)
+		out_text(&o, "warning", "another handler answers this customer: this message takes control back");
 	out_send(&o, c->res, 202);
 	end.body = c->res->body;
 	end.body_len = c->res->body_len;

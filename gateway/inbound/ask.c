@@ -122,14 +122,15 @@ static void put(struct ask *a, const struct store_business *business, struct rep
 	reply_ask(&context, business->responder, question, answered, a);
 }
 
-/* Whether the owner answers this customer himself for now. He is known by phone or by user id, as the echo had it.
+/* Whether the owner, or another handler, answers this customer for now. He is known by phone or by user id, as the echo had it.
  * False: it could not be found out. */
 static bool is_paused(const struct ask *a, const struct message_customer *who, bool *paused)
 {
 	const char *customers[] = {who->user_id, who->phone};
 	uint8_t conversation[STORE_INDEX_LEN];
 
-	*paused = false;
+	if (store_conversation_held(a->in->store, a->row.business_id, a->row.conversation, paused) != STORE_OK)
+		return false;
 	for (size_t i = 0; i < 2 && !*paused; i++) {
 		if (customers[i] == NULL)
 			continue;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/inbound/customer.h"
+#include "gateway/inbound/kinds.h"
 #include "gateway/inbound/message.h"
 #include "gateway/inbound/scene.h"
 #include "gateway/inbound/seen.h"
@@ -107,7 +109,7 @@ static enum tenant_error key_update(struct preparation *p, const struct split_up
 	return err;
 }
 
-/* ------------------------------------------------------------ a customer's message */
+/* ------------------------------------------------------------ messages of both sides */
 
 static bool awaits_answer(const struct prepare_event *ev, const cJSON *item, const struct message_customer *who)
 {
@@ -115,10 +117,23 @@ static bool awaits_answer(const struct prepare_event *ev, const cJSON *item, con
 		ev->received_at - message_written_at(item, ev->received_at) <= MESSAGE_ANSWER_AGE_MS;
 }
 
-static enum tenant_error index_conversation(
-	struct preparation *p, const char *number, const char *customer, uint8_t *out)
+/* All names of the customer, as conversations of his number; the first is the update's own. */
+static enum tenant_error name_customer(
+	struct preparation *p, const struct split_update *u, const cJSON *contact, struct store_update *out)
 {
-	return tenant_conversation(p->tenants, p->ev->business_id, number, customer, out);
+	/* What tells of a customer without a number is about the connection's. */
+	const struct binding *b = p->ev->binding;
+	const bool elsewhere = u->kind == STORE_UPDATE_OTHER && u->number == NULL && b->peers_len > 0;
+	const char *names[STORE_NAMES_MAX], *number = elsewhere ? b->peers[0].number : out->number;
+	const int64_t written_at = message_written_at(u->item, p->ev->received_at);
+	enum tenant_error err = TENANT_OK;
+
+	out->names_len = customer_names(u, contact, names);
+	for (size_t i = 0; i < out->names_len && err == TENANT_OK; i++)
+		err = tenant_conversation(p->tenants, p->ev->business_id, number, names[i], out->names[i]);
+	out->holder = customer_holder(u);
+	out->held_at = written_at < p->ev->received_at ? written_at : p->ev->received_at;
+	return err;
 }
 
 static enum tenant_error seal_message(
@@ -126,7 +141,8 @@ static enum tenant_error seal_message(
 {
 	struct tenant_place place = {p->ev->business_id, "messages", row->message.id, "content", 1};
 	const char *wamid = json_get_string(item, "id");
-	char *content = scene_content(&p->scene, item, contact);
+	/* An echo lies as what is sent from here does. */
+	char *content = row->message.echo ? json_text(item) : scene_content(&p->scene, item, contact);
 	enum tenant_error err = TENANT_NO_MEMORY;
 
 	if (content != NULL)
@@ -147,30 +163,37 @@ static enum tenant_error seal_message(
 	return err;
 }
 
-static enum tenant_error prepare_message(
-	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+static enum tenant_error relate(struct preparation *p, const cJSON *item, struct store_message *m)
+{
+	const char *wamid;
+
+	m->relation = kinds_relation(item, &wamid);
+	return m->relation != STORE_NO_RELATION ? index_text(p, "wamid", wamid, m->concerns) : TENANT_OK;
+}
+
+/* A customer's, or an echo: what the owner, or another handler, wrote to him. */
+static enum tenant_error prepare_message(struct preparation *p, const struct split_update *u, const cJSON *contact,
+	struct store_update *out, struct prepared_row *row)
 {
 	const char *type = json_get_string(u->item, "type");
 	struct store_message *m = &row->message;
-	struct message_customer who;
-	const cJSON *contact;
+	const struct message_customer who = message_customer(u->item, contact);
 	enum tenant_error err;
 
-	if (!scene_set(&p->scene, u))
-		return TENANT_NO_MEMORY;
-	contact = scene_contact(&p->scene, u->item);
-	who = message_customer(u->item, contact);
 	store_id_new(m->id);
 	memcpy(m->business_id, p->ev->business_id, strlen(p->ev->business_id) + 1);
 	/* The answer goes out with the key of the number's own connection. */
 	memcpy(m->connection_id, u->number != NULL ? p->owner : p->ev->connection_id, sizeof(m->connection_id));
 	memcpy(m->number, out->number, sizeof(m->number));
-	m->direction = STORE_INBOUND;
-	m->state = STORE_MESSAGE_RECEIVED;
+	m->echo = u->kind == STORE_UPDATE_ECHO;
+	m->standby = u->standby;
+	m->direction = m->echo ? STORE_OUTBOUND : STORE_INBOUND;
+	m->state = m->echo ? STORE_MESSAGE_SENT : STORE_MESSAGE_RECEIVED;
 	message_text_cut(m->type, sizeof(m->type), type != NULL ? type : "");
 	m->created_at = m->updated_at = p->ev->received_at;
-	m->awaits_answer = u->number != NULL && awaits_answer(p->ev, u->item, &who);
-	err = index_conversation(p, out->number, who.key, m->conversation);
+	m->awaits_answer = !m->echo && !m->standby && u->number != NULL && awaits_answer(p->ev, u->item, &who);
+	memcpy(m->conversation, out->names[0], sizeof(m->conversation));
+	err = relate(p, u->item, m);
 	if (err == TENANT_OK)
 		err = seal_message(p, u->item, contact, row);
 	if (m->content_len > PREPARE_ASK_MAX)
@@ -180,22 +203,15 @@ static enum tenant_error prepare_message(
 	return err;
 }
 
-/* ------------------------------------------------------------ the owner's own reply */
-
 /* Typed in the WhatsApp app: the bot keeps out of that conversation for a while (design section 4 step 5). */
-static enum tenant_error prepare_echo(struct preparation *p, const struct split_update *u, struct store_update *out)
+static void pause_bot(const struct preparation *p, const struct split_update *u, struct store_update *out)
 {
-	const char *customers[STORE_PAUSES_MAX] = {
-		json_get_string(u->item, "to_user_id"), json_get_string(u->item, "to")};
-	enum tenant_error err = TENANT_OK;
-
-	for (size_t i = 0; i < STORE_PAUSES_MAX && err == TENANT_OK && u->number != NULL; i++) {
-		if (customers[i] == NULL || customers[i][0] == '\0')
-			continue;
-		err = index_conversation(p, out->number, customers[i], out->pauses[i].conversation);
+	if (u->kind != STORE_UPDATE_ECHO || u->number == NULL)
+		return;
+	for (size_t i = 0; i < out->names_len && i < STORE_PAUSES_MAX; i++) {
+		memcpy(out->pauses[i].conversation, out->names[i], sizeof(out->pauses[i].conversation));
 		out->pauses[i].until = p->ev->received_at + ECHO_PAUSE_MS;
 	}
-	return err;
 }
 
 /* ------------------------------------------------------------ a status */
@@ -224,6 +240,24 @@ static void read_status_error(const cJSON *status, struct prepared_row *row)
 	row->settlement.reason = row->reason;
 }
 
+/* What one of a group did with a message, or what failed for him, says of the message itself only that it is out. */
+static bool is_of_one(const cJSON *status)
+{
+	return json_get(status, "recipient_participant_id") != NULL ||
+		json_get(status, "recipient_participant_user_id") != NULL ||
+		json_get(status, "recipient_participant_parent_user_id") != NULL;
+}
+
+static bool read_move(const cJSON *item, const char *status, struct store_settlement *s)
+{
+	const bool of_one = is_of_one(item);
+
+	if (!outbound_status_move(status, &s->to, &s->from_states))
+		return false;
+	s->played = !of_one && strcmp(status, "played") == 0;
+	return !of_one || outbound_status_move("sent", &s->to, &s->from_states);
+}
+
 /* What it says about the outbox. */
 static enum tenant_error settle_status(
 	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
@@ -235,8 +269,7 @@ static enum tenant_error settle_status(
 	struct tenant_place place = {p->ev->business_id, "messages", s->message_id, "wamid", 1};
 	enum tenant_error err;
 
-	if (wamid == NULL || wamid[0] == '\0' || status == NULL ||
-		!outbound_status_move(status, &s->to, &s->from_states))
+	if (wamid == NULL || wamid[0] == '\0' || status == NULL || !read_move(u->item, status, s))
 		return TENANT_OK;
 	err = index_text(p, "wamid", wamid, s->wamid_index);
 	if (err == TENANT_OK && is_our_id(ours)) {
@@ -247,7 +280,8 @@ static enum tenant_error settle_status(
 	if (err != TENANT_OK)
 		return err;
 	s->at = p->ev->received_at;
-	read_status_error(u->item, row);
+	if (s->to == STORE_MESSAGE_FAILED)
+		read_status_error(u->item, row);
 	out->settlement = s;
 	return TENANT_OK;
 }
@@ -258,19 +292,10 @@ static enum tenant_error owe_status(
 {
 	struct store_ask *a = &row->ask;
 	struct tenant_place place = {p->ev->business_id, "asks", a->id, "content", 1};
-	const char *customer = json_get_string(u->item, "recipient_user_id");
 	const char *ours = json_get_string(u->item, OUR_ID_FIELD);
-	char *content = NULL;
-	enum tenant_error err;
+	enum tenant_error err = TENANT_OK;
+	char *content = scene_status(&p->scene, u->item);
 
-	if (customer == NULL || customer[0] == '\0')
-		customer = json_get_string(u->item, "recipient_id");
-	if (!scene_set(&p->scene, u))
-		return TENANT_NO_MEMORY;
-	err = index_conversation(p, out->number, customer != NULL ? customer : "", a->conversation);
-	if (err != TENANT_OK)
-		return err;
-	content = scene_status(&p->scene, u->item);
 	if (content == NULL)
 		return TENANT_NO_MEMORY;
 	store_id_new(a->id);
@@ -281,6 +306,7 @@ static enum tenant_error owe_status(
 		return err;
 	a->content = row->content;
 	a->kind = STORE_ASK_STATUS;
+	memcpy(a->conversation, out->names[0], sizeof(a->conversation));
 	memcpy(a->business_id, p->ev->business_id, strlen(p->ev->business_id) + 1);
 	memcpy(a->connection_id, u->number != NULL ? p->owner : p->ev->connection_id, sizeof(a->connection_id));
 	memcpy(a->number, out->number, sizeof(a->number));
@@ -304,10 +330,12 @@ static enum tenant_error prepare_status(
 static enum tenant_error prepare_one(
 	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
 {
+	const cJSON *contact;
 	enum tenant_error err;
 
 	store_id_new(out->id);
 	out->kind = u->kind;
+	kinds_what(u, out->what);
 	message_text_cut(out->field, sizeof(out->field), u->field);
 	message_text_cut(out->number, sizeof(out->number), u->number != NULL ? u->number : "");
 	err = bind_update(p, u, out);
@@ -315,13 +343,25 @@ static enum tenant_error prepare_one(
 		err = key_update(p, u, out);
 	if (err != TENANT_OK || out->verdict != STORE_UPDATE_DELIVERED)
 		return err;
-	if (u->kind == STORE_UPDATE_MESSAGE)
-		return prepare_message(p, u, out, row);
-	if (u->kind == STORE_UPDATE_STATUS)
-		return prepare_status(p, u, out, row);
-	if (u->kind == STORE_UPDATE_ECHO)
-		return prepare_echo(p, u, out);
-	return TENANT_OK;
+	if (!scene_set(&p->scene, u))
+		return TENANT_NO_MEMORY;
+	contact = scene_contact(&p->scene, u->item);
+	err = name_customer(p, u, contact, out);
+	if (err != TENANT_OK)
+		return err;
+	switch (u->kind) {
+	case STORE_UPDATE_MESSAGE:
+	case STORE_UPDATE_ECHO:
+		err = prepare_message(p, u, contact, out, row);
+		break;
+	case STORE_UPDATE_STATUS:
+		err = prepare_status(p, u, out, row);
+		break;
+	case STORE_UPDATE_OTHER:
+		break;
+	}
+	pause_bot(p, u, out);
+	return err;
 }
 
 enum tenant_error intake_prepare(struct tenants *t, const struct prepare_event *ev, const struct split_update *split,

@@ -74,8 +74,9 @@ bool scene_set(struct scene *s, const struct split_update *u)
 
 const cJSON *scene_contact(const struct scene *s, const cJSON *message)
 {
-	const char *from = json_get_string(message, "from");
-	const char *user_id = json_get_string(message, "from_user_id");
+	const bool echo = json_get(message, "to") != NULL || json_get(message, "to_user_id") != NULL;
+	const char *from = json_get_string(message, echo ? "to" : "from");
+	const char *user_id = json_get_string(message, echo ? "to_user_id" : "from_user_id");
 
 	for (size_t i = 0; user_id != NULL && i < s->contacts_len; i++)
 		if (s->contacts[i].user_id != NULL && strcmp(s->contacts[i].user_id, user_id) == 0)

@@ -33,7 +33,7 @@ struct scene_contact {
 bool scene_set(struct scene *s, const struct split_update *u);
 void scene_clear(struct scene *s);
 
-/* The contact who wrote message: by user id, else by phone, else the only one there is
+/* The contact who wrote message, or to whom an echo went: by user id, else by phone, else the only one there is
  * when the message names nobody; lists are not aligned (facts/meta.md 1.5). May be NULL. */
 const cJSON *scene_contact(const struct scene *s, const cJSON *message);
 

@@ -103,9 +103,9 @@ static enum store_update_kind kind_of(const struct split_update *u, const char *
 	if (strcmp(list, "message_echoes") == 0)
 		return STORE_UPDATE_ECHO;
 	if (strcmp(list, "messages") == 0)
-		return field_is(u, "messages") ? STORE_UPDATE_MESSAGE : STORE_UPDATE_OTHER;
+		return field_is(u, "messages") || u->standby ? STORE_UPDATE_MESSAGE : STORE_UPDATE_OTHER;
 	if (strcmp(list, "statuses") == 0 &&
-		(field_is(u, "messages") || field_is(u, "standby") || field_is(u, "smb_message_echoes") ||
+		(field_is(u, "messages") || u->standby || field_is(u, "smb_message_echoes") ||
 			field_is(u, "message_echoes")))
 		return STORE_UPDATE_STATUS;
 	return STORE_UPDATE_OTHER;
@@ -114,7 +114,8 @@ static enum store_update_kind kind_of(const struct split_update *u, const char *
 /* Every element of every list of one container: a value, or what stands in value.standby. */
 static bool split_lists(struct splitter *s, const struct split_update *change, const cJSON *container)
 {
-	static const char *const lists[] = {"messages", "statuses", "message_echoes", "calls"};
+	static const char *const lists[] = {"messages", "statuses", "message_echoes", "calls", "user_id_update"};
+	struct split_update in = *change;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		const cJSON *list = json_get(container, lists[i]);
@@ -122,10 +123,11 @@ static bool split_lists(struct splitter *s, const struct split_update *change, c
 
 		if (!cJSON_IsArray(list))
 			continue;
+		in.list = lists[i];
 		cJSON_ArrayForEach (element, list) {
 			bool usable = cJSON_IsObject(element);
 
-			if (!add(s, change, usable ? kind_of(change, lists[i]) : STORE_UPDATE_OTHER, element))
+			if (!add(s, &in, usable ? kind_of(change, lists[i]) : STORE_UPDATE_OTHER, element))
 				return false;
 		}
 	}
@@ -143,6 +145,15 @@ static void take_scene(struct split_update *u, const cJSON *container)
 	if (cJSON_IsArray(contacts))
 		u->contacts = contacts;
 	if (number != NULL)
+		u->number = cJSON_IsString(number) ? number->valuestring : "";
+}
+
+/* A handover has no metadata of its own. */
+static void take_recipient(struct split_update *u, const cJSON *value)
+{
+	const cJSON *number = json_get(json_get(value, "recipient"), "phone_number_id");
+
+	if (u->number == NULL && number != NULL && field_is(u, "messaging_handovers"))
 		u->number = cJSON_IsString(number) ? number->valuestring : "";
 }
 
@@ -167,11 +178,13 @@ static bool split_change(struct splitter *s, const struct split_update *entry, c
 		return add(s, &u, STORE_UPDATE_OTHER, change);
 	s->recognised = true;
 	u.field = field_of(change);
+	u.standby = field_is(&u, "standby");
 	take_scene(&u, value);
+	take_recipient(&u, value);
 	if (!field_is(&u, "history")) {
 		if (!split_lists(s, &u, value))
 			return false;
-		if (field_is(&u, "standby") && cJSON_IsObject(standby)) {
+		if (u.standby && cJSON_IsObject(standby)) {
 			struct split_update nested = u;
 
 			take_scene(&nested, standby);

@@ -4,17 +4,18 @@
  * What becomes an update, and of which kind:
  *   field messages (also when field is missing)
  *                    messages[] MESSAGE, statuses[] STATUS, message_echoes[] ECHO, calls[] OTHER
- *   standby          the same lists, also inside value.standby; its messages are OTHER: another
- *                    handler answers that customer, so that they are neither logged nor answered
+ *   standby          the same lists, also inside value.standby: another handler answers that
+ *                    customer, so that its messages are logged, and not answered
  *   smb_message_echoes, message_echoes
  *                    message_echoes[] ECHO, statuses[] STATUS, the rest OTHER
  *   history          one OTHER for the whole change: old messages, no one waits for an answer
+ *   user_id_update   user_id_update[] OTHER
  *   every other      each element of those lists OTHER, echoes ECHO
  *   a change with none of the lists, or with empty ones
  *                    one OTHER (account_update, errors, user_actions, ...)
  *   an entry or change that is not the object it should be, a list element that is none
  *                    one OTHER, so that nothing of a mixed body is passed over in silence
- * So only what a customer wrote to the shop enters the message log.
+ * So only what a customer and a shop write to each other now enters the message log.
  *
  * The body was signed by the app of a tenant, who may be hostile: any type may stand
  * anywhere, any count. Called by intake.c.
@@ -23,6 +24,7 @@
 #define KEYHOUSE_INBOUND_SPLIT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,8 +46,12 @@ enum split_error split_parse(const uint8_t *body, size_t len, cJSON **root) __at
 /* Everything points into the tree. Texts are NULL where there is none. */
 struct split_update {
 	enum store_update_kind kind;
+	const char *list; /* in which item stood; NULL: in none */
+	bool standby; /* of a conversation that another handler answers */
 	const char *field; /* "messages" when the change names none; "" when it is no text, or there is no change */
-	const char *number; /* metadata.phone_number_id; "" when it is there but no string */
+	const char
+		*number; /* metadata.phone_number_id, of a handover recipient.phone_number_id; "" when it is there but
+			     * no string */
 	const char *account; /* the entry's id */
 	const cJSON *time; /* the entry's time */
 	const cJSON *metadata;

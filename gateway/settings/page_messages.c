@@ -47,7 +47,8 @@ static const struct {
 } types[] = {{"image", "Picture"}, {"video", "Video"}, {"audio", "Voice or sound"}, {"document", "Document"},
 	{"sticker", "Sticker"}, {"location", "Place on the map"}, {"contacts", "Contact"},
 	{"interactive", "With buttons"}, {"button", "Button pressed"}, {"template", "Template"},
-	{"reaction", "Reaction"}, {"order", "Order"}};
+	{"reaction", "Reaction"}, {"order", "Order"}, {"edit", "Changed to"}, {"revoke", "Deleted an earlier message"},
+	{"system", "Note from WhatsApp"}, {"unsupported", "Something that WhatsApp does not hand on"}};
 
 /* Why a message came to nothing, and what to do. */
 static const struct {
@@ -123,13 +124,24 @@ static void put_cut(struct html *h, const char *text)
 	vault_wipe(shown, sizeof(shown));
 }
 
-static void put_said(struct html *h, const struct store_message *m, const cJSON *content)
+static const char *said_type(const struct store_message *m)
+{
+	return m->relation == STORE_UNREACTS ? "Took a reaction back" : type_text(m->type);
+}
+
+static void put_said(struct html *h, const struct store_message *m, const cJSON *content, const struct store_ties *ties)
 {
 	const char *text = content_text(content, m->direction);
 
 	html_raw(h, "<p class=\"said\">");
+	if (ties->revoked_at > 0) {
+		html_put(h, "<span class=\"soft\">%s</span></p>",
+			m->direction == STORE_INBOUND ? "The customer deleted this message."
+						      : "This message was deleted.");
+		return;
+	}
 	if (strcmp(m->type, "text") != 0)
-		html_put(h, "<span class=\"soft\">%s%s</span>", type_text(m->type), text != NULL ? ": " : "");
+		html_put(h, "<span class=\"soft\">%s%s</span>", said_type(m), text != NULL ? ": " : "");
 	if (text != NULL)
 		put_cut(h, text);
 	else if (m->content_len == 0)
@@ -138,6 +150,8 @@ static void put_said(struct html *h, const struct store_message *m, const cJSON 
 		html_raw(h, " <span class=\"soft\">It is too long to be shown here.</span>");
 	else if (content == NULL)
 		html_raw(h, " <span class=\"soft\">What it said cannot be opened.</span>");
+	if (ties->edited_at > 0)
+		html_raw(h, " <span class=\"soft\">(changed later)</span>");
 	html_raw(h, "</p>");
 }
 
@@ -179,8 +193,22 @@ static void put_trouble(struct visit *v, const struct store_message *m)
 		m->id);
 }
 
+/* Where somebody else writes to this customer. */
+static void put_handler(struct visit *v, const struct store_message *m)
+{
+	bool held;
+
+	if (!m->standby || store_conversation_held(v->s->store, v->business.id, m->conversation, &held) != STORE_OK)
+		return;
+	html_raw(&v->out,
+		held ? "<p class=\"small soft\">Read only: another assistant answers this customer. A reply from "
+		       "here takes the conversation over.</p>"
+		     : "<p class=\"small soft\">Another assistant had this conversation then.</p>");
+}
+
 static void put_message(struct visit *v, const struct store_message *m, const cJSON *content)
 {
+	struct store_ties ties;
 	const bool bad = (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0 || m->state == STORE_MESSAGE_UNKNOWN;
 
 	html_put(&v->out, "<li class=\"card %s\"><p class=\"small soft\">",
@@ -189,10 +217,17 @@ static void put_message(struct visit *v, const struct store_message *m, const cJ
 	html_raw(&v->out, " · ");
 	html_time(&v->out, m->created_at);
 	html_raw(&v->out, "</p>");
-	put_said(&v->out, m, content);
+	if (store_message_ties(v->s->store, m, &ties) != STORE_OK)
+		ties = (struct store_ties){.revoked_at = 1}; /* it may have been deleted */
+	put_said(&v->out, m, content, &ties);
+	put_handler(v, m);
 	if (m->direction == STORE_OUTBOUND) {
 		html_put(&v->out, "<p class=\"%s\"><span class=\"how\">", bad ? "bad" : "soft small");
 		put_state(&v->out, m->state);
+		if (m->played_at > 0)
+			html_raw(&v->out, ", listened to");
+		if (m->echo)
+			html_raw(&v->out, m->standby ? " · by another assistant" : " · written in the WhatsApp app");
 		html_raw(&v->out, "</span></p>");
 		put_trouble(v, m);
 	}
@@ -361,12 +396,19 @@ static bool matches(const struct store_message *m, const cJSON *content, const c
 	return found;
 }
 
+static bool is_deleted(struct visit *v, const struct store_message *m)
+{
+	struct store_ties ties;
+
+	return store_message_ties(v->s->store, m, &ties) != STORE_OK || ties.revoked_at > 0;
+}
+
 static bool search_one(const struct store_message *m, void *arg)
 {
 	struct search *s = arg;
 	cJSON *content = opened(s->v, m);
 
-	if (content != NULL && matches(m, content, s->words))
+	if (content != NULL && matches(m, content, s->words) && !is_deleted(s->v, m))
 		(void)snprintf(s->ids[s->found++], sizeof(s->ids[0]), "%s", m->id);
 	cJSON_Delete(content);
 	s->searched++;

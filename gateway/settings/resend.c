@@ -23,7 +23,8 @@ bool resend_is_restored(const struct store_message *m)
 
 bool resend_offered(const struct store_message *m, int64_t now)
 {
-	const bool failed = m->direction == STORE_OUTBOUND && (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0;
+	const bool failed =
+		m->direction == STORE_OUTBOUND && !m->echo && (STORE_STATE_BIT(m->state) & STORE_STATES_FAILED) != 0;
 
 	return (failed || resend_is_restored(m)) && m->content_len > 0 && now - m->created_at < AGE_MAX_MS;
 }

@@ -250,6 +250,7 @@ def api_rows():
         f"POST {B}/{{business}}/doctor": lambda h: [h.api("POST", h.connected("one looked at").path("doctor"))],
         f"GET {B}/{{business}}/audit": lambda h: [h.api("GET", h.meta.path("audit"))],
         f"GET {B}/{{business}}/events": lambda h: [h.api("GET", h.meta.path("events"))],
+        f"GET {B}/{{business}}/events/{{id}}": lambda h: [h.api("GET", h.meta.path("events", h.one(h.meta, "events")))],
     }
 
 

@@ -205,6 +205,24 @@ enum store_error store_conversation_paused(struct store *s, const char *business
 	return STORE_OK;
 }
 
+enum store_error store_conversation_held(
+	struct store *s, const char *business_id, const uint8_t conversation[static STORE_INDEX_LEN], bool *elsewhere)
+{
+	(void)s;
+	(void)business_id;
+	*elsewhere = false;
+	pthread_mutex_lock(&house_lock);
+	for (size_t i = 0; i < house.events_len; i++)
+		for (size_t k = 0; k < house.events[i].updates_len; k++) {
+			const struct store_update *u = &house.events[i].updates[k].update;
+
+			if (u->holder != 0 && memcmp(u->names[0], conversation, STORE_INDEX_LEN) == 0)
+				*elsewhere = u->holder == STORE_HELD_ELSEWHERE;
+		}
+	pthread_mutex_unlock(&house_lock);
+	return STORE_OK;
+}
+
 /* ------------------------------------------------------------ reply and outbound */
 
 static void print(char *out, size_t room, const struct cJSON *tree)

@@ -220,8 +220,9 @@ static const struct {
 	{FIELD("message_echoes", "{\"message_echoes\":[{}],\"statuses\":[{}]}"), 2, {0, 1, 1, 0}},
 	{FIELD("history", "{\"messages\":[{},{}],\"history\":[{},{}]}"), 1, {0, 0, 0, 1}},
 	{FIELD("standby", "{\"standby\":{\"messages\":[{}],\"statuses\":[{}],\"message_echoes\":[{}]}}"), 3,
-		{0, 1, 1, 1}},
-	{FIELD("standby", "{\"messages\":[{}]}"), 1, {0, 0, 0, 1}},
+		{1, 1, 1, 0}},
+	{FIELD("standby", "{\"messages\":[{}]}"), 1, {1, 0, 0, 0}},
+	{FIELD("user_id_update", "{\"user_id_update\":[{},{}]}"), 2, {0, 0, 0, 2}},
 	{FIELD("standby", "{\"standby\":[]}"), 1, {0, 0, 0, 1}},
 	{FIELD("messages", "{\"standby\":{\"messages\":[{}]}}"), 1, {0, 0, 0, 1}},
 	{FIELD("calls", "{\"calls\":[{}],\"statuses\":[{}]}"), 2, {0, 0, 0, 2}},
@@ -271,10 +272,10 @@ static void mixed_entries(void **state)
 
 	(void)state;
 	assert_int_equal(split_text(text, len, &got), 16);
-	assert_int_equal(got.messages, 4);
+	assert_int_equal(got.messages, 5);
 	assert_int_equal(got.statuses, 3);
 	assert_int_equal(got.echoes, 2);
-	assert_int_equal(got.others, 7);
+	assert_int_equal(got.others, 6);
 	assert_int_equal(split_parse((const uint8_t *)text, len, &root), SPLIT_OK);
 	assert_int_equal(split_envelope(root, &u, &updates), SPLIT_OK);
 	for (size_t i = 0; i < updates; i++)

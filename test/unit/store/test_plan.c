@@ -7,7 +7,7 @@
 #include "store/core.h"
 #include "test/unit/store/helper.h"
 
-#define CAUGHT_MAX 192
+#define CAUGHT_MAX 256
 
 static struct {
 	char *sql[CAUGHT_MAX];
@@ -168,6 +168,19 @@ static void use_deliveries(struct store *s, const char *event)
 	assert_int_equal(found, STORE_REPLAY_NOTHING);
 }
 
+static bool see_event_whole(const struct store_event_summary *e, const uint8_t *body, size_t body_len, void *arg)
+{
+	(void)arg;
+	assert_non_null(body);
+	return e->delivered == 3 && body_len == 6;
+}
+
+static bool see_update(const struct store_update_row *u, void *arg)
+{
+	(void)arg;
+	return u->kind != 0;
+}
+
 /* Calls everything that runs often, and what must stay fast beside it. */
 static void use_everything(struct store *s)
 {
@@ -175,7 +188,7 @@ static void use_everything(struct store *s)
 	struct store_message received = message("one", CONNECTION_ONE, 1);
 	struct store_message sent = queue(s, "one", CONNECTION_ONE, 2, 0);
 	struct store_settlement by_id = {.to = STORE_MESSAGE_READ},
-				by_wamid = {.to = STORE_MESSAGE_READ, .wamid_index = {1}};
+				by_wamid = {.to = STORE_MESSAGE_READ, .played = true, .wamid_index = {1}};
 	struct store_update updates[] = {{.kind = STORE_UPDATE_MESSAGE,
 						 .verdict = STORE_UPDATE_DELIVERED,
 						 .seen_key = {1},
@@ -204,12 +217,28 @@ static void use_everything(struct store *s)
 	struct store_connection_facts facts = {.looked_at = 1};
 	struct store_activity activity;
 	struct store_outbox_counts waiting;
+	struct store_update joined = {.kind = STORE_UPDATE_OTHER,
+		.verdict = STORE_UPDATE_DELIVERED,
+		.names = {{7}, {1}},
+		.names_len = 2,
+		.holder = STORE_HELD_ELSEWHERE,
+		.held_at = 1};
+	struct store_ties ties;
 	bool yes;
 
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
 	add_event(s, event);
 	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
 	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, 3, NULL), STORE_OK);
+	settle_one(s, "one", CONNECTION_ONE, joined);
+	joined.holder = STORE_HELD_HERE;
+	settle_one(s, "one", CONNECTION_ONE, joined);
+	assert_int_equal(store_conversation_held(s, "one", received.conversation, &yes), STORE_OK);
+	received.wamid_index[0] = received.concerns[0] = 1;
+	received.relation = STORE_EDITS;
+	assert_int_equal(store_message_ties(s, &received, &ties), STORE_OK);
+	assert_int_equal(store_event_get(s, "one", event, see_event_whole, NULL), STORE_OK);
+	assert_int_equal(store_update_list(s, "one", event, see_update, NULL), STORE_OK);
 	use_asks(s);
 	use_once(s);
 	use_operator(s);
@@ -303,7 +332,17 @@ static const struct {
 	const char *sql, *plan;
 } wanted[] = {
 	{"WHERE wamid_index = ?", "messages_wamid"},
-	{"AND conversation = ? ORDER BY seq DESC", "messages_conversation (business_id=? AND conversation=?)"},
+	{"INDEXED BY messages_conversation WHERE business_id = ?1",
+		"messages_conversation (business_id=? AND conversation=?)"},
+	{"conversation = coalesce((SELECT a.conv", "SEARCH a USING PRIMARY KEY (business_id=? AND alias=?)"},
+	{"FROM aliases WHERE business_id = ? AND alias = ?", "PRIMARY KEY (business_id=? AND alias=?)"},
+	{"UPDATE aliases SET", "aliases_conversation (business_id=? AND conversation=?)"},
+	{"UPDATE messages INDEXED BY outbox_conversation SET conv",
+		"outbox_conversation (business_id=? AND conversation=?)"},
+	{"UPDATE asks SET conversation", "asks_conversation (business_id=? AND conversation=?)"},
+	{"UPDATE controls SET holder = 1", "PRIMARY KEY (business_id=? AND conversation=?)"},
+	{"messages_concerns", "messages_concerns (business_id=? AND concerns=?)"},
+	{"controls_at WHERE at <", "controls_at (at<?)"},
 	{"FROM asks a LEFT JOIN messages m", "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"},
 	{"asked_at > 0 AND business_id", "asks_leased (business_id=?)"},
 	{"attempts > (asked_at > 0)", "asks_failing (business_id=?)"},
