@@ -53,7 +53,7 @@ static const struct {
 
 /* ------------------------------------------------------------ words */
 
-/* A word as it may be kept in clear; "" for none. */
+/* A word as it may be kept in clear: it ends where it is a provider's word no more. "" for none. */
 static void word_copy(char out[static WORD_LEN + 1], const char *text)
 {
 	size_t n = 0, digits = 0;
@@ -63,7 +63,9 @@ static void word_copy(char out[static WORD_LEN + 1], const char *text)
 		const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
 		const bool digit = c >= '0' && c <= '9' && digits++ < WORD_DIGITS_MAX;
 
-		out[n] = (char)(letter || digit ? c : '_');
+		if (!letter && !digit && c != ' ')
+			break;
+		out[n] = (char)(c == ' ' ? '_' : c);
 	}
 	out[n] = '\0';
 }

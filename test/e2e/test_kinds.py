@@ -1,0 +1,370 @@
+"""Goal of this test: every field and type of webhook keeps its meaning, as the API tells it, and nothing that is missing,
+wrong or unheard of keeps the next webhook from going through."""
+import copy
+import json
+import time
+
+import pytest
+
+from conftest import SAMPLES, Shop, wait_for
+from test_settings import Caller
+
+NUMBER, WABA = "106540352242922", "102290129340398"
+CUSTOMER, USER = "16505551234", "US.13491208655302741918"
+FILES = sorted((SAMPLES / "payloads" / "meta").glob("*.json")) + sorted((SAMPLES / "payloads" / "360dialog").glob("*.cloud.json"))
+
+
+@pytest.fixture
+def shop(gateway, provider):
+    return Shop(gateway, provider, "Every kind", NUMBER, responder="none", waba=WABA)
+
+
+@pytest.fixture
+def asked_shop(gateway, provider, platform):
+    return Shop(gateway, provider, "Asked", NUMBER, responder=platform, waba=WABA)
+
+
+def message(kind, wamid, customer=CUSTOMER, user=USER, when=None, **more):
+    one = {"id": wamid, "timestamp": str(int(when or time.time())), "type": kind, **more}
+    if customer:
+        one["from"] = customer
+    if user:
+        one["from_user_id"] = user
+    return one
+
+
+def settled(shop, count=None):
+    """The newest event once all are settled."""
+    def look():
+        events = shop.events()
+        return events[0] if events and all(e["state"] != "accepted" for e in events) and \
+            (count is None or len(events) == count) else None
+    found = wait_for(look)
+    assert found, shop.events()
+    return shop.gateway.api("GET", shop.path("events", found["id"])).json
+
+
+def deliver(shop, body):
+    """Sends it; the event with its updates."""
+    before = len(shop.events())
+    assert shop.send(body).status == 200
+    return settled(shop, min(before + 1, 200))
+
+
+def logged(shop, wamid):
+    """The message as it is looked up by its id here."""
+    found = [m for m in shop.messages(limit=200) if m["wamid"] == wamid]
+    assert len(found) == 1, (wamid, found)
+    return shop.message(found[0]["id"])
+
+
+# ---------------------------------------------------------------- messages
+
+# type: its object
+TYPES = {
+    "text": {"body": "hello"}, "image": {"id": "1", "mime_type": "image/jpeg", "sha256": "x", "caption": "look"},
+    "video": {"id": "1", "mime_type": "video/mp4"}, "audio": {"id": "1", "mime_type": "audio/ogg", "voice": True},
+    "document": {"id": "1", "filename": "bill.pdf"}, "sticker": {"id": "1", "animated": False},
+    "location": {"latitude": 1.5, "longitude": 2.5}, "contacts": [{"phones": [{"phone": "+1 650"}]}],
+    "button": {"payload": "p", "text": "Yes"}, "order": {"catalog_id": "1", "product_items": []},
+    "request_welcome": {}, "hologram": {"depth": 3},
+}
+INNER = {"interactive": ("button_reply", "list_reply", "nfm_reply", "call_permission_reply"),
+         "system": ("user_changed_number", "user_changed_user_id", "customer_identity_changed"),
+         "unsupported": ("poll_creation", "gif")}
+
+
+def test_every_type_of_message(shop):
+    bodies = [(t, f"messages/{t}", {t: v}) for t, v in TYPES.items()]
+    bodies += [(t, f"messages/{t}-{i}", {t: {"type": i}}) for t, inner in INNER.items() for i in inner]
+    bodies += [("interactive", "messages/interactive", {}), ("button", "messages/button", {}),
+               ("unsupported", "messages/unsupported", {"errors": [{"code": 131060, "title": "Unavailable"}]})]
+    # In one webhook, as Meta may batch them.
+    value = {"contacts": [{"wa_id": CUSTOMER, "user_id": USER, "profile": {"name": "Ada"}}],
+             "messages": [message(t, f"wamid.T{i}", **more) for i, (t, _, more) in enumerate(bodies)]}
+    event = deliver(shop, shop.envelope(value))
+    assert [u["what"] for u in event["updates"]] == [what for _, what, _ in bodies]
+    assert {(u["kind"], u["verdict"], u["field"], u["number"]) for u in event["updates"]} == {
+        ("message", "delivered", "messages", NUMBER)}
+    assert event["raw"] == shop.envelope(value)
+    for i, (kind, _, _) in enumerate(bodies):
+        m = logged(shop, f"wamid.T{i}")
+        assert (m["type"], m["customer"], m["content"]["message"]["type"]) == (kind, "+" + CUSTOMER, kind)
+
+
+def test_edits_revokes_and_reactions(shop, gateway):
+    send = lambda kind, wamid, **more: deliver(shop, shop.envelope({"messages": [message(kind, wamid, **more)]}))
+    send("text", "wamid.A", text={"body": "the first words"})
+    send("edit", "wamid.E", edit={"original_message_id": "wamid.A", "message": {"type": "text", "text": {"body": "better words"}}})
+    send("reaction", "wamid.R", reaction={"message_id": "wamid.A", "emoji": "\U0001f44d"})
+    first, edit, reaction = (logged(shop, w) for w in ("wamid.A", "wamid.E", "wamid.R"))
+    assert (edit["relation"], edit["concerns"], reaction["relation"], reaction["concerns"]) == (
+        "edits", first["id"], "reacts", first["id"])
+    assert first["edited_at"] and "revoked_at" not in first
+    assert first["reaction"] == {"message_id": reaction["id"], "emoji": "\U0001f44d"}
+    send("reaction", "wamid.U", reaction={"message_id": "wamid.A"})
+    assert "reaction" not in logged(shop, "wamid.A") and logged(shop, "wamid.U")["relation"] == "unreacts"
+    # Deleted before it is here: webhooks overtake each other.
+    send("revoke", "wamid.V", revoke={"original_message_id": "wamid.B"})
+    assert logged(shop, "wamid.V")["concerns"] is None
+    send("text", "wamid.B", text={"body": "regretted words"})
+    assert logged(shop, "wamid.B")["revoked_at"] and logged(shop, "wamid.V")["concerns"] == logged(shop, "wamid.B")["id"]
+    send("revoke", "wamid.W", revoke={"original_message_id": "wamid.A"})
+    page = messages_page(shop)
+    assert "regretted words" not in page and "better words" not in page and "the first words" not in page
+    assert page.count("The customer deleted this message.") == 3
+
+
+def messages_page(shop):
+    """As the owner sees it."""
+    caller = Caller(shop.gateway)
+    caller.open(shop)
+    return caller.get("messages").body.decode()
+
+
+# ---------------------------------------------------------------- statuses
+
+def test_statuses(shop, provider):
+    """The real table is walked in a unit test in every order; here, what a shop sees of some."""
+    sent = [shop.post(f"number {i}").json["id"] for i in range(4)]
+    wamids = wait_for(lambda: w if all(w := [shop.message(m)["wamid"] for m in sent]) else None)
+    status = lambda i, what, **more: deliver(shop, shop.status(wamids[i], what, opaque=sent[i], **more))
+    for what in ("played", "failed", "sent", "delivered", "read"):
+        assert status(0, what)["updates"][0]["what"] == f"statuses/{what}"
+    failed = {"errors": [{"code": 131026, "title": "Undeliverable"}]}
+    status(1, "failed", **failed)
+    status(1, "sent")
+    status(2, "failed", **failed)
+    status(2, "delivered")
+    # One of a group has read it, for another it failed.
+    status(3, "read", recipient_type="group", recipient_participant_id=CUSTOMER)
+    status(3, "failed", recipient_type="group", recipient_participant_id="16505559999", **failed)
+    states = [shop.message(m) for m in sent]
+    assert [m["state"] for m in states] == ["read", "failed", "delivered", "sent"]
+    assert [("error" in m, "played_at" in m) for m in states] == [(False, False), (True, False), (False, False), (False, False)]
+    # Not ours: kept, no error.
+    event = deliver(shop, shop.envelope({"statuses": [{"id": "wamid.NOBODY", "status": "read"}, {"id": "wamid.N", "status": "warped"}, {}]}))
+    assert [u["what"] for u in event["updates"]] == ["statuses/read", "statuses/warped", "statuses"]
+
+
+# ---------------------------------------------------------------- standby, handovers, echoes
+
+def standby(shop, wamid, text, customer=CUSTOMER, nested=True, when=None):
+    value = {"messages": [message("text", wamid, customer, None, when, text={"body": text})]}
+    return shop.envelope({"standby": value} if nested else value, field="standby")
+
+
+def told(platform):
+    """All that it was asked, as text."""
+    return json.dumps([a.value for a in platform.asks])
+
+
+def handover(shop, role, when):
+    return {"object": "whatsapp_business_account", "entry": [{"id": shop.waba, "changes": [{"field": "messaging_handovers", "value": {
+        "messaging_product": "whatsapp", "recipient": {"phone_number_id": shop.number}, "sender": {"phone_number": CUSTOMER},
+        "timestamp": str(when), "type": "control_taken", "control_taken": {"previous_owner_role": "x", "new_owner_role": role}}}]}]}
+
+
+def test_standby_is_read_only(asked_shop, platform):
+    shop, now = asked_shop, int(time.time()) - 60
+    for i, nested in enumerate((True, False)):
+        event = deliver(shop, standby(shop, f"wamid.S{i}", "for the agent", nested=nested, when=now + i))
+        assert [(u["kind"], u["what"]) for u in event["updates"]] == [("message", "standby/text")]
+    deliver(shop, shop.envelope({"standby": {"message_echoes": [
+        {"to": CUSTOMER, "id": "wamid.S9", "timestamp": str(now + 2), "type": "text", "text": {"body": "from the agent"}}]}}, field="standby"))
+    m, e = logged(shop, "wamid.S0"), logged(shop, "wamid.S9")
+    assert m["standby"] and m["read_only"] and e["standby"] and e["echo"] and e["direction"] == "outbound"
+    assert "another assistant answers" in messages_page(shop)
+    # Somebody else's conversation is not touched.
+    deliver(shop, shop.envelope({"messages": [message("text", "wamid.O", "16505550000", None, text={"body": "hello"})]}))
+    assert "read_only" not in logged(shop, "wamid.O")
+    assert wait_for(lambda: len(platform.asks) == 1) and "wamid.S" not in told(platform)
+    # A reply takes control, and says so before.
+    answer = shop.post("I am back", to="+" + CUSTOMER)
+    assert answer.status == 202 and "takes control" in answer.json["warning"]
+    assert wait_for(lambda: "read_only" not in logged(shop, "wamid.S0"))
+    assert "warning" not in shop.post("again", to="+" + CUSTOMER).json
+    # The newest word counts, whenever it comes.
+    deliver(shop, handover(shop, "ai_agent", now))
+    assert "read_only" not in logged(shop, "wamid.S0")
+    event = deliver(shop, handover(shop, "ai_agent", int(time.time()) + 2))
+    assert event["updates"][0]["what"] == "handover/control_taken" and event["updates"][0]["verdict"] == "delivered"
+    assert logged(shop, "wamid.S0")["read_only"]
+
+
+def test_echoes(shop, provider):
+    echo = {"from": shop.display, "to": CUSTOMER, "id": "wamid.E1", "timestamp": str(int(time.time())), "type": "text",
+            "text": {"body": "typed by hand"}}
+    event = deliver(shop, shop.envelope({"message_echoes": [echo]}, field="smb_message_echoes"))
+    assert [(u["kind"], u["what"]) for u in event["updates"]] == [("echo", "echoes/text")]
+    m = logged(shop, "wamid.E1")
+    assert (m["direction"], m["state"], m["echo"], m["customer"], m["content"]) == ("outbound", "sent", True, "+" + CUSTOMER, echo)
+    deliver(shop, shop.status("wamid.E1", "read"))
+    assert logged(shop, "wamid.E1")["state"] == "read"
+    deliver(shop, shop.envelope({"message_echoes": [{"to": CUSTOMER, "id": "wamid.E2", "type": "revoke", "revoke": {
+        "original_message_id": "wamid.E1"}}]}, field="smb_message_echoes"))
+    assert logged(shop, "wamid.E1")["revoked_at"] and "typed by hand" not in messages_page(shop)
+    # What was sent from here is not told twice.
+    ours = shop.post("from here").json["id"]
+    wamid = wait_for(lambda: shop.message(ours)["wamid"])
+    deliver(shop, shop.envelope({"message_echoes": [{**echo, "id": wamid}]}, field="message_echoes"))
+    assert logged(shop, wamid)["id"] == ours
+    assert len(provider.sent(NUMBER)) == 1
+
+
+# ---------------------------------------------------------------- names
+
+def test_one_customer_under_two_names(asked_shop, platform, provider):
+    """The owner's pause, told by phone, holds for the user id, and where both change."""
+    shop = asked_shop
+    ask = lambda wamid, customer, user: deliver(shop, shop.envelope({"messages": [message("text", wamid, customer, user, text={"body": "hello"})]}))
+    ask("wamid.1", CUSTOMER, USER)
+    assert wait_for(lambda: len(platform.asks) == 1)
+    deliver(shop, shop.envelope({"user_id_update": [{"user_id": {"previous": USER, "current": "US.2"}, "timestamp": "1"}]}, field="user_id_update"))
+    deliver(shop, shop.envelope({"messages": [message("system", "wamid.2", CUSTOMER, None, system={
+        "type": "user_changed_number", "wa_id": "16505550009", "body": "x"})]}))
+    deliver(shop, shop.envelope({"message_echoes": [{"to": CUSTOMER, "id": "wamid.3", "type": "text", "text": {"body": "me"}}]}, field="smb_message_echoes"))
+    for i, (customer, user) in enumerate(((None, USER), (None, "US.2"), ("16505550009", None), (CUSTOMER, None))):
+        ask(f"wamid.4{i}", customer, user)
+    ask("wamid.5", "16505557777", "US.7")
+    assert wait_for(lambda: len(platform.asks) == 2)
+    assert "wamid.4" not in told(platform)
+
+
+# ---------------------------------------------------------------- coexistence and everything without messages
+
+FIELDS = [
+    ("history", {"history": [{"metadata": {"phase": 1, "chunk_order": 3, "progress": 40},
+                              "threads": [{"id": CUSTOMER, "messages": [{"id": "wamid.H1", "type": "text", "text": {"body": "old"}}]}]}]},
+     "history/phase 1, chunk 3, 40 %"),
+    ("history", {"history": [{"errors": [{"code": 2593109}]}]}, "history/declined"),
+    ("history", {"messages": [{"id": "wamid.H2", "type": "image"}]}, "history/media"),
+    ("smb_app_state_sync", {"state_sync": [{"action": "add", "contact": {"phone_number": CUSTOMER}}]}, "smb_app_state_sync/1 added, 0 removed"),
+    ("messages", {"errors": [{"code": 130429}]}, "messages/errors"),
+    ("messages", {"user_actions": [{"action_type": "marketing_messages_link_click"}]}, "user_actions/marketing_messages_link_click"),
+    ("account_alerts", {"alert_info": {"alert_type": "OBA_APPROVED"}}, "account_alerts/OBA_APPROVED"),
+    ("account_review_update", {"decision": "APPROVED"}, "account_review_update/APPROVED"),
+    ("account_update", {"event": "VERIFIED_ACCOUNT"}, "account_update/VERIFIED_ACCOUNT"),
+    ("account_settings_update", {}, "account_settings_update"),
+    ("automatic_events", {"automatic_events": [{"event_name": "LeadSubmitted"}]}, "automatic_events/LeadSubmitted"),
+    ("business_capability_update", {"max_phone_numbers_per_waba": 2}, "business_capability_update"),
+    ("business_username_update", {"status": "approved"}, "business_username_update/approved"),
+    ("calls", {"calls": [{"event": "terminate"}]}, "calls/terminate"),
+    ("consumer_profile", {}, "consumer_profile"),
+    ("flows", {"event": "FLOW_STATUS_CHANGE"}, "flows/FLOW_STATUS_CHANGE"),
+    ("group_lifecycle_update", {"groups": [{"type": "group_create"}]}, "group_lifecycle_update/group_create"),
+    ("group_participants_update", {"groups": [{}]}, "group_participants_update"),
+    ("group_settings_update", {"groups": []}, "group_settings_update"),
+    ("group_status_update", {}, "group_status_update"),
+    ("message_template_components_update", {"message_template_id": 12345678901234567}, "template_components"),
+    ("message_template_quality_update", {"new_quality_score": "GREEN"}, "template_quality/GREEN"),
+    ("message_template_status_update", {"event": "PAUSED"}, "template/PAUSED"),
+    ("template_category_update", {"new_category": "MARKETING"}, "template_category/MARKETING"),
+    ("partner_solutions", {"event": "SOLUTION_CREATED"}, "partner_solutions/SOLUTION_CREATED"),
+    ("payment_configuration_update", {"status": "Active"}, "payment_configuration_update/Active"),
+    ("phone_number_name_update", {"decision": "APPROVED"}, "phone_number_name_update/APPROVED"),
+    ("phone_number_quality_update", {"event": "THROUGHPUT_UPGRADE"}, "phone_number_quality_update/THROUGHPUT_UPGRADE"),
+    ("security", {"event": "PIN_RESET_REQUEST"}, "security/PIN_RESET_REQUEST"),
+    ("user_preferences", {"user_preferences": [{"wa_id": CUSTOMER, "value": "stop"}]}, "user_preferences/stop"),
+    ("tracking_events", {}, "tracking_events"),
+    ("field_of_next_year", {"a": {"b": [1]}}, "field_of_next_year"),
+]
+
+
+def test_every_field(shop):
+    entry = [{"id": WABA, "time": 1790000000 + i, "changes": [{"field": f, "value": v}]} for i, (f, v, _) in enumerate(FIELDS)]
+    event = deliver(shop, {"object": "whatsapp_business_account", "entry": entry})
+    assert [(u["field"], u["what"]) for u in event["updates"]] == [(f, what) for f, _, what in FIELDS]
+    assert {(u["kind"], u["verdict"]) for u in event["updates"]} == {("other", "delivered")}
+    assert event["raw"]["entry"] == entry
+    assert shop.messages() == []  # nothing of history is a message that came now
+
+
+def test_an_event_of_another_shop(shop, gateway, provider):
+    other = Shop(gateway, provider, "Other", "106540352242999", responder="none", waba="102290129340999")
+    event = deliver(shop, shop.question("hello", "wamid.1"))
+    assert gateway.api("GET", other.path("events", event["id"])).status == 404
+    assert gateway.api("GET", shop.path("events", "none")).status == 404
+    assert shop.send(b'{"entry": 1}').status == 200
+    assert (e := settled(shop, 2))["state"] == "unparsed" and e["raw"] == {"entry": 1} and e["updates"] == []
+    assert shop.send(b"\xff not JSON").status == 200
+    assert (e := settled(shop, 3))["state"] == "unparsed" and e["raw"] is None
+
+
+# ---------------------------------------------------------------- what is missing
+
+def places(value, path=()):
+    """Every key of every object."""
+    if isinstance(value, dict):
+        for k in value:
+            yield (*path, k)
+            yield from places(value[k], (*path, k))
+    elif isinstance(value, list):
+        for i, v in enumerate(value):
+            yield from places(v, (*path, i))
+
+
+def without(body, path):
+    body = copy.deepcopy(body)
+    at = body
+    for step in path[:-1]:
+        at = at[step]
+    del at[path[-1]]
+    return body
+
+
+def test_whatever_is_missing(shop, gateway):
+    """One webhook holds everything; each key of it is left out once. All are settled, but where the way to the changes is gone."""
+    value = {
+        "contacts": [{"wa_id": CUSTOMER, "user_id": USER, "profile": {"name": "Ada"}}],
+        "messages": [message("text", "wamid.M1", text={"body": "x"}, context={"from": "1", "id": "w"}),
+                     message("reaction", "wamid.M2", reaction={"message_id": "wamid.M1", "emoji": "x"}),
+                     message("edit", "wamid.M3", edit={"original_message_id": "wamid.M1", "message": {"type": "text", "text": {"body": "y"}}}),
+                     message("revoke", "wamid.M4", revoke={"original_message_id": "wamid.M1"}),
+                     message("system", "wamid.M5", system={"type": "user_changed_number", "wa_id": "16505550009"})],
+        "statuses": [{"id": "wamid.M6", "status": "failed", "recipient_id": CUSTOMER, "recipient_user_id": USER,
+                      "errors": [{"code": 131026, "title": "t", "error_data": {"details": "d"}}]}]}
+    body = shop.envelope(value)
+    body["entry"] += shop.envelope({"standby": {"messages": [message("text", "wamid.M7")], "message_echoes": [
+        {"to": CUSTOMER, "id": "wamid.M8", "type": "text"}]}}, field="standby")["entry"]
+    body["entry"] += handover(shop, "ai_agent", 1790000000)["entry"]
+    body["entry"] += shop.envelope({"user_id_update": [{"wa_id": CUSTOMER, "user_id": {"previous": USER, "current": "US.2"}}]},
+                                   field="user_id_update")["entry"]
+    sent = 0
+    for path in places(body):
+        for other in (None, {}, 7):
+            changed = without(body, path) if other is None else put(body, path, other)
+            assert shop.send(changed).status == 200
+            sent += 1
+    assert sent > 200
+    assert wait_for(lambda: gateway.metric("keyhouse_events_unsettled") == 0, 60)
+    unparsed = shop.events(state="unparsed")
+    assert len(unparsed) <= 3  # entry itself
+    assert deliver(shop, shop.question("still here?", "wamid.LAST"))["updates"][0]["verdict"] == "delivered"
+
+
+def put(body, path, value):
+    body = copy.deepcopy(body)
+    at = body
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    return body
+
+
+@pytest.mark.skipif(not FILES, reason="skipped: no samples")
+def test_samples_with_parts_missing(shop, gateway):
+    parts = ("from", "from_user_id", "wa_id", "user_id", "contacts", "metadata", "id", "timestamp", "type", "profile",
+             "recipient_id", "phone_number_id", "field")
+    sent = 0
+    for file in FILES:
+        body = json.loads(file.read_text())
+        if not isinstance(body.get("entry"), list):
+            continue
+        for path in [None, *(p for p in places(body) if p[-1] in parts)]:
+            assert shop.send(body if path is None else without(body, path)).status == 200, file.name
+            sent += 1
+    assert wait_for(lambda: gateway.metric("keyhouse_events_unsettled") == 0, 60)
+    assert shop.events(state="unparsed") == []
+    assert sent > 3 * len(FILES)
+    assert deliver(shop, shop.question("still here?", "wamid.LAST"))["updates"][0]["verdict"] == "delivered"
