@@ -196,6 +196,29 @@ static void from_memory(struct patient *p, size_t n)
 	from_state(p, c);
 }
 
+/* What the provider answers when it is asked says these, too: then it goes before what was told earlier. */
+static bool is_asked(enum finding f)
+{
+	return f == FINDING_NUMBER_BLOCKED || f == FINDING_QUALITY_LOW || f == FINDING_ACCESS_TAKEN ||
+		f == FINDING_ACCOUNT_GONE;
+}
+
+/* What it told by itself. */
+static bool take_notice(const struct store_notice *n, void *arg)
+{
+	struct patient *p = arg;
+	const enum finding f = (enum finding)n->finding;
+
+	for (size_t i = 0; f >= FINDING_KEY_REFUSED && f <= FINDING_LAST && i < p->out->connections; i++) {
+		const struct store_connection *c = &p->connections[i];
+
+		if (strcmp(c->id, n->connection_id) == 0 && c->status != STORE_CONNECTION_SUSPENDED &&
+			!(is_asked(f) && p->facts[i].looked_at > n->at))
+			add_seen(p, f, c, n->at, n->detail[0] != '\0' ? n->detail : NULL);
+	}
+	return true;
+}
+
 /* A newer key that was refused: until another one is entered. */
 static bool take_refused(const struct store_credential *k, void *arg)
 {
@@ -518,6 +541,8 @@ static enum store_error recall(struct patient *p)
 		if (err == STORE_OK)
 			err = from_responder(p);
 	}
+	if (err == STORE_OK)
+		err = store_notice_list(p->store, p->business.id, p->now, take_notice, p);
 	for (size_t i = 0; i < p->out->connections; i++)
 		from_memory(p, i);
 	if (err == STORE_OK)

@@ -226,6 +226,37 @@ static const struct finding_words words[] = {
 		"WhatsApp did not accept the key that was entered last, so the one before it is in its place again. "
 		"Messages go on with that one.",
 		NEW_TOKEN, NEW_KEY, false},
+	[FINDING_ACCOUNT_RESTRICTED] = {"account_restricted", "WhatsApp has restricted the account",
+		"WhatsApp told that this account may not do everything for a while, often because customers reported "
+		"its messages.",
+		"The reason stands in Meta's WhatsApp Manager, under Account quality, where you can ask for a review.",
+		"The reason stands in the 360dialog Hub. Ask 360dialog's support for a review.", false},
+	[FINDING_ACCOUNT_GONE] = {"account_gone", "The WhatsApp account was deleted",
+		"WhatsApp told that the account to which this number belongs was deleted. Nothing is sent or received.",
+		BOTH("Move the number to another account, then disconnect it " UNDER_KEYS " and connect it again."),
+		true},
+	[FINDING_ACCESS_TAKEN] = {"access_taken", "Access to the account was taken away",
+		"WhatsApp told that the app of this connection was removed from the account. Its key works no more, or "
+		"soon will not.",
+		"If that was not meant, share the account with the app again in Meta's Business settings, under "
+		"WhatsApp accounts. " NEW_TOKEN,
+		"If that was not meant, connect the number again in the 360dialog Hub. " NEW_KEY, false},
+	[FINDING_ACCOUNT_WARNED] = {"account_warned", "WhatsApp warns about the account",
+		"WhatsApp told that something about this account needs to be looked at.",
+		"It stands in Meta's WhatsApp Manager, under Account quality.", "It stands in the 360dialog Hub.",
+		false},
+	[FINDING_ACCOUNT_REJECTED] = {"account_rejected", "WhatsApp did not approve the account",
+		"WhatsApp reviewed this account and did not approve it.",
+		"The reason stands in Meta's WhatsApp Manager, under Account quality. Ask for a review there.",
+		"The reason stands in the 360dialog Hub. Ask 360dialog's support for a review.", false},
+	[FINDING_NAME_REJECTED] = {"name_rejected", "WhatsApp did not approve the name",
+		"The name that customers were to see for this number was not approved. Until one is, less can be sent.",
+		"Enter another name in Meta's WhatsApp Manager, under Phone numbers.",
+		"Enter another name in the 360dialog Hub.", false},
+	[FINDING_PIN_CHANGED] = {"pin_changed", "The number's PIN was changed or asked for",
+		"WhatsApp told that somebody changed the six-digit PIN of this number, or asked to.",
+		"If that was not you, look in Meta's Business settings who has access to the account.",
+		"If that was not you, look in the 360dialog Hub who has access, and tell 360dialog's support.", false},
 };
 
 const struct finding_words *finding_words(enum finding f)
@@ -276,6 +307,7 @@ enum finding_action finding_action(enum finding f)
 	case FINDING_PLATFORM_SECRET_WRONG:
 	case FINDING_KEY_DAMAGED:
 	case FINDING_NEW_KEY_REFUSED:
+	case FINDING_ACCESS_TAKEN:
 		return FINDING_REPLACE;
 	case FINDING_UNPAID:
 	case FINDING_WINDOW_CLOSED:
@@ -302,6 +334,12 @@ enum finding_action finding_action(enum finding f)
 	case FINDING_NOT_SERVING:
 	case FINDING_RESPONDER_FAILING:
 	case FINDING_SHOP_DAMAGED:
+	case FINDING_ACCOUNT_RESTRICTED:
+	case FINDING_ACCOUNT_GONE:
+	case FINDING_ACCOUNT_WARNED:
+	case FINDING_ACCOUNT_REJECTED:
+	case FINDING_NAME_REJECTED:
+	case FINDING_PIN_CHANGED:
 		break;
 	}
 	return FINDING_NO_ACTION;

@@ -83,3 +83,17 @@ CREATE TABLE aliases (
 	PRIMARY KEY (business_id, alias)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX aliases_conversation ON aliases (business_id, conversation);
+
+-- What the provider told of a connection's account or number by itself, the newest of each finding (as gateway/finding.h
+-- numbers them), by the provider's clock. is_over: it told that this is past. until: then it is past anyway.
+CREATE TABLE notices (
+	connection_id TEXT NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+	finding INTEGER NOT NULL,
+	business_id TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	until INTEGER NOT NULL,
+	is_over INTEGER NOT NULL CHECK (is_over IN (0, 1)),
+	detail TEXT NOT NULL,
+	PRIMARY KEY (connection_id, finding)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notices_business ON notices (business_id);

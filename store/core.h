@@ -131,6 +131,9 @@ enum store_error core_retries_due(struct db *db, const char *connection_id);
 /* Notes that the credential was used, unless c->last_used_at says so of this minute. */
 enum store_error core_credential_used(struct db *db, const struct store_credential *c, int64_t now);
 
+/* As store_health_soon; STORE_OK also where nothing was changed. */
+enum store_error core_health_soon(struct db *db, const char *business_id, const char *connection_id, int64_t now);
+
 bool core_once_ok(const struct store_once_end *end);
 /* Ends a call inside the change that does what it asked for; STORE_STALE when it is not in flight. */
 enum store_error core_once_end(struct db *db, const char *business_id, const struct store_once_end *end);

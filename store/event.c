@@ -9,6 +9,7 @@
 #include "store/ask.h"
 #include "store/core.h"
 #include "store/message.h"
+#include "store/notice.h"
 
 #define AHEAD_BYTES_MAX (1u << 20) /* of bodies that are read at once */
 
@@ -205,6 +206,8 @@ static enum store_error update_deliver(struct db *db, struct settle *a, const st
 		err = status_keep(db, u, conversation);
 	if (err == STORE_OK && u->names_len > 0 && u->holder != 0)
 		err = control_note(db, a->business_id, conversation, u->holder, u->held_at);
+	for (size_t i = 0; i < u->notices_len && err == STORE_OK; i++)
+		err = notice_take(db, a->business_id, &u->notices[i]);
 	a->counts.awaiting += (unsigned)asks + (u->ask != NULL);
 	return err == STORE_OK ? pauses_keep(db, a, u) : err;
 }
@@ -272,6 +275,9 @@ static enum store_error run_settle(struct db *db, void *arg)
 
 static bool update_ok(const struct store_update *u, const char *business_id)
 {
+	for (size_t i = 0; i < u->notices_len; i++)
+		if (!notice_ok(&u->notices[i]))
+			return false;
 	return (u->verdict == STORE_UPDATE_DELIVERED || u->verdict == STORE_UPDATE_QUARANTINED) &&
 		core_reason_ok(u->reason) && u->names_len <= STORE_NAMES_MAX &&
 		(u->message == NULL || (message_ok(u->message) && strcmp(u->message->business_id, business_id) == 0)) &&

@@ -75,20 +75,25 @@ enum store_error store_health_next(struct store *s, const char *business_id, con
 	return core_write(s, run_next, &m);
 }
 
-static enum store_error run_soon(struct db *db, void *arg)
+enum store_error core_health_soon(struct db *db, const char *business_id, const char *connection_id, int64_t now)
 {
-	const struct marking *m = arg;
 	struct query q = query_start(db,
 		"UPDATE connections SET check_at = max(?1, ?4 + coalesce((SELECT looked_at FROM connection_facts "
 		"WHERE connection_id = connections.id), 0)) WHERE business_id = ?2 AND ?3 IN ('', id) AND check_at > "
 		"?1 + ?4 * 3 / 2");
-	enum store_error err;
 
-	query_int(&q, m->value);
-	query_text(&q, m->business_id);
-	query_text(&q, m->connection_id);
+	query_int(&q, now);
+	query_text(&q, business_id);
+	query_text(&q, connection_id);
 	query_int(&q, STORE_HEALTH_GAP_MS);
-	err = query_finish(&q);
+	return query_finish(&q);
+}
+
+static enum store_error run_soon(struct db *db, void *arg)
+{
+	const struct marking *m = arg;
+	const enum store_error err = core_health_soon(db, m->business_id, m->connection_id, m->value);
+
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 

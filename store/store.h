@@ -754,6 +754,22 @@ struct store_pause {
 };
 #define STORE_PAUSES_MAX 2u /* a customer may be known by user id and by phone */
 
+/* What the provider told of a connection by itself: as findings of gateway/finding.h, and as its state. */
+struct store_notice {
+	char connection_id[STORE_ID_LEN + 1];
+	unsigned finding; /* 0: none, the provider is only to be asked soon */
+	int64_t at; /* by the provider's clock: what is older than what is known changes nothing */
+	int64_t until; /* then it is past */
+	bool is_over; /* the finding is past now */
+	char detail[201]; /* no customer data; may be "" */
+	enum store_connection_status
+		to; /* 0: the state stays. Else it moves there, unless the provider was asked since, */
+	unsigned from; /* from one of these: bits, 1 << status */
+};
+/* Those of a business that are not past. Whatever a notice says, its connection is due to be asked soon. */
+enum store_error store_notice_list(struct store *s, const char *business_id, int64_t now,
+	bool (*each)(const struct store_notice *n, void *arg), void *arg) __attribute__((warn_unused_result));
+
 #define STORE_NAMES_MAX 3u
 /* Who answers a customer: what is older than what is known changes nothing. */
 enum store_holder { STORE_HELD_HERE = 1, STORE_HELD_ELSEWHERE = 2 };
@@ -778,6 +794,8 @@ struct store_update {
 	size_t names_len; /* 0: as it stands in message and ask */
 	enum store_holder holder; /* who answers that conversation since held_at; 0: it does not say */
 	int64_t held_at;
+	const struct store_notice *notices; /* taken when delivered */
+	size_t notices_len;
 };
 
 struct store_intake_counts {

@@ -33,6 +33,7 @@ static void add_peer(struct binding *b, const struct store_connection *c)
 	memcpy(peer->connection_id, c->id, sizeof(peer->connection_id));
 	memcpy(peer->waba_id, c->waba_id, sizeof(peer->waba_id));
 	memcpy(peer->number, c->phone_number_id, sizeof(peer->number));
+	memcpy(peer->display_phone, c->display_phone, sizeof(peer->display_phone));
 	peer->status = c->status;
 }
 

@@ -19,6 +19,7 @@ struct binding_peer {
 	char waba_id[STORE_PROVIDER_ID_LEN + 1];
 	char number[STORE_PROVIDER_ID_LEN + 1]; /* "": not known yet */
 	enum store_connection_status status;
+	char display_phone[33]; /* "": not known */
 };
 
 /* The connection that verified an event, and the connections of the same business that

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/inbound/account.h"
 #include "gateway/inbound/customer.h"
 #include "gateway/inbound/kinds.h"
 #include "gateway/inbound/message.h"
@@ -26,6 +27,7 @@ struct prepared_row {
 	struct store_settlement settlement;
 	struct store_ask ask;
 	uint8_t *content, *wamid; /* content: the message's, or the ask's */
+	struct store_notice *notices; /* one for each connection that it is about */
 	char reason[STORE_TEXT_LEN + 1];
 };
 
@@ -42,6 +44,7 @@ void intake_prepared_clear(struct prepared *p)
 	for (size_t i = 0; i < p->len && p->rows != NULL; i++) {
 		free(p->rows[i].content);
 		free(p->rows[i].wamid);
+		free(p->rows[i].notices);
 	}
 	free(p->rows);
 	free(p->updates);
@@ -325,6 +328,30 @@ static enum tenant_error prepare_status(
 	return err == TENANT_OK && p->ev->statuses ? owe_status(p, u, out, row) : err;
 }
 
+/* ------------------------------------------------------------ an account */
+
+static enum tenant_error prepare_notices(
+	const struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	const struct binding *b = p->ev->binding;
+	const struct binding_claim claim = {.field = u->field, .number = u->number, .account = u->account};
+	struct store_notice notice;
+
+	if (!account_read(u, p->ev->received_at, &notice))
+		return TENANT_OK;
+	row->notices = calloc(b->peers_len, sizeof(*row->notices));
+	if (row->notices == NULL)
+		return TENANT_NO_MEMORY;
+	for (size_t i = 0; i < b->peers_len; i++) {
+		if (!binding_names(&b->peers[i], &claim) || !account_has_number(u, b->peers[i].display_phone))
+			continue;
+		memcpy(notice.connection_id, b->peers[i].connection_id, sizeof(notice.connection_id));
+		row->notices[out->notices_len++] = notice;
+	}
+	out->notices = row->notices;
+	return TENANT_OK;
+}
+
 /* ------------------------------------------------------------ all of them */
 
 static enum tenant_error prepare_one(
@@ -358,6 +385,7 @@ static enum tenant_error prepare_one(
 		err = prepare_status(p, u, out, row);
 		break;
 	case STORE_UPDATE_OTHER:
+		err = prepare_notices(p, u, out, row);
 		break;
 	}
 	pause_bot(p, u, out);

@@ -368,3 +368,83 @@ def test_samples_with_parts_missing(shop, gateway):
     assert shop.events(state="unparsed") == []
     assert sent > 3 * len(FILES)
     assert deliver(shop, shop.question("still here?", "wamid.LAST"))["updates"][0]["verdict"] == "delivered"
+
+
+# ---------------------------------------------------------------- what is told of an account
+
+def found(shop):
+    """{finding: detail} of the doctor."""
+    return {f["finding"]: f["detail"] for f in shop.gateway.api("GET", shop.path("doctor")).json["findings"]}
+
+
+def tell(shop, field, value, when=None, account=None):
+    return deliver(shop, {"object": "whatsapp_business_account", "entry": [
+        {"id": account or shop.waba, "time": int(when or time.time()), "changes": [{"field": field, "value": value}]}]})
+
+
+def test_what_is_told_of_an_account(shop):
+    told_of = ("account_restricted", "account_gone", "access_taken", "account_warned", "account_rejected", "name_rejected",
+               "pin_changed", "quality_low")
+    now, news = int(time.time()), lambda: {k: v for k, v in found(shop).items() if k in told_of}
+    restriction = [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": 1893456000},
+                   {"restriction_type": "call +16505551234", "expiration": 1893456000}]
+    tell(shop, "account_update", {"event": "ACCOUNT_RESTRICTION", "restriction_info": restriction})
+    assert news() == {"account_restricted": "Meta says: RESTRICTED_BIZ_INITIATED_MESSAGING until 2030-01-01."}
+    tell(shop, "account_update", {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "X", "expiration": now - 5}]})
+    assert news() == {}
+    rows = [("account_update", {"event": "ACCOUNT_VIOLATION", "violation_info": {"violation_type": "ADULT"}}, "account_warned",
+             "account_alerts", {"alert_info": {"alert_severity": "WARNING", "alert_status": "NONE", "alert_type": "X"}}),
+            ("account_review_update", {"decision": "REJECTED"}, "account_rejected", "account_review_update", {"decision": "APPROVED"}),
+            ("phone_number_name_update", {"decision": "REJECTED"}, "name_rejected", "phone_number_name_update", {"decision": "APPROVED"})]
+    for field, value, finding, end_field, end in rows:
+        tell(shop, field, value, now - 50)
+        assert list(news()) == [finding], field
+        tell(shop, end_field, end, now - 60)  # of before
+        assert list(news()) == [finding], field
+        tell(shop, end_field, end, now - 50)
+        assert news() == {}, field
+        tell(shop, field, value, now - 70)  # told once more, late
+        assert news() == {}, field
+    # What the provider says of this when it is asked goes before: it was told after that.
+    shop.test()
+    time.sleep(1.1)
+    for field, value, finding, end in (("phone_number_quality_update", {"event": "FLAGGED"}, "quality_low", {"event": "UNFLAGGED"}),
+                                       ("account_update", {"event": "PARTNER_REMOVED"}, "access_taken", {"event": "PARTNER_ADDED"}),
+                                       ("account_update", {"event": "PARTNER_APP_UNINSTALLED"}, "access_taken", {"event": "PARTNER_APP_INSTALLED"})):
+        tell(shop, field, value, now - 50)
+        assert news() == {}, field
+        tell(shop, field, value)
+        assert list(news()) == [finding], field
+        tell(shop, field, end)
+        assert news() == {}, field
+    shown = shop.connections()[0]["display_phone"]
+    tell(shop, "security", {"event": "PIN_CHANGED", "display_phone_number": "1" + "".join(filter(str.isdigit, shown))})
+    assert news() == {}  # another number of the account
+    tell(shop, "security", {"event": "PIN_CHANGED", "display_phone_number": "".join(filter(str.isdigit, shown))})
+    assert news() == {"pin_changed": "Meta says: PIN_CHANGED."}
+    # What says nothing, and whose account is another's, changes nothing.
+    tell(shop, "account_alerts", {"alert_info": {"alert_severity": "INFORMATIONAL", "alert_status": "ACTIVE"}})
+    assert tell(shop, "account_update", {"event": "ACCOUNT_VIOLATION"}, account="1")["updates"][0]["verdict"] == "quarantined"
+    for odd in ({}, {"event": 7}, {"event": "ACCOUNT_RESTRICTION", "restriction_info": 7}, {"event": "DISABLED_UPDATE"}, 7, []):
+        tell(shop, "account_update", odd)
+    assert set(news()) <= {"pin_changed", "account_restricted"}
+
+
+def test_a_ban_shows_until_the_provider_says_otherwise(shop, gateway):
+    now = int(time.time())
+    ban = lambda state, when: tell(shop, "account_update", {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state}}, when)
+    ban("DISABLE", now - 20)
+    assert shop.connection_status() == "blocked" and "number_blocked" in found(shop)
+    ban("REINSTATE", now - 30)  # of before
+    assert shop.connection_status() == "blocked"
+    ban("REINSTATE", now - 10)
+    assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
+    ban("DISABLE", now - 20)  # the same once more
+    assert shop.connection_status() == "active"
+    ban("DISABLE", now - 5)
+    assert shop.connection_status() == "blocked"
+    # Asked, the provider says that all is well: that goes before what was told, also if it is told again.
+    shop.test()
+    assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
+    ban("DISABLE", now - 4)
+    assert shop.connection_status() == "active"

@@ -10,6 +10,9 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "gateway/inbound/account.h"
+#include "gateway/inbound/customer.h"
+#include "gateway/inbound/kinds.h"
 #include "gateway/inbound/message.h"
 #include "gateway/inbound/scene.h"
 #include "gateway/inbound/seen.h"
@@ -32,6 +35,9 @@ static void read_all(const struct split_update *u, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		const cJSON *contact;
 		struct message_customer who;
+		const char *names[STORE_NAMES_MAX], *wamid;
+		struct store_notice notice;
+		char what[STORE_WHAT_LEN + 1];
 		char *text = seen_text(&u[i], NULL);
 
 		assert_non_null(text);
@@ -41,6 +47,16 @@ static void read_all(const struct split_update *u, size_t len)
 		who = message_customer(u[i].item, contact);
 		assert_non_null(who.key);
 		(void)message_question(u[i].item);
+		kinds_what(&u[i], what);
+		assert_true(what[0] != '\0');
+		assert_true(customer_names(&u[i], contact, names) <= STORE_NAMES_MAX);
+		(void)customer_holder(&u[i]);
+		(void)kinds_relation(u[i].item, &wamid);
+		(void)account_has_number(&u[i], "+1 555");
+		if (account_read(&u[i], 5, &notice)) {
+			assert_true(notice.at <= 5);
+			assert_non_null(memchr(notice.detail, '\0', sizeof(notice.detail)));
+		}
 		(void)message_written_at(u[i].item, 0);
 		free(text);
 		text = scene_content(&scene, u[i].item, contact);

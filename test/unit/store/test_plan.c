@@ -175,6 +175,12 @@ static bool see_event_whole(const struct store_event_summary *e, const uint8_t *
 	return e->delivered == 3 && body_len == 6;
 }
 
+static bool see_notice(const struct store_notice *n, void *arg)
+{
+	(void)arg;
+	return n->finding == 1;
+}
+
 static bool see_update(const struct store_update_row *u, void *arg)
 {
 	(void)arg;
@@ -223,6 +229,12 @@ static void use_everything(struct store *s)
 		.names_len = 2,
 		.holder = STORE_HELD_ELSEWHERE,
 		.held_at = 1};
+	const struct store_notice notice = {.connection_id = CONNECTION_ONE,
+		.finding = 1,
+		.at = 2,
+		.until = 3,
+		.to = STORE_CONNECTION_ACTIVE,
+		.from = STORE_STATE_BIT(STORE_CONNECTION_PENDING)};
 	struct store_ties ties;
 	bool yes;
 
@@ -232,8 +244,13 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, 3, NULL), STORE_OK);
 	settle_one(s, "one", CONNECTION_ONE, joined);
 	joined.holder = STORE_HELD_HERE;
+	joined.notices = &notice;
+	joined.notices_len = 1;
 	settle_one(s, "one", CONNECTION_ONE, joined);
 	assert_int_equal(store_conversation_held(s, "one", received.conversation, &yes), STORE_OK);
+	assert_int_equal(store_notice_list(s, "one", 1, see_notice, NULL), STORE_OK);
+	assert_int_equal(store_connection_get(s, "one", CONNECTION_ONE, &c), STORE_OK);
+	assert_int_equal(c.status, STORE_CONNECTION_ACTIVE);
 	received.wamid_index[0] = received.concerns[0] = 1;
 	received.relation = STORE_EDITS;
 	assert_int_equal(store_message_ties(s, &received, &ties), STORE_OK);
