@@ -97,3 +97,6 @@ CREATE TABLE notices (
 	PRIMARY KEY (connection_id, finding)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX notices_business ON notices (business_id);
+
+-- Whether the business's platform is told of every update, and not of questions and statuses alone.
+ALTER TABLE businesses ADD COLUMN all_updates INTEGER NOT NULL DEFAULT 0 CHECK (all_updates IN (0, 1));

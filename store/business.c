@@ -178,7 +178,7 @@ enum store_error store_tenant_key_replace(struct store *s, const char *business_
 
 /* ------------------------------------------------------------ businesses */
 
-#define COLUMNS "id, name, status, responder, created_at, updated_at"
+#define COLUMNS "id, name, status, responder, created_at, updated_at, all_updates"
 
 static void business_read(struct query *q, struct store_business *b)
 {
@@ -189,6 +189,7 @@ static void business_read(struct query *q, struct store_business *b)
 	query_get_text(q, b->responder, sizeof(b->responder));
 	b->created_at = query_get_int(q);
 	b->updated_at = query_get_int(q);
+	b->all_updates = query_get_int(q) != 0;
 }
 
 struct business_add {
@@ -202,7 +203,7 @@ static enum store_error run_business_add(struct db *db, void *arg)
 {
 	const struct business_add *a = arg;
 	const struct store_business *b = a->business;
-	struct query q = query_start(db, "INSERT INTO businesses (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)");
+	struct query q = query_start(db, "INSERT INTO businesses (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, 0)");
 	int64_t now = b->created_at > 0 ? b->created_at : store_now_ms();
 	enum store_error err;
 

@@ -34,6 +34,15 @@ static enum store_error version_read(struct db *db, const char *business_id, uin
 	return query_end(&q);
 }
 
+static enum store_error all_updates_set(struct db *db, const struct put *a)
+{
+	struct query q = query_start(db, "UPDATE businesses SET all_updates = ? WHERE id = ?");
+
+	query_int(&q, a->responder->all_updates);
+	query_text(&q, a->business_id);
+	return query_finish(&q);
+}
+
 static enum store_error run_put(struct db *db, void *arg)
 {
 	const struct put *a = arg;
@@ -62,6 +71,8 @@ static enum store_error run_put(struct db *db, void *arg)
 	query_blob(&q, r->secret, r->secret_len);
 	query_int(&q, r->created_at > 0 ? r->created_at : store_now_ms());
 	err = query_finish(&q);
+	if (err == STORE_OK)
+		err = all_updates_set(db, a);
 	return err == STORE_OK && r->version != version ? core_audit(db, &a->secret) : err;
 }
 

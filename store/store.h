@@ -378,6 +378,7 @@ struct store_business {
 	char name[STORE_NAME_LEN + 1];
 	enum store_business_status status;
 	char responder[17]; /* kind: "none", "catalogue", "platform" */
+	bool all_updates; /* coming out: a platform is told of every update */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -419,6 +420,7 @@ struct store_responder {
 	const uint8_t *secret; /* sealed */
 	size_t secret_len;
 	int64_t created_at; /* of the secret */
+	bool all_updates; /* going in: it is told of every update, not of questions and statuses alone */
 	/* going in, for the audit alone; "" and NULL where unchanged: */
 	char fingerprint[17]; /* of the new secret */
 	const char *address; /* the new url in clear, of which a digest is kept */
@@ -802,7 +804,7 @@ struct store_intake_counts {
 	unsigned delivered, quarantined, duplicates, awaiting;
 };
 
-/* What is owed to a business's responder: an answer to be asked for, or a status to be handed on. In one
+/* What is owed to a business's responder: an answer to be asked for, or a status, or another update, to be handed on. In one
  * conversation they go one after the other, oldest first. */
 enum store_ask_kind { STORE_ASK_QUESTION = 1, STORE_ASK_STATUS = 2 };
 struct store_ask {

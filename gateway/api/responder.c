@@ -109,6 +109,7 @@ void responder_get(struct call *c)
 			char *url = url_open(c, &r);
 
 			out_text(&o, "url", url);
+			out_bool(&o, "all_updates", c->business.all_updates);
 			show_secret(&o, &r);
 			json_text_free(url);
 		}
@@ -193,6 +194,7 @@ static void answer_platform(struct call *c, const struct row *r, const char *sec
 	out_begin(&o);
 	out_text(&o, "kind", PLATFORM);
 	out_text(&o, "url", url);
+	out_bool(&o, "all_updates", r->is.all_updates);
 	if (secret[0] != '\0')
 		out_text(&o, "signing_secret", secret);
 	out_send(&o, c->res, 200);
@@ -202,6 +204,7 @@ static void answer_platform(struct call *c, const struct row *r, const char *sec
 static void choose_platform(struct call *c, const cJSON *body)
 {
 	const char *url = json_get_string(body, "url");
+	const cJSON *all = json_get(body, "all_updates");
 	struct row r = {.no_memory = false};
 	char secret[SECRET_ROOM] = "";
 	bool ok = row_read(c, &r);
@@ -214,6 +217,7 @@ static void choose_platform(struct call *c, const cJSON *body)
 		ok = url_set(c, &r, url);
 	if (ok && (r.is.version == 0 || cJSON_IsTrue(json_get(body, "rotate_secret"))))
 		ok = secret_set(c, &r, secret);
+	r.is.all_updates = all != NULL ? cJSON_IsTrue(all) : c->business.all_updates;
 	if (ok && put(c, PLATFORM, &r.is))
 		answer_platform(c, &r, secret);
 	vault_wipe(secret, sizeof(secret));
@@ -233,11 +237,14 @@ static void choose(struct call *c, const char *kind)
 
 void responder_put(struct call *c)
 {
-	static const struct form_field fields[] = {
-		{"kind", FORM_TEXT, true}, {"url", FORM_TEXT, false}, {"rotate_secret", FORM_BOOL, false}};
+	static const struct form_field fields[] = {{"kind", FORM_TEXT, true}, {"url", FORM_TEXT, false},
+		{"rotate_secret", FORM_BOOL, false}, {"all_updates", FORM_BOOL, false}};
 	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
-	const char *kind = json_get_string(body, "kind");
+	const char *kind = json_get_string(body, "kind"), *own = NULL; /* a field of the platform's */
 
+	for (size_t i = 1; i < sizeof(fields) / sizeof(fields[0]) && own == NULL; i++)
+		if (json_get(body, fields[i].name) != NULL)
+			own = fields[i].name;
 	if (body == NULL)
 		return;
 	/* A secret is made once. */
@@ -246,9 +253,8 @@ void responder_put(struct call *c)
 		choose_platform(c, body);
 	else if (strlen(kind) >= sizeof(c->business.responder) || !reply_known(kind))
 		problem(c->res, PROBLEM_RESPONDER_NOT_SUPPORTED, "kind", NULL);
-	else if (json_get(body, "url") != NULL || json_get(body, "rotate_secret") != NULL)
-		problem(c->res, PROBLEM_UNKNOWN_FIELD, json_get(body, "url") != NULL ? "url" : "rotate_secret",
-			"only the responder platform has it");
+	else if (own != NULL)
+		problem(c->res, PROBLEM_UNKNOWN_FIELD, own, "only the responder platform has it");
 	else
 		choose(c, kind);
 	pthread_mutex_unlock(&c->api->business_lock);

@@ -185,10 +185,14 @@ static void ask_question(struct ask *a, const struct store_business *business, c
 
 static void ask_status(struct ask *a, const struct store_business *business, const cJSON *content)
 {
-	struct reply_question question = {
-		.item = json_get(content, "status"), .metadata = json_get(content, "metadata")};
+	const cJSON *update = json_get(content, "update");
+	struct reply_question question = {.item = json_get(content, "status"),
+		.metadata = json_get(content, "metadata"),
+		.field = json_get_string(update, "field"),
+		.account = json_get_string(update, "account"),
+		.value = json_get(update, "value")};
 
-	if (question.item == NULL)
+	if (question.item == NULL && question.value == NULL)
 		end(a);
 	else
 		put(a, business, &question);

@@ -266,7 +266,7 @@ static enum store_error origin_load(struct batch *b, const struct store_event *e
 static enum outcome bind_and_add(
 	struct batch *b, const struct store_event *e, const struct split_update *split, size_t len)
 {
-	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, false, NULL};
+	struct prepare_event ev = {e->business_id, e->connection_id, e->received_at, false, false, false, NULL};
 	struct prepared prepared;
 	struct origin *o;
 	enum outcome outcome;
@@ -283,6 +283,7 @@ static enum outcome bind_and_add(
 	ev.binding = &o->binding;
 	ev.answers = o->business.status == STORE_BUSINESS_ACTIVE && strcmp(o->business.responder, "none") != 0;
 	ev.statuses = ev.answers && reply_hears_statuses(o->business.responder);
+	ev.all = ev.statuses && o->business.all_updates;
 	prepare = intake_prepare(b->in->opt.tenants, &ev, split, len, &prepared);
 	if (prepare == TENANT_OK) {
 		outcome = add(b, e, STORE_EVENT_SETTLED, &prepared);

@@ -26,7 +26,8 @@ struct prepared_row {
 	struct store_message message;
 	struct store_settlement settlement;
 	struct store_ask ask;
-	uint8_t *content, *wamid; /* content: the message's, or the ask's */
+	uint8_t *content, *wamid; /* the message's, or the settlement's */
+	uint8_t *told; /* the ask's content */
 	struct store_notice *notices; /* one for each connection that it is about */
 	char reason[STORE_TEXT_LEN + 1];
 };
@@ -44,6 +45,7 @@ void intake_prepared_clear(struct prepared *p)
 	for (size_t i = 0; i < p->len && p->rows != NULL; i++) {
 		free(p->rows[i].content);
 		free(p->rows[i].wamid);
+		free(p->rows[i].told);
 		free(p->rows[i].notices);
 	}
 	free(p->rows);
@@ -289,35 +291,44 @@ static enum tenant_error settle_status(
 	return TENANT_OK;
 }
 
-/* The responder is told of it, in the order of the conversation. */
-static enum tenant_error owe_status(
-	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+/* The responder is told of it, in the order of the conversation. Takes content, NULL where memory was short. */
+static enum tenant_error owe(struct preparation *p, const struct split_update *u, char *content,
+	struct store_update *out, struct prepared_row *row)
 {
 	struct store_ask *a = &row->ask;
 	struct tenant_place place = {p->ev->business_id, "asks", a->id, "content", 1};
-	const char *ours = json_get_string(u->item, OUR_ID_FIELD);
 	enum tenant_error err = TENANT_OK;
-	char *content = scene_status(&p->scene, u->item);
 
 	if (content == NULL)
 		return TENANT_NO_MEMORY;
 	store_id_new(a->id);
 	if (strlen(content) <= PREPARE_ASK_MAX)
-		err = tenant_seal(p->tenants, &place, content, strlen(content), &row->content, &a->content_len);
+		err = tenant_seal(p->tenants, &place, content, strlen(content), &row->told, &a->content_len);
 	json_text_free(content);
-	if (err != TENANT_OK || row->content == NULL)
+	if (err != TENANT_OK || row->told == NULL)
 		return err;
-	a->content = row->content;
+	a->content = row->told;
 	a->kind = STORE_ASK_STATUS;
-	memcpy(a->conversation, out->names[0], sizeof(a->conversation));
 	memcpy(a->business_id, p->ev->business_id, strlen(p->ev->business_id) + 1);
 	memcpy(a->connection_id, u->number != NULL ? p->owner : p->ev->connection_id, sizeof(a->connection_id));
 	memcpy(a->number, out->number, sizeof(a->number));
-	if (is_our_id(ours))
-		memcpy(a->message_id, ours, sizeof(a->message_id));
 	a->created_at = p->ev->received_at;
 	out->ask = a;
+	/* What is about nobody goes in one order. */
+	if (out->names_len == 0)
+		return tenant_conversation(p->tenants, p->ev->business_id, out->number, "", a->conversation);
+	memcpy(a->conversation, out->names[0], sizeof(a->conversation));
 	return TENANT_OK;
+}
+
+static enum tenant_error owe_status(
+	struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	const char *ours = json_get_string(u->item, OUR_ID_FIELD);
+
+	if (is_our_id(ours))
+		memcpy(row->ask.message_id, ours, sizeof(row->ask.message_id));
+	return owe(p, u, scene_status(&p->scene, u->item), out, row);
 }
 
 static enum tenant_error prepare_status(
@@ -389,6 +400,10 @@ static enum tenant_error prepare_one(
 		break;
 	}
 	pause_bot(p, u, out);
+	/* A question that is asked is told by that. */
+	if (err == TENANT_OK && p->ev->all && u->kind != STORE_UPDATE_STATUS &&
+		(out->message == NULL || !out->message->awaits_answer))
+		err = owe(p, u, scene_update(&p->scene, u, contact), out, row);
 	return err;
 }
 

@@ -10,7 +10,7 @@
 #include "gateway/tenant.h"
 #include "store/store.h"
 
-/* A message or status that is longer, as it is kept, is not put before a responder: what people write is far
+/* A message, status or other update that is longer, as it is kept, is not put before a responder: what people write is far
  * shorter, and many are in memory at once. */
 #define PREPARE_ASK_MAX (64u * 1024u)
 
@@ -21,6 +21,7 @@ struct prepare_event {
 	int64_t received_at;
 	bool answers; /* the business is active and has a responder */
 	bool statuses; /* which is told of statuses, too */
+	bool all; /* and of every other update */
 	const struct binding *binding;
 };
 
@@ -30,7 +31,7 @@ struct prepared {
 	struct store_update *updates; /* what they point to lies in rows */
 	struct prepared_row *rows;
 	size_t len;
-	size_t asks; /* statuses owed to the responder */
+	size_t asks; /* statuses and other updates owed to the responder */
 };
 
 /* Returns TENANT_OK, or what kept it from sealing or looking up: nothing of the event is

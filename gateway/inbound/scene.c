@@ -117,3 +117,40 @@ char *scene_status(const struct scene *s, const cJSON *status)
 	json_text_free(text);
 	return content;
 }
+
+/* The value that would have brought this update alone. */
+static char *value_text(const struct scene *s, const struct split_update *u, const cJSON *contact)
+{
+	char *item = json_text(u->item);
+	const bool has_metadata = u->metadata != NULL;
+	const char *const parts[] = {"{\"messaging_product\":\"whatsapp\"", has_metadata ? ",\"metadata\":" : "",
+		has_metadata ? s->metadata : "", contact != NULL ? ",\"contacts\":[" : "",
+		contact != NULL ? contact_text(s, contact) : "", contact != NULL ? "]" : "", ",\"", u->list, "\":[",
+		item, "]}"};
+	char *text;
+
+	if (item == NULL || u->list == NULL)
+		return item;
+	text = message_join(parts, sizeof(parts) / sizeof(parts[0]));
+	json_text_free(item);
+	return text;
+}
+
+char *scene_update(const struct scene *s, const struct split_update *u, const cJSON *contact)
+{
+	cJSON *names = cJSON_CreateStringReference(u->field), *account = cJSON_CreateStringReference(u->account);
+	char *field = names != NULL ? json_text(names) : NULL;
+	char *owner = account != NULL && u->account != NULL ? json_text(account) : strdup("null");
+	char *value = value_text(s, u, contact), *content = NULL;
+	const char *const parts[] = {
+		"{\"update\":{\"field\":", field, ",\"account\":", owner, ",\"value\":", value, "}}"};
+
+	if (field != NULL && owner != NULL && value != NULL)
+		content = message_join(parts, sizeof(parts) / sizeof(parts[0]));
+	json_text_free(field);
+	json_text_free(owner);
+	json_text_free(value);
+	cJSON_Delete(names);
+	cJSON_Delete(account);
+	return content;
+}

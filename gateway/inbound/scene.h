@@ -41,6 +41,10 @@ const cJSON *scene_contact(const struct scene *s, const cJSON *message);
  * Owns: caller wipes and frees. NULL: memory is short. */
 char *scene_content(const struct scene *s, const cJSON *message, const cJSON *contact);
 
+/* What a responder that is told of every update is owed of it: {"update": {"field", "account", "value"}}, where value is
+ * Meta's, with this one update alone in its list. Owns and NULL as above. */
+char *scene_update(const struct scene *s, const struct split_update *u, const cJSON *contact);
+
 /* What the responder is owed of a status: {"status", "metadata"}. Owns and NULL as above. */
 char *scene_status(const struct scene *s, const cJSON *status);
 

@@ -148,19 +148,31 @@ static cJSON *add_only(cJSON *object, const char *key)
 	return NULL;
 }
 
+static bool add_change(cJSON *change, const struct reply_question *question, const cJSON *item)
+{
+	cJSON *value;
+
+	if (question->value != NULL)
+		return cJSON_AddStringToObject(change, "field", question->field != NULL ? question->field : "") !=
+			NULL &&
+			cJSON_AddItemReferenceToObject(change, "value", borrowed(question->value));
+	if (cJSON_AddStringToObject(change, "field", "messages") == NULL)
+		return false;
+	value = cJSON_AddObjectToObject(change, "value");
+	return cJSON_AddStringToObject(value, "messaging_product", "whatsapp") != NULL &&
+		add_metadata(value, question) && add_item(value, question, item);
+}
+
 static char *envelope_text(const struct reply_question *question, const char *account, const cJSON *item)
 {
-	cJSON *root = cJSON_CreateObject(), *entry, *change, *value;
+	cJSON *root = cJSON_CreateObject(), *entry, *change;
 	bool good = cJSON_AddStringToObject(root, "object", "whatsapp_business_account") != NULL;
 	char *text = NULL;
 
 	entry = add_only(root, "entry");
 	good = good && cJSON_AddStringToObject(entry, "id", account) != NULL;
 	change = add_only(entry, "changes");
-	good = good && cJSON_AddStringToObject(change, "field", "messages") != NULL;
-	value = cJSON_AddObjectToObject(change, "value");
-	good = good && cJSON_AddStringToObject(value, "messaging_product", "whatsapp") != NULL &&
-		add_metadata(value, question) && add_item(value, question, item);
+	good = good && add_change(change, question, item);
 	if (good)
 		text = json_text(root);
 	cJSON_Delete(root);
@@ -181,11 +193,12 @@ enum reply_envelope_error reply_envelope(const struct reply_context *c, const st
 	/* A connection that was removed meanwhile leaves the account's id empty. */
 	if (found != STORE_OK && found != STORE_NOT_FOUND)
 		return REPLY_ENVELOPE_STORE;
-	if (question->kind == STORE_ASK_STATUS)
+	if (question->kind == STORE_ASK_STATUS && question->value == NULL)
 		err = status_copy(c, question, &status, ours);
 	if (err != REPLY_ENVELOPE_OK)
 		return err;
-	text = envelope_text(question, connection.waba_id, status != NULL ? status : question->item);
+	text = envelope_text(question, question->account != NULL ? question->account : connection.waba_id,
+		status != NULL ? status : question->item);
 	cJSON_Delete(status);
 	if (text == NULL)
 		return REPLY_ENVELOPE_NO_MEMORY;

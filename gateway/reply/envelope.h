@@ -13,7 +13,7 @@ enum reply_envelope_error {
 	REPLY_ENVELOPE_NO_MEMORY,
 };
 
-/* A status comes with the client's own biz_opaque_callback_data where it carries an id of ours, which is written
+/* Any other update comes in its own field, with its value as it came. A status comes with the client's own biz_opaque_callback_data where it carries an id of ours, which is written
  * into message_id; "" for every other update. Owns: caller ends *out with json_text_free. */
 enum reply_envelope_error reply_envelope(const struct reply_context *c, const struct reply_question *question,
 	char **out, char message_id[static STORE_ID_LEN + 1]) __attribute__((warn_unused_result));

@@ -55,6 +55,11 @@ struct reply_question {
 	struct reply_customer customer;
 	const struct cJSON *contact; /* may be NULL */
 	const char *text; /* text body, or title of the button or list row that was chosen */
+	/* Of another update, told as a STATUS is; else NULL: its change's field and value, and the entry's id (may be NULL).
+	 * Then there is no item. */
+	const char *field;
+	const struct cJSON *value;
+	const char *account;
 };
 
 enum reply_outcome {

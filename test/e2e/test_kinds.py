@@ -382,7 +382,16 @@ def tell(shop, field, value, when=None, account=None):
         {"id": account or shop.waba, "time": int(when or time.time()), "changes": [{"field": field, "value": value}]}]})
 
 
-def test_what_is_told_of_an_account(shop):
+@pytest.fixture
+def looked_at(gateway, provider):
+    """A shop whose provider was asked just now, and so is not asked again soon."""
+    shop = Shop(gateway, provider, "Looked at", NUMBER, responder="none", waba=WABA, verify=True)
+    time.sleep(1.1)
+    return shop
+
+
+def test_what_is_told_of_an_account(looked_at):
+    shop = looked_at
     told_of = ("account_restricted", "account_gone", "access_taken", "account_warned", "account_rejected", "name_rejected",
                "pin_changed", "quality_low")
     now, news = int(time.time()), lambda: {k: v for k, v in found(shop).items() if k in told_of}
@@ -430,21 +439,62 @@ def test_what_is_told_of_an_account(shop):
     assert set(news()) <= {"pin_changed", "account_restricted"}
 
 
-def test_a_ban_shows_until_the_provider_says_otherwise(shop, gateway):
+def test_a_ban_shows_until_the_provider_says_otherwise(looked_at):
+    shop = looked_at
+    time.sleep(2)
     now = int(time.time())
-    ban = lambda state, when: tell(shop, "account_update", {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": state}}, when)
-    ban("DISABLE", now - 20)
-    assert shop.connection_status() == "blocked" and "number_blocked" in found(shop)
-    ban("REINSTATE", now - 30)  # of before
-    assert shop.connection_status() == "blocked"
-    ban("REINSTATE", now - 10)
-    assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
-    ban("DISABLE", now - 20)  # the same once more
+    ban = lambda state, when: tell(shop, "account_update", {"event": "DISABLED_UPDATE", "ban_info": {
+        "waba_ban_state": state}, "never": len(shop.events())}, when)  # none is known as seen before
+    ban("DISABLE", now - 50)  # the provider was asked since
     assert shop.connection_status() == "active"
-    ban("DISABLE", now - 5)
+    ban("DISABLE", now - 1)
+    assert shop.connection_status() == "blocked" and "number_blocked" in found(shop)
+    ban("REINSTATE", now - 2)  # of before
+    assert shop.connection_status() == "blocked"
+    ban("REINSTATE", now)
+    assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
+    ban("DISABLE", now - 1)  # the same once more
+    assert shop.connection_status() == "active"
+    time.sleep(1.1)
+    ban("DISABLE", now + 1)
     assert shop.connection_status() == "blocked"
     # Asked, the provider says that all is well: that goes before what was told, also if it is told again.
     shop.test()
     assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
-    ban("DISABLE", now - 4)
+    ban("DISABLE", now + 1)
     assert shop.connection_status() == "active"
+
+
+# ---------------------------------------------------------------- told to a platform
+
+def test_every_update_is_told_to_a_platform_that_wants_it(asked_shop, platform, gateway):
+    shop = asked_shop
+    later = {"field": "field_of_next_year", "value": {"surprise": [1, {"a": "b"}], "big": 1.5}}
+    picture = message("image", "wamid.P", image={"id": "1"})
+    body = shop.envelope({"contacts": [{"wa_id": CUSTOMER, "user_id": USER}], "messages": [picture]})
+    body["entry"] += [{"id": WABA, "time": 1790000000, "changes": [later]}]
+    deliver(shop, body)
+    assert gateway.api("GET", shop.path("responder")).json["all_updates"] is False
+    assert shop.use_platform(platform, all_updates=True)["all_updates"] is True
+    assert shop.use_platform(platform)["all_updates"] is True  # what is left out stays
+    assert gateway.api("PUT", shop.path("responder"), {"kind": "none", "all_updates": True}).status == 400
+    body["entry"][0]["changes"][0]["value"]["messages"][0]["id"] = "wamid.P2"
+    body["entry"][1]["time"] += 1
+    body["entry"] += shop.envelope({"message_echoes": [{"to": "16505550001", "id": "wamid.E", "type": "text"}]}, field="smb_message_echoes")["entry"]
+    body["entry"] += shop.question("How much?", "wamid.Q", "16505550002")["entry"]
+    body["entry"] += [{"id": WABA, "changes": [{"field": "account_update", "value": {"event": "X" * 70000}}]}]  # too long to be told
+    deliver(shop, body)
+    told_now = lambda: [a for a in platform.asks if a.status is None]  # the answer to the question has statuses, too
+    asks = wait_for(lambda: t if len(t := told_now()) >= 4 else None)
+    changes = [a.json["entry"][0]["changes"] for a in asks]
+    assert all(len(a.json["entry"]) == 1 and len(c) == 1 and a.signed for a, c in zip(asks, changes))
+    by = {c[0]["field"] if "messages" not in c[0]["value"] else c[0]["value"]["messages"][0]["type"]: (a, c[0]) for a, c in zip(asks, changes)}
+    assert set(by) == {"field_of_next_year", "image", "smb_message_echoes", "text"}
+    assert by["field_of_next_year"][1] == later and by["field_of_next_year"][0].json["entry"][0]["id"] == WABA
+    image = by["image"][1]["value"]
+    assert image["messages"] == [{**picture, "id": "wamid.P2"}] and image["contacts"][0]["user_id"] == USER
+    assert image["metadata"]["phone_number_id"] == NUMBER
+    assert by["smb_message_echoes"][1]["value"]["message_echoes"][0]["id"] == "wamid.E"
+    time.sleep(0.5)
+    assert len(told_now()) == 4
+    assert {m["type"] for m in shop.messages(direction="outbound") if "echo" not in m} <= {"text"}

@@ -67,7 +67,7 @@ static struct got ask(const struct asked *what)
 	struct reply_context c = {.outbound = (struct outbound *)(void *)&sender};
 	cJSON *trees[3] = {tree(what->item), tree(what->contact), tree(what->metadata)};
 	struct reply_question q = {"paul", "Paul", "01ASK", what->kind, "01CONNECTION", "200000000000001", trees[0],
-		trees[2], what->customer, trees[1], "How much?"};
+		trees[2], what->customer, trees[1], "How much?", NULL, NULL, NULL};
 	struct got g = {.times = 0};
 	unsigned before = fake_platform.asks;
 
