@@ -130,7 +130,8 @@ test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
-	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=120
+	$(Q)KH_SLOW=1 $(MAKE) --no-print-directory crash KH_ROUNDS=120 CUTS=1000 EVERY=5
+	$(Q)$(MAKE) --no-print-directory -j2 SAN=address,undefined B=build/asan powercut CUTS=100 EVERY=100
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 # They wait more than they work: four at a time keep two cores busy. The longest rounds in a browser, and the canary over TLS, are test-slow's.
@@ -170,6 +171,10 @@ endef
 $(foreach b,normal early small,$(eval $(call cut_rule,powercut,$(b))))
 $(foreach b,retry small,$(eval $(call cut_rule,badcalls,$(b))))
 
+$(B)/test/crash/baddisk.so: test/crash/baddisk.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 powercut: $(patsubst %,$(B)/test/crash/%,powercut powercut-small powercut-normal powercut-early badcalls-small badcalls-retry)
 	$(Q)printf '%s\n' 'badcalls-small $(EVERY)' 'powercut --cuts $(CUTS)' 'powercut-small --cuts $(CUTS)' \
 		'powercut-normal --must-lose' 'powercut-early --must-lose' 'badcalls-retry --must-fail' | xargs -P 2 -I T sh -c \
@@ -177,7 +182,7 @@ powercut: $(patsubst %,$(B)/test/crash/%,powercut powercut-small powercut-normal
 
 # Roles and the whole group killed at random under load.
 KH_ROUNDS ?= 25
-crash: $(B)/keyhouse $(B)/keyhouse-sandbox powercut
+crash: $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/crash/baddisk.so powercut
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
 # Figures beside those of an empty handler of the same CivetWeb: printed, never a reason to fail.
