@@ -26,6 +26,8 @@ ROLES = ("listener", "sender", "vault")
 VICTIMS = ROLES + ("supervisor", "group", "group")
 STREAK_MAX = 3  # each death of a role doubles the supervisor's pause, a new supervisor begins afresh
 PAUSE_S = (0.1, 2.5)  # between ready and the next kill
+AGAIN = 0.3  # so often a start is cut short, too
+START_S = 1.0  # about as long as one takes
 LOAD_PAUSE_S = 0.01
 DRAIN_S = 90
 WAITING = {"queued", "sending", "retry"}
@@ -150,6 +152,10 @@ def kill_one(gateway, rng, streak):
         gateway.kill()
     if victim not in ROLES:
         gateway.start(wait=False)
+        while rng.random() < AGAIN:
+            time.sleep(rng.random() * START_S)
+            gateway.kill()
+            gateway.start(wait=False)
     assert gateway.ready(30), f"not ready after {victim} died:\n" + gateway.log_text()[-3000:]
     return victim
 
