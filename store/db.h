@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-#define DB_STATEMENTS_MAX 256u
+#define DB_STATEMENTS_MAX 384u
 
 struct audit_chain;
 

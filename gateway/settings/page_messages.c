@@ -383,19 +383,7 @@ struct search {
 	char ids[FOUND_MAX][STORE_ID_LEN + 1];
 };
 
-static bool matches(const struct store_message *m, const cJSON *content, const char *words)
-{
-	const char *text = content_text(content, m->direction), *name = content_name(content);
-	char customer[CONTENT_CUSTOMER_MAX + 1];
-	bool found;
-
-	content_customer(content, m->direction, customer);
-	found = (text != NULL && strcasestr(text, words) != NULL) ||
-		(name != NULL && strcasestr(name, words) != NULL) || strcasestr(customer, words) != NULL;
-	vault_wipe(customer, sizeof(customer));
-	return found;
-}
-
+/* By what a deleted message said it is not found. */
 static bool is_deleted(struct visit *v, const struct store_message *m)
 {
 	struct store_ties ties;
@@ -403,12 +391,25 @@ static bool is_deleted(struct visit *v, const struct store_message *m)
 	return store_message_ties(v->s->store, m, &ties) != STORE_OK || ties.revoked_at > 0;
 }
 
+static bool matches(struct visit *v, const struct store_message *m, const cJSON *content, const char *words)
+{
+	const char *text = content_text(content, m->direction), *name = content_name(content);
+	char customer[CONTENT_CUSTOMER_MAX + 1];
+	bool found;
+
+	content_customer(content, m->direction, customer);
+	found = (text != NULL && strcasestr(text, words) != NULL && !is_deleted(v, m)) ||
+		(name != NULL && strcasestr(name, words) != NULL) || strcasestr(customer, words) != NULL;
+	vault_wipe(customer, sizeof(customer));
+	return found;
+}
+
 static bool search_one(const struct store_message *m, void *arg)
 {
 	struct search *s = arg;
 	cJSON *content = opened(s->v, m);
 
-	if (content != NULL && matches(m, content, s->words) && !is_deleted(s->v, m))
+	if (content != NULL && matches(s->v, m, content, s->words))
 		(void)snprintf(s->ids[s->found++], sizeof(s->ids[0]), "%s", m->id);
 	cJSON_Delete(content);
 	s->searched++;

@@ -113,6 +113,10 @@ def test_edits_revokes_and_reactions(shop, gateway):
     page = messages_page(shop)
     assert "regretted words" not in page and "better words" not in page and "the first words" not in page
     assert page.count("The customer deleted this message.") == 3
+    caller = Caller(shop.gateway)
+    caller.open(shop)
+    search = lambda words: caller.post("messages", csrf=caller.csrf(), do="search", words=words).body.decode()
+    assert "0 found" in search("regretted") and "0 found" in search("better") and "7 found" in search(CUSTOMER)
 
 
 def messages_page(shop):
@@ -190,6 +194,12 @@ def test_standby_is_read_only(asked_shop, platform):
     event = deliver(shop, handover(shop, "ai_agent", int(time.time()) + 2))
     assert event["updates"][0]["what"] == "handover/control_taken" and event["updates"][0]["verdict"] == "delivered"
     assert logged(shop, "wamid.S0")["read_only"]
+    # A question of before that comes late is not asked any more: the agent has it.
+    deliver(shop, shop.envelope({"messages": [message("text", "wamid.L", CUSTOMER, None, now, text={"body": "late"})]}))
+    deliver(shop, shop.envelope({"messages": [message("text", "wamid.M", "16505550000", None, text={"body": "not held"})]}))
+    assert wait_for(lambda: "not held" in told(platform)) and "late" not in told(platform)
+    time.sleep(0.3)
+    assert "late" not in told(platform)
 
 
 def test_echoes(shop, provider):
@@ -204,6 +214,11 @@ def test_echoes(shop, provider):
     deliver(shop, shop.envelope({"message_echoes": [{"to": CUSTOMER, "id": "wamid.E2", "type": "revoke", "revoke": {
         "original_message_id": "wamid.E1"}}]}, field="smb_message_echoes"))
     assert logged(shop, "wamid.E1")["revoked_at"] and "typed by hand" not in messages_page(shop)
+    # What failed of it is the owner's to send again, and says nothing of our key.
+    deliver(shop, shop.envelope({"message_echoes": [{**echo, "id": "wamid.E3"}]}, field="smb_message_echoes"))
+    deliver(shop, shop.status("wamid.E3", "failed", errors=[{"code": 131042, "title": "Payment issue"}]))
+    assert logged(shop, "wamid.E3")["state"] == "failed" and "Send it again" not in messages_page(shop)
+    assert "unpaid" not in found(shop)
     # What was sent from here is not told twice.
     ours = shop.post("from here").json["id"]
     wamid = wait_for(lambda: shop.message(ours)["wamid"])
