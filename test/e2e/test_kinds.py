@@ -163,9 +163,9 @@ def told(platform):
     return json.dumps([a.value for a in platform.asks])
 
 
-def handover(shop, role, when):
+def handover(shop, role, when, customer=CUSTOMER):
     return {"object": "whatsapp_business_account", "entry": [{"id": shop.waba, "changes": [{"field": "messaging_handovers", "value": {
-        "messaging_product": "whatsapp", "recipient": {"phone_number_id": shop.number}, "sender": {"phone_number": CUSTOMER},
+        "messaging_product": "whatsapp", "recipient": {"phone_number_id": shop.number}, "sender": {"phone_number": customer},
         "timestamp": str(when), "type": "control_taken", "control_taken": {"previous_owner_role": "x", "new_owner_role": role}}}]}]}
 
 
@@ -195,7 +195,8 @@ def test_standby_is_read_only(asked_shop, platform):
     assert event["updates"][0]["what"] == "handover/control_taken" and event["updates"][0]["verdict"] == "delivered"
     assert logged(shop, "wamid.S0")["read_only"]
     # A question of before that comes late is not asked any more: the agent has it.
-    deliver(shop, shop.envelope({"messages": [message("text", "wamid.L", CUSTOMER, None, now, text={"body": "late"})]}))
+    deliver(shop, handover(shop, "ai_agent", int(time.time()), "16505550077"))
+    deliver(shop, shop.envelope({"messages": [message("text", "wamid.L", "16505550077", None, now, text={"body": "late"})]}))
     deliver(shop, shop.envelope({"messages": [message("text", "wamid.M", "16505550000", None, text={"body": "not held"})]}))
     assert wait_for(lambda: "not held" in told(platform)) and "late" not in told(platform)
     time.sleep(0.3)

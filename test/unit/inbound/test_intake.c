@@ -243,6 +243,38 @@ static void messages_are_logged(void **state)
 	assert_non_null(strstr(e->updates[5].content, "\"contact\":null"));
 }
 
+#define STANDBY                                                                                                        \
+	"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"standby\",\"value\":{\"metadata\":"         \
+	"{\"phone_number_id\":\"200000000000001\"},\"standby\":{\"messages\":[" TEXT(                                  \
+		"wamid.1", "hi") "],"                                                                                  \
+				 "\"message_echoes\":[{\"to\":\"15557770001\",\"id\":\"wamid.2\",\"type\":\"text\","   \
+				 "\"text\":{\"body\":\"yes\"}}]"                                                       \
+				 "}}}]}]}"
+
+/* What another handler has is logged on both sides, and never asked. */
+static void standby_is_logged_and_not_asked(void **state)
+{
+	const struct house *h = house_look();
+	const struct house_update *m = &h->events[0].updates[0], *e = &h->events[0].updates[1];
+
+	(void)state;
+	house_add(STANDBY);
+	run();
+	assert_int_equal(h->events[0].updates_len, 2);
+	assert_string_equal(m->update.what, "standby/text");
+	assert_int_equal(m->message.direction, STORE_INBOUND);
+	assert_true(m->message.standby);
+	assert_false(m->message.awaits_answer);
+	assert_int_equal(m->update.holder, STORE_HELD_ELSEWHERE);
+	assert_string_equal(e->update.what, "standby_echoes/text");
+	assert_int_equal(e->message.direction, STORE_OUTBOUND);
+	assert_int_equal(e->message.state, STORE_MESSAGE_SENT);
+	assert_true(e->message.echo && e->message.standby);
+	assert_non_null(strstr(e->content, "\n{\"to\":\"15557770001\""));
+	is_index(e->message.conversation, "conversation", "200000000000001\n15557770001");
+	assert_int_equal(h->asked, 0);
+}
+
 static void statuses_settle_the_outbox(void **state)
 {
 	const struct house_event *e;
@@ -606,6 +638,7 @@ int main(void)
 		cmocka_unit_test_setup(a_refusal_outlives_a_restart, setup),
 		cmocka_unit_test_setup(messages_are_logged, setup),
 		cmocka_unit_test_setup(statuses_settle_the_outbox, setup),
+		cmocka_unit_test_setup(standby_is_logged_and_not_asked, setup),
 		cmocka_unit_test_setup(what_cannot_be_read_holds_up_nobody, setup),
 		cmocka_unit_test_setup(a_full_disk_is_waited_out, setup),
 		cmocka_unit_test_setup(a_failed_store_ends_the_process, setup),
