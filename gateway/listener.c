@@ -46,7 +46,7 @@
 #define PRUNE_EVERY 60u /* times that */
 #define KIT_EVERY (24u * 60u)
 #define ROTATION_GRACE_S 30u /* longer than a request, a provider's answer or a lease takes */
-#define CONNECTIONS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
+#define WORKERS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
 
 /* Order of the descriptors that the supervisor gives: ROLE_FIRST_FD onwards. */
 enum { FD_VAULT = ROLE_FIRST_FD, FD_SENDER, FD_LOCK, FD_CONTROL, FD_SOCKETS };
@@ -332,7 +332,7 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		.threads = WORKERS,
 		.request_deadline_ms = REQUEST_DEADLINE_MS,
 		.keep_alive_ms = KEEP_ALIVE_MS,
-		.connections_per_address = CONNECTIONS_PER_ADDRESS,
+		.workers_per_address = WORKERS_PER_ADDRESS,
 		.large_bodies_max = LARGE_BODIES_MAX,
 		.handler = handle,
 		.log = http_log,
@@ -352,7 +352,7 @@ static bool open_server(struct listener *l, char *why, size_t why_len)
 		options.sockets_len = 1;
 		options.tls_cert_fd = options.tls_key_fd = -1;
 		options.threads = CONTROL_WORKERS;
-		options.connections_per_address = 0;
+		options.workers_per_address = 0;
 		if (http_server_start(&l->control, &options) == HTTP_OK)
 			return true;
 	}

@@ -75,7 +75,7 @@ char *metrics_text(struct store *s, const struct inbound *in, const struct http_
 		{"keyhouse_webhooks_total{answer=\"refused\"}", NULL, NULL, (long long)webhooks.refused},
 		{"keyhouse_webhooks_total{answer=\"busy\"}", NULL, NULL, (long long)webhooks.busy},
 		{"keyhouse_http_turned_away_total", "counter",
-			"Connections that were told to come again: their address had its share, or there was no room",
+			"Connections that were told to come again: there was no room to wait",
 			(long long)http.turned_away},
 		{"keyhouse_http_gave_way_total", "counter",
 			"Connections that were closed because they were slow and others waited",

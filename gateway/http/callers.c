@@ -1,11 +1,11 @@
 /*
  * Who is let in, who is served next, and whether who is slow has to give way.
  *
- * All callers are strangers here. An address that holds many workers waits behind one that holds few, and where there
- * is no more room to wait, one of the address goes that waits with the most: whoever fills the house stands in his own
- * way first.
+ * All callers are strangers here. An address that holds many workers waits behind one that holds few, and with its share
+ * of them behind itself alone; where there is no more room to wait, one of the address goes that waits with the most:
+ * whoever fills the house stands in his own way first.
  *
- * Called by engine.c under one lock, which is the engine's; what that lock does not guard is atomic and says so.
+ * Called by engine.c under one lock, which is the engine's.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -21,9 +21,10 @@ struct place {
 	int64_t since_ms;
 };
 
-/* What one address has open, and how many of those wait; free when none is open. */
+/* What one address has open, and how many of those wait; free when none is open. The operator's have no bytes. */
 struct address {
 	uint8_t bytes[HTTP_ADDRESS_LEN];
+	bool operators;
 	unsigned open, waiting;
 };
 
@@ -33,9 +34,9 @@ struct http_callers {
 	struct address *addresses;
 	uint16_t first, last, free; /* places */
 	struct place places[HTTP_WAITING_MAX];
-	/* Read without the lock by whoever is slow. idle: workers with nothing to do; leaving: workers whose caller
-	 * gave way, and which are about to take the next. */
-	atomic_uint waiting, idle, leaving;
+	atomic_uint waiting; /* may be read without the lock */
+	unsigned idle; /* workers with nothing to do */
+	unsigned leaving; /* workers whose caller gave way, and which are about to take the next */
 };
 
 struct http_callers *http_callers_new(unsigned workers, unsigned per_address)
@@ -69,18 +70,23 @@ void http_callers_free(struct http_callers *c)
 /* The address's entry, a free one made its own, or NONE. */
 static uint16_t find(struct http_callers *c, const uint8_t *bytes)
 {
+	static const uint8_t none[HTTP_ADDRESS_LEN];
+	const bool operators = bytes == NULL;
 	size_t at = c->addresses_max;
 
+	bytes = operators ? none : bytes;
 	for (size_t i = 0; i < c->addresses_len; i++) {
 		if (c->addresses[i].open == 0)
 			at = i;
-		else if (memcmp(c->addresses[i].bytes, bytes, HTTP_ADDRESS_LEN) == 0)
+		else if (c->addresses[i].operators == operators &&
+			memcmp(c->addresses[i].bytes, bytes, HTTP_ADDRESS_LEN) == 0)
 			return (uint16_t)i;
 	}
 	if (at == c->addresses_max && c->addresses_len < c->addresses_max)
 		at = c->addresses_len++;
 	if (at == c->addresses_max)
 		return NONE;
+	c->addresses[at].operators = operators;
 	memcpy(c->addresses[at].bytes, bytes, HTTP_ADDRESS_LEN);
 	return (uint16_t)at;
 }
@@ -125,13 +131,12 @@ static uint16_t most_crowded(const struct http_callers *c, unsigned newcomers)
 	return found;
 }
 
-enum http_caller http_callers_admit(
-	struct http_callers *c, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms, unsigned *place)
+enum http_caller http_callers_admit(struct http_callers *c, const uint8_t *address, int64_t now_ms, unsigned *place)
 {
 	uint16_t a = find(c, address), at = c->free;
 	enum http_caller come = HTTP_CALLER_WAITS;
 
-	if (a == NONE || (c->per_address > 0 && c->addresses[a].open >= c->per_address))
+	if (a == NONE)
 		return HTTP_CALLER_REFUSED;
 	if (at == NONE) {
 		at = most_crowded(c, c->addresses[a].waiting);
@@ -146,7 +151,18 @@ enum http_caller http_callers_admit(
 	return come;
 }
 
-bool http_callers_next(struct http_callers *c, unsigned *place, unsigned *address, int64_t *since_ms)
+static unsigned served(const struct address *a)
+{
+	return a->open - a->waiting;
+}
+
+static bool has_its_share(const struct http_callers *c, const struct address *a)
+{
+	return c->per_address > 0 && !a->operators && served(a) >= c->per_address;
+}
+
+/* The place of who is next, or NONE. */
+static uint16_t next_place(const struct http_callers *c)
 {
 	unsigned least = UINT_MAX;
 	uint16_t found = NONE;
@@ -154,11 +170,18 @@ bool http_callers_next(struct http_callers *c, unsigned *place, unsigned *addres
 	for (uint16_t at = c->first; at != NONE && least > 0; at = c->places[at].after) {
 		const struct address *a = &c->addresses[c->places[at].address];
 
-		if (a->open - a->waiting < least) {
-			least = a->open - a->waiting;
+		if (served(a) < least && !has_its_share(c, a)) {
+			least = served(a);
 			found = at;
 		}
 	}
+	return found;
+}
+
+bool http_callers_next(struct http_callers *c, unsigned *place, unsigned *address, int64_t *since_ms)
+{
+	uint16_t found = next_place(c);
+
 	if (found == NONE)
 		return false;
 	*place = found;
@@ -177,23 +200,33 @@ void http_callers_gone(struct http_callers *c, unsigned address)
 
 void http_callers_idle(struct http_callers *c, int change)
 {
-	if (change > 0)
-		atomic_fetch_add(&c->idle, 1);
-	else
-		atomic_fetch_sub(&c->idle, 1);
+	c->idle = change > 0 ? c->idle + 1 : c->idle - 1;
 }
 
 void http_callers_left(struct http_callers *c)
 {
-	atomic_fetch_sub(&c->leaving, 1);
+	c->leaving--;
 }
 
-bool http_callers_give_way(struct http_callers *c)
+bool http_callers_some_wait(const struct http_callers *c)
 {
-	unsigned leaving = atomic_load(&c->leaving);
+	return atomic_load(&c->waiting) > 0;
+}
 
-	while (atomic_load(&c->waiting) > leaving + atomic_load(&c->idle))
-		if (atomic_compare_exchange_weak(&c->leaving, &leaving, leaving + 1))
-			return true;
-	return false;
+/* Whether who is next, with no worker for him, comes from an address that holds no more than this one. */
+static bool is_fair(const struct http_callers *c, const struct address *a)
+{
+	uint16_t next = c->idle == 0 && atomic_load(&c->waiting) > c->leaving ? next_place(c) : NONE;
+
+	return next != NONE && served(&c->addresses[c->places[next].address]) <= served(a);
+}
+
+bool http_callers_give_way(struct http_callers *c, unsigned address)
+{
+	const struct address *a = &c->addresses[address];
+
+	if (!(has_its_share(c, a) && a->waiting > c->leaving) && !is_fair(c, a))
+		return false;
+	c->leaving++;
+	return true;
 }

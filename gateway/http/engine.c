@@ -44,9 +44,9 @@ enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_WRITE };
 enum {
 	WAIT_SLICE_MS = 200,
 	/* While others wait for a worker, a caller whose move it is has so long: to say his whole head, to go on with
-	 * his TLS handshake, with a body or an answer that stands still or falls behind SLOWEST; and so long he may go
-	 * on asking. */
+	 * his TLS handshake, with a body or an answer that stands still or falls behind SLOWEST. */
 	PATIENCE_MS = 250,
+	TURN_MS = 100, /* and so long he may go on asking; PATIENCE_MS where he has to make a new handshake then */
 	IDLE_PATIENCE_MS = 50, /* with nothing under way */
 	SLOWEST = 64, /* KiB/s, which are bytes a millisecond, nearly */
 	DRAIN_MS = 1000,
@@ -95,11 +95,14 @@ static bool gives_way(struct mg_connection *conn, int64_t patience_ms)
 		return false;
 	if (worker->leaving)
 		return true;
-	if (!http_callers_give_way(worker->server->callers))
+	if (!http_callers_some_wait(worker->server->callers))
 		return false;
-	worker->leaving = true;
-	atomic_fetch_add(&worker->server->gave_way, 1);
-	return true;
+	pthread_mutex_lock(&conn->phys_ctx->thread_mutex);
+	worker->leaving = http_callers_give_way(worker->server->callers, worker->address);
+	pthread_mutex_unlock(&conn->phys_ctx->thread_mutex);
+	if (worker->leaving)
+		atomic_fetch_add(&worker->server->gave_way, 1);
+	return worker->leaving;
 }
 
 /* Until when what began, came to so many bytes and moved last at a moment may stand still. */
@@ -357,7 +360,7 @@ void http_engine_end_turn(struct mg_connection *conn)
 {
 	const struct http_worker *worker = conn->tls_user_ptr;
 
-	if (!http_engine_is_control(conn) && gives_way(conn, worker->taken_ms + PATIENCE_MS))
+	if (!http_engine_is_control(conn) && gives_way(conn, worker->taken_ms + (conn->ssl ? PATIENCE_MS : TURN_MS)))
 		http_engine_close_after(conn);
 }
 
@@ -415,9 +418,10 @@ static void let_in(struct mg_context *ctx, const struct socket *so)
 	enum http_caller come;
 	unsigned place = 0;
 
-	(void)address_of(&so->rsa, address);
+	const bool stranger = address_of(&so->rsa, address);
+
 	pthread_mutex_lock(&ctx->thread_mutex);
-	come = http_callers_admit(server->callers, address, http_now_ms(), &place);
+	come = http_callers_admit(server->callers, stranger ? address : NULL, http_now_ms(), &place);
 	if (come != HTTP_CALLER_REFUSED) {
 		other = ctx->squeue[place];
 		ctx->squeue[place] = *so;

@@ -222,7 +222,7 @@ static enum http_error server_new(struct http_server **out, const struct http_op
 	if (!server)
 		return HTTP_NO_MEMORY;
 	server->opt = *opt;
-	server->callers = http_callers_new(opt->threads, opt->connections_per_address);
+	server->callers = http_callers_new(opt->threads, opt->workers_per_address);
 	server->refused = http_refused_new();
 	server->sockets = calloc(opt->sockets_len, sizeof(*server->sockets));
 	if (!server->callers || !server->refused || !server->sockets) {

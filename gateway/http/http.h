@@ -8,8 +8,9 @@
  *
  * Who is slow holds a worker for as long as nobody else needs it: while callers
  * wait, whoever is silent or slow gives way after a moment (408 where he said
- * something), and whoever goes on asking gets his next answer with "close". Who
- * waits is served after those whose addresses hold fewer workers. Where there is
+ * something), and whoever goes on asking gets his next answer with "close", unless
+ * his address holds fewer workers than theirs. Who waits is served after those
+ * whose addresses hold fewer. Where there is
  * no room to wait, one of the most crowded address is told 503.
  *
  * An address that is refused often (401, 403, 410, malformed heads) is closed with
@@ -58,8 +59,8 @@ struct http_options {
 	unsigned threads; /* workers, at least 1; all exist when start returns */
 	unsigned request_deadline_ms; /* first byte of the head to last byte of the body */
 	unsigned keep_alive_ms; /* idle time between two requests */
-	unsigned connections_per_address; /* more at once from one address (IPv6: one /64) are turned away with 503;
-	                                     0 = no cap; the control socket is not counted */
+	unsigned workers_per_address; /* more connections at once from one address (IPv6: one /64) wait for those;
+	                                 0 = no cap; the control socket is not counted */
 	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more are refused; 0 = no cap */
 	/* Answers one request with exactly one http_respond. Runs on any worker. */
 	void (*handler)(struct http_request *req, void *ctx);
@@ -84,8 +85,7 @@ enum http_error http_server_start(struct http_server **out, const struct http_op
 
 /* Since the start. */
 struct http_counts {
-	unsigned long
-		turned_away; /* connections that no worker took: their address has its share, or there is no room */
+	unsigned long turned_away; /* connections that no worker took: there was no room to wait */
 	unsigned long gave_way; /* connections closed because others waited */
 	unsigned long often_refused; /* refusals of addresses that were refused too often */
 	unsigned long unread; /* large bodies of such that were answered 429 */

@@ -97,24 +97,26 @@ bool http_head_valid(const char *head, size_t len);
 struct http_callers *http_callers_new(unsigned workers, unsigned per_address);
 void http_callers_free(struct http_callers *c); /* NULL is fine */
 enum http_caller {
-	HTTP_CALLER_REFUSED, /* his address has its share, or there is no room and nobody has more than he */
+	HTTP_CALLER_REFUSED, /* there is no room, and no other address waits with more than his */
 	HTTP_CALLER_WAITS, /* *place is his */
 	HTTP_CALLER_TAKES_PLACE, /* likewise; it was another's, who has to go */
 };
-/* Lets a caller in who was just accepted. */
-enum http_caller http_callers_admit(
-	struct http_callers *c, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms, unsigned *place);
+/* Lets a caller in who was just accepted. address: HTTP_ADDRESS_LEN bytes; NULL: the operator's. */
+enum http_caller http_callers_admit(struct http_callers *c, const uint8_t *address, int64_t now_ms, unsigned *place);
 /* Takes who is next out of his place: first those of addresses that hold the fewest workers, in the order in which they
- * came. address: for http_callers_gone, once his connection is closed. False: nobody waits. */
+ * came; an address that holds its share is left out, unless it is the operator's. address: for http_callers_gone, once
+ * his connection is closed. False: nobody waits who may be served. */
 bool http_callers_next(struct http_callers *c, unsigned *place, unsigned *address, int64_t *since_ms);
 void http_callers_gone(struct http_callers *c, unsigned address);
-
-/* callers.c, without the lock. A worker is idle while it waits for a caller. */
+/* A worker is idle while it waits for a caller. */
 void http_callers_idle(struct http_callers *c, int change);
-/* Whether somebody waits for whom no worker is idle or becoming free. True: the caller's own does, which
- * http_callers_left undoes. */
-bool http_callers_give_way(struct http_callers *c);
+/* Whether one of this address has to make room, should he be slow: nobody else does for who is next, no worker is idle,
+ * and the address holds as many as that one's or more; or it has its share and more of its own wait. A crowd hurries
+ * itself, not who is alone. True: this worker is becoming free, which http_callers_left undoes. */
+bool http_callers_give_way(struct http_callers *c, unsigned address);
 void http_callers_left(struct http_callers *c);
+/* False: there is nobody to give way to. Without the lock. */
+bool http_callers_some_wait(const struct http_callers *c);
 
 /* refused.c, under the server's lock: who was refused often of late, by address. */
 struct http_refused *http_refused_new(void); /* NULL: memory is short */

@@ -22,7 +22,7 @@
 #define REQUEST_DEADLINE_MS 10000u
 #define KEEP_ALIVE_MS 15000u
 #define LARGE_BODIES_MAX (96u * 1024u * 1024u)
-#define CONNECTIONS_PER_ADDRESS 96u
+#define WORKERS_PER_ADDRESS 96u
 #define BACKLOG 1024
 
 /* As gateway/inbound/webhook.c answers. */
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 		.threads = WORKERS,
 		.request_deadline_ms = REQUEST_DEADLINE_MS,
 		.keep_alive_ms = KEEP_ALIVE_MS,
-		.connections_per_address = CONNECTIONS_PER_ADDRESS,
+		.workers_per_address = WORKERS_PER_ADDRESS,
 		.large_bodies_max = LARGE_BODIES_MAX,
 		.handler = answer,
 		.log = say};

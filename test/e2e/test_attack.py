@@ -5,6 +5,7 @@ import collections
 import contextlib
 import http.client
 import json
+import math
 import pathlib
 import re
 import selectors
@@ -75,12 +76,13 @@ def ask(shop, n, address=HONEST, port=None, context=None):
 
 
 def honest(shop, seconds, **more):
-    """One webhook after the other; each is answered 200. The slowest took so long."""
+    """One webhook after the other. The slowest took so long; for ever, where one was not answered 200."""
     end, took, n = time.monotonic() + seconds, [], 0
     while time.monotonic() < end:
         status, t = ask(shop, f"{time.monotonic()}", **more)
-        assert status == 200, (status, t, n)
-        took.append(t)
+        took.append(t if status == 200 else math.inf)
+        if status != 200:
+            print(f"answered {status} after {t:.2f} s")
         n += 1
         time.sleep(0.02)
     took.sort()

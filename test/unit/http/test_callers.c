@@ -108,17 +108,49 @@ static void who_has_gone_holds_nothing(void **state)
 	expect_next("ab-");
 }
 
+/* More of its connections wait for one of those to go, not for others. */
 static void an_address_has_its_share(void **state)
 {
 	(void)state;
 	http_callers_free(callers);
 	callers = http_callers_new(8, 3);
-	come_all("aaab");
-	assert_int_equal(comes('a'), '-');
-	expect_next("a");
-	assert_int_equal(comes('a'), '-');
+	come_all("aaaaab");
+	expect_next("abaa-");
+	goes('b');
+	expect_next("-");
 	goes('a');
-	assert_int_equal(comes('a'), '+');
+	expect_next("a-");
+	come_all("c");
+	expect_next("c-");
+}
+
+/* In place of one of an address that has its share its own are served, though workers are idle: it gives way, not
+ * others. The operator has no share. */
+static void who_has_his_share_gives_way_to_his_own(void **state)
+{
+	unsigned place, operators;
+	int64_t since_ms;
+
+	(void)state;
+	http_callers_free(callers);
+	callers = http_callers_new(8, 2);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(http_callers_admit(callers, NULL, 0, &place), HTTP_CALLER_WAITS);
+		assert_true(http_callers_next(callers, &place, &operators, &since_ms));
+	}
+	come_all("\1b");
+	expect_next("\1b");
+	come_all("aaa");
+	expect_next("aa-");
+	http_callers_idle(callers, 1);
+	assert_false(http_callers_give_way(callers, served['b']));
+	assert_false(http_callers_give_way(callers, operators));
+	assert_true(http_callers_give_way(callers, served['a']));
+	assert_false(http_callers_give_way(callers, served['a']));
+	http_callers_left(callers);
+	goes('a');
+	expect_next("a-");
+	assert_false(http_callers_give_way(callers, served['a']));
 }
 
 static void the_most_crowded_makes_room(void **state)
@@ -153,20 +185,41 @@ static void each_alone_has_nobody_to_turn_away(void **state)
 
 static void as_many_give_way_as_wait(void **state)
 {
+	unsigned x;
+
 	(void)state;
-	assert_false(http_callers_give_way(callers));
+	come_all("x");
+	expect_next("x");
+	x = served['x'];
+	assert_false(http_callers_some_wait(callers));
+	assert_false(http_callers_give_way(callers, x));
 	come_all("ab");
+	assert_true(http_callers_some_wait(callers));
 	http_callers_idle(callers, 1);
-	assert_true(http_callers_give_way(callers));
-	assert_false(http_callers_give_way(callers));
+	assert_false(http_callers_give_way(callers, x));
 	http_callers_idle(callers, -1);
-	assert_true(http_callers_give_way(callers));
-	assert_false(http_callers_give_way(callers));
+	assert_true(http_callers_give_way(callers, x));
+	assert_true(http_callers_give_way(callers, x));
+	assert_false(http_callers_give_way(callers, x));
 	expect_next("a");
 	http_callers_left(callers);
-	assert_false(http_callers_give_way(callers));
+	assert_false(http_callers_give_way(callers, x));
 	http_callers_left(callers);
-	assert_true(http_callers_give_way(callers));
+	assert_true(http_callers_give_way(callers, x));
+}
+
+static void a_crowd_hurries_itself(void **state)
+{
+	(void)state;
+	come_all("acc");
+	expect_next("acc");
+	come_all("c");
+	assert_false(http_callers_give_way(callers, served['a']));
+	assert_true(http_callers_give_way(callers, served['c']));
+	http_callers_left(callers);
+	/* But who holds fewer still has a right to a worker of his. */
+	come_all("b");
+	assert_true(http_callers_give_way(callers, served['a']));
 }
 
 static void often_is_more_than_a_hundred_in_ten_seconds(void **state)
@@ -225,9 +278,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_holds_fewer_is_first, start, stop),
 		cmocka_unit_test_setup_teardown(who_has_gone_holds_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(an_address_has_its_share, start, stop),
+		cmocka_unit_test_setup_teardown(who_has_his_share_gives_way_to_his_own, start, stop),
 		cmocka_unit_test_setup_teardown(the_most_crowded_makes_room, start, stop),
 		cmocka_unit_test_setup_teardown(each_alone_has_nobody_to_turn_away, start, stop),
 		cmocka_unit_test_setup_teardown(as_many_give_way_as_wait, start, stop),
+		cmocka_unit_test_setup_teardown(a_crowd_hurries_itself, start, stop),
 		cmocka_unit_test(often_is_more_than_a_hundred_in_ten_seconds),
 		cmocka_unit_test(a_hundred_now_and_then_is_not_often),
 		cmocka_unit_test(many_strangers_are_forgotten_one_by_one),

@@ -223,7 +223,7 @@ static void turns_are_taken(void **state)
 		}
 	}
 	assert_true(ended);
-	assert_in_range(helper_now_ms() - began, 200, 800);
+	assert_in_range(helper_now_ms() - began, 90, 600);
 	helper_receive(honest, &answer);
 	assert_int_equal(answer.status, 200);
 	close(honest);

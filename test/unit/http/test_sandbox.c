@@ -65,7 +65,7 @@ static int start(void **state)
 	char byte;
 
 	(void)state;
-	opt.connections_per_address = 100;
+	opt.workers_per_address = 100;
 	helper_sockets(&server, &opt);
 	if (pipe(ready) != 0 || pipe(ending) != 0 || (child = fork()) < 0)
 		return -1;
