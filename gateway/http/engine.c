@@ -54,6 +54,7 @@ enum {
 	DRAIN_BYTES = 8 << 20,
 	DRAINS_MAX = 8, /* at once, of peers who send more than lay there already */
 	SEND_BUFFER = 128 * 1024,
+	LARGE_PIECE = 128 * 1024,
 };
 
 /* A wait's outcome, and a read's when no byte came. */
@@ -176,15 +177,29 @@ static int try_read(struct mg_connection *conn, char *buf, int len, short *event
 	return n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE ? 0 : GONE;
 }
 
+/* The same of a large body, in pieces and one worker at a time: thirty that copy as fast as a crowd sends would leave the
+ * processor to nobody else, and one is as fast. */
+static int try_read_large(struct mg_connection *conn, char *buf, int len, short *event)
+{
+	struct http_worker *worker = conn->tls_user_ptr;
+	int n;
+
+	pthread_mutex_lock(&worker->server->one_large);
+	n = try_read(conn, buf, len < LARGE_PIECE ? len : LARGE_PIECE, event);
+	pthread_mutex_unlock(&worker->server->one_large);
+	return n;
+}
+
 /* Reads at least one byte: the count, TIMED_OUT or GONE. */
 static int pull(
 	struct mg_connection *conn, char *buf, int len, int64_t deadline_ms, int64_t patience_ms, enum phase phase)
 {
 	short event = POLLIN;
 	bool wait_first = phase == PHASE_IDLE && conn->handled_requests > 0 && !conn->ssl;
+	bool large = phase == PHASE_BODY && ((struct http_worker *)conn->tls_user_ptr)->large;
 
 	for (;;) {
-		int n = wait_first ? 0 : try_read(conn, buf, len, &event);
+		int n = wait_first ? 0 : (large ? try_read_large : try_read)(conn, buf, len, &event);
 
 		wait_first = false;
 		if (n != 0)
@@ -232,6 +247,7 @@ static int read_head(struct mg_connection *conn)
 			worker->status = 0;
 			worker->body_ms = worker->moved_ms = http_now_ms();
 			worker->body_read = 0;
+			worker->large = false;
 			return n;
 		}
 		if (n != 0)

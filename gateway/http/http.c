@@ -235,6 +235,7 @@ static enum http_error server_new(struct http_server **out, const struct http_op
 	memcpy(server->sockets, opt->sockets, opt->sockets_len * sizeof(*server->sockets));
 	server->opt.sockets = server->sockets;
 	pthread_mutex_init(&server->mutex, NULL);
+	pthread_mutex_init(&server->one_large, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&server->changed, &monotonic);
@@ -246,6 +247,7 @@ static enum http_error server_new(struct http_server **out, const struct http_op
 static void server_free(struct http_server *server)
 {
 	pthread_mutex_destroy(&server->mutex);
+	pthread_mutex_destroy(&server->one_large);
 	pthread_cond_destroy(&server->changed);
 	http_callers_free(server->callers);
 	http_refused_free(server->refused);

@@ -40,6 +40,7 @@ struct http_server {
 	atomic_bool started;
 	atomic_llong last_trouble_ms;
 	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
+	pthread_mutex_t one_large; /* held while a piece of a large body is copied */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
 	atomic_uint drains; /* workers that read what nobody wants any more */
 	atomic_ulong turned_away, gave_way, often_refused, unread; /* struct http_counts */
@@ -55,6 +56,7 @@ struct http_worker {
 	int64_t deadline_ms; /* of the request being read */
 	int64_t body_ms; /* its head was whole */
 	int64_t moved_ms; /* something of its body was read last */
+	bool large; /* it is over HTTP_LARGE_BODY */
 	size_t body_read; /* bytes of it that were read since body_ms */
 	size_t buffer_used; /* bytes of the connection buffer that hold something */
 	int status; /* why the head was refused, 0 = CivetWeb's own reason */

@@ -176,6 +176,7 @@ static bool grow(struct http_request *req, size_t used, size_t size)
 	}
 	req->body = larger;
 	req->body_size = size;
+	req->worker->large = is_large(size);
 	return true;
 }
 
