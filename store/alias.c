@@ -64,12 +64,11 @@ static enum store_error move(struct db *db, const char *business_id, const uint8
 		 "holder = excluded.holder, at = excluded.at WHERE excluded.at > controls.at"),
 		"DELETE FROM controls WHERE business_id = ?1 AND conversation = ?2 AND ?3 <> ?2",
 		("UPDATE messages INDEXED BY outbox_conversation SET conversation = ?3 WHERE business_id = ?1 AND "
-		 "conversation = ?2 AND state IN "
-		 "(2, 3, 4)"),
+		 "conversation = ?2 AND state >= 2 AND state <= 4"),
 		("UPDATE messages INDEXED BY outbox_conversation SET head = (seq = (SELECT min(o.seq) FROM messages o "
-		 "WHERE o.state IN (2, 3, 4) "
+		 "WHERE o.state >= 2 AND o.state <= 4 "
 		 "AND o.business_id = ?1 AND o.conversation = ?3)) WHERE business_id = ?1 AND conversation = ?3 AND "
-		 "state IN (2, 3, 4) AND ?3 <> ?2"),
+		 "state >= 2 AND state <= 4 AND ?3 <> ?2"),
 		"UPDATE asks SET conversation = ?3 WHERE business_id = ?1 AND conversation = ?2",
 		("UPDATE asks SET head = (seq = (SELECT min(o.seq) FROM asks o WHERE o.business_id = ?1 AND "
 		 "o.conversation = ?3)) WHERE business_id = ?1 AND conversation = ?3 AND ?3 <> ?2"),

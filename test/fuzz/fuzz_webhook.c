@@ -144,8 +144,8 @@ enum store_error store_connection_number_set(struct store *s, const char *busine
 static struct binding binding_of(void)
 {
 	static const struct binding_peer peers[] = {
-		{FIRST, "100000000000001", "200000000000001", STORE_CONNECTION_ACTIVE},
-		{SECOND, "100000000000002", "200000000000002", STORE_CONNECTION_ACTIVE}};
+		{FIRST, "100000000000001", "200000000000001", STORE_CONNECTION_ACTIVE, ""},
+		{SECOND, "100000000000002", "200000000000002", STORE_CONNECTION_ACTIVE, ""}};
 	struct binding b = {.provider = (options & DIALOG) != 0 ? STORE_360DIALOG : STORE_META};
 
 	if ((options & REMOVED) != 0)
