@@ -20,7 +20,7 @@
 #define FOREVER 1000000ul
 #define ROUNDS 2u
 #define SHOWN_MAX 30u
-#define EACH 50u
+#define EACH 70u
 #define SEED UINT64_C(20260731)
 
 struct kind {

@@ -27,7 +27,7 @@ struct entry {
 	char messages[LEDGER_UPDATES_MAX][STORE_ID_LEN + 1]; /* one an update */
 	/* As found by a check. */
 	bool there, whole, is_settled;
-	unsigned updates_there, messages_there, marks_there;
+	unsigned updates_there, marks_there;
 };
 
 void ledger_clear(void);
