@@ -251,6 +251,8 @@ def api_rows():
         f"GET {B}/{{business}}/audit": lambda h: [h.api("GET", h.meta.path("audit"))],
         f"GET {B}/{{business}}/events": lambda h: [h.api("GET", h.meta.path("events"))],
         f"GET {B}/{{business}}/events/{{id}}": lambda h: [h.api("GET", h.meta.path("events", h.one(h.meta, "events")))],
+        f"POST {B}/{{business}}/events/{{id}}/replay": lambda h: [
+            h.api("POST", h.meta.path("events", h.meta.events()[0]["id"], "replay")), h.api("POST", h.meta.path("events", "x", "replay"))],
     }
 
 
