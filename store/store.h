@@ -567,7 +567,7 @@ struct store_delivery {
 	char refused_why[33]; /* a short word of the caller's, "" where none was */
 	int64_t refused_count; /* since one was accepted */
 };
-#define STORE_DELIVERIES_MAX 250u /* at once: the writer is held up for about a millisecond */
+#define STORE_DELIVERIES_MAX 100u /* at once: the writer is held up for a few milliseconds */
 /* Adds what came since the last note to what is known. Connections that are gone, or another business's, are passed over. */
 enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
 	__attribute__((warn_unused_result));
