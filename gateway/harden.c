@@ -477,7 +477,7 @@ static bool capabilities_drop(void)
 	return syscall(SYS_capset, &head, none) == 0;
 }
 
-static bool raised(int what)
+static bool raised(__rlimit_resource_t what)
 {
 	struct rlimit limit;
 

@@ -519,7 +519,7 @@ static void sender_finds_names(void **state)
 }
 
 /* Limits of the one who starts us are raised as far as they go. */
-static const int raised[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE};
+static const __rlimit_resource_t raised[] = {RLIMIT_MEMLOCK, RLIMIT_NOFILE};
 
 static int act_soft_limits(void)
 {
