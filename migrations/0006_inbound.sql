@@ -100,3 +100,13 @@ CREATE INDEX notices_business ON notices (business_id);
 
 -- Whether the business's platform is told of every update, and not of questions and statuses alone.
 ALTER TABLE businesses ADD COLUMN all_updates INTEGER NOT NULL DEFAULT 0 CHECK (all_updates IN (0, 1));
+
+-- An event with many updates is settled piece by piece, so that it holds up nobody: how many are done, and what came of
+-- them. The row goes with the last piece.
+CREATE TABLE settling (
+	event_id TEXT PRIMARY KEY NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+	done INTEGER NOT NULL CHECK (done > 0),
+	delivered INTEGER NOT NULL,
+	quarantined INTEGER NOT NULL,
+	duplicates INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -823,7 +823,8 @@ struct store_ask {
 };
 
 /* Settles an event: its updates, dedupe marks (kept 8 days), messages and outbox
- * changes in one transaction; later calls for the same event change nothing and
+ * changes in one transaction, or where it has many updates 64 of them in each: one that
+ * was cut short goes on where it was. Later calls for the same event change nothing and
  * return STORE_STALE. seen keys are per business. */
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,

@@ -20,9 +20,9 @@
 #include "gateway/reply/reply.h"
 
 #define BATCH_MAX STORE_SETTLING_MAX
-#define BATCH_UPDATES 256u /* full: the transaction that settles a batch holds up whoever commits meanwhile */
+#define BATCH_UPDATES 256u /* full: what is ready lies in memory */
 #define BUSY_FROM 16u /* so many changes wait to be written */
-#define BATCH_BUSY 16u /* then */
+#define BATCH_BUSY 8u /* then */
 #define PAUSE_MAX_MS 100u
 
 /* DONE: settled, or gone. AGAIN: something that all events need is not there for now. STUCK: this event's own fault,
@@ -458,7 +458,7 @@ static enum outcome batch_run(struct batch *b)
 static void give_way(struct batch *b, int64_t took_ms)
 {
 	const unsigned waiting = store_waiting(b->in->store);
-	const int64_t pause_ms = waiting < BUSY_FROM ? 0 : took_ms * waiting / BUSY_FROM;
+	const int64_t pause_ms = waiting < BUSY_FROM ? 0 : took_ms * 4 * waiting / BUSY_FROM;
 
 	b->limit = waiting < BUSY_FROM ? BATCH_MAX : BATCH_BUSY;
 	if (pause_ms > 0)

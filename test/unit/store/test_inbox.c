@@ -2,6 +2,7 @@
  * The inbox and the log: events settled once, duplicates dropped, statuses applied where
  * they may be, and what retention removes.
  */
+#include "store/core.h"
 #include "test/unit/store/helper.h"
 
 #define DAY INT64_C(86400000)
@@ -135,6 +136,82 @@ static void test_many_at_once(void **state)
 		assert_int_equal(all[i].result, STORE_OK);
 		assert_int_equal(all[i].counts.delivered, 1);
 	}
+}
+
+static enum store_error run_fault(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_run(db,
+		"CREATE TEMP TRIGGER fault BEFORE INSERT ON main.updates WHEN NEW.field = 'fault' "
+		"BEGIN SELECT RAISE(ABORT, 'fault'); END");
+}
+
+/* An event with many updates is settled piece by piece; what was cut short goes on where it was. */
+static void test_piece_by_piece(void **state)
+{
+	enum { N = 150 };
+	struct store *s = store_of(state);
+	static struct store_update u[N];
+	struct store_settling all[2];
+	unsigned long before;
+	struct seen seen = {0};
+	char ids[2][STORE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < N; i++) {
+		u[i] = update(STORE_UPDATE_OTHER, (uint8_t)(i + 1));
+		store_id_new(u[i].id);
+	}
+	u[7].verdict = STORE_UPDATE_QUARANTINED;
+	memcpy(u[140].seen_key, u[3].seen_key, sizeof(u[3].seen_key));
+	memcpy(u[100].field, "fault", 6);
+	add_event(s, ids[0]);
+	add_event(s, ids[1]);
+	all[0] = (struct store_settling){"one", ids[0], STORE_EVENT_SETTLED, u, N, {0}, STORE_OK};
+	all[1] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 1, {0}, STORE_OK};
+	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
+	assert_int_equal(store_events_settle(s, all, 2), STORE_OK);
+	assert_int_not_equal(all[0].result, STORE_OK);
+	assert_int_equal(all[1].result, STORE_BUSY);
+	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(seen.len, 2);
+
+	memcpy(u[100].field, "other", 6);
+	before = writer_commits(s->writer);
+	assert_int_equal(store_events_settle(s, all, 2), STORE_OK);
+	assert_int_equal(writer_commits(s->writer) - before, 3);
+	assert_int_equal(all[0].result, STORE_OK);
+	assert_int_equal(all[0].counts.delivered, N - 2);
+	assert_int_equal(all[0].counts.quarantined, 1);
+	assert_int_equal(all[0].counts.duplicates, 1);
+	assert_int_equal(all[1].result, STORE_OK);
+	assert_int_equal(all[1].counts.duplicates, 1);
+	assert_int_equal(store_events_settle(s, all, 1), STORE_OK);
+	assert_int_equal(all[0].result, STORE_STALE);
+}
+
+/* What was begun and cannot be ended is kept unparsed. */
+static void test_given_up_half_way(void **state)
+{
+	struct store *s = store_of(state);
+	static struct store_update u[100];
+	struct store_settling one;
+	struct store_intake_counts counts;
+	struct seen seen = {0};
+	char id[STORE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < 100; i++) {
+		u[i] = update(STORE_UPDATE_OTHER, (uint8_t)(i + 1));
+		store_id_new(u[i].id);
+	}
+	memcpy(u[80].field, "fault", 6);
+	add_event(s, id);
+	one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, u, 100, {0}, STORE_OK};
+	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
+	assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
+	assert_int_not_equal(one.result, STORE_OK);
+	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_UNPARSED, NULL, 0, &counts), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(seen.len, 0);
 }
 
 /* What is settled and what is not lie in two indexes, and are one list. */
@@ -352,6 +429,8 @@ int main(void)
 		TEST(test_event_comes_back),
 		TEST(test_settled_once),
 		TEST(test_many_at_once),
+		TEST(test_piece_by_piece),
+		TEST(test_given_up_half_way),
 		TEST(test_listed_together),
 		TEST(test_duplicate_changes_nothing),
 		TEST(test_seen_is_per_business),
