@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define SECOND "01BBBBBBBBBBBBBBBBBBBBBBBB"
 #define NOW INT64_C(1790000100000)
 
-enum { DIALOG = 1, ANSWERS = 2, STATUSES = 4, SIBLING = 8, NO_NUMBER = 16, REMOVED = 32 };
+enum { DIALOG = 1, ANSWERS = 2, STATUSES = 4, SIBLING = 8, NO_NUMBER = 16, REMOVED = 32, ALL = 64 };
 
 static uint8_t options;
 
@@ -201,7 +201,10 @@ static void must_read_back(const uint8_t *sealed, size_t len)
 static void check_message(const struct store_message *m, bool quarantined)
 {
 	must(!quarantined && strcmp(m->business_id, "shop") == 0);
-	must(m->direction == STORE_INBOUND && m->state == STORE_MESSAGE_RECEIVED);
+	/* What the owner wrote is never on its way out. */
+	must(m->echo ? m->direction == STORE_OUTBOUND && m->state == STORE_MESSAGE_SENT && !m->awaits_answer
+		     : m->direction == STORE_INBOUND && m->state == STORE_MESSAGE_RECEIVED);
+	must(!m->standby || !m->awaits_answer);
 	must(strcmp(m->connection_id, FIRST) == 0 || strcmp(m->connection_id, SECOND) == 0);
 	MUST_FIT(m->number);
 	MUST_FIT(m->type);
@@ -212,7 +215,7 @@ static void check_message(const struct store_message *m, bool quarantined)
 
 static void check_ask(const struct store_ask *a)
 {
-	must((options & STATUSES) != 0 && a->kind == STORE_ASK_STATUS && a->content_len <= PREPARE_ASK_MAX);
+	must((options & (STATUSES | ALL)) != 0 && a->kind == STORE_ASK_STATUS && a->content_len <= PREPARE_ASK_MAX);
 	must(strcmp(a->business_id, "shop") == 0);
 	must_read_back(a->content, a->content_len);
 	MUST_FIT(a->number);
@@ -229,6 +232,8 @@ static void check(const struct store_update *u)
 	must(strlen(u->id) == STORE_ID_LEN);
 	MUST_FIT(u->field);
 	MUST_FIT(u->number);
+	MUST_FIT(u->what);
+	must_hide(u->what);
 	if (quarantined)
 		must(u->message == NULL && u->settlement == NULL && u->ask == NULL && u->pauses[0].until == 0);
 	if (u->message != NULL)
@@ -270,6 +275,7 @@ static void read_body(uint8_t how, const uint8_t *body, size_t len)
 			.received_at = NOW,
 			.answers = (options & ANSWERS) != 0,
 			.statuses = (options & STATUSES) != 0,
+			.all = (options & ALL) != 0,
 			.binding = &binding};
 
 		must(split_len > 0 && split_len <= SPLIT_UPDATES_MAX);
@@ -283,7 +289,7 @@ static void read_body(uint8_t how, const uint8_t *body, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const uint8_t ways[] = {
-		ANSWERS | STATUSES | SIBLING, DIALOG | ANSWERS | STATUSES | NO_NUMBER, ANSWERS, REMOVED};
+		ANSWERS | STATUSES | SIBLING | ALL, DIALOG | ANSWERS | STATUSES | NO_NUMBER, ANSWERS, REMOVED};
 
 	if (len > 0 && data[0] != '{')
 		read_body(data[0], data + 1, len - 1);
