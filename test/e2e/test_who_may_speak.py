@@ -22,8 +22,8 @@ FRAME = b"POST /webhooks/%s HTTP/1.1\r\nHost: x\r\n"
 class Line:
     """One connection, whose requests are bytes of ours."""
 
-    def __init__(self, gateway):
-        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=15)
+    def __init__(self, gateway, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=15, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
@@ -222,7 +222,8 @@ def test_two_connections_with_one_app(gateway, provider):
 
 @pytest.mark.parametrize("size", [200, 200_000])
 def test_how_long_a_refusal_takes(gateway, provider, size):
-    """The reason is not to be read off a clock: medians of many, in turn, over one connection."""
+    """The reason is not to be read off a clock: medians of many, in turn. No address is refused so often that it is
+    treated as one that is."""
     shop = Shop(gateway, provider, "Paul's Electronics", META, responder="none")
     suspended = Shop(gateway, provider, "Gone", "406540352242922", waba="402290129340398", responder="none")
     gateway.run("business", "suspend", suspended.id)
@@ -236,12 +237,13 @@ def test_how_long_a_refusal_takes(gateway, provider, size):
         "suspended": request(suspended.id, body, "X-Hub-Signature-256: " + sign(suspended.app_secret, body)),
     }
     took = {kind: [] for kind in kinds}
-    with Line(gateway) as line:
-        for _ in range(150):
-            for kind, data in kinds.items():
-                began = time.perf_counter()
-                assert line.ask(data) == REFUSED
-                took[kind].append(time.perf_counter() - began)
+    for n in range(10):
+        with Line(gateway, f"127.0.0.{10 + n}") as line:
+            for _ in range(15):
+                for kind, data in kinds.items():
+                    began = time.perf_counter()
+                    assert line.ask(data) == REFUSED
+                    took[kind].append(time.perf_counter() - began)
     medians = {kind: statistics.median(times[20:]) * 1e6 for kind, times in took.items()}
     print({kind: round(m) for kind, m in medians.items()})
     noise = statistics.median(abs(t - statistics.median(took["wrong"])) for t in took["wrong"]) * 1e6
