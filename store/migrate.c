@@ -72,6 +72,8 @@ enum store_error migrate(struct db *db, int64_t have)
 	db_schema_writable(db, true);
 	err = apply(db, have);
 	db_schema_writable(db, false);
-	err = db_run(db, err == STORE_OK ? "COMMIT" : "ROLLBACK") != STORE_OK && err == STORE_OK ? STORE_FAILED : err;
+	if (err == STORE_OK)
+		return db_run(db, "COMMIT");
+	(void)db_run(db, "ROLLBACK");
 	return err;
 }
