@@ -158,28 +158,24 @@ static enum store_error update_settle(struct db *db, struct settle *a, const str
 	return err;
 }
 
-/* How far an event with many updates has come, and what came of them. */
-struct progress {
-	size_t done;
-	struct store_intake_counts counts;
-};
-
-static enum store_error progress_read(struct db *db, const struct settle *a, struct progress *out)
+/* How many of an event's updates are done already, and into a->counts what came of them. */
+static enum store_error progress_read(struct db *db, struct settle *a, size_t *done)
 {
 	struct query q =
 		query_start(db, "SELECT done, delivered, quarantined, duplicates FROM settling WHERE event_id = ?");
 
+	*done = 0;
 	query_text(&q, a->event_id);
 	if (query_step(&q)) {
-		out->done = (size_t)query_get_int(&q);
-		out->counts.delivered = (unsigned)query_get_int(&q);
-		out->counts.quarantined = (unsigned)query_get_int(&q);
-		out->counts.duplicates = (unsigned)query_get_int(&q);
+		*done = (size_t)query_get_int(&q);
+		a->counts.delivered = (unsigned)query_get_int(&q);
+		a->counts.quarantined = (unsigned)query_get_int(&q);
+		a->counts.duplicates = (unsigned)query_get_int(&q);
 	}
 	return query_end(&q);
 }
 
-static enum store_error progress_keep(struct db *db, const struct settle *a, const struct progress *p)
+static enum store_error progress_keep(struct db *db, const struct settle *a)
 {
 	struct query q = query_start(db,
 		"INSERT INTO settling (event_id, done, delivered, quarantined, duplicates) VALUES (?, ?, ?, ?, ?) "
@@ -188,13 +184,13 @@ static enum store_error progress_keep(struct db *db, const struct settle *a, con
 
 	query_text(&q, a->event_id);
 	query_int(&q, (int64_t)(a->from + a->updates_len));
-	query_int(&q, p->counts.delivered);
-	query_int(&q, p->counts.quarantined);
-	query_int(&q, p->counts.duplicates);
+	query_int(&q, a->counts.delivered);
+	query_int(&q, a->counts.quarantined);
+	query_int(&q, a->counts.duplicates);
 	return query_finish(&q);
 }
 
-static enum store_error event_finish(struct db *db, const struct settle *a, const struct progress *p)
+static enum store_error event_finish(struct db *db, const struct settle *a, size_t done)
 {
 	struct query q = query_start(db,
 		"UPDATE events SET state = ?, delivered = ?, quarantined = ?, duplicates = ? "
@@ -202,13 +198,13 @@ static enum store_error event_finish(struct db *db, const struct settle *a, cons
 	enum store_error err;
 
 	query_int(&q, a->state);
-	query_int(&q, p->counts.delivered);
-	query_int(&q, p->counts.quarantined);
-	query_int(&q, p->counts.duplicates);
+	query_int(&q, a->counts.delivered);
+	query_int(&q, a->counts.quarantined);
+	query_int(&q, a->counts.duplicates);
 	query_text(&q, a->event_id);
 	query_text(&q, a->business_id);
 	err = query_finish(&q);
-	if (err != STORE_OK || p->done == 0)
+	if (err != STORE_OK || done == 0)
 		return err;
 	q = query_start(db, "DELETE FROM settling WHERE event_id = ?");
 	query_text(&q, a->event_id);
@@ -220,28 +216,20 @@ static enum store_error event_finish(struct db *db, const struct settle *a, cons
 static enum store_error piece_settle(struct db *db, struct settle *a)
 {
 	const bool whole = a->from == 0 && a->last && a->state == STORE_EVENT_SETTLED;
-	struct progress p = {0};
-	enum store_error err = whole ? STORE_OK : progress_read(db, a, &p);
+	size_t done = 0;
+	enum store_error err = whole ? STORE_OK : progress_read(db, a, &done);
 
 	if (err == STORE_OK && a->state == STORE_EVENT_UNPARSED)
-		return event_finish(db, a, &p);
-	if (err != STORE_OK || p.done > a->from)
+		return event_finish(db, a, done);
+	if (err != STORE_OK || done > a->from)
 		return err;
-	if (p.done < a->from)
+	if (done < a->from)
 		return STORE_BUSY; /* what was before is not settled */
 	for (size_t i = 0; i < a->updates_len && err == STORE_OK; i++)
 		err = update_settle(db, a, &a->updates[i]);
-	p.counts.delivered += a->counts.delivered;
-	p.counts.quarantined += a->counts.quarantined;
-	p.counts.duplicates += a->counts.duplicates;
-	if (err == STORE_OK)
-		err = a->last ? event_finish(db, a, &p) : progress_keep(db, a, &p);
-	if (err == STORE_OK && a->last) {
-		a->counts.delivered = p.counts.delivered;
-		a->counts.quarantined = p.counts.quarantined;
-		a->counts.duplicates = p.counts.duplicates;
-	}
-	return err;
+	if (err != STORE_OK)
+		return err;
+	return a->last ? event_finish(db, a, done) : progress_keep(db, a);
 }
 
 static enum store_error run_settle(struct db *db, void *arg)
@@ -359,7 +347,6 @@ enum store_error store_events_settle(struct store *s, struct store_settling *all
 	}
 	if (err == STORE_OK && !r.stopped)
 		err = round_run(s, &r);
-	/* Where memory was short in the midst, what was settled is said to be so. */
 	return err;
 }
 

@@ -831,8 +831,8 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 	struct store_intake_counts *counts) __attribute__((warn_unused_result));
 
 /* Many at once, in order, each as by store_event_settle: none undoes another. After one that could not be settled now
- * the rest is STORE_BUSY, so that no conversation's order is broken. Returns STORE_NO_MEMORY, and then settled none;
- * else each has its result. */
+ * the rest is STORE_BUSY, so that no conversation's order is broken. Returns STORE_NO_MEMORY, after which
+ * those that were settled before it are STORE_STALE; else each has its result. */
 struct store_settling {
 	const char *business_id, *event_id;
 	enum store_event_state state;
