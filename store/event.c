@@ -88,12 +88,35 @@ enum store_error store_event_unsettled(
 
 /* A business's settled events lie in one index, what is not settled yet in that of all businesses. */
 #define LISTED(index, states, from)                                                                                    \
-	"SELECT id, connection_id, state, received_at, delivered, quarantined, duplicates, seq FROM events "           \
+	"SELECT " EVENT_COLUMNS ", seq FROM events "                                                                   \
 	"INDEXED BY " index " WHERE business_id = ?1 AND seq " from " ?2 AND " states " AND (?3 = 0 OR state = ?3) "
 static const char list_oldest[] = LISTED("events_business", "state > 1", ">") "UNION ALL " LISTED(
 	"events_unsettled", "state = 1", ">") "ORDER BY seq LIMIT ?4";
 static const char list_newest[] = LISTED("events_business", "state > 1", "<") "UNION ALL " LISTED(
 	"events_unsettled", "state = 1", "<") "ORDER BY seq DESC LIMIT ?4";
+
+void event_read(struct query *q, struct store_event_summary *e)
+{
+	query_get_text(q, e->id, sizeof(e->id));
+	query_get_text(q, e->connection_id, sizeof(e->connection_id));
+	e->state = (enum store_event_state)query_get_int(q);
+	e->received_at = query_get_int(q);
+	e->delivered = (unsigned)query_get_int(q);
+	e->quarantined = (unsigned)query_get_int(q);
+	e->duplicates = (unsigned)query_get_int(q);
+}
+
+enum store_error events_show(struct rows *rows, enum store_error err,
+	bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
+{
+	if (err == STORE_OK && rows->failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows->len; i++)
+		if (!each(&((struct store_event_summary *)(void *)rows->items)[i], arg))
+			break;
+	rows_clear(rows);
+	return err;
+}
 
 enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
 	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
@@ -114,24 +137,11 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 		while (query_step(&q)) {
 			struct store_event_summary *e = rows_add(&rows);
 
-			if (e == NULL)
-				continue;
-			query_get_text(&q, e->id, sizeof(e->id));
-			query_get_text(&q, e->connection_id, sizeof(e->connection_id));
-			e->state = (enum store_event_state)query_get_int(&q);
-			e->received_at = query_get_int(&q);
-			e->delivered = (unsigned)query_get_int(&q);
-			e->quarantined = (unsigned)query_get_int(&q);
-			e->duplicates = (unsigned)query_get_int(&q);
+			if (e != NULL)
+				event_read(&q, e);
 		}
 		err = query_end(&q);
 	}
 	core_return(s, db);
-	if (err == STORE_OK && rows.failed)
-		err = STORE_NO_MEMORY;
-	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
-		if (!each(&((struct store_event_summary *)(void *)rows.items)[i], arg))
-			break;
-	rows_clear(&rows);
-	return err;
+	return events_show(&rows, err, each, arg);
 }

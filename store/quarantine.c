@@ -8,19 +8,8 @@
 
 /* ------------------------------------------------------------ listing */
 
-static void summary_read(struct query *q, struct store_event_summary *e)
-{
-	query_get_text(q, e->id, sizeof(e->id));
-	query_get_text(q, e->connection_id, sizeof(e->connection_id));
-	e->state = (enum store_event_state)query_get_int(q);
-	e->received_at = query_get_int(q);
-	e->delivered = (unsigned)query_get_int(q);
-	e->quarantined = (unsigned)query_get_int(q);
-	e->duplicates = (unsigned)query_get_int(q);
-}
-
 #define SUMMARIES                                                                                                      \
-	"SELECT id, connection_id, state, received_at, delivered, quarantined, duplicates FROM events "                \
+	"SELECT " EVENT_COLUMNS " FROM events "                                                                        \
 	"INDEXED BY events_quarantined WHERE business_id = ? AND quarantined > 0 "
 
 enum store_error store_quarantined_events(struct store *s, const char *business_id, const struct store_page *page,
@@ -43,18 +32,12 @@ enum store_error store_quarantined_events(struct store *s, const char *business_
 			struct store_event_summary *e = rows_add(&rows);
 
 			if (e != NULL)
-				summary_read(&q, e);
+				event_read(&q, e);
 		}
 		err = query_end(&q);
 	}
 	core_return(s, db);
-	if (err == STORE_OK && rows.failed)
-		err = STORE_NO_MEMORY;
-	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
-		if (!each(&((struct store_event_summary *)(void *)rows.items)[i], arg))
-			break;
-	rows_clear(&rows);
-	return err;
+	return events_show(&rows, err, each, arg);
 }
 
 enum store_error store_quarantined_numbers(struct store *s, const char *business_id, int64_t since,

@@ -14,9 +14,7 @@ enum store_error store_event_get(struct store *s, const char *business_id, const
 {
 	struct rows rows = ROWS_OF(struct found);
 	struct db *db = core_reader(s);
-	struct query q = query_start(db,
-		"SELECT id, connection_id, state, received_at, delivered, quarantined, duplicates, body FROM events "
-		"WHERE id = ? AND business_id = ?");
+	struct query q = query_start(db, "SELECT " EVENT_COLUMNS ", body FROM events WHERE id = ? AND business_id = ?");
 	enum store_error err;
 
 	query_text(&q, id);
@@ -27,13 +25,7 @@ enum store_error store_event_get(struct store *s, const char *business_id, const
 
 		if (f == NULL)
 			continue;
-		query_get_text(&q, f->event.id, sizeof(f->event.id));
-		query_get_text(&q, f->event.connection_id, sizeof(f->event.connection_id));
-		f->event.state = (enum store_event_state)query_get_int(&q);
-		f->event.received_at = query_get_int(&q);
-		f->event.delivered = (unsigned)query_get_int(&q);
-		f->event.quarantined = (unsigned)query_get_int(&q);
-		f->event.duplicates = (unsigned)query_get_int(&q);
+		event_read(&q, &f->event);
 		body = query_get_blob(&q, &f->body_len);
 		f->body = rows_keep(&rows, body, f->body_len);
 	}
