@@ -28,23 +28,46 @@ static enum store_error run_append(struct db *db, void *arg)
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_NOT_FOUND;
 }
 
-enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+/* The body lies behind its event: the writer has both, whether their caller waits or not. */
+static enum store_error append_change(const struct store_event *e, struct writer_change *change)
 {
-	struct writer_change change = {.run = run_append, .free = free, .single = true, .timeout_ms = timeout_ms};
 	struct store_event *copy;
 
 	if (e->id[0] == '\0' || e->business_id[0] == '\0' || e->body == NULL || e->body_len == 0)
 		return STORE_INVALID;
-	/* The body lies behind its event: a caller that gives up leaves both to the writer. */
 	copy = malloc(sizeof(*copy) + e->body_len);
 	if (copy == NULL)
 		return STORE_NO_MEMORY;
 	*copy = *e;
 	copy->body = (uint8_t *)(copy + 1);
 	memcpy(copy + 1, e->body, e->body_len);
-	change.arg = copy;
-	change.size = e->body_len;
+	*change = (struct writer_change){
+		.run = run_append, .arg = copy, .free = free, .single = true, .size = e->body_len};
+	return STORE_OK;
+}
+
+enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
+{
+	struct writer_change change;
+	const enum store_error err = append_change(e, &change);
+
+	if (err != STORE_OK)
+		return err;
+	change.timeout_ms = timeout_ms;
 	return writer_apply(s->writer, &change);
+}
+
+enum store_error store_event_append_later(
+	struct store *s, const struct store_event *e, void (*done)(void *ctx, enum store_error result), void *ctx)
+{
+	struct writer_change change;
+	const enum store_error err = append_change(e, &change);
+
+	if (err != STORE_OK)
+		return err;
+	change.done = done;
+	change.ctx = ctx;
+	return writer_apply_later(s->writer, &change);
 }
 
 enum store_error store_event_unsettled(

@@ -660,6 +660,10 @@ struct store_event {
  * STORE_TIMEOUT after timeout_ms, STORE_BUSY, STORE_FULL, STORE_FAILED, STORE_NOT_FOUND. */
 enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
 	__attribute__((warn_unused_result));
+/* The same, and returns once it is queued: done is told what came of it, once, when it is on disk or never will be, unless
+ * this returns an error. It runs on the store's own thread: it must wait for nothing, and not call the store. */
+enum store_error store_event_append_later(struct store *s, const struct store_event *e,
+	void (*done)(void *ctx, enum store_error result), void *ctx) __attribute__((warn_unused_result));
 /* Events not yet settled, oldest first: at most limit, fewer where they are large. */
 enum store_error store_event_unsettled(struct store *s, unsigned limit,
 	bool (*each)(const struct store_event *e, void *arg), void *arg) __attribute__((warn_unused_result));

@@ -1,6 +1,6 @@
 /*
  * Group commit. The thread takes what is queued, runs it in one transaction, commits
- * (one fsync) and only then wakes the callers. While it commits, the next group gathers
+ * (one fsync) and only then wakes the callers, or tells those who do not wait. While it commits, the next group gathers
  * by itself: no delay is ever added.
  *
  * Emptying the log waits for readers. What could not be done when it was asked for is owed, and tried again about once a
@@ -186,7 +186,7 @@ static enum store_error group_commit(struct db *db, struct op *group)
  * wakes two, and so on, while the next group is being written. Returns what group_wake posts. The lock is held. */
 static struct op *group_end(struct op *group, enum store_error err)
 {
-	struct op *first = NULL, *joints = NULL, *waker = NULL, **last = &first;
+	struct op *first = NULL, *others = NULL, *waker = NULL, **last = &first, **last_other = &others;
 	size_t wakes = 0;
 
 	while (group != NULL) {
@@ -197,16 +197,17 @@ static struct op *group_end(struct op *group, enum store_error err)
 		if (err != STORE_OK)
 			op->result = err;
 		op->stage = STAGE_DONE;
-		if (op->joint != NULL) {
-			op->joint->stopped = op->joint->stopped || err != STORE_OK;
-			if (--op->joint->left == 0) {
-				op->next = joints;
-				joints = op;
-			}
-			continue;
-		}
 		if (op->abandoned) {
 			op_free(op);
+			continue;
+		}
+		if (op->joint != NULL)
+			op->joint->stopped = op->joint->stopped || err != STORE_OK;
+		if (op->joint != NULL && --op->joint->left > 0)
+			continue;
+		if (op->joint != NULL || op->change.done != NULL) {
+			*last_other = op;
+			last_other = &op->next;
 			continue;
 		}
 		*last = op;
@@ -222,8 +223,8 @@ static struct op *group_end(struct op *group, enum store_error err)
 		}
 	}
 	if (first == NULL)
-		return joints;
-	first->next = joints;
+		return others;
+	first->next = others;
 	return first;
 }
 
@@ -240,10 +241,14 @@ static void group_wake(struct op *group)
 		struct op *op = group;
 
 		group = op->next;
-		if (op->joint != NULL)
+		if (op->joint != NULL) {
 			(void)sem_post(&op->joint->done);
-		else
+		} else if (op->change.done != NULL) {
+			op->change.done(op->change.ctx, op->result);
+			op_free(op);
+		} else {
 			op_wake(op);
+		}
 	}
 }
 
@@ -485,6 +490,23 @@ enum store_error writer_apply(struct writer *w, const struct writer_change *chan
 		op_wake(op->wakes[i]);
 	atomic_fetch_sub(&w->inside, 1);
 	if (ours)
+		op_free(op);
+	return err;
+}
+
+enum store_error writer_apply_later(struct writer *w, const struct writer_change *change)
+{
+	struct op *op = op_new(change);
+	enum store_error err = STORE_NO_MEMORY;
+
+	if (op == NULL && change->free != NULL)
+		change->free(change->arg);
+	if (op == NULL)
+		return err;
+	pthread_mutex_lock(&w->lock);
+	err = op_queue(w, op);
+	pthread_mutex_unlock(&w->lock);
+	if (err != STORE_OK)
 		op_free(op);
 	return err;
 }

@@ -4,6 +4,7 @@
 #include "test/crash/load.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,37 @@ static size_t body_len(uint64_t *chance)
 	return 300 + (size_t)disk_chance(chance, most - 300);
 }
 
+/* What the store's thread was told. */
+struct told {
+	struct entry *entry;
+	enum store_error result;
+	sem_t there;
+};
+
+static void tell(void *ctx, enum store_error result)
+{
+	struct told *told = ctx;
+
+	if (result == STORE_OK)
+		ledger_say(&told->entry->kept, LEDGER_PROMISED);
+	told->result = result;
+	(void)sem_post(&told->there);
+}
+
+/* It is promised at the moment at which the store says so. */
+static enum store_error append_later(struct store *s, const struct store_event *event, struct entry *e)
+{
+	struct told told = {.entry = e};
+	enum store_error err;
+
+	(void)sem_init(&told.there, 0, 0);
+	err = store_event_append_later(s, event, tell, &told);
+	while (err == STORE_OK && sem_wait(&told.there) != 0)
+		;
+	(void)sem_destroy(&told.there);
+	return err == STORE_OK ? told.result : err;
+}
+
 enum store_error load_append(struct store *s, uint64_t *chance, unsigned timeout_ms)
 {
 	struct entry *e = ledger_add(LEDGER_EVENT, body_len(chance));
@@ -59,7 +91,7 @@ enum store_error load_append(struct store *s, uint64_t *chance, unsigned timeout
 	memcpy(event.id, e->id, sizeof(event.id));
 	event.body = body;
 	event.body_len = e->body_len;
-	err = store_event_append(s, &event, timeout_ms);
+	err = disk_chance(chance, 2) == 0 ? append_later(s, &event, e) : store_event_append(s, &event, timeout_ms);
 	if (err == STORE_OK)
 		ledger_say(&e->kept, LEDGER_PROMISED);
 	free(body);

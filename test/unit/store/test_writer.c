@@ -2,9 +2,11 @@
  * The writer: one commit for many callers, bounded waiting, and what it does when the
  * disk is full or fails.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -185,6 +187,15 @@ static enum store_error run_result(struct db *db, void *arg)
 	return *(enum store_error *)arg;
 }
 
+static void *end_thread(void *arg)
+{
+	struct gate *g = arg;
+	enum store_error result = STORE_FAILED;
+
+	g->result = core_write(g->s, run_result, &result);
+	return NULL;
+}
+
 static void test_failure_is_final(void **state)
 {
 	static const enum store_error results[] = {STORE_FAILED, STORE_NOT_OURS};
@@ -221,6 +232,123 @@ static void test_one_failing_change(void **state)
 	assert_int_equal(append(s, 5000), STORE_OK);
 	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 2);
+}
+
+/* ------------------------------------------------------------ told later */
+
+struct told {
+	struct house *house;
+	atomic_uint times;
+	enum store_error result;
+	size_t there; /* events on disk, as another connection saw it when it was told */
+};
+
+static size_t events_on_disk(const char *path)
+{
+	sqlite3 *other = NULL;
+	sqlite3_stmt *st = NULL;
+	size_t n = SIZE_MAX;
+
+	if (sqlite3_open_v2(path, &other, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+		sqlite3_prepare_v2(other, "SELECT count(*) FROM events", -1, &st, NULL) == SQLITE_OK &&
+		sqlite3_step(st) == SQLITE_ROW)
+		n = (size_t)sqlite3_column_int64(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(other);
+	return n;
+}
+
+static void tell(void *ctx, enum store_error result)
+{
+	struct told *told = ctx;
+
+	told->result = result;
+	told->there = events_on_disk(told->house->path);
+	told->times++;
+}
+
+static enum store_error append_later(struct told *told)
+{
+	struct store_event e = event_of((const uint8_t *)"sealed", 6);
+
+	return store_event_append_later(told->house->store, &e, tell, told);
+}
+
+/* Nobody waits for them, each is told once, and not before it is there; closing tells those who are left. */
+static void test_told_later(void **state)
+{
+	struct house *h = *state;
+	struct told told[3] = {{.house = h}, {.house = h}, {.house = h}};
+	struct store_event e = event_of((const uint8_t *)"x", 1);
+	struct gate g;
+
+	gate_shut(&g, h->store);
+	assert_int_equal(append_later(&told[0]), STORE_OK);
+	memcpy(e.business_id, "none", 5);
+	assert_int_equal(store_event_append_later(h->store, &e, tell, &told[1]), STORE_OK);
+	assert_int_equal(append_later(&told[2]), STORE_OK);
+	e.id[0] = '\0';
+	assert_int_equal(store_event_append_later(h->store, &e, tell, &told[1]), STORE_INVALID);
+	assert_int_equal(told[0].times, 0);
+	gate_open(&g);
+	for (size_t i = 0; i < 3; i++) {
+		while (atomic_load(&told[i].times) == 0)
+			(void)poll(NULL, 0, 1);
+		assert_int_equal(told[i].times, 1);
+		assert_int_equal(told[i].result, i == 1 ? STORE_NOT_FOUND : STORE_OK);
+		assert_int_equal(told[i].there, 2);
+	}
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(append_later(&told[0]), STORE_OK);
+	house_close(h);
+	assert_int_equal(told[0].times, 101);
+	assert_int_equal(told[0].result, STORE_OK);
+}
+
+/* What finds no room is not told of; what was queued when the store failed is. */
+static void test_told_of_a_failure(void **state)
+{
+	struct house *h = *state;
+	struct store_options opt = {.path = h->path, .readers = 1, .queue_max = 1};
+	enum store_error result = STORE_FAILED;
+	struct told told = {.house = h}, refused = {.house = h};
+	struct gate g;
+
+	house_close(h);
+	assert_int_equal(store_open(&h->store, &opt), STORE_OK);
+	gate_shut(&g, h->store);
+	assert_int_equal(append_later(&told), STORE_OK);
+	assert_int_equal(append_later(&refused), STORE_BUSY);
+	gate_open(&g);
+	while (writer_waiting(h->store->writer) > 0)
+		(void)poll(NULL, 0, 1);
+	assert_int_equal(core_write(h->store, run_result, &result), STORE_FAILED);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result, STORE_OK);
+	assert_int_equal(append_later(&refused), STORE_FAILED);
+	assert_int_equal(refused.times, 0);
+}
+
+/* It shares a group with what ends the store. */
+static void test_told_with_the_end(void **state)
+{
+	struct house *h = *state;
+	struct told told = {.house = h};
+	struct gate g, end = {0};
+
+	gate_shut(&g, h->store);
+	assert_int_equal(append_later(&told), STORE_OK);
+	end.s = h->store;
+	assert_int_equal(pthread_create(&end.thread, NULL, end_thread, &end), 0);
+	while (writer_waiting(h->store->writer) < 2)
+		(void)poll(NULL, 0, 1);
+	gate_open(&g);
+	pthread_join(end.thread, NULL);
+	assert_int_equal(end.result, STORE_FAILED);
+	house_close(h);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result, STORE_FAILED);
+	assert_int_equal(told.there, 0);
 }
 
 /* ------------------------------------------------------------ in a child of its own */
@@ -319,6 +447,9 @@ int main(void)
 		TEST(test_full_disk_passes),
 		TEST(test_failure_is_final),
 		TEST(test_one_failing_change),
+		TEST(test_told_later),
+		TEST(test_told_of_a_failure),
+		TEST(test_told_with_the_end),
 		TEST(test_acknowledged_survives_a_kill),
 		TEST(test_failed_checkpoint_is_final),
 	};
