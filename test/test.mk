@@ -26,7 +26,7 @@ WITH_inbound/test_signature = $(I)/signature.o
 WITH_inbound/test_binding = $(I)/binding.o
 WITH_inbound/test_message = $(MESSAGE)
 WITH_inbound/test_split = $(MESSAGE) $(I)/split.o
-WITH_inbound/test_webhook = $(I)/deliveries.o $(B)/gateway/delivery.o $(I)/accept.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
+WITH_inbound/test_webhook = $(I)/deliveries.o $(B)/gateway/delivery.o $(I)/accept.o $(I)/keep.o $(I)/webhook.o $(I)/signature.o $(B)/gateway/http/query.o $(LOG) $(B)/vault/secret.o
 WITH_inbound/test_kinds = $(WITH_inbound/test_split)
 WITH_inbound/test_proofs = $(WITH_inbound/test_webhook) $(B)/vault/verifier.o
 WITH_inbound/test_deliveries = $(I)/deliveries.o $(B)/gateway/delivery.o $(VAULT)
@@ -40,8 +40,8 @@ HELP_inbound/test_message = none
 HELP_inbound/test_split = none
 HELP_inbound/test_deliveries = none
 HELP_inbound/test_kinds = none
-HELP_inbound/test_webhook = fake_http
-HELP_inbound/test_proofs = fake_http
+HELP_inbound/test_webhook = fake_http fake_quiet
+HELP_inbound/test_proofs = fake_http fake_quiet fake_nobody
 HELP_inbound/test_intake = fake_house fake_asks
 HELP_inbound/test_asks = fake_house fake_asks
 FLAGS_api/test_no_memory = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
@@ -78,7 +78,7 @@ FUZZERS = split signature webhook proofs head blob keyfile roles scrub
 WITH_fuzz_split = $(MESSAGE) $(I)/split.o
 WITH_fuzz_signature = $(I)/signature.o
 WITH_fuzz_webhook = $(MESSAGE) $(patsubst %,$(I)/%.o,split prepare binding) $(B)/gateway/outbound/message.o $(B)/gateway/utf8.o $(filter-out %/secret.o,$(VAULT))
-WITH_fuzz_proofs = $(patsubst %,$(I)/%.o,accept deliveries signature) $(B)/gateway/delivery.o $(LOG) $(VAULT)
+WITH_fuzz_proofs = $(patsubst %,$(B)/test/unit/inbound/%.o,fake_quiet fake_nobody) $(patsubst %,$(I)/%.o,accept keep deliveries signature) $(B)/gateway/delivery.o $(LOG) $(VAULT)
 WITH_fuzz_head = $(B)/gateway/http/head.o
 WITH_fuzz_blob = $(VAULT)
 WITH_fuzz_keyfile = $(VAULT)
@@ -111,7 +111,7 @@ check: | $(DEPS)
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-TSAN = vault/% store/% gateway/test_keycache http/test_http http/test_crowd http/test_refusals inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
+TSAN = vault/% store/% gateway/test_keycache http/test_http http/test_crowd http/test_refusals http/test_later inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
 # Without warnings; units plain and with address and undefined-behaviour sanitizers; then the real program.
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory check

@@ -218,6 +218,20 @@ static void wipe_buffer(struct mg_connection *conn, struct http_worker *worker, 
 	worker->buffer_used = keep;
 }
 
+/* Waits until the answer to the last request was sent, or it is time for the next. False: the connection closes. */
+static bool answered(struct mg_connection *conn, struct http_worker *worker)
+{
+	struct http_later *later = worker->later;
+	struct pollfd pfd = {.fd = conn->client.sock, .events = POLLIN};
+	int64_t left;
+
+	worker->later = NULL;
+	while (conn->data_len == 0 && (left = http_later_left_ms(later)) > 0)
+		if (poll(&pfd, 1, left < IDLE_PATIENCE_MS ? (int)left : IDLE_PATIENCE_MS) != 0)
+			break;
+	return http_later_end(later);
+}
+
 static int refuse_head(struct http_worker *worker, int status)
 {
 	worker->status = status;
@@ -231,12 +245,18 @@ static int read_head(struct mg_connection *conn)
 	struct http_worker *worker = conn->tls_user_ptr;
 	const struct http_options *opt = &worker->server->opt;
 	const bool first = conn->handled_requests == 0;
-	int64_t now = http_now_ms(), patience_ms = (first && !conn->ssl ? worker->accepted_ms : now) + PATIENCE_MS;
+	int64_t now, patience_ms;
 	size_t scanned = 0;
 
 	wipe_buffer(conn, worker, (size_t)conn->data_len);
 	worker->timed_out = worker->gone = worker->drain = false;
+	if (worker->later && !answered(conn, worker)) {
+		worker->gone = true;
+		return refuse_head(worker, 408);
+	}
+	now = http_now_ms();
 	worker->status = 400;
+	patience_ms = (first && !conn->ssl ? worker->accepted_ms : now) + PATIENCE_MS;
 	worker->deadline_ms = now + opt->request_deadline_ms;
 	for (;;) {
 		bool idle = conn->data_len == 0;
@@ -353,6 +373,14 @@ bool http_engine_is_control(const struct mg_connection *conn)
 	return conn->client.lsa.sa.sa_family == AF_UNIX;
 }
 
+int http_engine_later_socket(const struct mg_connection *conn)
+{
+	const bool alone = !conn->is_chunked && conn->request_len + conn->content_len >= conn->data_len;
+
+	return alone && !conn->ssl && !http_engine_is_control(conn) && http_engine_keeps_alive(conn) ? conn->client.sock
+												     : -1;
+}
+
 bool http_engine_body_buffered(const struct mg_connection *conn)
 {
 	return conn->data_len > conn->request_len;
@@ -413,12 +441,9 @@ bool http_engine_address(const struct mg_connection *conn, uint8_t address[stati
  * off, over which closing would reset the answer away. */
 static void turn_away(struct http_server *server, const struct socket *so)
 {
-	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
-				     "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 24\r\n\r\n"
-				     "503 Service Unavailable\n";
-
 	atomic_fetch_add(&server->turned_away, 1);
-	if (!so->is_ssl && send(so->sock, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+	if (!so->is_ssl &&
+		send(so->sock, http_unavailable, strlen(http_unavailable), MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
 		shutdown(so->sock, SHUT_WR);
 		(void)recv(so->sock, NULL, HTTP_HEAD_MAX, MSG_TRUNC | MSG_DONTWAIT);
 	}
@@ -515,6 +540,9 @@ void http_engine_connection_closing(const struct mg_connection *closing)
 	struct mg_connection *conn = (struct mg_connection *)closing;
 	struct http_worker *worker = conn->tls_user_ptr;
 
+	if (worker->later)
+		worker->gone = !http_later_end(worker->later);
+	worker->later = NULL;
 	wipe_buffer(conn, worker, 0);
 	if (worker->drain && !worker->gone)
 		drain(conn);

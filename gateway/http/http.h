@@ -28,6 +28,7 @@
 
 struct http_server;
 struct http_request;
+struct http_later;
 
 enum http_error {
 	HTTP_OK = 0,
@@ -62,7 +63,7 @@ struct http_options {
 	unsigned workers_per_address; /* more connections at once from one address (IPv6: one /64) wait for those;
 	                                 0 = no cap; the control socket is not counted */
 	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more are refused; 0 = no cap */
-	/* Answers one request with exactly one http_respond. Runs on any worker. */
+	/* Answers one request with exactly one http_respond, or a later one. Runs on any worker. */
 	void (*handler)(struct http_request *req, void *ctx);
 	/* One line, no newline, no content of any request. */
 	void (*log)(const char *line, void *ctx);
@@ -132,6 +133,17 @@ void http_respond(struct http_request *req, int status, const struct http_header
 void http_respond_begin(
 	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len);
 bool http_respond_part(struct http_request *req, const void *data, size_t len);
+
+/* An answer that is not true yet: another thread sends it, and this worker reads on meanwhile. Prepared as http_respond
+ * would send it; what comes next on the connection waits for it. NULL: not on this connection (TLS, the control socket,
+ * one that closes after this answer, more of it than HTTP_LATER_MAX, or memory is short), and nothing was done: respond
+ * as ever. Else in place of http_respond. After within_ms the caller is told 503, and the connection closes. */
+#define HTTP_LATER_MAX 1024u
+struct http_later *http_respond_later(struct http_request *req, int status, const struct http_header *headers,
+	size_t headers_len, const void *body, size_t len, unsigned within_ms) __attribute__((warn_unused_result));
+/* Sends it, or where it did not become true 503, once, on any thread. Waits for nothing: a peer who took no answer for
+ * long loses the connection. False: 503 it is. The server may have been stopped meanwhile. */
+bool http_later_send(struct http_later *later, bool is_true);
 
 /* Closes the connection as soon as the handler returns, in place of an answer or of the rest of one. */
 void http_hang_up(struct http_request *req);

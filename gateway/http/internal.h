@@ -58,6 +58,7 @@ struct http_worker {
 	int64_t moved_ms; /* something of its body was read last */
 	bool large; /* it is over HTTP_LARGE_BODY */
 	size_t body_read; /* bytes of it that were read since body_ms */
+	struct http_later *later; /* the answer to its last request, until that was sent; NULL: it was */
 	size_t buffer_used; /* bytes of the connection buffer that hold something */
 	int status; /* why the head was refused, 0 = CivetWeb's own reason */
 	bool timed_out; /* the deadline passed while reading */
@@ -127,6 +128,15 @@ void http_refused_free(struct http_refused *r); /* NULL is fine */
 bool http_refused_note(struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
 bool http_refused_often(const struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
 
+/* later.c: an answer for this socket, to be filled in by its worker, whose it is half; the other half is http_later_send's.
+ * NULL: memory is short. */
+struct http_later *http_later_new(int fd, unsigned within_ms);
+uint8_t *http_later_answer(struct http_later *later, size_t **len); /* HTTP_LATER_MAX bytes */
+/* How long the worker may let it be: 0 or less once it was sent, or is too late. */
+int64_t http_later_left_ms(const struct http_later *later);
+/* Waits until it was sent, or sends 503 itself; it is gone then. False: the connection has to close. */
+bool http_later_end(struct http_later *later);
+
 /* engine.c, on the running request of conn. */
 struct http_worker *http_engine_worker(const struct mg_connection *conn);
 /* The peer's address; false: none, as on the control socket. */
@@ -134,6 +144,8 @@ bool http_engine_address(const struct mg_connection *conn, uint8_t address[stati
 /* Has the connection close after the answer where its peer had its turn and others wait. */
 void http_engine_end_turn(struct mg_connection *conn);
 bool http_engine_is_control(const struct mg_connection *conn);
+/* The socket, where an answer may be sent beside it; else -1. */
+int http_engine_later_socket(const struct mg_connection *conn);
 bool http_engine_body_buffered(const struct mg_connection *conn);
 /* Counts a body that nobody asked for as read where it lies in the buffer already. */
 void http_engine_skip_body(struct mg_connection *conn);
@@ -146,7 +158,9 @@ void http_engine_connection_closing(const struct mg_connection *conn);
 bool http_engine_is_connection(const struct mg_connection *conn);
 unsigned http_engine_threads(const struct mg_context *engine);
 
-/* respond.c: the fixed answer to what no handler sees; the connection closes after it. */
+/* respond.c: a whole answer, 503, after which the connection closes. */
+extern const char http_unavailable[];
+/* The fixed answer to what no handler sees; the connection closes after it. */
 void http_request_send_refusal(struct http_request *req, int status);
 
 /* request.c: CivetWeb's begin_request and http_error. */

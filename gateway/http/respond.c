@@ -1,6 +1,6 @@
 /*
- * The answer to a request: in one piece, in parts, or none. Runs on the request's
- * worker.
+ * The answer to a request: in one piece, in parts, later, or none. Runs on the
+ * request's worker.
  *
  * What is sent may hold secrets: our buffers are wiped once it is gone.
  */
@@ -21,6 +21,10 @@ struct answer {
 	size_t used;
 	size_t size;
 };
+
+const char http_unavailable[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+				"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 24\r\n\r\n"
+				"503 Service Unavailable\n";
 
 static const char *reason_of(int status)
 {
@@ -132,6 +136,19 @@ static void put_head(struct answer *answer, struct http_request *req, int status
 	}
 }
 
+static void put_headers(struct answer *answer, const struct http_header *headers, size_t headers_len)
+{
+	for (size_t i = 0; i < headers_len; i++) {
+		if (!header_sendable(&headers[i]))
+			continue;
+		put_text(answer, headers[i].name);
+		put_text(answer, ": ");
+		put_text(answer, headers[i].value);
+		put_text(answer, "\r\n");
+	}
+	put_text(answer, "\r\n");
+}
+
 static size_t head_room(const struct http_header *headers, size_t headers_len)
 {
 	size_t room = 2 * STATUS_LINE_ROOM;
@@ -175,15 +192,7 @@ static bool send_head(struct http_request *req, int status, const struct http_he
 		answer = (struct answer){.at = large, .size = room};
 	}
 	put_head(&answer, req, status, has_date(headers, headers_len), len);
-	for (size_t i = 0; i < headers_len; i++) {
-		if (!header_sendable(&headers[i]))
-			continue;
-		put_text(&answer, headers[i].name);
-		put_text(&answer, ": ");
-		put_text(&answer, headers[i].value);
-		put_text(&answer, "\r\n");
-	}
-	put_text(&answer, "\r\n");
+	put_headers(&answer, headers, headers_len);
 	if (has_no_body(req, status))
 		body = NULL; /* and nothing is waited for */
 	if (joined && body)
@@ -258,6 +267,36 @@ void http_respond(struct http_request *req, int status, const struct http_header
 		send_answer(req, status, headers, headers_len, body, len);
 	if (!http_engine_keeps_alive(req->conn))
 		http_engine_close_after(req->conn);
+}
+
+struct http_later *http_respond_later(struct http_request *req, int status, const struct http_header *headers,
+	size_t headers_len, const void *body, size_t len, unsigned within_ms)
+{
+	struct answer answer = {.size = HTTP_LATER_MAX};
+	struct http_later *later = NULL;
+	size_t *used;
+	int fd = -1;
+
+	if (req->responded)
+		abort();
+	http_engine_skip_body(req->conn);
+	http_engine_end_turn(req->conn);
+	if (!req->framing_broken && !req->unread && !req->worker->gone &&
+		head_room(headers, headers_len) + len <= HTTP_LATER_MAX)
+		fd = http_engine_later_socket(req->conn);
+	if (fd >= 0)
+		later = http_later_new(fd, within_ms);
+	if (!later)
+		return NULL;
+	answer.at = http_later_answer(later, &used);
+	put_head(&answer, req, status, has_date(headers, headers_len), len);
+	put_headers(&answer, headers, headers_len);
+	if (!has_no_body(req, status))
+		put(&answer, body, len);
+	*used = answer.used;
+	req->responded = true;
+	req->worker->later = later;
+	return later;
 }
 
 void http_respond_begin(
