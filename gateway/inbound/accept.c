@@ -246,37 +246,6 @@ static void refuse(struct inbound *in, const char *business_id, bool known, cons
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }
 
-/* Seals the body and makes it durable. */
-static bool keep(
-	struct inbound *in, const char *business_id, const char *connection_id, const uint8_t *body, size_t len)
-{
-	struct store_event e = {.received_at = store_now_ms()};
-	struct tenant_place place = {business_id, "events", e.id, "body", 1};
-	uint8_t *blob = NULL;
-	enum tenant_error sealed;
-	enum store_error err;
-
-	store_id_new(e.id);
-	memcpy(e.business_id, business_id, strlen(business_id) + 1);
-	memcpy(e.connection_id, connection_id, sizeof(e.connection_id));
-	sealed = tenant_seal(in->opt.tenants, &place, body, len, &blob, &e.body_len);
-	if (sealed != TENANT_OK) {
-		log_error("webhook not sealed business=%s error=%d", business_id, (int)sealed);
-		return false;
-	}
-	e.body = blob;
-	err = store_event_append(in->store, &e, INBOUND_DURABLE_MS);
-	free(blob);
-	if (err == STORE_OK) {
-		worker_wake(&in->intake);
-		return true;
-	}
-	log_warn("webhook not kept business=%s: %s", business_id, store_error_text(err));
-	if (err == STORE_FAILED)
-		inbound_failed(in);
-	return false;
-}
-
 /* The first webhook by a new secret: from now on the one before it need not last. Once for each secret. */
 static void note_worked(struct inbound *in, const char *business_id, const struct verdict *found,
 	const struct tenant_verifier *verifiers, size_t count)
@@ -290,7 +259,7 @@ static void note_worked(struct inbound *in, const char *business_id, const struc
 }
 
 int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
-	const uint8_t *body, size_t len)
+	const uint8_t *body, size_t len, struct http_request *req)
 {
 	const struct claims claims = read_claims(proofs, body, len);
 	struct tenant_verifier verifiers[TENANT_VERIFIERS_MAX];
@@ -316,14 +285,11 @@ int inbound_accept(struct inbound *in, const char *business_id, const struct inb
 		refuse(in, business_id, err == TENANT_OK, why);
 		note_refused(in, business_id, verifiers, count, &found, why->code);
 		status = 401;
-	} else if (keep(in, business_id, found.connection_id, body, len)) {
-		atomic_fetch_add(&in->accepted, 1);
-		if (found.any_worked)
-			note_worked(in, business_id, &found, verifiers, count);
-		status = 200;
 	} else {
-		atomic_fetch_add(&in->busy, 1);
-		status = 503;
+		/* What it proves of a new secret is noted once it is kept. */
+		status = inbound_keep(in, business_id, found.connection_id, body, len, found.any_worked ? NULL : req);
+		if (status == 200 && found.any_worked)
+			note_worked(in, business_id, &found, verifiers, count);
 	}
 out:
 	vault_wipe(verifiers, sizeof(verifiers));

@@ -5,6 +5,7 @@
 #include "gateway/inbound/inbound.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -172,6 +173,8 @@ void inbound_close(struct inbound *in)
 {
 	if (in == NULL)
 		return;
+	while (atomic_load(&in->keeping) > 0)
+		(void)poll(NULL, 0, 1);
 	worker_stop(&in->intake);
 	worker_stop(&in->answer);
 	/* Nobody is asked any more; whoever still is would answer into what is freed here. */

@@ -53,6 +53,7 @@ struct inbound {
 	struct asks *asks;
 	struct deliveries *deliveries;
 	struct vault_verifier nobody; /* does the work for businesses that are not there */
+	atomic_uint keeping; /* webhooks that the store's thread is to answer */
 	atomic_ulong accepted, refused, busy;
 	atomic_ulong whys[DELIVERY_WHYS]; /* how many of each */
 	atomic_bool failed_told;
@@ -69,9 +70,17 @@ struct inbound_proofs {
 	const char *platform_signature; /* x-360dialog-signature */
 };
 
-/* The core of POST: verifies, seals, stores. Returns the HTTP status: 200, 401 or 503. Threads: any. */
+/* The core of POST: verifies, seals, stores. req: whose answer another thread may send, 200 once it is durable; NULL: none.
+ * Returns the HTTP status to answer with: 200, 401 or 503; or INBOUND_ANSWERED. Threads: any. */
+#define INBOUND_ANSWERED 0
 int inbound_accept(struct inbound *in, const char *business_id, const struct inbound_proofs *proofs,
-	const uint8_t *body, size_t len);
+	const uint8_t *body, size_t len, struct http_request *req);
+
+/* Seals a body that proved itself and makes it durable. req and what is returned as above, but for 401. */
+int inbound_keep(struct inbound *in, const char *business_id, const char *connection_id, const uint8_t *body,
+	size_t len, struct http_request *req);
+/* The answer to an accepted webhook, not sent yet. NULL: not for this request. */
+struct http_later *webhook_accepted_later(struct http_request *req);
 
 /* Notes one whose body was not read as a whole, after it was answered. Threads: any. */
 void inbound_unread(struct inbound *in, const char *business_id, enum delivery_why why);

@@ -2,7 +2,8 @@
  * /webhooks/{businessId} on the wire: reads the request, asks accept.c, answers.
  *
  * Every answer is a constant but the echoed challenge, which goes out as plain text that
- * no browser may take for anything else. Called on the HTTP server's workers.
+ * no browser may take for anything else. Called on the HTTP server's workers; the answer to
+ * what is accepted is sent by the store's thread.
  */
 #include <string.h>
 
@@ -11,15 +12,23 @@
 #define MODE_ROOM 32u
 #define TOKEN_ROOM 256u
 
+#define ACCEPTED "EVENT_RECEIVED"
+
+static const struct http_header headers[] = {
+	{"Content-Type", "text/plain; charset=utf-8"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"Cache-Control", "no-store"},
+};
+
 static void respond(struct http_request *req, int status, const char *text)
 {
-	static const struct http_header headers[] = {
-		{"Content-Type", "text/plain; charset=utf-8"},
-		{"X-Content-Type-Options", "nosniff"},
-		{"Cache-Control", "no-store"},
-	};
-
 	http_respond(req, status, headers, sizeof(headers) / sizeof(headers[0]), text, strlen(text));
+}
+
+struct http_later *webhook_accepted_later(struct http_request *req)
+{
+	return http_respond_later(req, 200, headers, sizeof(headers) / sizeof(headers[0]), ACCEPTED, strlen(ACCEPTED),
+		INBOUND_DURABLE_MS);
 }
 
 static void handshake(struct inbound *in, struct http_request *req, const char *business_id)
@@ -68,9 +77,11 @@ static void deliver(struct inbound *in, struct http_request *req, const char *bu
 	proofs = (struct inbound_proofs){.signature = http_request_header(req, "X-Hub-Signature-256"),
 		.secret = http_request_header(req, OUTBOUND_D360_HEADER),
 		.platform_signature = http_request_header(req, "x-360dialog-signature")};
-	status = inbound_accept(in, business_id, &proofs, body, len);
+	status = inbound_accept(in, business_id, &proofs, body, len, req);
+	if (status == INBOUND_ANSWERED)
+		return;
 	if (status == 200)
-		respond(req, 200, "EVENT_RECEIVED");
+		respond(req, 200, ACCEPTED);
 	else if (status == 401)
 		respond(req, 401, "unauthorized\n");
 	else

@@ -51,3 +51,27 @@ void http_respond(struct http_request *req, int status, const struct http_header
 	memcpy(req->text, body, len);
 	req->text[len] = '\0';
 }
+
+/* The request is its own answer. */
+struct http_later *http_respond_later(struct http_request *req, int status, const struct http_header *headers,
+	size_t headers_len, const void *body, size_t len, unsigned within_ms)
+{
+	if (!req->later)
+		return NULL;
+	http_respond(req, status, headers, headers_len, body, len);
+	req->answers--;
+	req->prepared = true;
+	req->within_ms = within_ms;
+	return (struct http_later *)req;
+}
+
+bool http_later_send(struct http_later *later, bool is_true)
+{
+	struct http_request *req = (struct http_request *)later;
+
+	req->answers++;
+	if (is_true && !req->late)
+		return true;
+	req->status = 503;
+	return false;
+}

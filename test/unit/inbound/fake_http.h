@@ -10,8 +10,12 @@ struct http_request {
 	const uint8_t *body;
 	size_t body_len;
 	enum http_error body_error;
+	bool later; /* the connection allows an answer that another thread sends */
+	bool late; /* ... for which it is too late */
 	/* the answer */
 	unsigned answers;
+	unsigned within_ms;
+	bool prepared; /* the one below is to be sent later */
 	int status;
 	char text[600];
 	char headers[400]; /* "name: value\n" each */

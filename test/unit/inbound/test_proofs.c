@@ -89,17 +89,6 @@ enum tenant_error tenant_verifier_worked(struct tenants *t, const char *business
 
 static enum store_error append;
 
-enum tenant_error tenant_seal(struct tenants *t, const struct tenant_place *where, const void *plain, size_t len,
-	uint8_t **blob, size_t *blob_len)
-{
-	(void)t;
-	(void)where;
-	(void)plain;
-	*blob = malloc(1);
-	*blob_len = len > 0;
-	return TENANT_OK;
-}
-
 enum store_error store_event_append(struct store *s, const struct store_event *e, unsigned timeout_ms)
 {
 	(void)s;
@@ -109,77 +98,15 @@ enum store_error store_event_append(struct store *s, const struct store_event *e
 	return append;
 }
 
-enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
+enum store_error store_event_append_later(
+	struct store *s, const struct store_event *e, void (*done)(void *ctx, enum store_error result), void *ctx)
 {
+	(void)done;
+	(void)ctx;
 	(void)s;
-	(void)id;
-	(void)out;
-	return STORE_NOT_FOUND;
-}
-
-enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t at)
-{
-	(void)s;
-	(void)business_id;
-	(void)connection_id;
-	(void)at;
-	return STORE_OK;
-}
-
-enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
-	bool (*each)(const struct store_connection *c, void *arg), void *arg)
-{
-	(void)s;
-	(void)business_id;
-	(void)page;
-	(void)each;
-	(void)arg;
-	return STORE_NOT_FOUND;
-}
-
-enum store_error store_connection_handshake(
-	struct store *s, const char *business_id, const char *id, const char *token, int64_t at)
-{
-	(void)s;
-	(void)business_id;
-	(void)id;
-	(void)token;
-	(void)at;
-	return STORE_NOT_FOUND;
-}
-
-enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
-{
-	(void)s;
-	(void)rows;
-	(void)len;
-	return STORE_OK;
-}
-
-int64_t store_now_ms(void)
-{
-	return 1790000000000;
-}
-
-void store_id_new(char out[static STORE_ID_LEN + 1])
-{
-	memcpy(out, "01EVENTEVENTEVENTEVENTEVEN", STORE_ID_LEN + 1);
-}
-
-const char *store_error_text(enum store_error err)
-{
-	(void)err;
-	return "an error";
-}
-
-void worker_wake(struct worker *w)
-{
-	(void)w;
-}
-
-void inbound_failed(struct inbound *in)
-{
-	(void)in;
+	(void)e;
+	fail_msg("no answer here is sent later");
+	return STORE_FAILED;
 }
 
 /* ------------------------------------------------------------ requests */

@@ -41,6 +41,9 @@ static struct {
 	char token[65]; /* of the handshake */
 	unsigned timeout_ms;
 	char sealed_as[128];
+	enum store_error queued; /* by the next, whose end done tells */
+	void (*done)(void *ctx, enum store_error result);
+	void *ctx;
 } fake;
 
 /* A secret is right when it repeats the verifier's first byte. */
@@ -119,6 +122,17 @@ enum store_error store_event_append(struct store *s, const struct store_event *e
 	return fake.append;
 }
 
+enum store_error store_event_append_later(
+	struct store *s, const struct store_event *e, void (*done)(void *ctx, enum store_error result), void *ctx)
+{
+	(void)s;
+	fake.appends++;
+	memcpy(fake.connection_id, e->connection_id, sizeof(fake.connection_id));
+	fake.done = done;
+	fake.ctx = ctx;
+	return fake.queued;
+}
+
 enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
 {
 	(void)s;
@@ -128,15 +142,6 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 }
 
 /* 201 connections, so that one page does not hold them; the oldest has the token "right". */
-enum store_error store_health_soon(struct store *s, const char *business_id, const char *connection_id, int64_t at)
-{
-	(void)s;
-	(void)business_id;
-	(void)connection_id;
-	(void)at;
-	return STORE_OK;
-}
-
 enum store_error store_connection_list(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_connection *c, void *arg), void *arg)
 {
@@ -168,30 +173,6 @@ enum store_error store_connection_handshake(
 	assert_int_equal(at, store_now_ms());
 	fake.handshakes++;
 	return fake.handshake;
-}
-
-enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)
-{
-	(void)s;
-	(void)rows;
-	(void)len;
-	return STORE_OK;
-}
-
-int64_t store_now_ms(void)
-{
-	return 1790000000000;
-}
-
-void store_id_new(char out[static STORE_ID_LEN + 1])
-{
-	memcpy(out, "01EVENTEVENTEVENTEVENTEVEN", STORE_ID_LEN + 1);
-}
-
-const char *store_error_text(enum store_error err)
-{
-	(void)err;
-	return "an error";
 }
 
 void worker_wake(struct worker *w)
@@ -343,6 +324,70 @@ static void never_a_false_200(void **state)
 	assert_int_equal(fake.wakes, 0);
 	assert_int_equal(in.accepted + in.refused, 0);
 	assert_int_equal(in.busy, 7 + 2 * 4);
+}
+
+/* Where the connection allows it, the store's thread answers, once it knows. */
+static void answers_once_it_is_kept(void **state)
+{
+	static const struct {
+		enum store_error queued, result;
+		bool late;
+		int status;
+		unsigned accepted, wakes;
+	} table[] = {{STORE_OK, STORE_OK, false, 200, 1, 1}, {STORE_OK, STORE_OK, true, 503, 0, 1},
+		{STORE_OK, STORE_FULL, false, 503, 0, 0}, {STORE_OK, STORE_FAILED, false, 503, 0, 0},
+		{STORE_OK, STORE_NOT_FOUND, true, 503, 0, 0}, {STORE_BUSY, STORE_OK, false, 503, 0, 0},
+		{STORE_FAILED, STORE_OK, false, 503, 0, 0}, {STORE_NO_MEMORY, STORE_OK, false, 503, 0, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct inbound in = {.nobody.inner = {0xee}};
+		struct http_request req = {.method = "POST",
+			.signature = SIGNED_BY("11"),
+			.body = (const uint8_t *)"x",
+			.body_len = 1,
+			.later = true,
+			.late = table[i].late};
+
+		fake.wakes = fake.failures = 0;
+		fake.queued = table[i].queued;
+		inbound_webhook(&in, &req, "shop");
+		assert_true(req.prepared);
+		assert_int_equal(req.within_ms, INBOUND_DURABLE_MS);
+		assert_int_equal(req.answers, table[i].queued != STORE_OK);
+		if (table[i].queued == STORE_OK) {
+			assert_int_equal(in.keeping, 1);
+			assert_int_equal(in.accepted + in.busy + fake.wakes, 0);
+			fake.done(fake.ctx, table[i].result);
+		}
+		assert_int_equal(req.answers, 1);
+		assert_int_equal(req.status, table[i].status);
+		assert_string_equal(req.text, "EVENT_RECEIVED"); /* what was prepared */
+		assert_string_equal(fake.connection_id, FIRST);
+		assert_int_equal(in.accepted, table[i].accepted);
+		assert_int_equal(in.busy, 1 - table[i].accepted);
+		assert_int_equal(fake.wakes, table[i].wakes);
+		assert_int_equal(fake.failures, table[i].queued == STORE_FAILED || table[i].result == STORE_FAILED);
+		assert_int_equal(in.keeping, 0);
+	}
+}
+
+/* Refusals, and what could not be sealed, are answered at once. */
+static void refuses_at_once(void **state)
+{
+	struct inbound in = {.nobody.inner = {0xee}};
+	struct http_request req = {.method = "POST", .signature = SIGNED_BY("33"), .later = true};
+
+	(void)state;
+	inbound_webhook(&in, &req, "shop");
+	assert_int_equal(req.status, 401);
+	req.signature = SIGNED_BY("11");
+	fake.seal = TENANT_VAULT;
+	inbound_webhook(&in, &req, "shop");
+	assert_int_equal(req.status, 503);
+	assert_int_equal(req.answers, 2);
+	assert_false(req.prepared);
+	assert_int_equal(fake.appends, 0);
 }
 
 static void bodies_that_do_not_come(void **state)
@@ -603,6 +648,8 @@ int main(void)
 		cmocka_unit_test_setup(refuses_all_alike, setup),
 		cmocka_unit_test_setup(a_malformed_signature_never_fits, setup),
 		cmocka_unit_test_setup(never_a_false_200, setup),
+		cmocka_unit_test_setup(answers_once_it_is_kept, setup),
+		cmocka_unit_test_setup(refuses_at_once, setup),
 		cmocka_unit_test_setup(bodies_that_do_not_come, setup),
 		cmocka_unit_test_setup(the_limit_is_the_one_promised, setup),
 		cmocka_unit_test_setup(echoes_the_challenge, setup),
