@@ -56,6 +56,17 @@ def phone_of(n):
     return str(2348000000000 + n)
 
 
+def write_request(f, path, headers, body):
+    """As load.c reads it: its length, then what is sent."""
+    lines = [f"POST {path} HTTP/1.1", *headers, f"Content-Length: {len(body)}"]
+    request = "".join(line + "\r\n" for line in lines).encode() + b"\r\n" + body
+    f.write(struct.pack("<I", len(request)) + request)
+
+
+def signature(secret, body):
+    return f"X-Hub-Signature-256: sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
+
+
 class Requests:
     """A file of prepared requests, one after the other to the shops in turn, each from a customer of its own."""
     made = 0  # so far, in all files
@@ -70,21 +81,19 @@ class Requests:
         marks = b"wamid.MARK", b"2340000000000"
         body = json.dumps(shop.question(QUESTION, marks[0].decode(), marks[1].decode()), separators=(",", ":")).encode()
         assert all(m in body for m in marks)
-        head = (f"POST /webhooks/{shop.id} HTTP/1.1\r\nHost: 127.0.0.1:{shop.gateway.port}\r\nAccept: */*\r\n"
-                "User-Agent: facebookexternalua\r\nContent-Type: application/json\r\n"
-                "Content-Length: %d\r\nX-Hub-Signature-256: sha256=%s\r\n\r\n")
-        return head, body, marks, shop.app_secret.encode()
+        headers = (f"Host: 127.0.0.1:{shop.gateway.port}", "Accept: */*", "User-Agent: facebookexternalua",
+                   "Content-Type: application/json")
+        return shop, headers, body, marks
 
     def make(self, count):
         """Appends so many. Returns the number of the first of them."""
         first = self.count
         with open(self.path, "ab") as f:
             for _ in range(count):
-                head, body, (id_mark, phone_mark), secret = self.templates[self.count % len(self.templates)]
+                shop, headers, body, (id_mark, phone_mark) = self.templates[self.count % len(self.templates)]
                 phone = phone_of(Requests.made)
                 body = body.replace(id_mark, wamid(phone).encode()).replace(phone_mark, phone.encode())
-                request = (head % (len(body), hmac.digest(secret, body, "sha256").hex())).encode() + body
-                f.write(struct.pack("<I", len(request)) + request)
+                write_request(f, f"/webhooks/{shop.id}", (*headers, signature(shop.app_secret, body)), body)
                 Requests.made += 1
                 self.count += 1
         return first

@@ -5,18 +5,16 @@ Webhooks a second beside the empty handler at several numbers of connections, ov
 and with many updates in one; each in turns with its yardstick. Figures are printed; the status is 1 only where something
 failed."""
 import argparse
-import hmac
 import json
 import pathlib
 import sqlite3
-import struct
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from bench import BINARY, CONNECTIONS, MARGIN, Broken, Empty, Figures, House, Requests, load, phone_of  # noqa: E402
+from bench import BINARY, CONNECTIONS, MARGIN, Broken, Empty, Figures, House, Requests, load, phone_of, signature, write_request  # noqa: E402
 from conftest import PAUL, Shop, free_port, wait_for  # noqa: E402
 from provider import Provider, wamid  # noqa: E402
 from test_tls import certificate  # noqa: E402
@@ -95,10 +93,7 @@ class Bodies:
                 value = question["entry"][0]["changes"][0]["value"]
                 value["messages"] = [dict(value["messages"][0], id=wamid(m)) for m in marks]
                 body = json.dumps(question, separators=(",", ":")).encode()
-                head = (f"POST /webhooks/{self.shop.id} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-                        f"X-Hub-Signature-256: sha256={hmac.digest(self.shop.app_secret.encode(), body, 'sha256').hex()}"
-                        "\r\n\r\n").encode()
-                f.write(struct.pack("<I", len(head) + len(body)) + head + body)
+                write_request(f, f"/webhooks/{self.shop.id}", ("Host: 127.0.0.1", signature(self.shop.app_secret, body)), body)
         return len(body)
 
 
@@ -131,10 +126,8 @@ def add_shops(house, count):
     def send(bodies):
         with open(path, "wb") as f:
             for where, body in bodies:
-                text = json.dumps(body).encode()
-                head = (f"POST {where} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {gateway.token}\r\n"
-                        f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n").encode()
-                f.write(struct.pack("<I", len(head) + len(text)) + head + text)
+                write_request(f, where, ("Host: 127.0.0.1", f"Authorization: Bearer {gateway.token}",
+                                         "Content-Type: application/json"), json.dumps(body).encode())
         load(gateway.port, type("File", (), {"path": path}), 0, count, 100, status="201")
 
     send((f"/v1/businesses", {"id": f"many{n}", "name": f"Shop {n}"}) for n in range(count))
