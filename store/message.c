@@ -23,15 +23,28 @@ static const uint8_t *index_or_null(const uint8_t index[static STORE_INDEX_LEN])
 	return memcmp(index, no_index, sizeof(no_index)) != 0 ? index : NULL;
 }
 
-enum store_error message_known(struct db *db, const struct store_message *m)
+bool message_has_index(const struct store_message *m)
 {
-	struct query q = query_start(db,
-		"SELECT 1 FROM messages WHERE business_id = ? AND wamid_index = ? AND wamid_index IS NOT NULL "
-		"AND direction = 2 LIMIT 1");
+	return index_or_null(m->wamid_index) != NULL;
+}
 
+/* What was sent from here may have an echo that came before its id was learned: then there are both. */
+enum store_error message_known(struct db *db, const struct store_message *m, enum message_known *out)
+{
+	struct query q;
+
+	*out = MESSAGE_NEW;
+	if (!message_has_index(m))
+		return STORE_OK;
+	q = query_start(db,
+		"SELECT echo FROM messages INDEXED BY messages_wamid WHERE business_id = ? AND wamid_index = ? "
+		"AND wamid_index IS NOT NULL AND direction = ?");
 	query_text(&q, m->business_id);
 	query_blob(&q, m->wamid_index, sizeof(m->wamid_index));
-	return query_exists(&q);
+	query_int(&q, m->direction);
+	while (*out != MESSAGE_CAME_BEFORE && query_step(&q))
+		*out = (query_get_int(&q) != 0) == m->echo ? MESSAGE_CAME_BEFORE : MESSAGE_SENT_HERE;
+	return query_end(&q);
 }
 
 /* The column awaits is not used since migration 2: what is owed is in asks. */

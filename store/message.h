@@ -14,8 +14,15 @@
 /* The columns above into a copy of the row. */
 void message_read(struct query *q, struct rows *rows);
 enum store_error message_insert(struct db *db, const struct store_message *m);
-/* STORE_OK: an outbound message with its wamid_index is in the log. STORE_NOT_FOUND. */
-enum store_error message_known(struct db *db, const struct store_message *m);
+/* Whether a message that comes in is in the log already. */
+enum message_known {
+	MESSAGE_NEW, /* no: nothing of its direction goes by its wamid_index, or it has none */
+	MESSAGE_SENT_HERE, /* it is an echo of what was sent from here */
+	MESSAGE_CAME_BEFORE /* it has its row */
+};
+enum store_error message_known(struct db *db, const struct store_message *m, enum message_known *out);
+/* Whether it has a wamid_index, by which it is known again. */
+bool message_has_index(const struct store_message *m);
 bool message_ok(const struct store_message *m);
 /* Shows the copies, then frees them; err is handed through. */
 enum store_error messages_show(

@@ -1,6 +1,11 @@
 /*
  * Settling: an event's updates, what each brings with it, and what became of the event,
  * in one transaction, or piece by piece where there are many.
+ *
+ * Whether an update came before is told by what it left behind. A message or an echo with an id
+ * leaves its row in the log, which is found by its wamid_index: only retention takes it away, after
+ * 400 days, or the removal of its business. All else that has a seen_key leaves a mark for 8 days,
+ * and so does an echo of what was sent from here, which gets no row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,21 +28,50 @@ struct settle {
 	int64_t now;
 };
 
-/* Marks the update as seen; STORE_EXISTS when it was. */
-static enum store_error seen_mark(struct db *db, const struct settle *a, const struct store_update *u)
+/* Marks the update as seen, and says whether it was. */
+static enum store_error seen_mark(struct db *db, const struct settle *a, const struct store_update *u, bool *before)
 {
-	static const uint8_t nothing[STORE_INDEX_LEN];
-	struct query q;
+	struct query q =
+		query_start(db, "INSERT INTO seen (business_id, key, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
 	enum store_error err;
 
-	if (memcmp(u->seen_key, nothing, sizeof(nothing)) == 0)
-		return STORE_OK;
-	q = query_start(db, "INSERT INTO seen (business_id, key, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
 	query_text(&q, a->business_id);
 	query_blob(&q, u->seen_key, sizeof(u->seen_key));
 	query_int(&q, a->now);
 	err = query_finish(&q);
-	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_EXISTS;
+	*before = err == STORE_OK && db_changes(db) == 0;
+	return err;
+}
+
+static enum store_error seen_find(struct db *db, const struct settle *a, const struct store_update *u, bool *before)
+{
+	struct query q = query_start(db, "SELECT 1 FROM seen WHERE business_id = ? AND key = ?");
+	enum store_error err;
+
+	query_text(&q, a->business_id);
+	query_blob(&q, u->seen_key, sizeof(u->seen_key));
+	err = query_exists(&q);
+	*before = err == STORE_OK;
+	return err == STORE_NOT_FOUND ? STORE_OK : err;
+}
+
+/* Whether the update came before; known: what the log has of its message. */
+static enum store_error came_before(
+	struct db *db, const struct settle *a, const struct store_update *u, enum message_known *known, bool *before)
+{
+	static const uint8_t no_key[STORE_INDEX_LEN];
+	enum store_error err = STORE_OK;
+
+	*known = MESSAGE_NEW;
+	if (u->message != NULL)
+		err = message_known(db, u->message, known);
+	*before = *known == MESSAGE_CAME_BEFORE;
+	if (err != STORE_OK || *before || memcmp(u->seen_key, no_key, sizeof(no_key)) == 0)
+		return err;
+	/* Its row will tell of it. Before migration 6 echoes left no row, but a mark. */
+	if (*known == MESSAGE_NEW && u->message != NULL && message_has_index(u->message))
+		return seen_find(db, a, u, before);
+	return seen_mark(db, a, u, before);
 }
 
 static enum store_error update_insert(
@@ -84,7 +118,6 @@ static enum store_error pauses_keep(struct db *db, const struct settle *a, const
 	return err;
 }
 
-/* An echo of what was sent from here is in the log already. */
 static enum store_error message_keep(
 	struct db *db, const struct store_update *u, const uint8_t conversation[static STORE_INDEX_LEN])
 {
@@ -93,11 +126,6 @@ static enum store_error message_keep(
 
 	if (u->names_len > 0)
 		memcpy(m.conversation, conversation, sizeof(m.conversation));
-	if (m.echo) {
-		err = message_known(db, &m);
-		if (err != STORE_NOT_FOUND)
-			return err;
-	}
 	err = message_insert(db, &m);
 	return err == STORE_OK && m.awaits_answer ? ask_insert_question(db, &m) : err;
 }
@@ -112,8 +140,9 @@ static enum store_error status_keep(
 	return ask_insert_status(db, &ask);
 }
 
-/* What a delivered update brings with it. */
-static enum store_error update_deliver(struct db *db, struct settle *a, const struct store_update *u)
+/* What a delivered update brings with it. What was sent from here is in the log already. */
+static enum store_error update_deliver(
+	struct db *db, struct settle *a, const struct store_update *u, enum message_known known)
 {
 	bool asks = u->message != NULL && u->message->awaits_answer;
 	uint8_t conversation[STORE_INDEX_LEN];
@@ -121,7 +150,7 @@ static enum store_error update_deliver(struct db *db, struct settle *a, const st
 
 	if (u->names_len > 0)
 		err = alias_join(db, a->business_id, u->names, u->names_len, conversation);
-	if (err == STORE_OK && u->message != NULL)
+	if (err == STORE_OK && u->message != NULL && known == MESSAGE_NEW)
 		err = message_keep(db, u, conversation);
 	if (err == STORE_OK && u->settlement != NULL)
 		err = message_settle(db, a->business_id, u->settlement);
@@ -138,18 +167,17 @@ static enum store_error update_deliver(struct db *db, struct settle *a, const st
 static enum store_error update_settle(struct db *db, struct settle *a, const struct store_update *u)
 {
 	enum store_update_verdict verdict = u->verdict;
+	enum message_known known = MESSAGE_NEW;
 	enum store_error err = STORE_OK;
+	bool before = false;
 
 	/* What is quarantined was not seen: it may belong here once its number is connected. */
-	if (verdict == STORE_UPDATE_DELIVERED) {
-		err = seen_mark(db, a, u);
-		if (err == STORE_EXISTS) {
-			verdict = STORE_UPDATE_DUPLICATE;
-			err = STORE_OK;
-		}
-	}
+	if (verdict == STORE_UPDATE_DELIVERED)
+		err = came_before(db, a, u, &known, &before);
+	if (before)
+		verdict = STORE_UPDATE_DUPLICATE;
 	if (err == STORE_OK && verdict == STORE_UPDATE_DELIVERED)
-		err = update_deliver(db, a, u);
+		err = update_deliver(db, a, u, known);
 	if (err == STORE_OK)
 		err = update_insert(db, a, u, verdict);
 	a->counts.delivered += verdict == STORE_UPDATE_DELIVERED;

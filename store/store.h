@@ -789,7 +789,8 @@ struct store_update {
 	char number[STORE_PROVIDER_ID_LEN + 1]; /* "" where the update names none */
 	enum store_update_verdict verdict; /* DELIVERED or QUARANTINED going in */
 	const char *reason; /* of a quarantine, plain words */
-	uint8_t seen_key[STORE_INDEX_LEN]; /* all zero: never a duplicate */
+	/* By what it is known again, where that is not its message's wamid_index; all zero: by nothing else. */
+	uint8_t seen_key[STORE_INDEX_LEN];
 	const struct store_message *message; /* logged when delivered; may be NULL */
 	const struct store_settlement *settlement; /* applied when delivered; may be NULL */
 	const struct store_ask *ask; /* a status owed to the responder, kept when delivered; may be NULL */
@@ -826,10 +827,14 @@ struct store_ask {
 	uint32_t attempts; /* with the one that a lease begins */
 };
 
-/* Settles an event: its updates, dedupe marks (kept 8 days), messages and outbox
+/* Settles an event: its updates, dedupe marks, messages and outbox
  * changes in one transaction, or where it has many updates 64 of them in each: one that
  * was cut short goes on where it was. Later calls for the same event change nothing and
- * return STORE_STALE. seen keys are per business. */
+ * return STORE_STALE.
+ *
+ * An update that came to the business before is a duplicate. A message that has a wamid_index is known by its row, for
+ * as long as that is there (store_prune), and leaves no mark; inbound ones and echoes are told apart. A mark is left of
+ * all else that has a seen_key, for 8 days, and of an echo of what was sent from here: that has no row of its own. */
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts) __attribute__((warn_unused_result));
@@ -1303,8 +1308,9 @@ enum store_error store_take_place(const char *from, const char *path) __attribut
 void store_remove_copy(const char *path);
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
- * keep their row without content), dedupe marks older than 8 days, remembered calls older than 7, settings links older
- * than 30, rows older than 400 days (of the audit up to a seal, which stays), and the operator's sessions that have ended. */
+ * keep their row without content, and messages the wamid_index, by which they are known again), dedupe marks older than
+ * 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days (of the audit up to a
+ * seal, which stays), and the operator's sessions that have ended. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

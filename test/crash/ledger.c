@@ -250,7 +250,7 @@ static void see_mark(struct look *l, sqlite3_stmt *q)
 	if (sqlite3_column_bytes(q, 0) == STORE_INDEX_LEN)
 		memcpy(&number, sqlite3_column_blob(q, 0), sizeof(number));
 	if (number == 0 || number > entries_len)
-		damaged(l, "a mark of no update", "seen");
+		damaged(l, "a mark of no update", sqlite3_sql(q));
 	else
 		entries[number - 1].marks_there++;
 }
@@ -349,6 +349,8 @@ size_t ledger_check(struct store *s, const char *path, const struct store_audito
 	each_row(&l, "SELECT id, state, body, delivered FROM events", see_event);
 	each_row(&l, "SELECT event_id, count(*) FROM updates GROUP BY event_id", see_updates);
 	each_row(&l, "SELECT key FROM seen", see_mark);
+	each_row(&l, "SELECT wamid_index FROM messages INDEXED BY messages_wamid WHERE wamid_index IS NOT NULL",
+		see_mark);
 	each_row(&l, "SELECT id FROM messages WHERE direction = 2", see_row);
 	each_row(&l, "SELECT job FROM audit WHERE job <> ''", see_row);
 	for (size_t i = 0; i < entries_len; i++)

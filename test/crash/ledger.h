@@ -39,7 +39,8 @@ void ledger_say(enum ledger_word *word, enum ledger_word says);
 /* An event that is kept and that nobody settles, from now on being settled with so many updates; NULL: none found. */
 struct entry *ledger_settle(uint64_t chance, unsigned updates);
 void ledger_body(const struct entry *e, uint8_t *out); /* its body_len bytes */
-void ledger_mark(const struct entry *e, unsigned update, uint8_t out[static STORE_INDEX_LEN]); /* a seen key */
+/* By what an update is known again: its seen key, or its message's wamid_index. */
+void ledger_mark(const struct entry *e, unsigned update, uint8_t out[static STORE_INDEX_LEN]);
 size_t ledger_promised(void); /* how many entries are */
 
 /* Opens what store has open beside it, and holds the ledger against it. What is there is promised from now on. Returns how

@@ -134,7 +134,7 @@ enum store_error load_settle(struct store *s, uint64_t *chance)
 			.verdict = STORE_UPDATE_DELIVERED,
 			.message = &messages[i]};
 		store_id_new(updates[i].id);
-		ledger_mark(e, i, updates[i].seen_key);
+		ledger_mark(e, i, disk_chance(chance, 2) == 0 ? updates[i].seen_key : messages[i].wamid_index);
 	}
 	err = store_event_settle(s, LEDGER_BUSINESS, e->id, STORE_EVENT_SETTLED, updates, n, NULL);
 	if (err == STORE_OK)

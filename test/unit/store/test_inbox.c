@@ -249,16 +249,21 @@ static void test_listed_together(void **state)
 	}
 }
 
-static void test_duplicate_changes_nothing(void **state)
+/* key: of the mark, else the message has an id, and is known by its row. */
+static void duplicate_changes_nothing(struct store *s, uint8_t key)
 {
-	struct store *s = store_of(state);
 	struct store_message sent = queue(s, "one", CONNECTION_ONE, 1, 0);
 	struct store_message first = message("one", CONNECTION_ONE, 1), again = message("one", CONNECTION_ONE, 1);
 	struct store_settlement st = {.to = STORE_MESSAGE_READ, .from_states = STORE_STATE_BIT(STORE_MESSAGE_QUEUED)};
-	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, 1), update(STORE_UPDATE_MESSAGE, 1)};
+	struct store_update u[] = {update(STORE_UPDATE_MESSAGE, key), update(STORE_UPDATE_MESSAGE, key)};
 	struct store_intake_counts counts;
 	struct seen seen = {0};
+	bool paused;
 
+	if (key == 0)
+		first.wamid_index[0] = again.wamid_index[0] = 5;
+	again.awaits_answer = true;
+	u[1].pauses[0] = (struct store_pause){.conversation = {1}, .until = INT64_MAX};
 	memcpy(st.message_id, sent.id, sizeof(sent.id));
 	u[0].message = &first;
 	u[1].message = &again;
@@ -266,10 +271,20 @@ static void test_duplicate_changes_nothing(void **state)
 	counts = settle(s, u, 2);
 	assert_int_equal(counts.delivered, 1);
 	assert_int_equal(counts.duplicates, 1);
+	assert_int_equal(counts.awaiting, 0);
 	assert_int_equal(settle(s, u + 1, 1).duplicates, 1);
+	assert_int_equal(awaiting(s, &seen), 0);
+	assert_int_equal(store_conversation_paused(s, "one", first.conversation, 1, &paused), STORE_OK);
+	assert_false(paused);
 	assert_int_equal(store_message_get(s, "one", again.id, see_message, &seen), STORE_NOT_FOUND);
 	assert_int_equal(state_of(s, "one", first.id), STORE_MESSAGE_RECEIVED);
 	assert_int_equal(state_of(s, "one", sent.id), STORE_MESSAGE_QUEUED);
+}
+
+static void test_duplicate_changes_nothing(void **state)
+{
+	duplicate_changes_nothing(store_of(state), 1);
+	duplicate_changes_nothing(store_of(state), 0);
 }
 
 static void test_seen_is_per_business(void **state)
@@ -277,14 +292,19 @@ static void test_seen_is_per_business(void **state)
 	struct store *s = store_of(state);
 	struct store_event e = {
 		.business_id = "two", .connection_id = CONNECTION_TWO, .body = (const uint8_t *)"x", .body_len = 1};
-	struct store_update u = update(STORE_UPDATE_OTHER, 1), unmarked = update(STORE_UPDATE_OTHER, 0);
+	struct store_update u[] = {update(STORE_UPDATE_OTHER, 1), update(STORE_UPDATE_MESSAGE, 0)};
+	struct store_update unmarked = update(STORE_UPDATE_OTHER, 0);
+	struct store_message m = message("one", CONNECTION_ONE, 1), theirs = message("two", CONNECTION_TWO, 1);
 	struct store_intake_counts counts;
 
-	assert_int_equal(settle(s, &u, 1).delivered, 1);
+	m.wamid_index[0] = theirs.wamid_index[0] = 1;
+	u[1].message = &m;
+	assert_int_equal(settle(s, u, 2).delivered, 2);
+	u[1].message = &theirs;
 	store_id_new(e.id);
 	assert_int_equal(store_event_append(s, &e, 1000), STORE_OK);
-	assert_int_equal(store_event_settle(s, "two", e.id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
-	assert_int_equal(counts.delivered, 1);
+	assert_int_equal(store_event_settle(s, "two", e.id, STORE_EVENT_SETTLED, u, 2, &counts), STORE_OK);
+	assert_int_equal(counts.delivered, 2);
 	assert_int_equal(settle(s, &unmarked, 1).delivered, 1);
 	assert_int_equal(settle(s, &unmarked, 1).delivered, 1);
 }
@@ -298,6 +318,7 @@ static void test_quarantined_is_not_delivered(void **state)
 	struct seen seen = {0};
 
 	m.awaits_answer = true;
+	m.wamid_index[0] = 5;
 	memcpy(st.message_id, sent.id, sizeof(sent.id));
 	u.verdict = STORE_UPDATE_QUARANTINED;
 	u.reason = "not this connection's number";
@@ -307,6 +328,13 @@ static void test_quarantined_is_not_delivered(void **state)
 	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
 	assert_int_equal(state_of(s, "one", sent.id), STORE_MESSAGE_QUEUED);
 	assert_int_equal(awaiting(s, &seen), 0);
+	/* It does not hide the true one, which does not hide it either. */
+	u.verdict = STORE_UPDATE_DELIVERED;
+	u.settlement = NULL;
+	assert_int_equal(settle(s, &u, 1).delivered, 1);
+	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_OK);
+	u.verdict = STORE_UPDATE_QUARANTINED;
+	assert_int_equal(settle(s, &u, 1).quarantined, 1);
 }
 
 static void apply(struct store *s, const struct store_settlement *st)

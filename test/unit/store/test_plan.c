@@ -238,6 +238,7 @@ static void use_everything(struct store *s)
 	struct store_ties ties;
 	bool yes;
 
+	received.wamid_index[1] = 7;
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
 	add_event(s, event);
 	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
@@ -251,6 +252,7 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_notice_list(s, "one", 1, see_notice, NULL), STORE_OK);
 	assert_int_equal(store_connection_get(s, "one", CONNECTION_ONE, &c), STORE_OK);
 	assert_int_equal(c.status, STORE_CONNECTION_ACTIVE);
+	received.wamid_index[1] = 0;
 	received.wamid_index[0] = received.concerns[0] = 1;
 	received.relation = STORE_EDITS;
 	assert_int_equal(store_message_ties(s, &received, &ties), STORE_OK);
@@ -349,6 +351,8 @@ static const struct {
 	const char *sql, *plan;
 } wanted[] = {
 	{"WHERE wamid_index = ?", "messages_wamid"},
+	{"SELECT echo FROM messages", "messages_wamid (business_id=? AND wamid_index=?)"},
+	{"SELECT 1 FROM seen WHERE", "PRIMARY KEY (business_id=? AND key=?)"},
 	{"INDEXED BY messages_conversation WHERE business_id = ?1",
 		"messages_conversation (business_id=? AND conversation=?)"},
 	{"conversation = coalesce((SELECT a.conv", "SEARCH a USING PRIMARY KEY (business_id=? AND alias=?)"},

@@ -133,11 +133,13 @@ static void test_echoes_are_logged_and_never_sent(void **state)
 		.to = STORE_MESSAGE_READ, .from_states = STORE_STATE_BIT(STORE_MESSAGE_SENT), .wamid_index = {1}};
 	struct store_update status = {
 		.kind = STORE_UPDATE_STATUS, .verdict = STORE_UPDATE_DELIVERED, .settlement = &st};
+	struct store_update again = {.kind = STORE_UPDATE_ECHO, .verdict = STORE_UPDATE_DELIVERED};
 	struct seen seen = {0};
 	char event[STORE_ID_LEN + 1];
 
 	deliver(s, &m);
-	deliver(s, &twice); /* the same message, as another field tells of it */
+	again.message = &twice; /* the same message, as another field tells of it */
+	assert_int_equal(settle_one(s, "one", CONNECTION_ONE, again).duplicates, 1);
 	assert_int_equal(store_message_get(s, "one", twice.id, see_message, &seen), STORE_NOT_FOUND);
 	assert_true(kept(s, m.id)->echo);
 	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);

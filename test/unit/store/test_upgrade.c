@@ -1,6 +1,6 @@
 /*
  * A database of the first version, with what it holds, becomes one of this version: what
- * awaited an answer is owed still.
+ * awaited an answer is owed still, and what came before is known again.
  */
 #include <sqlite3.h>
 
@@ -90,6 +90,41 @@ static void test_what_awaited_is_owed(void **state)
 	assert_string_equal(seen.ids[0], "other");
 }
 
+/* Messages left a mark and a row there, echoes a mark alone. */
+static void test_what_came_is_known_again(void **state)
+{
+	static const char came[] =
+		"UPDATE messages SET wamid_index = x'01000000000000000000000000000000' "
+		"WHERE id IN ('answered', 'queued');"
+		"INSERT INTO seen (business_id, key, at) VALUES ('one', "
+		"x'02000000000000000000000000000000', 1), ('one', x'03000000000000000000000000000000', 1);";
+	struct house *h = *state;
+	struct store_message again = message("one", CONNECTION_ONE, 1), echo = message("one", CONNECTION_ONE, 1);
+	struct store_update m = {.kind = STORE_UPDATE_MESSAGE, .verdict = STORE_UPDATE_DELIVERED, .message = &again},
+			    e = {.kind = STORE_UPDATE_ECHO, .verdict = STORE_UPDATE_DELIVERED, .message = &echo};
+	sqlite3 *db;
+
+	make_first_version(h);
+	assert_int_equal(sqlite3_open(h->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, came, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	house_open(h);
+	again.wamid_index[0] = 1;
+	assert_int_equal(settle_one(h->store, "one", CONNECTION_ONE, m).duplicates, 1);
+	echo.direction = STORE_OUTBOUND;
+	echo.state = STORE_MESSAGE_SENT;
+	echo.echo = true;
+	echo.wamid_index[0] = 5;
+	e.seen_key[0] = 3;
+	assert_int_equal(settle_one(h->store, "one", CONNECTION_ONE, e).duplicates, 1);
+	/* Of what was sent from here. */
+	echo.wamid_index[0] = 1;
+	e.seen_key[0] = 2;
+	assert_int_equal(settle_one(h->store, "one", CONNECTION_ONE, e).duplicates, 1);
+	e.seen_key[0] = 4;
+	assert_int_equal(settle_one(h->store, "one", CONNECTION_ONE, e).delivered, 1);
+}
+
 static void test_the_rest_is_as_it_was(void **state)
 {
 	struct house *h = *state;
@@ -126,6 +161,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, house_empty, house_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_awaited_is_owed),
+		TEST(test_what_came_is_known_again),
 		TEST(test_the_rest_is_as_it_was),
 	};
 
