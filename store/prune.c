@@ -1,6 +1,9 @@
 /*
  * Retention: bodies after some days, remembered calls after 7, dedupe marks after 8, rows after 400. Each step
  * is a small transaction of its own, so that pruning never holds up a webhook.
+ *
+ * A message is known again by its row, which must therefore outlive the marks: without content it stays until it is 400
+ * days old, and no event is settled once more so late that its messages would be that old within 8 days.
  */
 #include "store/core.h"
 
@@ -10,6 +13,9 @@
 #define SEEN_DAYS 8
 #define ROW_DAYS AUDIT_DAYS
 #define STEP_ROWS 100 /* a body may be 3 MiB */
+
+_Static_assert(STORE_REPLAY_DAYS < SEEN_DAYS && STORE_REPLAY_MAX_DAYS + SEEN_DAYS < ROW_DAYS,
+	"what an old event brings is known again as long as what came now");
 
 struct step {
 	const char *sql; /* takes a time and a number of rows */

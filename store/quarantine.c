@@ -108,7 +108,8 @@ static enum store_error event_judge(struct db *db, struct replay *r)
 			r->found = STORE_REPLAY_WAITS;
 		else if (state == STORE_EVENT_SETTLED && !put_aside)
 			r->found = STORE_REPLAY_NOTHING;
-		else if (!whole || (delivered && received_at < r->now - STORE_REPLAY_DAYS * DAY_MS))
+		else if (!whole ||
+			received_at < r->now - (delivered ? STORE_REPLAY_DAYS : STORE_REPLAY_MAX_DAYS) * DAY_MS)
 			r->found = STORE_REPLAY_TOO_OLD;
 		else
 			r->found = STORE_REPLAY_BEGINS;

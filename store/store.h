@@ -906,9 +906,11 @@ enum store_replay {
 	STORE_REPLAY_BEGINS = 1,
 	STORE_REPLAY_WAITS, /* it is not settled yet */
 	STORE_REPLAY_NOTHING, /* nothing of it was put aside, and it could be read */
-	STORE_REPLAY_TOO_OLD, /* its body is gone; or something of it was delivered, which would not be known again */
+	STORE_REPLAY_TOO_OLD, /* its body is gone; or what was or would be delivered of it would not be known again */
 };
 #define STORE_REPLAY_DAYS 7 /* of an event of which something was delivered: less than marks are kept */
+/* Of any event: its messages are as old as it is, and are to be known again for 8 days before their rows go. */
+#define STORE_REPLAY_MAX_DAYS 390
 /* STORE_NOT_FOUND: no such event, or another business's. */
 enum store_error store_event_replay(struct store *s, const char *business_id, const char *event_id, int64_t now,
 	enum store_replay *found) __attribute__((warn_unused_result));

@@ -206,6 +206,11 @@ static void test_what_cannot_be_replayed(void **state)
 	add(s, "one", now - 40 * DAY, u, 1, id);
 	assert_int_equal(store_prune(s, now, 30), STORE_OK);
 	assert_int_equal(replay(s, "one", id), STORE_REPLAY_TOO_OLD);
+	/* Its messages would be as old, and their rows gone before anybody could be sure that they do not come again. */
+	add(s, "one", now - 389 * DAY, u, 1, id);
+	assert_int_equal(replay(s, "one", id), STORE_REPLAY_BEGINS);
+	add(s, "one", now - 391 * DAY, u, 1, id);
+	assert_int_equal(replay(s, "one", id), STORE_REPLAY_TOO_OLD);
 	/* What could not be read may be readable for a later version. */
 	add(s, "one", now, NULL, 0, id);
 	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_UNPARSED, NULL, 0, &counts), STORE_OK);
