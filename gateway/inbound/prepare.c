@@ -96,12 +96,21 @@ static enum tenant_error index_text(struct preparation *p, const char *kind, con
 	return tenant_index(p->tenants, p->ev->business_id, kind, text, strlen(text), out);
 }
 
+/* Whether its row in the log will tell that it came. Of an echo that is not sure: of what was sent from here it gets none. */
+static bool known_by_row(const struct store_update *u)
+{
+	return u->message != NULL && !u->message->echo && u->message->wamid != NULL;
+}
+
 static enum tenant_error key_update(struct preparation *p, const struct split_update *u, struct store_update *out)
 {
-	char *text = seen_text(u, out->verdict == STORE_UPDATE_QUARANTINED ? p->ev->connection_id : NULL);
 	uint8_t hash[VAULT_HASH_LEN];
 	enum tenant_error err;
+	char *text;
 
+	if (known_by_row(out))
+		return TENANT_OK;
+	text = seen_text(u);
 	if (text == NULL)
 		return TENANT_NO_MEMORY;
 	if (strlen(text) <= SEEN_TEXT_MAX) {
@@ -377,8 +386,6 @@ static enum tenant_error prepare_one(
 	message_text_cut(out->field, sizeof(out->field), u->field);
 	message_text_cut(out->number, sizeof(out->number), u->number != NULL ? u->number : "");
 	err = bind_update(p, u, out);
-	if (err == TENANT_OK)
-		err = key_update(p, u, out);
 	if (err != TENANT_OK || out->verdict != STORE_UPDATE_DELIVERED)
 		return err;
 	if (!scene_set(&p->scene, u))
@@ -399,6 +406,8 @@ static enum tenant_error prepare_one(
 		err = prepare_notices(p, u, out, row);
 		break;
 	}
+	if (err == TENANT_OK)
+		err = key_update(p, u, out);
 	pause_bot(p, u, out);
 	/* A question that is asked is told by that. */
 	if (err == TENANT_OK && p->ev->all && u->kind != STORE_UPDATE_STATUS &&

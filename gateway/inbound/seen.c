@@ -25,12 +25,11 @@ static const char *participant_of(const cJSON *status)
 	return participant != NULL ? participant : "";
 }
 
-static char *other_text(const struct split_update *u, const char *prefix, const char *by)
+static char *other_text(const struct split_update *u)
 {
 	char *item = json_text(u->item);
 	char *time = u->time != NULL ? json_text(u->time) : strdup("");
-	const char *const parts[] = {
-		prefix, by, "o:", u->account != NULL ? u->account : "", " ", time, " ", u->field, " ", item};
+	const char *const parts[] = {"o:", u->account != NULL ? u->account : "", " ", time, " ", u->field, " ", item};
 	char *text = NULL;
 
 	if (item != NULL && time != NULL)
@@ -40,21 +39,20 @@ static char *other_text(const struct split_update *u, const char *prefix, const 
 	return text;
 }
 
-char *seen_text(const struct split_update *u, const char *quarantined_by)
+char *seen_text(const struct split_update *u)
 {
-	const char *prefix = quarantined_by != NULL ? "q:" : "";
-	const char *by = quarantined_by != NULL ? quarantined_by : "";
 	const char *id = id_of(u->item);
 	const char *status = json_get_string(u->item, "status");
 
-	if (id == NULL || u->kind == STORE_UPDATE_OTHER || (u->kind == STORE_UPDATE_STATUS && status == NULL))
-		return other_text(u, prefix, by);
-	if (u->kind == STORE_UPDATE_STATUS) {
-		const char *const parts[] = {prefix, by, "s:", id, ":", status, ":", participant_of(u->item)};
+	if (id != NULL && u->kind == STORE_UPDATE_ECHO) {
+		const char *const parts[] = {"e:", id};
 
 		return message_join(parts, sizeof(parts) / sizeof(parts[0]));
 	}
-	const char *const parts[] = {prefix, by, u->kind == STORE_UPDATE_MESSAGE ? "m:" : "e:", id};
+	if (id != NULL && u->kind == STORE_UPDATE_STATUS && status != NULL) {
+		const char *const parts[] = {"s:", id, ":", status, ":", participant_of(u->item)};
 
-	return message_join(parts, sizeof(parts) / sizeof(parts[0]));
+		return message_join(parts, sizeof(parts) / sizeof(parts[0]));
+	}
+	return other_text(u);
 }

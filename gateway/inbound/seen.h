@@ -8,13 +8,11 @@
 #include "gateway/inbound/split.h"
 
 /* The text whose blind index is the update's seen key:
- *   m:<id>                           a message
  *   s:<id>:<status>:<participant>    a status; the participant of a group, where there is one
- *   e:<id>                           an echo
+ *   e:<id>                           an echo: of what was sent from here no row of its own tells
  *   o:<account> <time> <field> <JSON of the item>   everything else, and those without an id
- * quarantined_by is the connection that verified what is not its own, else NULL: then
- * q:<connection> stands in front, so that a foreign copy does not hide the true one.
+ * A message with an id is not asked for: it is known again by its row in the log.
  * Owns: caller wipes and frees. NULL: memory is short. */
-char *seen_text(const struct split_update *u, const char *quarantined_by);
+char *seen_text(const struct split_update *u);
 
 #endif

@@ -52,6 +52,10 @@ def deliver(shop, body):
     return settled(shop, min(before + 1, 200))
 
 
+def counted(event):
+    return event["delivered"], event["duplicates"]
+
+
 def logged(shop, wamid):
     """The message as it is looked up by its id here."""
     found = [m for m in shop.messages(limit=200) if m["wamid"] == wamid]
@@ -209,6 +213,8 @@ def test_echoes(shop, provider):
             "text": {"body": "typed by hand"}}
     event = deliver(shop, shop.envelope({"message_echoes": [echo]}, field="smb_message_echoes"))
     assert [(u["kind"], u["what"]) for u in event["updates"]] == [("echo", "echoes/text")]
+    assert counted(deliver(shop, shop.envelope({"message_echoes": [echo, echo]}, field="message_echoes"))) == (0, 2)
+    assert len(shop.messages()) == 1
     m = logged(shop, "wamid.E1")
     assert (m["direction"], m["state"], m["echo"], m["customer"], m["content"]) == ("outbound", "sent", True, "+" + CUSTOMER, echo)
     deliver(shop, shop.status("wamid.E1", "read"))
@@ -224,7 +230,8 @@ def test_echoes(shop, provider):
     # What was sent from here is not told twice.
     ours = shop.post("from here").json["id"]
     wamid = wait_for(lambda: shop.message(ours)["wamid"])
-    deliver(shop, shop.envelope({"message_echoes": [{**echo, "id": wamid}]}, field="message_echoes"))
+    again = shop.envelope({"message_echoes": [{**echo, "id": wamid}]}, field="message_echoes")
+    assert [counted(deliver(shop, again)) for _ in range(3)] == [(1, 0), (0, 1), (0, 1)]
     assert logged(shop, wamid)["id"] == ours
     assert len(provider.sent(NUMBER)) == 1
 

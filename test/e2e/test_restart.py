@@ -28,6 +28,10 @@ def test_acknowledged_survives_a_kill(gateway, provider):
     gateway.start()
     assert wait_for(lambda: len(shop.messages(direction="inbound", limit=200)) == 20)
     assert len(shop.events()) == 20
+    for n in range(20):
+        assert shop.send(shop.question(QUESTION, f"wamid.{n}")).status == 200
+    again = wait_for(lambda: [e for e in shop.events() if (e["delivered"], e["duplicates"]) == (0, 1)][19:])
+    assert again and len(shop.messages(direction="inbound", limit=200)) == 20, shop.events()
 
 
 def test_owed_answers_are_given_after_a_restart(gateway, provider, shop):

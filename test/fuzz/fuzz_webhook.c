@@ -222,12 +222,21 @@ static void check_ask(const struct store_ask *a)
 	MUST_FIT(a->message_id);
 }
 
+static bool has_key(const struct store_update *u)
+{
+	static const uint8_t no_key[STORE_INDEX_LEN];
+
+	return memcmp(u->seen_key, no_key, sizeof(no_key)) != 0;
+}
+
+/* A message with an id is known again by its row, and nothing of what is put aside; all else by a key. */
 static void check(const struct store_update *u)
 {
 	const bool quarantined = u->verdict == STORE_UPDATE_QUARANTINED;
 
 	must(quarantined || u->verdict == STORE_UPDATE_DELIVERED);
 	must((u->reason != NULL) == quarantined);
+	must(has_key(u) == (!quarantined && (u->message == NULL || u->message->echo || u->message->wamid == NULL)));
 	must_hide(u->reason);
 	must(strlen(u->id) == STORE_ID_LEN);
 	MUST_FIT(u->field);

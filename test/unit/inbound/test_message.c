@@ -239,23 +239,21 @@ static void seen_texts(void **state)
 {
 	static const struct {
 		enum store_update_kind kind;
-		const char *item, *by, *want;
+		const char *item, *want;
 	} table[] = {
-		{STORE_UPDATE_MESSAGE, "{\"id\":\"wamid.1\"}", NULL, "m:wamid.1"},
-		{STORE_UPDATE_MESSAGE, "{\"id\":\"wamid.1\"}", "C", "q:Cm:wamid.1"},
-		{STORE_UPDATE_ECHO, "{\"id\":\"wamid.1\"}", NULL, "e:wamid.1"},
-		{STORE_UPDATE_STATUS, "{\"id\":\"wamid.1\",\"status\":\"read\"}", NULL, "s:wamid.1:read:"},
+		{STORE_UPDATE_ECHO, "{\"id\":\"wamid.1\"}", "e:wamid.1"},
+		{STORE_UPDATE_STATUS, "{\"id\":\"wamid.1\",\"status\":\"read\"}", "s:wamid.1:read:"},
 		{STORE_UPDATE_STATUS, "{\"id\":\"wamid.1\",\"status\":\"read\",\"recipient_participant_id\":\"7\"}",
-			NULL, "s:wamid.1:read:7"},
+			"s:wamid.1:read:7"},
 		{STORE_UPDATE_STATUS,
-			"{\"id\":\"wamid.1\",\"status\":\"read\",\"recipient_participant_user_id\":\"U\"}", NULL,
+			"{\"id\":\"wamid.1\",\"status\":\"read\",\"recipient_participant_user_id\":\"U\"}",
 			"s:wamid.1:read:U"},
-		{STORE_UPDATE_STATUS, "{\"id\":\"wamid.1\"}", NULL, "o:9 5 f {\"id\":\"wamid.1\"}"},
-		{STORE_UPDATE_OTHER, "{\"id\":\"wamid.1\"}", NULL, "o:9 5 f {\"id\":\"wamid.1\"}"},
-		{STORE_UPDATE_OTHER, "{\"id\":\"wamid.1\"}", "C", "q:Co:9 5 f {\"id\":\"wamid.1\"}"},
-		{STORE_UPDATE_MESSAGE, "{\"type\":\"text\"}", NULL, "o:9 5 f {\"type\":\"text\"}"},
-		{STORE_UPDATE_MESSAGE, "{\"id\":\"\"}", NULL, "o:9 5 f {\"id\":\"\"}"},
-		{STORE_UPDATE_OTHER, "null", NULL, "o:9 5 f null"},
+		{STORE_UPDATE_STATUS, "{\"id\":\"wamid.1\"}", "o:9 5 f {\"id\":\"wamid.1\"}"},
+		{STORE_UPDATE_OTHER, "{\"id\":\"wamid.1\"}", "o:9 5 f {\"id\":\"wamid.1\"}"},
+		{STORE_UPDATE_MESSAGE, "{\"type\":\"text\"}", "o:9 5 f {\"type\":\"text\"}"},
+		{STORE_UPDATE_MESSAGE, "{\"id\":\"\"}", "o:9 5 f {\"id\":\"\"}"},
+		{STORE_UPDATE_ECHO, "{\"id\":\"\"}", "o:9 5 f {\"id\":\"\"}"},
+		{STORE_UPDATE_OTHER, "null", "o:9 5 f null"},
 	};
 	cJSON *time = parse("5");
 
@@ -264,7 +262,7 @@ static void seen_texts(void **state)
 		cJSON *item = parse(table[i].item);
 		struct split_update u = {
 			.kind = table[i].kind, .field = "f", .account = "9", .time = time, .item = item};
-		char *text = seen_text(&u, table[i].by);
+		char *text = seen_text(&u);
 
 		same_text(text, table[i].want, table[i].item);
 		free(text);

@@ -38,7 +38,7 @@ static void read_all(const struct split_update *u, size_t len)
 		const char *names[STORE_NAMES_MAX], *wamid;
 		struct store_notice notice;
 		char what[STORE_WHAT_LEN + 1];
-		char *text = seen_text(&u[i], NULL);
+		char *text = seen_text(&u[i]);
 
 		assert_non_null(text);
 		assert_non_null(u[i].field);
