@@ -409,14 +409,19 @@ static void queue_remove(struct writer *w, struct op *op)
 	w->queued_bytes -= op->change.size;
 }
 
+static void op_fill(struct op *op, const struct writer_change *change)
+{
+	op->change = *change;
+	memccpy(op->actor, audit_actor(), '\0', sizeof(op->actor));
+}
+
 static struct op *op_new(const struct writer_change *change)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
 	if (op == NULL)
 		return NULL;
-	op->change = *change;
-	memccpy(op->actor, audit_actor(), '\0', sizeof(op->actor));
+	op_fill(op, change);
 	(void)sem_init(&op->done, 0, 0);
 	return op;
 }
@@ -525,9 +530,8 @@ enum store_error writer_apply_all(
 	atomic_fetch_add(&w->inside, 1);
 	pthread_mutex_lock(&w->lock);
 	for (; queued < len && err == STORE_OK; queued += err == STORE_OK) {
-		ops[queued].change = changes[queued];
+		op_fill(&ops[queued], &changes[queued]);
 		ops[queued].joint = &joint;
-		memccpy(ops[queued].actor, audit_actor(), '\0', sizeof(ops[queued].actor));
 		err = op_queue(w, &ops[queued]);
 		joint.left += err == STORE_OK;
 	}
