@@ -39,10 +39,9 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 	if (err == STORE_OK) {
 		q = query_start(db,
 			"SELECT m.id, m.business_id, b.name, m.state, m.type, m.created_at, m.attempts, m.error_code, "
-			"m.reason FROM messages m INDEXED BY messages_letters CROSS JOIN businesses b ON b.id = "
-			"m.business_id AND b.removing_at = 0 WHERE m.direction = 2 AND m.state >= 8 AND m.state <= 10 "
-			"AND m.seq "
-			"< ? "
+			"m.reason FROM messages m INDEXED BY messages_letters "
+			"CROSS JOIN businesses b ON b.id = m.business_id AND b.removing_at = 0 "
+			"WHERE m.direction = 2 AND m.state >= 8 AND m.state <= 10 AND m.seq < ? "
 			"ORDER BY m.seq DESC LIMIT ?");
 		query_int(&q, start);
 		query_int(&q, limit);
