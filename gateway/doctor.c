@@ -304,9 +304,14 @@ static void from_refusals(struct patient *p)
 		return;
 	if (r.signature_at > 0 && was_heard(p, STORE_META, false) && was_heard(p, STORE_360DIALOG, false))
 		r.signature_at = 0;
-	if (r.signature_at > 0 && !has(p, FINDING_APP_SECRET_WRONG, NULL) &&
-		!has(p, FINDING_WEBHOOK_SECRET_WRONG, NULL))
-		add_seen(p, FINDING_SIGNED_BY_OTHERS, NULL, r.signature_at, NULL);
+	found = r.signature_at > 0 && !has(p, FINDING_APP_SECRET_WRONG, NULL) &&
+			!has(p, FINDING_WEBHOOK_SECRET_WRONG, NULL)
+		? add(p, FINDING_SIGNED_BY_OTHERS, NULL)
+		: NULL;
+	if (found != NULL) {
+		found->at = r.signature_at;
+		found->provider = was_heard(p, STORE_META, false) ? STORE_360DIALOG : STORE_META;
+	}
 	if (r.token_at > 0 && !was_heard(p, STORE_META, true))
 		add_seen(p, FINDING_VERIFY_TOKEN_WRONG, NULL, r.token_at, NULL);
 	/* Who made that one has the connection's own secret. */

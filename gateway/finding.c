@@ -163,10 +163,9 @@ static const struct finding_words words[] = {
 		BOTH("One business has to hold all the numbers of the account. Ask whoever gave you the link to these "
 		     "pages."),
 		true},
-	[FINDING_SIGNED_BY_OTHERS] = {"signed_by_others", "A call came that we cannot take for yours",
+	[FINDING_SIGNED_BY_OTHERS] = {"signed_by_others", "Something came that we cannot take for yours",
 		"Somebody called this shop's address without the right proof, and nothing good has come yet. It may be "
-		"another "
-		"app of yours at Meta that sends here, or a stranger.",
+		"another app or account of yours that sends here, or a stranger.",
 		"If messages are missing, press Set our address again, and take our address out of every other app at "
 		"Meta.",
 		"If messages are missing, press Set our address again.", false},
@@ -227,22 +226,22 @@ static const struct finding_words words[] = {
 		"Messages go on with that one.",
 		NEW_TOKEN, NEW_KEY, false},
 	[FINDING_ACCOUNT_RESTRICTED] = {"account_restricted", "WhatsApp has restricted the account",
-		"WhatsApp told that this account may not do everything for a while, often because customers reported "
+		"WhatsApp says that this account may not do everything for a while, often because customers reported "
 		"its messages.",
 		"The reason stands in Meta's WhatsApp Manager, under Account quality, where you can ask for a review.",
 		"The reason stands in the 360dialog Hub. Ask 360dialog's support for a review.", false},
 	[FINDING_ACCOUNT_GONE] = {"account_gone", "The WhatsApp account was deleted",
-		"WhatsApp told that the account to which this number belongs was deleted. Nothing is sent or received.",
+		"WhatsApp says that the account to which this number belongs was deleted. Nothing is sent or received.",
 		BOTH("Move the number to another account, then disconnect it " UNDER_KEYS " and connect it again."),
 		true},
 	[FINDING_ACCESS_TAKEN] = {"access_taken", "Access to the account was taken away",
-		"WhatsApp told that the app of this connection was removed from the account. Its key works no more, or "
+		"WhatsApp says that the app of this connection was removed from the account. Its key works no more, or "
 		"soon will not.",
 		"If that was not meant, share the account with the app again in Meta's Business settings, under "
 		"WhatsApp accounts. " NEW_TOKEN,
 		"If that was not meant, connect the number again in the 360dialog Hub. " NEW_KEY, false},
 	[FINDING_ACCOUNT_WARNED] = {"account_warned", "WhatsApp warns about the account",
-		"WhatsApp told that something about this account needs to be looked at.",
+		"WhatsApp says that something about this account needs to be looked at.",
 		"It stands in Meta's WhatsApp Manager, under Account quality.", "It stands in the 360dialog Hub.",
 		false},
 	[FINDING_ACCOUNT_REJECTED] = {"account_rejected", "WhatsApp did not approve the account",
@@ -254,7 +253,7 @@ static const struct finding_words words[] = {
 		"Enter another name in Meta's WhatsApp Manager, under Phone numbers.",
 		"Enter another name in the 360dialog Hub.", false},
 	[FINDING_PIN_CHANGED] = {"pin_changed", "The number's PIN was changed or asked for",
-		"WhatsApp told that somebody changed the six-digit PIN of this number, or asked to.",
+		"WhatsApp says that somebody changed the six-digit PIN of this number, or asked to.",
 		"If that was not you, look in Meta's Business settings who has access to the account.",
 		"If that was not you, look in the 360dialog Hub who has access, and tell 360dialog's support.", false},
 };

@@ -469,6 +469,11 @@ def test_a_stranger_makes_no_finding_where_all_is_well_and_hides_none(gateway, p
     strange(shop)
     strange(shop, headers={"X-Keyhouse-Secret": "x" * 40})
     assert "signed_by_others" in names(doctor(shop, "GET"))
+    # Of a number at 360dialog nothing is to be done at Meta.
+    sarah = DialogShop(gateway, provider, "Sarah's Fashion", str(next(numbers)), responder="none")
+    strange(sarah, headers={"X-Keyhouse-Secret": "x" * 40})
+    (told,) = [f for f in doctor(sarah, "GET") if f["finding"] == "signed_by_others"]
+    assert "Set our address again" in told["remedy"] and "Meta" not in told["cause"] + told["remedy"]
 
 
 def test_a_refused_webhook_has_the_keys_looked_at(gateway, provider):
