@@ -59,7 +59,7 @@ static const char *const places[] = {"text.body", "button.text", "interactive.bu
 	"interactive.list_reply.title", "interactive.body.text", "image.caption", "video.caption", "document.caption",
 	"document.filename", "edit.message.text.body", "edit.message.image.caption", "edit.message.video.caption",
 	"edit.message.document.caption", "location.name", "location.address", "reaction.emoji", "template.name",
-	"contacts[0].name.formatted_name", "order.text"};
+	"contacts[0].name.formatted_name", "order.text", "system.body"};
 
 const char *content_text(const cJSON *content, enum store_direction direction)
 {

@@ -48,7 +48,8 @@ static const struct {
 	{"sticker", "Sticker"}, {"location", "Place on the map"}, {"contacts", "Contact"},
 	{"interactive", "With buttons"}, {"button", "Button pressed"}, {"template", "Template"},
 	{"reaction", "Reaction"}, {"order", "Order"}, {"edit", "Changed to"}, {"revoke", "Deleted an earlier message"},
-	{"system", "Note from WhatsApp"}, {"unsupported", "Something that WhatsApp does not hand on"}};
+	{"system", "Note from WhatsApp"}, {"request_welcome", "Opened the chat for the first time"},
+	{"unsupported", "Something that WhatsApp does not hand on"}};
 
 /* Why a message came to nothing, and what to do. */
 static const struct {
@@ -70,12 +71,13 @@ static const struct {
 		"WhatsApp lets you answer for 24 hours. Wait until the customer writes again, then send it again."},
 };
 
+/* NULL: not known here. */
 static const char *type_text(const char *type)
 {
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].type, type) == 0)
 			return types[i].text;
-	return type;
+	return NULL;
 }
 
 static void put_state(struct html *h, enum store_message_state state)
@@ -124,9 +126,15 @@ static void put_cut(struct html *h, const char *text)
 	vault_wipe(shown, sizeof(shown));
 }
 
-static const char *said_type(const struct store_message *m)
+static void put_type(struct html *h, const struct store_message *m, const char *after)
 {
-	return m->relation == STORE_UNREACTS ? "Took a reaction back" : type_text(m->type);
+	const char *text = m->relation == STORE_UNREACTS ? "Took a reaction back" : type_text(m->type);
+
+	if (text != NULL)
+		html_put(h, "<span class=\"soft\">%s%s</span>", text, after);
+	else
+		html_put(h, "<span class=\"soft\">Something new (<bdi>%s</bdi>)%s</span>",
+			m->type[0] != '\0' ? m->type : "it does not say what", after);
 }
 
 static void put_said(struct html *h, const struct store_message *m, const cJSON *content, const struct store_ties *ties)
@@ -141,7 +149,7 @@ static void put_said(struct html *h, const struct store_message *m, const cJSON 
 		return;
 	}
 	if (strcmp(m->type, "text") != 0)
-		html_put(h, "<span class=\"soft\">%s%s</span>", said_type(m), text != NULL ? ": " : "");
+		put_type(h, m, text != NULL ? ": " : "");
 	if (text != NULL)
 		put_cut(h, text);
 	else if (m->content_len == 0)

@@ -82,6 +82,7 @@ INNER = {"interactive": ("button_reply", "list_reply", "nfm_reply", "call_permis
 def test_every_type_of_message(shop):
     bodies = [(t, f"messages/{t}", {t: v}) for t, v in TYPES.items()]
     bodies += [(t, f"messages/{t}-{i}", {t: {"type": i}}) for t, inner in INNER.items() for i in inner]
+    bodies += [("system", "messages/system", {"system": {"body": "Ada has a new number"}})]
     bodies += [("interactive", "messages/interactive", {}), ("button", "messages/button", {}),
                ("unsupported", "messages/unsupported", {"errors": [{"code": 131060, "title": "Unavailable"}]})]
     # In one webhook, as Meta may batch them.
@@ -92,6 +93,9 @@ def test_every_type_of_message(shop):
     assert {(u["kind"], u["verdict"], u["field"], u["number"]) for u in event["updates"]} == {
         ("message", "delivered", "messages", NUMBER)}
     assert event["raw"] == shop.envelope(value)
+    shown = messages_page(shop)
+    assert "Something new (<bdi>hologram</bdi>)" in shown and "request_welcome" not in shown
+    assert "Note from WhatsApp: </span><bdi>Ada has a new number</bdi>" in shown
     for i, (kind, _, _) in enumerate(bodies):
         m = logged(shop, f"wamid.T{i}")
         assert (m["type"], m["customer"], m["content"]["message"]["type"]) == (kind, "+" + CUSTOMER, kind)
