@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/delivery.h"
 #include "gateway/settings/checks.h"
 
 #define DAY_MS 86400000LL
@@ -71,15 +72,28 @@ static void expiry_write(struct visit *v, int64_t at)
 	html_raw(&v->out, "</dd>");
 }
 
-static void facts_write(struct visit *v, const struct store_connection *s)
+/* What the provider told by itself since the last look takes the place of what it answered then. */
+static bool is_said(const struct doctor_report *report, const struct store_connection *s, enum finding f)
 {
+	for (size_t i = 0; i < report->len; i++)
+		if (report->findings[i].finding == f && strcmp(report->findings[i].connection_id, s->id) == 0)
+			return true;
+	return false;
+}
+
+static void facts_write(struct visit *v, const struct store_connection *s, const struct doctor_report *report)
+{
+	const bool stopped = is_said(report, s, FINDING_NUMBER_BLOCKED) || is_said(report, s, FINDING_ACCOUNT_GONE);
 	struct store_connection_facts f;
 
 	if (store_connection_facts_get(v->s->store, s->business_id, s->id, &f) != STORE_OK)
 		return;
-	fact_write(v, "Number at WhatsApp", numbers, f.number_status);
-	fact_write(v, "May send", sendings, f.can_send);
-	fact_write(v, "Quality", qualities, f.quality);
+	if (!stopped || strcmp(f.number_status, "CONNECTED") != 0)
+		fact_write(v, "Number at WhatsApp", numbers, f.number_status);
+	if (!stopped || strcmp(f.can_send, "AVAILABLE") != 0)
+		fact_write(v, "May send", sendings, f.can_send);
+	if (!is_said(report, s, FINDING_QUALITY_LOW) || strcmp(f.quality, "RED") == 0)
+		fact_write(v, "Quality", qualities, f.quality);
 	fact_write(v, "Messaging limit", limits, f.messaging_limit);
 	fact_write(v, "Speed", speeds, f.throughput);
 	expiry_write(v, f.token_expires_at);
@@ -103,44 +117,88 @@ static void title_write(struct visit *v, const struct store_connection *s)
 	html_raw(&v->out, "</h2>");
 }
 
+/* What of a connection's webhooks was not taken since one was, and might have been the provider's. */
+static bool is_refused(const struct store_delivery *d)
+{
+	const enum delivery_why why = delivery_why(d->refused_why);
+
+	return d->refused_count > 0 &&
+		(why == DELIVERY_WRONG_SIGNATURE || why == DELIVERY_WRONG_SECRET_HEADER ||
+			why == DELIVERY_WRONG_PLATFORM_SIGNATURE);
+}
+
 /* heard: something came in already. */
-static void state_write(struct visit *v, const struct store_connection *s, bool heard)
+static void state_write(struct visit *v, const struct store_connection *s, bool heard, const struct store_delivery *d)
 {
 	const struct connect_state *state = connect_state_of(s->status);
 
 	layout_note(v, s->status == STORE_CONNECTION_ACTIVE ? "ok" : state->needs_shop ? "bad" : "wait");
-	if (s->status == STORE_CONNECTION_ACTIVE && !heard)
+	if (s->status == STORE_CONNECTION_ACTIVE && is_refused(d))
+		html_put(&v->out,
+			"<b>%s</b><p>The keys work. But what came last was refused. If messages are missing, look at "
+			"Last refused below.</p>",
+			state->title);
+	else if (s->status == STORE_CONNECTION_ACTIVE && !heard)
 		html_put(&v->out, "<b>%s</b><p>The keys work. No message has come here yet.</p>", state->title);
 	else
 		html_put(&v->out, "<b>%s</b><p>%s</p><p>%s</p>", state->title, state->meaning, state->remedy);
 	layout_note_end(v);
 }
 
+/* Mostly a stranger's, now and then the sign that a secret was changed at the provider. */
+static void refused_write(struct html *h, const struct store_delivery *d)
+{
+	const enum delivery_why why = delivery_why(d->refused_why);
+
+	if (d->refused_at == 0)
+		return;
+	html_put(h, "<dt>%s</dt><dd>", delivery_is_refusal(why) ? "Last refused" : "Last put aside");
+	html_time(h, d->refused_at);
+	if (d->refused_count == 0)
+		html_raw(h, ". Good ones have come since.</dd>");
+	else
+		html_put(h, ", %lld %s. %s</dd>", (long long)d->refused_count,
+			d->accepted_at > 0 ? "since the last good one" : "so far, and no good one yet",
+			delivery_is_refusal(why) ? delivery_words(why) : "See Put aside below.");
+}
+
 struct shop {
 	struct visit *v;
 	struct doctor_report *report; /* what is amiss, as far as it is remembered */
+	int64_t refused_at; /* the last refusal that a number's card tells of */
 };
 
 static bool connection_write(const struct store_connection *s, void *arg)
 {
-	const struct shop *shop = arg;
+	struct shop *shop = arg;
 	struct visit *v = shop->v;
+	struct store_delivery d;
 	int64_t last = 0;
-	const bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
+	bool known = connect_last_heard(v->s->store, s, &last) == STORE_OK;
 
+	if (doctor_delivery(&v->s->doctor, s->business_id, s->id, &d) != STORE_OK) {
+		d = (struct store_delivery){.accepted_at = 0};
+		known = false;
+	}
+	if (d.accepted_at > last)
+		last = d.accepted_at;
+	if (delivery_is_refusal(delivery_why(d.refused_why)) && d.refused_at > shop->refused_at)
+		shop->refused_at = d.refused_at;
 	title_write(v, s);
 	/* What stands in the way says more than the state that it led to. */
 	if (!doctor_is_stopped(shop->report, s->id) && v->business.status == STORE_BUSINESS_ACTIVE)
-		state_write(v, s, !known || last > 0);
+		state_write(v, s, !known || last > 0, &d);
 	(void)findings_write(v, shop->report, s->id);
 	html_put(&v->out, "<dl><dt>Connected through</dt><dd>%s</dd>", connect_provider_name(s));
-	facts_write(v, s);
+	facts_write(v, s, shop->report);
 	html_raw(&v->out, "<dt>Last heard from WhatsApp</dt><dd>");
 	if (known)
 		html_time(&v->out, last);
 	else
 		html_raw(&v->out, "not known just now");
-	html_raw(&v->out, "</dd></dl>");
+	html_raw(&v->out, "</dd>");
+	refused_write(&v->out, &d);
+	html_raw(&v->out, "</dl>");
 	if (known && last == 0 && s->status != STORE_CONNECTION_SUSPENDED) {
 		if (s->provider == STORE_META)
 			hand_write(v, s, NULL);
@@ -168,21 +226,44 @@ static void queue_write(struct visit *v)
 			(long long)c.unknown);
 }
 
-/* A webhook that nobody could vouch for: mostly a stranger's, now and then the sign that a secret was changed at Meta. */
-static void refusal_write(struct visit *v)
+/* Of a webhook that could have been no number's: all that could be are suspended, say. */
+static void refusal_write(struct visit *v, int64_t told_at)
 {
 	struct doctor_refusal r;
 
-	if (!v->s->doctor.refusal(v->s->doctor.ctx, v->business.id, &r) || r.at == 0)
+	if (!v->s->doctor.refusal(v->s->doctor.ctx, v->business.id, &r) || r.at <= told_at)
 		return;
-	html_raw(&v->out, "<dt>Last call refused</dt><dd>");
+	html_raw(&v->out, "<dt>Last refused</dt><dd>");
 	html_time(&v->out, r.at);
 	html_put(&v->out, ". %s</dd>", r.why);
 }
 
+struct aside {
+	struct visit *v;
+	const char *business_id;
+};
+
+/* Connecting a number does not bring what was put aside before: that is the operator's to do. */
+static void aside_remedy(const struct aside *a, const char *number)
+{
+	struct store_connection c;
+	const bool connected = number[0] != '\0' &&
+		store_connection_by_number(a->v->s->store, a->business_id, 0, number, &c) == STORE_OK;
+
+	if (connected && a->v->admin)
+		html_raw(&a->v->out, ". It is connected now: settle these events once more, below.</dd>");
+	else if (connected)
+		html_raw(&a->v->out,
+			". It is connected now. To have what came before, ask whoever runs this service to settle it "
+			"once more.</dd>");
+	else
+		html_put(&a->v->out, ". If that is %s, connect it.</dd>", a->v->admin ? "the shop's" : "yours");
+}
+
 static bool number_write(const struct store_put_aside *p, void *arg)
 {
-	struct html *h = &((struct visit *)arg)->out;
+	const struct aside *a = arg;
+	struct html *h = &a->v->out;
 	const size_t len = strlen(p->number);
 
 	html_put(h,
@@ -194,31 +275,32 @@ static bool number_write(const struct store_put_aside *p, void *arg)
 			p->number + (len > 4 ? len - 4 : 0));
 	else
 		html_raw(h, "another WhatsApp account");
-	html_raw(h, ", the last ");
+	html_raw(h, p->updates == 1 ? ", on " : ", the last on ");
 	html_time(h, p->last_at);
-	html_raw(h, ". If that is yours, connect it.</dd>");
+	aside_remedy(a, p->number);
 	return true;
 }
 
 void put_aside_write(struct visit *v, const char *business_id)
 {
 	const int64_t since = store_now_ms() - PUT_ASIDE_DAYS * DAY_MS;
+	struct aside a = {v, business_id};
 
-	if (store_quarantined_numbers(v->s->store, business_id, since, number_write, v) != STORE_OK)
+	if (store_quarantined_numbers(v->s->store, business_id, since, number_write, &a) != STORE_OK)
 		html_raw(&v->out, "<dt>Put aside</dt><dd>not known just now</dd>");
 }
 
-static void shop_write(struct visit *v)
+static void shop_write(struct visit *v, int64_t refused_at)
 {
 	static const struct word responders[] = {
 		{"none", "Nobody by itself: messages are kept, and you find them under Messages"},
 		{"catalogue", "This service, from your list of products and prices"},
 		{"platform", "The service of whoever gave you the link to these pages"}, {NULL, NULL}};
 
-	html_raw(&v->out, "<h2>Answers and calls</h2><dl>");
+	html_raw(&v->out, "<h2>Answers</h2><dl>");
 	fact_write(v, "Who answers customers", responders, v->business.responder);
 	queue_write(v);
-	refusal_write(v);
+	refusal_write(v, refused_at);
 	put_aside_write(v, v->business.id);
 	html_raw(&v->out, "</dl>");
 }
@@ -238,12 +320,12 @@ static void welcome(struct visit *v)
 static enum store_error numbers_write(struct visit *v, struct doctor_report *report)
 {
 	const struct store_page all = {.limit = TENANT_CONNECTIONS_MAX, .ascending = true};
-	struct shop shop = {v, report};
+	struct shop shop = {.v = v, .report = report};
 	enum store_error err;
 
 	doctor_button(v, "Check everything", "quiet");
 	err = store_connection_list(v->s->store, v->business.id, &all, connection_write, &shop);
-	shop_write(v);
+	shop_write(v, shop.refused_at);
 	html_raw(&v->out, "<p><a href=\"connect\">Connect another number</a></p>");
 	return err;
 }

@@ -88,10 +88,31 @@ def test_it_outlives_a_restart(gateway, provider):
     operator = Operator(gateway)
     operator.sign_in()
     page = operator.get(f"business?id={paul.id}").body
-    assert b"3 since one was accepted" in page and b"not signed with the app secret" in page
+    assert b"3 since the last good one" in page and b"not signed with the app secret" in page
     # What is added later adds up.
     assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
     assert last(paul)["refused_count"] == 4
+
+
+def test_a_shop_owner_reads_it_at_his_number(gateway, provider):
+    """What was refused last, how often since the last good one, and no "nothing to do" while that might have been Meta."""
+    paul = Shop(gateway, provider, "Paul's Electronics", META, responder="none")
+    owner = Caller(gateway)
+    owner.open(paul)
+    page = lambda: owner.get().body
+    assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert b", 1 so far, and no good one yet. It was not signed" in page()
+    assert paul.send(paul.question("hello", "wamid.1")).status == 200
+    assert wait_for(lambda: b"Good ones have come since." in page())
+    assert b"not signed with" not in page() and b"There is nothing to do." in page()
+    for _ in range(2):
+        assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
+    assert b", 2 since the last good one. It was not signed" in page()
+    assert b"what came last was refused" in page() and b"There is nothing to do." not in page()
+    assert page().count(b"Last refused</dt>") == 1, "not once more below"
+    # Who proves nothing is a stranger.
+    assert gateway.webhook(paul.id, b"{}").status == 401
+    assert b"did not prove who sent it" in page() and b"There is nothing to do." in page()
 
 
 def test_strangers_cost_no_write(gateway, provider):

@@ -128,11 +128,19 @@ def test_edits_revokes_and_reactions(shop, gateway):
     assert "0 found" in search("regretted") and "0 found" in search("better") and "7 found" in search(CUSTOMER)
 
 
-def messages_page(shop):
+def page(shop, name):
     """As the owner sees it."""
     caller = Caller(shop.gateway)
     caller.open(shop)
-    return caller.get("messages").body.decode()
+    return caller.get(name).body.decode()
+
+
+def messages_page(shop):
+    return page(shop, "messages")
+
+
+def status_page(shop):
+    return page(shop, "")
 
 
 # ---------------------------------------------------------------- statuses
@@ -452,6 +460,7 @@ def test_what_is_told_of_an_account(looked_at):
         assert news() == {}, field
         tell(shop, field, value)
         assert list(news()) == [finding], field
+        assert ("<dt>Quality</dt>" in status_page(shop)) == (finding != "quality_low"), "a rating of before is shown"
         tell(shop, field, end)
         assert news() == {}, field
     shown = shop.connections()[0]["display_phone"]
@@ -477,10 +486,12 @@ def test_a_ban_shows_until_the_provider_says_otherwise(looked_at):
     assert shop.connection_status() == "active"
     ban("DISABLE", now - 1)
     assert shop.connection_status() == "blocked" and "number_blocked" in found(shop)
+    assert "<dt>May send</dt>" not in status_page(shop), "what was answered before the ban"
     ban("REINSTATE", now - 2)  # of before
     assert shop.connection_status() == "blocked"
     ban("REINSTATE", now)
     assert shop.connection_status() == "active" and "number_blocked" not in found(shop)
+    assert "<dt>May send</dt><dd>Yes</dd>" in status_page(shop)
     ban("DISABLE", now - 1)  # the same once more
     assert shop.connection_status() == "active"
     time.sleep(1.1)

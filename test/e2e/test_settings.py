@@ -354,12 +354,12 @@ def test_a_refused_webhook_is_told_to_its_shop_alone(gateway, caller, paul, prov
     hers = Caller(gateway)
     hers.open(sarah)
     caller.open(paul)
-    assert b"Last call refused" not in caller.get().body
+    assert b"Last refused" not in caller.get().body
     assert gateway.webhook(paul.id, b"{}").status == 401
     assert b"did not prove who sent it" in caller.get().body
     assert gateway.webhook(paul.id, b"{}", secret="0" * 32).status == 401
     assert b"not signed with the app secret" in caller.get().body
-    assert b"Last call refused" not in hers.get().body
+    assert b"Last refused" not in hers.get().body
     assert gateway.webhook(sarah.id, b"{}", headers={"X-Keyhouse-Secret": "wrong"}).status == 401
     assert b"the secret that we gave 360dialog" in hers.get().body
 
