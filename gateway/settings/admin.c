@@ -15,6 +15,7 @@ const struct route admin_routes[] = {
 	{.name = "business", .get = admin_business_get},
 	{.name = "link", .post = admin_link_post, .form_max = FORM_MAX},
 	{.name = "end-link", .post = admin_end_link_post, .form_max = FORM_MAX},
+	{.name = "replay", .post = admin_replay_post, .form_max = FORM_MAX},
 	{.name = "suspend", .post = admin_suspend_post, .form_max = FORM_MAX},
 	{.name = "resume", .post = admin_resume_post, .form_max = FORM_MAX},
 	{.name = "letters", .get = admin_letters_get},
@@ -92,6 +93,11 @@ void admin_done(struct visit *v)
 	static const struct layout_result results[] = {
 		{"suspended", "ok", "The business is suspended: nothing comes in and nothing goes out."},
 		{"resumed", "ok", "The business is active again."},
+		{"settling", "ok", "The event is settled once more. What belongs here by now is delivered."},
+		{"nothing-aside", "info", "Nothing of that event was put aside."},
+		{"too-old", "bad",
+			"That event is too old: its content is gone, or what was delivered of it would be delivered "
+			"again."},
 		{"link-ended", "ok", "That link, and the browser that opened it, cannot come in any more."},
 		{"revoked", "ok", "The token is revoked. What was opened with it has ended."},
 		{"session-ended", "ok", "That browser is signed out."},

@@ -61,6 +61,7 @@ void admin_find_get(struct visit *v);
 void admin_business_get(struct visit *v);
 void admin_link_post(struct visit *v);
 void admin_end_link_post(struct visit *v);
+void admin_replay_post(struct visit *v);
 void admin_suspend_post(struct visit *v);
 void admin_resume_post(struct visit *v);
 void admin_letters_get(struct visit *v);

@@ -124,24 +124,27 @@ static void findings(struct visit *v, const char *id)
 
 /* ------------------------------------------------------------ what happened */
 
-static void delivery_cell(struct visit *v, const struct store_connection *c)
+/* Below the connection's own row: beside it, sentences leave a phone no room. */
+static void delivery_row(struct visit *v, const struct store_connection *c)
 {
 	struct store_delivery d;
 
-	html_raw(&v->out, "<td>");
+	html_raw(&v->out, "<tr><td colspan=\"3\">");
 	if (doctor_delivery(&v->s->doctor, c->business_id, c->id, &d) != STORE_OK) {
-		html_raw(&v->out, "not known just now</td>");
+		html_raw(&v->out, "Its webhooks: not known just now</td></tr>");
 		return;
 	}
-	html_raw(&v->out, "accepted: ");
+	html_raw(&v->out, "Last webhook accepted: ");
 	html_time(&v->out, d.accepted_at);
 	if (d.refused_at > 0) {
-		html_raw(&v->out, "<br>refused, or put aside: ");
+		const enum delivery_why why = delivery_why(d.refused_why);
+
+		html_raw(&v->out, delivery_is_refusal(why) ? "<br>Last refused: " : "<br>Last put aside: ");
 		html_time(&v->out, d.refused_at);
-		html_put(&v->out, ", %lld since one was accepted<br><span class=\"small\">%s</span>",
-			(long long)d.refused_count, delivery_words(delivery_why(d.refused_why)));
+		html_put(&v->out, ", %lld since the last good one<br><span class=\"small\">%s</span>",
+			(long long)d.refused_count, delivery_words(why));
 	}
-	html_raw(&v->out, "</td>");
+	html_raw(&v->out, "</td></tr>");
 }
 
 static bool connection_row(const struct store_connection *c, void *arg)
@@ -149,11 +152,10 @@ static bool connection_row(const struct store_connection *c, void *arg)
 	struct rows *r = arg;
 	struct html *h = row(r);
 
-	html_put(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td>",
+	html_put(h, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>",
 		c->display_phone[0] != '\0' ? c->display_phone : "not known yet", connect_provider_name(c),
 		admin_connection_words(c->status));
-	delivery_cell(r->v, c);
-	html_raw(h, "</tr>");
+	delivery_row(r->v, c);
 	return true;
 }
 
@@ -188,14 +190,33 @@ static bool event_row(const struct store_event_summary *e, void *arg)
 	return true;
 }
 
+/* Where something was put aside: what belongs here by now comes when the event is settled once more. */
+static bool aside_row(const struct store_event_summary *e, void *arg)
+{
+	struct rows *r = arg;
+	struct html *h = row(r);
+
+	html_raw(h, "<tr><td>");
+	html_time(h, e->received_at);
+	html_raw(h, "</td><td>");
+	event_counts(h, e);
+	html_raw(h, "</td><td>");
+	form(r->v, "replay", r->business_id);
+	html_put(h,
+		"<input type=\"hidden\" name=\"event\" value=\"%s\"><button class=\"quiet\">Settle</button></form>"
+		"</td></tr>",
+		e->id);
+	return true;
+}
+
 static bool message_row(const struct store_message *m, void *arg)
 {
 	struct html *h = row(arg);
 
 	html_raw(h, "<tr><td>");
 	html_time(h, m->created_at);
-	html_put(h, "</td><td>%s</td><td>%s</td><td>%s", m->direction == STORE_INBOUND ? "in" : "out", m->type,
-		admin_message_words(m->state));
+	html_put(h, "</td><td>%s</td><td>%s</td><td class=\"state\">%s", m->direction == STORE_INBOUND ? "in" : "out",
+		m->type, admin_message_words(m->state));
 	if (m->reason[0] != '\0')
 		html_put(h, "<br><bdi class=\"small\">%s</bdi>", m->reason);
 	html_raw(h, "</td></tr>");
@@ -207,12 +228,18 @@ static void happenings(struct visit *v, const char *id)
 	const struct store_page all = {.limit = STORE_LIST_MAX, .ascending = true};
 	struct rows connections = {.v = v,
 		.head = "<table><caption>Numbers, whose they are and how they stand</caption><thead><tr>"
-			"<th scope=\"col\">Number</th><th scope=\"col\">Provider</th><th scope=\"col\">Status</th>"
-			"<th scope=\"col\">Last webhook</th></tr>"
+			"<th scope=\"col\">Number</th><th scope=\"col\">Provider</th><th scope=\"col\">Status</th></tr>"
 			"</thead><tbody>"};
 	struct rows events = {.v = v,
 		.head = "<table><caption>The newest webhooks</caption><thead><tr><th scope=\"col\">Received</th>"
 			"<th scope=\"col\">What became of it</th></tr></thead><tbody>"};
+	struct rows aside = {.v = v,
+		.business_id = id,
+		.head = "<table><caption>The newest of which something was put aside. Once its number is connected, "
+			"settle "
+			"the event once more: what was delivered before is not delivered again.</caption><thead><tr>"
+			"<th scope=\"col\">Received</th><th scope=\"col\">What became of it</th>"
+			"<th scope=\"col\">Once more</th></tr></thead><tbody>"};
 	struct rows messages = {.v = v,
 		.head = "<table><caption>The newest, without what they say</caption><thead><tr><th "
 			"scope=\"col\">Time</th><th scope=\"col\">Way</th><th scope=\"col\">Type</th>"
@@ -223,6 +250,9 @@ static void happenings(struct visit *v, const char *id)
 		"No number is connected.");
 	html_raw(&v->out, "<h2>Events</h2>");
 	rows_end(&events, store_event_list(v->s->store, id, 0, &newest, event_row, &events), "No webhook came yet.");
+	html_raw(&v->out, "<h2>Put aside</h2>");
+	rows_end(&aside, store_quarantined_events(v->s->store, id, &newest, aside_row, &aside),
+		"Nothing: all that came was about this shop's own numbers.");
 	html_raw(&v->out, "<h2>Messages</h2>");
 	rows_end(&messages, store_message_list(v->s->store, id, NULL, &newest, message_row, &messages),
 		"There is no message yet.");
@@ -343,6 +373,40 @@ void admin_end_link_post(struct visit *v)
 	err = store_link_revoke(v->s->store, b.id, visit_field(v, "link"));
 	if (err == STORE_OK || err == STORE_NOT_FOUND)
 		back(v, &b, err == STORE_OK ? "link-ended" : "gone");
+	else
+		visit_failed(v, store_error_text(err));
+}
+
+/* ------------------------------------------------------------ settling an event once more */
+
+static const char *replay_done(enum store_replay found)
+{
+	switch (found) {
+	case STORE_REPLAY_BEGINS:
+	case STORE_REPLAY_WAITS:
+		return "settling";
+	case STORE_REPLAY_NOTHING:
+		return "nothing-aside";
+	case STORE_REPLAY_TOO_OLD:
+		return "too-old";
+	}
+	return "gone";
+}
+
+void admin_replay_post(struct visit *v)
+{
+	const char *event = visit_field(v, "event");
+	struct store_business b;
+	enum store_replay found;
+	enum store_error err;
+
+	if (!business_get(v, visit_field(v, "business"), &b))
+		return;
+	err = store_event_replay(v->s->store, b.id, event, store_now_ms(), &found);
+	if (err == STORE_OK && found == STORE_REPLAY_BEGINS)
+		log_info("event is settled once more business=%s event=%s session=%s", b.id, event, v->who.id);
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		back(v, &b, err == STORE_OK ? replay_done(found) : "gone");
 	else
 		visit_failed(v, store_error_text(err));
 }

@@ -112,7 +112,9 @@ void admin_quarantine_get(struct visit *v)
 	html_raw(&v->out,
 		"<h2>Did not belong</h2><p>Signed with a shop's own secret, but about a number or an account that is "
 		"not "
-		"its connection's. Kept, never delivered.</p>");
+		"its connection's. Kept, and not delivered: once the number is connected, settle the event once more "
+		"on "
+		"the business's page.</p>");
 	err = store_quarantined_list(
 		v->s->store, admin_table_after(&updates), ADMIN_PAGE + 1, quarantined_row, &updates);
 	if (err == STORE_OK) {

@@ -250,7 +250,7 @@ def test_forms_come_from_the_same_session_and_site(gateway, operator, paul):
     other, csrf = Operator(gateway).sign_in(), operator.csrf()
     forms = {"suspend": {"business": paul.id}, "resume": {"business": paul.id}, "link": {"business": paul.id},
              "end-link": {"business": paul.id, "link": "x"}, "sign-out": {}, "end-session": {"session": "x"},
-             "revoke-token": {"token": "x", "sure": "yes"}}
+             "revoke-token": {"token": "x", "sure": "yes"}, "replay": {"business": paul.id, "event": "x"}}
     for name, fields in forms.items():
         assert operator.post(name, **fields).status == 403, name
         assert operator.post(name, csrf=other.csrf(), **fields).status == 403, name

@@ -359,6 +359,7 @@ def admin_rows():
         "POST /admin/link": lambda h: [h.form("admin", "link", {"business": h.spare().id})],
         "POST /admin/end-link": lambda h: [h.form("admin", "end-link", {
             "business": (s := h.spare()).id, "link": (h.link("one ended by the operator", s), h.one(s, "settings-links"))[1]})],
+        "POST /admin/replay": lambda h: [h.form("admin", "replay", {"business": h.meta.id, "event": h.one(h.meta, "events")})],
         "POST /admin/suspend": lambda h: [h.form("admin", "suspend", {"business": h.spare().id})],
         "POST /admin/resume": lambda h: [h.form("admin", "resume", {"business": h.meta.id})],
         "POST /admin/revoke-token": lambda h: [h.form("admin", "revoke-token", {"token": h.plant("token's text for its id", "kh_" + word(43)),

@@ -142,10 +142,11 @@ def test_what_was_put_aside_comes_when_its_number_is_connected(gateway, provider
     assert (event["delivered"], event["quarantined"], event["state"]) == (1, 1, "settled")
     owner = Caller(gateway)
     owner.open(paul)
+    connect_it, connected = b"If that is yours, connect it.", b"It is connected now"
     words = b"1 update was about another number (its id at WhatsApp ends in <bdi>4321</bdi>)"
     operator = Operator(gateway)
     operator.sign_in()
-    assert words in owner.get().body
+    assert words in owner.get().body and connect_it in owner.get().body
     assert words in operator.get(f"business?id={paul.id}").body
     replay = paul.path("events", event["id"], "replay")
     assert gateway.api("POST", replay).status == 202
@@ -158,13 +159,24 @@ def test_what_was_put_aside_comes_when_its_number_is_connected(gateway, provider
         "provider": "meta", "app_id": paul.app_id, "app_secret": paul.app_secret, "access_token": token,
         "waba_id": "302290129340398", "phone_number_id": second, "verify": False})
     assert added.status == 201, added.body
-    assert gateway.api("POST", replay).json == {"id": event["id"], "state": "accepted"}
+    assert connect_it not in owner.get().body and connected in owner.get().body
+    aside = operator.get(f"business?id={paul.id}").body
+    assert connected in aside and aside.count(b'action="replay"') == 1
+    (id_,) = re.findall(rb'name="event" value="(\w+)"', aside)
+    assert id_.decode() == event["id"]
+    settle = lambda business, **more: operator.post("replay", csrf=operator.csrf(), business=business, **more).headers["location"]
+    assert settle(paul.id, event="01nobody").endswith("done=gone")
+    other = Shop(gateway, provider, "Another shop", "406540352244321", responder="none")
+    assert settle(other.id, event=event["id"]).endswith("done=gone"), "another shop's"
+    assert settle(paul.id, event=event["id"]).endswith("done=settling")
     assert wait_for(lambda: len(paul.messages(direction="inbound")) == 2)
     assert {m["wamid"] for m in paul.messages(direction="inbound")} == {"wamid.first", "wamid.second"}
     assert wait_for(lambda: len(paul.messages(direction="outbound")) == 2), "and it is answered"
     assert {m["customer"] for m in paul.messages(direction="outbound")} == {"+16505551234", "+16505550000"}
     assert paul.events(state="quarantined") == []
-    assert words not in owner.get().body
+    assert words not in owner.get().body and connected not in owner.get().body
+    assert settle(paul.id, event=event["id"]).endswith("done=nothing-aside")
+    assert b'action="replay"' not in operator.get(f"business?id={paul.id}").body
     again = gateway.api("POST", replay)
     assert (again.status, again.json["code"]) == (409, "conflict")
     assert gateway.api("POST", paul.path("events", "01nobody", "replay")).status == 404
