@@ -93,7 +93,7 @@ void admin_done(struct visit *v)
 	static const struct layout_result results[] = {
 		{"suspended", "ok", "The business is suspended: nothing comes in and nothing goes out."},
 		{"resumed", "ok", "The business is active again."},
-		{"settling", "ok", "The event is settled once more. What belongs here by now is delivered."},
+		{"settling", "ok", "The event is being settled once more. Look again in a moment."},
 		{"nothing-aside", "info", "Nothing of that event was put aside."},
 		{"too-old", "bad",
 			"That event is too old: its content is gone, or what was delivered of it would be delivered "

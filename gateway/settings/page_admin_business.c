@@ -251,8 +251,8 @@ static void happenings(struct visit *v, const char *id)
 	html_raw(&v->out, "<h2>Events</h2>");
 	rows_end(&events, store_event_list(v->s->store, id, 0, &newest, event_row, &events), "No webhook came yet.");
 	html_raw(&v->out, "<h2>Put aside</h2>");
-	rows_end(&aside, store_quarantined_events(v->s->store, id, &newest, aside_row, &aside),
-		"Nothing: all that came was about this shop's own numbers.");
+	rows_end(
+		&aside, store_quarantined_events(v->s->store, id, &newest, aside_row, &aside), "Nothing is put aside.");
 	html_raw(&v->out, "<h2>Messages</h2>");
 	rows_end(&messages, store_message_list(v->s->store, id, NULL, &newest, message_row, &messages),
 		"There is no message yet.");

@@ -122,7 +122,7 @@ static bool is_refused(const struct store_delivery *d)
 {
 	const enum delivery_why why = delivery_why(d->refused_why);
 
-	return d->refused_count > 0 &&
+	return (d->refused_count > 0 || d->refused_at > d->accepted_at) &&
 		(why == DELIVERY_WRONG_SIGNATURE || why == DELIVERY_WRONG_SECRET_HEADER ||
 			why == DELIVERY_WRONG_PLATFORM_SIGNATURE);
 }
@@ -154,8 +154,10 @@ static void refused_write(struct html *h, const struct store_delivery *d)
 		return;
 	html_put(h, "<dt>%s</dt><dd>", delivery_is_refusal(why) ? "Last refused" : "Last put aside");
 	html_time(h, d->refused_at);
-	if (d->refused_count == 0)
+	if (d->refused_count == 0 && d->accepted_at >= d->refused_at)
 		html_raw(h, ". Good ones have come since.</dd>");
+	else if (d->refused_count == 0) /* an earlier one was settled after it */
+		html_put(h, ". %s</dd>", delivery_words(why));
 	else
 		html_put(h, ", %lld %s. %s</dd>", (long long)d->refused_count,
 			d->accepted_at > 0 ? "since the last good one" : "so far, and no good one yet",
