@@ -15,8 +15,12 @@ static enum store_error note_one(struct db *db, const struct store_delivery *d)
 		"SELECT id, ?3, ?4, ?5, ?6 FROM connections WHERE business_id = ?1 AND id = ?2 "
 		"ON CONFLICT DO UPDATE SET accepted_at = max(accepted_at, excluded.accepted_at), "
 		"refused_at = max(refused_at, excluded.refused_at), "
-		"refused_why = iif(excluded.refused_at > 0, excluded.refused_why, refused_why), "
-		"refused_count = iif(excluded.accepted_at > 0, 0, refused_count) + excluded.refused_count");
+		"refused_why = iif(excluded.refused_at > 0 AND excluded.refused_at >= refused_at, "
+		"excluded.refused_why, "
+		"refused_why), "
+		"refused_count = iif(excluded.accepted_at > 0 AND excluded.accepted_at >= refused_at, 0, "
+		"refused_count) "
+		"+ iif(excluded.refused_at >= accepted_at, excluded.refused_count, 0)");
 
 	query_text(&q, d->business_id);
 	query_text(&q, d->connection_id);

@@ -46,6 +46,9 @@ static void test_notes_add_up(void **state)
 		row("one", CONNECTION_ONE, 9, 0, "", 0),
 		row("one", CONNECTION_ONE, 8, 10, "too_large", 3), /* a late one */
 		row("one", CONNECTION_ONE, 0, 11, "no_proof", 4),
+		/* of an event that was settled once more, or late */
+		row("one", CONNECTION_ONE, 7, 0, "", 0),
+		row("one", CONNECTION_ONE, 0, 7, "wrong_number", 1),
 	};
 	struct store_delivery sum = row("one", CONNECTION_ONE, 0, 0, "", 0);
 
@@ -61,6 +64,7 @@ static void test_notes_add_up(void **state)
 	assert_int_equal(sum.accepted_at, 9);
 	assert_int_equal(sum.refused_at, 11);
 	assert_int_equal(sum.refused_count, 7);
+	assert_string_equal(sum.refused_why, "no_proof");
 	house_close(h);
 	house_open(h);
 	assert_memory_equal(&deliveries_of(h->store, "one").rows[0], &sum, sizeof(sum));
