@@ -170,6 +170,7 @@ static void api_request(struct listener *l, struct http_request *req, const char
 	struct api_response out = {0};
 
 	if (api_admit(l->api, &in, &out) == 0) {
+		http_request_proven(req);
 		switch (http_request_body(req, API_BODY_MAX, &in.body, &in.body_len)) {
 		case HTTP_OK:
 			api_handle(l->api, &in, &out);

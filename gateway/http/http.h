@@ -15,7 +15,8 @@
  *
  * An address that is refused often (401, 403, 410, malformed heads) is closed with
  * each further refusal, and its large bodies are answered 429 unread, until it
- * was not refused for ten seconds. Its small requests are served as everybody's.
+ * was not refused for ten seconds, or somebody proved himself there: it may be a proxy,
+ * and everybody's. Its small requests are served as everybody's.
  *
  * Called by gateway/listener.c; handlers run on CivetWeb's worker threads.
  */
@@ -110,6 +111,9 @@ bool http_request_is_control(const struct http_request *req);
  * twice says two things and is treated as not said. Names ignore case. */
 const char *http_request_header(const struct http_request *req, const char *name);
 bool http_request_header_repeats(const struct http_request *req, const char *name);
+
+/* The caller proved who he is, whatever else comes from his address. */
+void http_request_proven(struct http_request *req);
 
 /* Reads the whole body. Returns HTTP_OK, HTTP_TOO_LARGE (from Content-Length
  * before reading, or as soon as a chunked body passes max), HTTP_TIMED_OUT,

@@ -39,6 +39,7 @@ struct http_server {
 	struct http_callers *callers; /* under the engine's lock */
 	atomic_bool started;
 	atomic_llong last_trouble_ms;
+	atomic_llong last_refusal_ms; /* 0: none yet */
 	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
 	pthread_mutex_t one_large; /* held while a piece of a large body is copied */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
@@ -126,6 +127,8 @@ struct http_refused *http_refused_new(void); /* NULL: memory is short */
 void http_refused_free(struct http_refused *r); /* NULL is fine */
 /* True: it was once too often just now. */
 bool http_refused_note(struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
+/* Somebody at this address proved who he is: its large bodies are read for ten seconds. */
+void http_refused_proven(struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
 bool http_refused_often(const struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms);
 
 /* later.c: an answer for this socket, to be filled in by its worker, whose it is half; the other half is http_later_send's.

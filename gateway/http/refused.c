@@ -3,7 +3,8 @@
  * write. Two addresses that meet in one place share it by turns, and which those are only this process knows.
  *
  * A provider that delivers for many shops, and a reverse proxy, stand for honest callers, too: what is held against an
- * address must never keep a small request of theirs out. Called by respond.c and request.c under the server's lock.
+ * address must never keep a small request of theirs out, and nothing is held against one from which somebody proved
+ * himself while it was refused. Called by respond.c and request.c under the server's lock.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct place {
 	uint8_t address[HTTP_ADDRESS_LEN];
 	unsigned count; /* since began_ms */
 	int64_t began_ms, until_ms; /* until_ms: too often up to then; 0: never */
+	int64_t proven_ms; /* somebody proved himself last */
 };
 
 struct http_refused {
@@ -79,9 +81,18 @@ bool http_refused_note(struct http_refused *r, const uint8_t address[static HTTP
 	return now_ms < p->until_ms;
 }
 
+void http_refused_proven(struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms)
+{
+	struct place *p = &r->places[place_of(r, address)];
+
+	if (memcmp(p->address, address, HTTP_ADDRESS_LEN) == 0)
+		p->proven_ms = now_ms;
+}
+
 bool http_refused_often(const struct http_refused *r, const uint8_t address[static HTTP_ADDRESS_LEN], int64_t now_ms)
 {
 	const struct place *p = &r->places[place_of(r, address)];
 
-	return memcmp(p->address, address, HTTP_ADDRESS_LEN) == 0 && now_ms < p->until_ms;
+	return memcmp(p->address, address, HTTP_ADDRESS_LEN) == 0 && now_ms < p->until_ms &&
+		(p->proven_ms == 0 || now_ms - p->proven_ms >= WINDOW_MS);
 }

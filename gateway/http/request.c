@@ -12,7 +12,7 @@
 
 #include "gateway/http/internal.h"
 
-enum { BODY_FIRST_SIZE = 16384 };
+enum { BODY_FIRST_SIZE = 16384, REFUSALS_MATTER_MS = 20 * 1000 };
 
 static bool is_large(size_t size)
 {
@@ -156,6 +156,20 @@ static bool may_be_large(struct http_request *req)
 	if (req->unread)
 		atomic_fetch_add(&server->unread, 1);
 	return !req->unread;
+}
+
+void http_request_proven(struct http_request *req)
+{
+	struct http_server *server = req->worker->server;
+	const int64_t now_ms = http_now_ms(), last_ms = atomic_load(&server->last_refusal_ms);
+	uint8_t address[HTTP_ADDRESS_LEN];
+
+	/* Nothing is held against anybody. */
+	if (last_ms == 0 || now_ms - last_ms > REFUSALS_MATTER_MS || !http_engine_address(req->conn, address))
+		return;
+	pthread_mutex_lock(&server->mutex);
+	http_refused_proven(server->refused, address, now_ms);
+	pthread_mutex_unlock(&server->mutex);
 }
 
 /* Makes the body buffer larger; the old one is wiped. */

@@ -221,6 +221,7 @@ static bool note_refusal(struct http_request *req)
 
 	if (!http_engine_address(req->conn, address))
 		return false;
+	atomic_store(&server->last_refusal_ms, http_now_ms());
 	pthread_mutex_lock(&server->mutex);
 	often = http_refused_note(server->refused, address, http_now_ms());
 	pthread_mutex_unlock(&server->mutex);

@@ -78,13 +78,13 @@ static void deliver(struct inbound *in, struct http_request *req, const char *bu
 		.secret = http_request_header(req, OUTBOUND_D360_HEADER),
 		.platform_signature = http_request_header(req, "x-360dialog-signature")};
 	status = inbound_accept(in, business_id, &proofs, body, len, req);
-	if (status == INBOUND_ANSWERED)
-		return;
+	if (status == 200 || status == INBOUND_ANSWERED)
+		http_request_proven(req);
 	if (status == 200)
 		respond(req, 200, ACCEPTED);
 	else if (status == 401)
 		respond(req, 401, "unauthorized\n");
-	else
+	else if (status != INBOUND_ANSWERED)
 		respond(req, 503, "try again later\n");
 }
 

@@ -199,12 +199,20 @@ static bool is_paused(struct visit *v, const struct route *r)
 	return true;
 }
 
+static bool is_known(struct visit *v, const struct area *a)
+{
+	if (!a->find(v))
+		return false;
+	http_request_proven(v->req);
+	return true;
+}
+
 static void post(struct visit *v, const struct area *a, const struct route *r)
 {
 	if (r == NULL || r->post == NULL)
 		visit_say(v, 405, "This page takes no form", "Go back to the page you came from.");
 	/* Who has no session is told so before his form is read. */
-	else if ((r->open || a->find(v)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)) &&
+	else if ((r->open || is_known(v, a)) && visit_form(v, r->form_max) && (r->open || session_form_ok(v)) &&
 		!is_paused(v, r) && place_take(v))
 		r->post(v);
 }

@@ -137,6 +137,9 @@ void helper_handler(struct http_request *req, void *ctx)
 	(void)ctx;
 	if (strcmp(path, "/info") == 0 || strncmp(path, "/info/", 6) == 0) {
 		answer_info(req);
+	} else if (strcmp(path, "/proven") == 0) {
+		http_request_proven(req);
+		http_respond(req, 200, NULL, 0, NULL, 0);
 	} else if (strcmp(path, "/unread") == 0) {
 		http_respond(req, 200, NULL, 0, "unread", 6);
 	} else if (strcmp(path, "/silent") == 0) {

@@ -45,6 +45,7 @@ struct http_options helper_options(void);
  *   /echo   answers the body (at most HELPER_BODY_MAX)
  *   /small  takes at most 10 bytes      /slow   answers after 300 ms
  *   /unread answers without reading     /info   says what it was asked
+ *   /proven proves himself
  *   /silent never responds              /big    answers 1 MiB of 'b'
  *   /refused answers 401, or the status that its query is
  *   /evil   tries header injection      /keep   stores the body in memory that stays */

@@ -311,6 +311,18 @@ static void who_is_refused_too_often_loses_large_bodies(void **state)
 	http_server_counts(server.server, &counts);
 	assert_int_equal(counts.often_refused, 1);
 	assert_int_equal(counts.unread, 3);
+	/* Who proved himself there is read, and so are those who share it, however often it is refused. */
+	helper_ask(server.port, "GET /proven HTTP/1.1\r\nHost: h\r\n\r\n", &answer);
+	for (int i = 0; i < 3; i++) {
+		helper_ask(server.port, "GET /refused HTTP/1.1\r\nHost: h\r\n\r\n", &answer);
+		assert_int_equal(answer.status, 401);
+		fd = helper_connect(server.port);
+		helper_send_text(fd, POST("100000"));
+		helper_send(fd, large, sizeof(large));
+		helper_receive(fd, &answer);
+		assert_int_equal(answer.status, 200);
+		close(fd);
+	}
 }
 
 static void who_is_refused_now_and_then_loses_nothing(void **state)

@@ -24,6 +24,11 @@ const char *http_request_header(const struct http_request *req, const char *name
 	return strcasecmp(name, "x-360dialog-signature") == 0 ? req->platform : NULL;
 }
 
+void http_request_proven(struct http_request *req)
+{
+	req->proven = true;
+}
+
 enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)
 {
 	if (req->body_error != HTTP_OK)

@@ -12,6 +12,7 @@ struct http_request {
 	enum http_error body_error;
 	bool later; /* the connection allows an answer that another thread sends */
 	bool late; /* ... for which it is too late */
+	bool proven; /* the server was told that he is */
 	/* the answer */
 	unsigned answers;
 	unsigned within_ms;

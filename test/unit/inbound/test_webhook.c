@@ -206,6 +206,7 @@ static struct http_request post(struct inbound *in, const char *business_id, con
 
 	inbound_webhook(in, &req, business_id);
 	assert_int_equal(req.answers, 1);
+	assert_int_equal(req.proven, req.status == 200);
 	return req;
 }
 
@@ -352,7 +353,7 @@ static void answers_once_it_is_kept(void **state)
 		fake.wakes = fake.failures = 0;
 		fake.queued = table[i].queued;
 		inbound_webhook(&in, &req, "shop");
-		assert_true(req.prepared);
+		assert_true(req.prepared && req.proven);
 		assert_int_equal(req.within_ms, INBOUND_DURABLE_MS);
 		assert_int_equal(req.answers, table[i].queued != STORE_OK);
 		if (table[i].queued == STORE_OK) {
@@ -386,7 +387,7 @@ static void refuses_at_once(void **state)
 	inbound_webhook(&in, &req, "shop");
 	assert_int_equal(req.status, 503);
 	assert_int_equal(req.answers, 2);
-	assert_false(req.prepared);
+	assert_false(req.prepared || req.proven);
 	assert_int_equal(fake.appends, 0);
 }
 
