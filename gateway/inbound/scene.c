@@ -12,15 +12,15 @@
 #include "gateway/json.h"
 #include "vault/vault.h"
 
-/* Compact text, "null" for nothing and for what is longer than max: printing stops there. */
-static char *bounded_text(const cJSON *node, size_t max)
+/* Compact text, "null" for nothing and for what is longer than max: printing stops there. *fits: neither. */
+static char *bounded_text(const cJSON *node, size_t max, bool *fits)
 {
 	const size_t room = max + 64; /* the printer wants some to spare */
 	char *text = malloc(room);
 
-	if (text != NULL &&
-		(node == NULL || !cJSON_PrintPreallocated((cJSON *)(uintptr_t)node, text, (int)room, false) ||
-			strlen(text) > max)) {
+	*fits = text != NULL && node != NULL &&
+		cJSON_PrintPreallocated((cJSON *)(uintptr_t)node, text, (int)room, false) && strlen(text) <= max;
+	if (text != NULL && !*fits) {
 		vault_wipe(text, room);
 		(void)snprintf(text, room, "null");
 	}
@@ -38,7 +38,9 @@ void scene_clear(struct scene *s)
 
 static bool read_contacts(struct scene *s, const cJSON *list)
 {
+	struct scene_contact *one;
 	const cJSON *contact;
+	bool fits;
 
 	if (list == NULL || list->child == NULL)
 		return true;
@@ -50,17 +52,25 @@ static bool read_contacts(struct scene *s, const cJSON *list)
 			break;
 		if (!cJSON_IsObject(contact))
 			continue;
-		/* Printed here, once: a long contact must not cost its length again for each message. */
-		s->contacts[s->contacts_len] = (struct scene_contact){contact, json_get_string(contact, "wa_id"),
-			json_get_string(contact, "user_id"), bounded_text(contact, SCENE_CONTACT_LEN)};
-		if (s->contacts[s->contacts_len++].text == NULL)
+		/* Printed here, once: a long contact, or one of many parts, must not cost its length again for each
+		 * message. Nobody's is that long. */
+		one = &s->contacts[s->contacts_len++];
+		one->text = bounded_text(contact, SCENE_CONTACT_LEN, &fits);
+		if (one->text == NULL)
 			return false;
+		if (!fits)
+			continue;
+		one->node = contact;
+		one->wa_id = json_get_string(contact, "wa_id");
+		one->user_id = json_get_string(contact, "user_id");
 	}
 	return true;
 }
 
 bool scene_set(struct scene *s, const struct split_update *u)
 {
+	bool fits;
+
 	if (s->metadata != NULL && s->metadata_node == u->metadata && s->contacts_node == u->contacts)
 		return true;
 	scene_clear(s);
@@ -68,7 +78,7 @@ bool scene_set(struct scene *s, const struct split_update *u)
 	s->contacts_node = u->contacts;
 	if (!read_contacts(s, u->contacts))
 		return false;
-	s->metadata = bounded_text(u->metadata, SCENE_METADATA_LEN);
+	s->metadata = bounded_text(u->metadata, SCENE_METADATA_LEN, &fits);
 	return s->metadata != NULL;
 }
 

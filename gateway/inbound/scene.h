@@ -12,7 +12,8 @@
 #include "gateway/inbound/split.h"
 
 /* Each message is logged with its contact and metadata: bounded, so that one body cannot
- * be made to fill the disk many times over. Longer ones are left out of the log. */
+ * be made to fill the disk many times over, nor to be read over and over. A longer contact is nobody's; longer metadata
+ * are left out of the log. */
 #define SCENE_CONTACTS_MAX 1000u /* one for each update of a POST, facts/meta.md 1.4 */
 #define SCENE_CONTACT_LEN 4096u
 #define SCENE_METADATA_LEN 1024u
@@ -24,9 +25,9 @@ struct scene {
 	char *metadata; /* JSON text */
 };
 struct scene_contact {
-	const cJSON *node;
+	const cJSON *node; /* NULL: it is too long */
 	const char *wa_id, *user_id;
-	char *text; /* as JSON, "null" where it is too long */
+	char *text; /* as JSON */
 };
 
 /* Makes s the scene of u; does nothing when it is already. False: memory is short. */

@@ -68,6 +68,23 @@ struct splitter {
 	bool recognised; /* at least one change was an object */
 };
 
+/* What the updates of an entry or a change have in common; NULL stays NULL. */
+static const char *shared(const char *text)
+{
+	return text != NULL && strnlen(text, SPLIT_SHARED_MAX + 1) > SPLIT_SHARED_MAX ? "" : text;
+}
+
+/* Of something that should be a text. */
+static const char *shared_text(const cJSON *node)
+{
+	return cJSON_IsString(node) ? shared(node->valuestring) : "";
+}
+
+static const cJSON *shared_time(const cJSON *time)
+{
+	return cJSON_IsNumber(time) || (cJSON_IsString(time) && shared_text(time)[0] != '\0') ? time : NULL;
+}
+
 static bool field_is(const struct split_update *u, const char *name)
 {
 	return strcmp(u->field, name) == 0;
@@ -145,7 +162,7 @@ static void take_scene(struct split_update *u, const cJSON *container)
 	if (cJSON_IsArray(contacts))
 		u->contacts = contacts;
 	if (number != NULL)
-		u->number = cJSON_IsString(number) ? number->valuestring : "";
+		u->number = shared_text(number);
 }
 
 /* A handover has no metadata of its own. */
@@ -154,17 +171,17 @@ static void take_recipient(struct split_update *u, const cJSON *value)
 	const cJSON *number = json_get(json_get(value, "recipient"), "phone_number_id");
 
 	if (u->number == NULL && number != NULL && field_is(u, "messaging_handovers"))
-		u->number = cJSON_IsString(number) ? number->valuestring : "";
+		u->number = shared_text(number);
 }
 
-/* A missing field means messages; one of a wrong type means nothing we know. */
+/* A missing field means messages; one of a wrong type, or far too long, means nothing we know. */
 static const char *field_of(const cJSON *change)
 {
 	const cJSON *field = json_get(change, "field");
 
 	if (field == NULL || cJSON_IsNull(field))
 		return "messages";
-	return cJSON_IsString(field) ? field->valuestring : "";
+	return shared_text(field);
 }
 
 static bool split_change(struct splitter *s, const struct split_update *entry, const cJSON *change)
@@ -204,8 +221,8 @@ static bool split_entry(struct splitter *s, const cJSON *entry)
 	const cJSON *change;
 	size_t before = s->len;
 
-	u.account = json_get_string(entry, "id");
-	u.time = json_get(entry, "time");
+	u.account = shared(json_get_string(entry, "id"));
+	u.time = shared_time(json_get(entry, "time"));
 	if (cJSON_IsArray(changes))
 		cJSON_ArrayForEach (change, changes)
 			if (!split_change(s, &u, change))

@@ -31,6 +31,9 @@
 #include "store/store.h"
 
 #define SPLIT_UPDATES_MAX 4000u /* four times what Meta puts into one POST (facts/meta.md 1.4) */
+/* Bytes of a text that many updates share. A provider's are far shorter: a longer one says nothing, so that no body makes
+ * each of thousands of updates cost its length again. */
+#define SPLIT_SHARED_MAX 256u
 
 enum split_error {
 	SPLIT_OK = 0,
@@ -48,12 +51,13 @@ struct split_update {
 	enum store_update_kind kind;
 	const char *list; /* in which item stood; NULL: in none */
 	bool standby; /* of a conversation that another handler answers */
-	const char *field; /* "messages" when the change names none; "" when it is no text, or there is no change */
+	const char *
+		field; /* "messages" when the change names none; "" when it is no text, too long, or there is no change */
 	const char
 		*number; /* metadata.phone_number_id, of a handover recipient.phone_number_id; "" when it is there but
-			     * no string */
-	const char *account; /* the entry's id */
-	const cJSON *time; /* the entry's time */
+			     * no string, or too long */
+	const char *account; /* the entry's id; "" when it is too long */
+	const cJSON *time; /* the entry's time, where it is a number, or a text that is not too long */
 	const cJSON *metadata;
 	const cJSON *contacts; /* the list that goes with item */
 	const cJSON *item; /* the message, status, echo or call; else the value; else what stood in its place */

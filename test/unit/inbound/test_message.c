@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* cmocka wants the above first */
@@ -235,6 +236,42 @@ static void content_is_bounded(void **state)
 	cJSON_Delete(contacts);
 }
 
+/* A list with its name in place of %s. */
+static void replace(char *out, size_t room, const char *list, const char *name)
+{
+	const char *at = strstr(list, "%s");
+
+	assert_true((size_t)snprintf(out, room, "%.*s%s%s", (int)(at - list), list, name, at + 2) < room);
+}
+
+/* Else every message of its body would cost its length again. */
+static void a_long_contact_is_nobody(void **state)
+{
+	static const char *const lists[] = {"[{\"user_id\":\"%s\"}]", "[{\"wa_id\":\"%s\"}]",
+		"[{\"wa_id\":\"1\",\"%s\":0}]", "[{\"wa_id\":\"%s\"},{\"wa_id\":\"2\"}]"};
+	static char name[SCENE_CONTACT_LEN + 1], text[2 * SCENE_CONTACT_LEN];
+	cJSON *nobody = parse("{}"), *from = parse("{\"from\":\"1\"}");
+
+	(void)state;
+	memset(name, '7', sizeof(name) - 1);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct scene scene = {.contacts = NULL};
+		struct split_update u = {.field = "messages"};
+		cJSON *contacts;
+
+		replace(text, sizeof(text), lists[i], name);
+		contacts = parse(text);
+		u.contacts = contacts;
+		assert_true(scene_set(&scene, &u));
+		assert_null(scene_contact(&scene, nobody));
+		assert_null(scene_contact(&scene, from));
+		scene_clear(&scene);
+		cJSON_Delete(contacts);
+	}
+	cJSON_Delete(nobody);
+	cJSON_Delete(from);
+}
+
 static void seen_texts(void **state)
 {
 	static const struct {
@@ -280,6 +317,7 @@ int main(void)
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(contacts_are_matched),
 		cmocka_unit_test(content_is_bounded),
+		cmocka_unit_test(a_long_contact_is_nobody),
 		cmocka_unit_test(seen_texts),
 	};
 

@@ -465,6 +465,67 @@ static void every_prefix(void **state)
 	free(text);
 }
 
+/* Else every update of its body would cost its length again. */
+static void what_many_share_is_bounded(void **state)
+{
+	static const struct {
+		size_t len;
+		bool kept;
+	} table[] = {{SPLIT_SHARED_MAX, true}, {SPLIT_SHARED_MAX + 1, false}, {100000, false}};
+	static char word[100001], body[4 * sizeof(word) + 256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const char *want = table[i].kept ? word : "";
+		struct split_update *u = NULL;
+		size_t len = 0;
+		cJSON *root = NULL;
+
+		memset(word, '7', table[i].len);
+		(void)snprintf(body, sizeof(body),
+			"{\"entry\":[{\"id\":\"%s\",\"time\":\"%s\",\"changes\":[{\"field\":\"%s\",\"value\":"
+			"{\"metadata\":{\"phone_number_id\":\"%s\"},\"calls\":[1,2]}}]}]}",
+			word, word, word, word);
+		assert_int_equal(split_parse((const uint8_t *)body, strlen(body), &root), SPLIT_OK);
+		assert_int_equal(split_envelope(root, &u, &len), SPLIT_OK);
+		assert_int_equal(len, 2);
+		for (size_t k = 0; k < len; k++) {
+			assert_string_equal(u[k].account, want);
+			assert_string_equal(u[k].field, want);
+			assert_string_equal(u[k].number, want);
+			assert_int_equal(u[k].time != NULL, table[i].kept);
+		}
+		free(u);
+		cJSON_Delete(root);
+	}
+}
+
+/* A time is no tree. */
+static void a_time_is_a_number_or_a_text(void **state)
+{
+	static const struct {
+		const char *time;
+		bool kept;
+	} table[] = {
+		{"5", true}, {"\"5\"", true}, {"\"\"", false}, {"{\"a\":[1]}", false}, {"[1]", false}, {"null", false}};
+	char body[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct split_update *u = NULL;
+		size_t len = 0;
+		cJSON *root = NULL;
+
+		(void)snprintf(body, sizeof(body), "{\"entry\":[{\"time\":%s,\"changes\":[{}]}]}", table[i].time);
+		assert_int_equal(split_parse((const uint8_t *)body, strlen(body), &root), SPLIT_OK);
+		assert_int_equal(split_envelope(root, &u, &len), SPLIT_OK);
+		assert_int_equal(len, 1);
+		assert_int_equal(u[0].time != NULL, table[i].kept);
+		free(u);
+		cJSON_Delete(root);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +533,8 @@ int main(void)
 		cmocka_unit_test(own_bodies),
 		cmocka_unit_test(mixed_entries),
 		cmocka_unit_test(a_number_of_a_wrong_type_is_none_of_ours),
+		cmocka_unit_test(what_many_share_is_bounded),
+		cmocka_unit_test(a_time_is_a_number_or_a_text),
 		cmocka_unit_test(many),
 		cmocka_unit_test(deep),
 		cmocka_unit_test(nul_bytes),
