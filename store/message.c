@@ -299,15 +299,28 @@ enum store_error store_message_get(struct store *s, const char *business_id, con
 /* ------------------------------------------------------------ ties */
 
 #define TIES_MAX 1000 /* to one message: nobody edits it that often */
+/* In a query whose ?1 is the business, ?2 a message's conversation and ?3 its direction: whether a row that goes with it
+ * is by the same writer. Only he edits and revokes a message (relations 1 and 2), while anybody reacts to it. */
+#define SAME_WRITER                                                                                                    \
+	"direction = ?3 AND coalesce((SELECT b.conversation FROM aliases b WHERE b.business_id = ?1 "                  \
+	"AND b.alias = messages.conversation), messages.conversation) = " ALIAS_OF
+
+static void bind_writer(struct query *q, const struct store_message *m)
+{
+	query_text(q, m->business_id);
+	query_blob(q, m->conversation, sizeof(m->conversation));
+	query_int(q, m->direction);
+}
 
 static enum store_error tie_concerns(struct db *db, const struct store_message *m, struct store_ties *out)
 {
 	struct query q = query_start(db,
-		"SELECT id FROM messages WHERE business_id = ? AND wamid_index = ? AND wamid_index IS NOT NULL "
-		"ORDER BY seq DESC LIMIT 1");
+		"SELECT id FROM messages WHERE business_id = ?1 AND wamid_index = ?4 AND wamid_index IS NOT NULL "
+		"AND (?5 OR " SAME_WRITER ") ORDER BY seq DESC LIMIT 1");
 
-	query_text(&q, m->business_id);
+	bind_writer(&q, m);
 	query_blob(&q, m->concerns, sizeof(m->concerns));
+	query_int(&q, m->relation == STORE_REACTS || m->relation == STORE_UNREACTS);
 	if (query_step(&q))
 		query_get_text(&q, out->concerns, sizeof(out->concerns));
 	return query_end(&q);
@@ -318,11 +331,12 @@ static enum store_error tie_others(
 	struct db *db, const struct store_message *m, const uint8_t *index, struct store_ties *out)
 {
 	struct query q = query_start(db,
-		"SELECT relation, id, created_at FROM messages INDEXED BY messages_concerns WHERE business_id = ? "
-		"AND concerns = ? AND concerns IS NOT NULL ORDER BY seq DESC LIMIT ?");
+		"SELECT relation, id, created_at FROM messages INDEXED BY messages_concerns WHERE business_id = ?1 "
+		"AND concerns = ?4 AND concerns IS NOT NULL AND (relation > 2 OR " SAME_WRITER ") "
+		"ORDER BY seq DESC LIMIT ?5");
 	bool reacted = false;
 
-	query_text(&q, m->business_id);
+	bind_writer(&q, m);
 	query_blob(&q, index, STORE_INDEX_LEN);
 	query_int(&q, TIES_MAX);
 	while (query_step(&q)) {

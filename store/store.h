@@ -953,7 +953,8 @@ enum store_error store_conversation_last(struct store *s, const char *business_i
 enum store_error store_message_get(struct store *s, const char *business_id, const char *id,
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
-/* How a message hangs together with others. Which came first does not matter. */
+/* How a message hangs together with others. Which came first does not matter. What another customer, or the other side,
+ * wrote neither edits nor revokes it. */
 struct store_ties {
 	char concerns[STORE_ID_LEN +
 		1]; /* the message that this one edits, revokes or reacts to; "": none, or not known here */

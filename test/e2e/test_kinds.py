@@ -128,6 +128,23 @@ def test_edits_revokes_and_reactions(shop, gateway):
     assert "0 found" in search("regretted") and "0 found" in search("better") and "7 found" in search(CUSTOMER)
 
 
+def test_only_who_wrote_it_edits_and_revokes_it(shop):
+    """Ids of others' messages are known in a group, and whatever Meta checks, it is not for us to take for granted."""
+    send = lambda kind, wamid, **more: deliver(shop, shop.envelope({"messages": [message(kind, wamid, **more)]}))
+    other = {"customer": "19999999999", "user": "US.9"}
+    send("text", "wamid.A", text={"body": "forty phones"})
+    send("revoke", "wamid.V", revoke={"original_message_id": "wamid.A"}, **other)
+    send("edit", "wamid.E", edit={"original_message_id": "wamid.A", "message": {"type": "text", "text": {"body": "no phones"}}},
+         **other)
+    first = logged(shop, "wamid.A")
+    assert "revoked_at" not in first and "edited_at" not in first
+    assert logged(shop, "wamid.V")["concerns"] is None and logged(shop, "wamid.E")["concerns"] is None
+    assert "forty phones" in page(shop, "messages")
+    # By one of his names is enough.
+    send("revoke", "wamid.W", revoke={"original_message_id": "wamid.A"}, user=None)
+    assert logged(shop, "wamid.A")["revoked_at"]
+
+
 def page(shop, name):
     """As the owner sees it."""
     caller = Caller(shop.gateway)

@@ -112,6 +112,42 @@ static void test_relation_before_its_message(void **state)
 	assert_int_equal(ties_of(s, &plain).revoked_at, 0);
 }
 
+static struct store_message by(struct store_message m, uint8_t conversation)
+{
+	m.conversation[0] = conversation;
+	return m;
+}
+
+/* Who knows the id of another's message, as in a group, has no say in what becomes of it. */
+static void test_another_customer_edits_and_revokes_nothing(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message first = original(1), edit = by(related(2, STORE_EDITS, 1), 7),
+			     revoke = by(related(3, STORE_REVOKES, 1), 7),
+			     reaction = by(related(4, STORE_REACTS, 1), 7), own_edit = related(5, STORE_EDITS, 1),
+			     echoed = related(6, STORE_REVOKES, 1);
+
+	echoed.direction = STORE_OUTBOUND;
+	echoed.state = STORE_MESSAGE_SENT;
+	echoed.echo = true;
+	deliver(s, &first);
+	deliver(s, &edit);
+	deliver(s, &revoke);
+	deliver(s, &reaction);
+	assert_int_equal(ties_of(s, &first).edited_at, 0);
+	assert_int_equal(ties_of(s, &first).revoked_at, 0);
+	assert_string_equal(ties_of(s, &edit).concerns, "");
+	assert_string_equal(ties_of(s, &revoke).concerns, "");
+	assert_string_equal(ties_of(s, &first).reaction, reaction.id);
+	assert_string_equal(ties_of(s, &reaction).concerns, first.id);
+	deliver(s, &own_edit);
+	deliver(s, &echoed); /* the other side */
+	assert_int_equal(ties_of(s, &first).edited_at, own_edit.created_at);
+	assert_int_equal(ties_of(s, &first).revoked_at, 0);
+	assert_int_equal(ties_of(s, &own_edit).revoked_at, 0);
+	assert_string_equal(ties_of(s, &own_edit).concerns, first.id);
+}
+
 /* ------------------------------------------------------------ echoes, sound */
 
 static struct store_message echo(uint8_t wamid)
@@ -225,6 +261,25 @@ static void test_names_of_one_customer(void **state)
 	/* Nobody else's, and not in another shop. */
 	assert_int_equal(arrives_under(s, 5), 5);
 	assert_int_equal(store_conversation_last(s, "two", both.conversation, &place), STORE_NOT_FOUND);
+}
+
+/* What he wrote under one name he revokes under another. */
+static void test_names_of_one_writer(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message first = message("one", CONNECTION_ONE, 1), second = message("one", CONNECTION_ONE, 2),
+			     revoke = message("one", CONNECTION_ONE, 2);
+
+	first.wamid_index[0] = 1;
+	revoke.relation = STORE_REVOKES;
+	revoke.concerns[0] = 1;
+	deliver(s, &first);
+	deliver(s, &second);
+	deliver(s, &revoke);
+	assert_int_equal(ties_of(s, &first).revoked_at, 0);
+	join(s, (const uint8_t[]){2, 1}, 2, NULL);
+	assert_int_equal(ties_of(s, &first).revoked_at, revoke.created_at);
+	assert_string_equal(ties_of(s, &revoke).concerns, first.id);
 }
 
 static void test_two_who_were_one_all_along(void **state)
@@ -402,9 +457,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_relations),
 		TEST(test_relation_before_its_message),
+		TEST(test_another_customer_edits_and_revokes_nothing),
 		TEST(test_echoes_are_logged_and_never_sent),
 		TEST(test_only_sound_is_played),
 		TEST(test_names_of_one_customer),
+		TEST(test_names_of_one_writer),
 		TEST(test_two_who_were_one_all_along),
 		TEST(test_a_pause_knows_every_name),
 		TEST(test_order_holds_across_names),
