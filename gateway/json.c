@@ -80,12 +80,74 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Whether a comma or an opening bracket, of which there is one before each value but the first, comes so often only. */
+static bool values_ok(const char *text, size_t len)
+{
+	size_t values = 1;
+	bool in_string = false;
+
+	for (size_t i = 0; i < len && values <= JSON_VALUES_MAX; i++) {
+		const char c = text[i];
+
+		if (c == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += c == '\\';
+		else
+			values += c == ',' || c == '[' || c == '{';
+	}
+	return values <= JSON_VALUES_MAX;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* At a number's first character. *after: behind it. */
+static bool number_is_strict(const char *text, size_t len, size_t *after)
+{
+	size_t i = *after;
+	bool strict;
+
+	i += text[i] == '-';
+	strict = i + 1 >= len || text[i] != '0' || !is_digit(text[i + 1]);
+	for (; i < len && (is_digit(text[i]) || strchr("+-.eE", text[i]) != NULL); i++)
+		if (text[i] == '.')
+			strict = strict && i + 1 < len && is_digit(text[i + 1]);
+	*after = i;
+	return strict;
+}
+
+bool json_is_strict(const char *text, size_t len)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < len;) {
+		const char c = text[i];
+
+		if (in_string ? (unsigned char)c < ' '
+			      : ((unsigned char)c < ' ' || (unsigned char)c > 126) && !is_space(c))
+			return false;
+		if (!in_string && (c == '-' || is_digit(c))) {
+			if (!number_is_strict(text, len, &i))
+				return false;
+			continue;
+		}
+		if (c == '"')
+			in_string = !in_string;
+		i += in_string && c == '\\' ? 2 : 1;
+	}
+	return true;
+}
+
 struct cJSON *json_parse(const char *text, size_t len)
 {
 	const char *end = NULL;
 	cJSON *value;
 
-	if (text == NULL || len == 0 || memchr(text, '\0', len) != NULL || !json_depth_ok(text, len, JSON_DEPTH_MAX))
+	if (text == NULL || len == 0 || memchr(text, '\0', len) != NULL || !json_depth_ok(text, len, JSON_DEPTH_MAX) ||
+		!values_ok(text, len))
 		return NULL;
 	value = cJSON_ParseWithLengthOpts(text, len, &end, 0);
 	while (value != NULL && end < text + len && is_space(*end))

@@ -16,6 +16,9 @@
 struct cJSON;
 
 #define JSON_DEPTH_MAX 64u
+/* Each takes some hundred bytes, however short it is written. The densest of what providers send, an order of many items,
+ * has one in fourteen bytes; this is one in twelve of the longest webhook. */
+#define JSON_VALUES_MAX 262144u
 
 /* Gives cJSON an allocator that wipes. Once, before the first use of cJSON and before threads. */
 void json_init(void);
@@ -24,10 +27,14 @@ void json_init(void);
  * does, says nothing about well-formedness. "[]" has depth 1. */
 bool json_depth_ok(const char *text, size_t len, unsigned max_depth);
 
-/* Parses exactly len bytes (no NUL needed after them). NULL: deeper than JSON_DEPTH_MAX, not JSON,
- * a NUL byte, anything but white space after the value, or memory is short.
+/* Parses exactly len bytes (no NUL needed after them). NULL: deeper than JSON_DEPTH_MAX, more values than
+ * JSON_VALUES_MAX, not JSON, a NUL byte, anything but white space after the value, or memory is short.
  * Owns: caller frees with cJSON_Delete. */
 struct cJSON *json_parse(const char *text, size_t len);
+
+/* Whether a text that json_parse takes is JSON to everybody: it takes numbers like 007 and 1., control characters in
+ * strings and between values, and a byte order mark. */
+bool json_is_strict(const char *text, size_t len);
 
 /* Compact text. Owns: caller wipes where that matters and frees with free(). NULL: memory is short. */
 char *json_text(const struct cJSON *value);

@@ -138,7 +138,8 @@ static bool put_update(const struct store_update_row *u, void *arg)
 	return update != NULL && cJSON_AddItemToArray(list, update);
 }
 
-/* As it came, to the last digit; what is no JSON, or not kept, or does not open, shows null. NULL: memory is short. */
+/* As it came, to the last digit, where that is JSON to everybody, else as it was understood; what is no JSON, or not kept,
+ * or does not open, shows null. NULL: memory is short. */
 static cJSON *raw_of(struct call *c, const struct seen *seen)
 {
 	const struct tenant_place where = {c->business.id, "events", seen->event.id, "body", 1};
@@ -149,7 +150,9 @@ static cJSON *raw_of(struct call *c, const struct seen *seen)
 	if (seen->body != NULL &&
 		tenant_open(c->api->tenants, &where, seen->body, seen->body_len, &plain, &len) == TENANT_OK)
 		parsed = utf8_ok((const char *)plain, len) ? json_parse((const char *)plain, len) : NULL;
-	raw = parsed != NULL ? cJSON_CreateRaw((const char *)plain) : cJSON_CreateNull();
+	raw = parsed == NULL				   ? cJSON_CreateNull()
+		: json_is_strict((const char *)plain, len) ? cJSON_CreateRaw((const char *)plain)
+							   : cJSON_Duplicate(parsed, true);
 	cJSON_Delete(parsed);
 	if (plain != NULL)
 		vault_wipe(plain, len);

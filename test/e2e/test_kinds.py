@@ -128,6 +128,21 @@ def test_edits_revokes_and_reactions(shop, gateway):
     assert "0 found" in search("regretted") and "0 found" in search("better") and "7 found" in search(CUSTOMER)
 
 
+def test_what_only_our_parser_takes_is_shown_as_json(shop):
+    for value, shown in ((b"007", 7), (b"1.", 1), (b'"a\x01b"', "a\x01b"), (b"\x0b [-01]", [-1])):
+        body = b'{"entry":[{"id":"%s","changes":[{"field":"messages","value":%s}]}]}' % (WABA.encode(), value)
+        assert deliver(shop, body)["raw"]["entry"][0]["changes"][0]["value"] == shown
+    exact = b'{"entry":[{"id":"%s","changes":[{"field":"messages","value":12345678901234567890}]}]}' % WABA.encode()
+    assert deliver(shop, exact)["raw"]["entry"][0]["changes"][0]["value"] == 12345678901234567890
+
+
+def test_millions_of_values_are_kept_unparsed(shop):
+    """Each would take fifty times its length."""
+    event = deliver(shop, b'{"entry":[{"id":"%s","changes":[{"field":"messages","value":[%s0]}]}]}' % (
+        WABA.encode(), b"0," * 1_500_000))
+    assert (event["state"], event["raw"], event["updates"]) == ("unparsed", None, [])
+
+
 def test_only_who_wrote_it_edits_and_revokes_it(shop):
     """Ids of others' messages are known in a group, and whatever Meta checks, it is not for us to take for granted."""
     send = lambda kind, wamid, **more: deliver(shop, shop.envelope({"messages": [message(kind, wamid, **more)]}))

@@ -426,9 +426,66 @@ static void json_is_read_within_its_bounds(void **state)
 	assert_false(json_depth_ok("\"\\\\\"[[", 6, 1));
 }
 
+/* "[1,1,...]" of so many values, the list itself counted. */
+static bool takes_values(size_t values, const char *element)
+{
+	const size_t len = strlen(element), room = values * (len + 1) + 3;
+	char *text = malloc(room);
+	size_t n = 0;
+	cJSON *v;
+
+	assert_non_null(text);
+	text[n++] = '[';
+	for (size_t i = 1; i < values; i++) {
+		memcpy(text + n, element, len);
+		n += len;
+		text[n++] = ',';
+	}
+	text[n - 1] = ']';
+	v = json_parse(text, n);
+	cJSON_Delete(v);
+	free(text);
+	return v != NULL;
+}
+
+static void values_are_counted(void **state)
+{
+	(void)state;
+	assert_true(takes_values(JSON_VALUES_MAX - 1, "1"));
+	assert_false(takes_values(JSON_VALUES_MAX + 1, "1"));
+	assert_true(takes_values(10000, "\",,[[{{\\\",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\""));
+	assert_false(takes_values(JSON_VALUES_MAX / 2 + 1, "[]"));
+	assert_false(takes_values(JSON_VALUES_MAX / 2 + 1, "{}"));
+}
+
+/* What the parser takes, and others do not. */
+static void strict_json(void **state)
+{
+	static const struct {
+		const char *text;
+		bool strict;
+	} table[] = {{"{\"a\":[0,-0,10,1.5,-0.25,1e5,1E+5,1.0e-3,true,false,null]}", true}, {" [1]\t\r\n", true},
+		{"\"007 1. \\u0001 \\\" 01\"", true}, {"\"\xc3\xa9\"", true}, {"[\"\\\\\",1]", true}, {"0", true},
+		{"007", false}, {"[-01]", false}, {"[1.]", false}, {"[1.e5]", false}, {"\"\x01\"", false},
+		{"\"\n\"", false}, {"[1,\x01 2]", false}, {"[\"\\\\\",01]", false}, {"\xef\xbb\xbf[1]", false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		cJSON *v = json_parse(table[i].text, strlen(table[i].text));
+
+		if (v == NULL)
+			fail_msg("%s: not taken", table[i].text);
+		if (json_is_strict(table[i].text, strlen(table[i].text)) != table[i].strict)
+			fail_msg("%s", table[i].text);
+		cJSON_Delete(v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_counted),
+		cmocka_unit_test(strict_json),
 		cmocka_unit_test(good_bodies_are_taken),
 		cmocka_unit_test(bad_bodies_name_the_field),
 		cmocka_unit_test(long_bodies_are_refused),
