@@ -46,8 +46,29 @@ static enum store_error known_since(
 	return query_end(&q);
 }
 
-/* Everything that is still to happen under from happens under to: in what order, how long the bot is silent, and who
- * answers. What has happened stays where it is. Of two that were the head of their queues one is left. */
+#define MOVED_MAX 200u /* of each kind */
+
+/* Whether so much waits under it, or so many names lead to it, that moving it would keep the writer from others: what one
+ * shop signs itself may be any number. */
+static enum store_error is_large(
+	struct db *db, const char *business_id, const uint8_t conversation[static STORE_INDEX_LEN], bool *large)
+{
+	struct query q = query_start(db,
+		"SELECT EXISTS (SELECT 1 FROM asks WHERE business_id = ?1 AND conversation = ?2 LIMIT 1 OFFSET ?3) OR "
+		"EXISTS (SELECT 1 FROM messages INDEXED BY outbox_conversation WHERE business_id = ?1 AND "
+		"conversation = ?2 AND state >= 2 AND state <= 4 LIMIT 1 OFFSET ?3) OR "
+		"EXISTS (SELECT 1 FROM aliases WHERE business_id = ?1 AND conversation = ?2 LIMIT 1 OFFSET ?3)");
+
+	query_text(&q, business_id);
+	query_blob(&q, conversation, STORE_INDEX_LEN);
+	query_int(&q, MOVED_MAX);
+	*large = query_step(&q) && query_get_int(&q) != 0;
+	return query_end(&q);
+}
+
+/* Everything that is still to happen under from happens under to, which is another: in what order, how long the bot is
+ * silent, and who answers. What has happened stays where it is. Of two that were the head of their queues, each its
+ * oldest, one is left. It costs what is under from, not what is under to. */
 static enum store_error move(struct db *db, const char *business_id, const uint8_t from[static STORE_INDEX_LEN],
 	const uint8_t to[static STORE_INDEX_LEN])
 {
@@ -63,15 +84,16 @@ static enum store_error move(struct db *db, const char *business_id, const uint8
 		 "controls WHERE business_id = ?1 AND conversation = ?2 ON CONFLICT DO UPDATE SET "
 		 "holder = excluded.holder, at = excluded.at WHERE excluded.at > controls.at"),
 		"DELETE FROM controls WHERE business_id = ?1 AND conversation = ?2 AND ?3 <> ?2",
+		("UPDATE messages SET head = 0 WHERE seq = max((SELECT min(o.seq) FROM messages o INDEXED BY "
+		 "outbox_conversation WHERE o.state >= 2 AND o.state <= 4 AND o.business_id = ?1 AND o.conversation = "
+		 "?2), (SELECT min(o.seq) FROM messages o INDEXED BY outbox_conversation WHERE o.state >= 2 AND "
+		 "o.state <= 4 AND o.business_id = ?1 AND o.conversation = ?3))"),
 		("UPDATE messages INDEXED BY outbox_conversation SET conversation = ?3 WHERE business_id = ?1 AND "
 		 "conversation = ?2 AND state >= 2 AND state <= 4"),
-		("UPDATE messages INDEXED BY outbox_conversation SET head = (seq = (SELECT min(o.seq) FROM messages o "
-		 "WHERE o.state >= 2 AND o.state <= 4 "
-		 "AND o.business_id = ?1 AND o.conversation = ?3)) WHERE business_id = ?1 AND conversation = ?3 AND "
-		 "state >= 2 AND state <= 4 AND ?3 <> ?2"),
+		("UPDATE asks SET head = 0 WHERE seq = max((SELECT min(o.seq) FROM asks o WHERE o.business_id = ?1 AND "
+		 "o.conversation = ?2), (SELECT min(o.seq) FROM asks o WHERE o.business_id = ?1 AND o.conversation = "
+		 "?3))"),
 		"UPDATE asks SET conversation = ?3 WHERE business_id = ?1 AND conversation = ?2",
-		("UPDATE asks SET head = (seq = (SELECT min(o.seq) FROM asks o WHERE o.business_id = ?1 AND "
-		 "o.conversation = ?3)) WHERE business_id = ?1 AND conversation = ?3 AND ?3 <> ?2"),
 	};
 	enum store_error err = STORE_OK;
 
@@ -86,33 +108,51 @@ static enum store_error move(struct db *db, const char *business_id, const uint8
 	return err;
 }
 
+struct known {
+	uint8_t conversation[STORE_INDEX_LEN];
+	int64_t since;
+	bool large;
+};
+
+/* Of all that the names go under, the one to go under from now on: one that is large, else the oldest. */
+static enum store_error find_first(
+	struct db *db, const char *business_id, struct known *known, size_t len, const struct known **out)
+{
+	enum store_error err = STORE_OK;
+
+	*out = &known[0];
+	for (size_t i = 0; i < len && err == STORE_OK; i++) {
+		struct known *k = &known[i];
+
+		err = known_since(db, business_id, k->conversation, &k->since);
+		if (err == STORE_OK)
+			err = is_large(db, business_id, k->conversation, &k->large);
+		if (k->large > (*out)->large || (k->large == (*out)->large && k->since < (*out)->since))
+			*out = k;
+	}
+	return err;
+}
+
 enum store_error alias_join(struct db *db, const char *business_id, const uint8_t names[][STORE_INDEX_LEN],
 	size_t names_len, uint8_t out[static STORE_INDEX_LEN])
 {
-	uint8_t known[STORE_NAMES_MAX][STORE_INDEX_LEN];
-	size_t first = 0, others = 0;
-	int64_t oldest = INT64_MAX;
+	struct known known[STORE_NAMES_MAX] = {{.large = false}};
+	const struct known *first = known;
+	size_t others = 0;
 	enum store_error err = STORE_OK;
 
 	for (size_t i = 0; i < names_len && err == STORE_OK; i++) {
-		memcpy(known[i], names[i], STORE_INDEX_LEN);
-		err = alias_resolve(db, business_id, known[i]);
-		others += err == STORE_OK && memcmp(known[i], known[0], STORE_INDEX_LEN) != 0;
+		memcpy(known[i].conversation, names[i], STORE_INDEX_LEN);
+		err = alias_resolve(db, business_id, known[i].conversation);
+		others += err == STORE_OK && memcmp(known[i].conversation, known[0].conversation, STORE_INDEX_LEN) != 0;
 	}
-	for (size_t i = 0; i < names_len && err == STORE_OK && others > 0; i++) {
-		int64_t seq;
-
-		err = known_since(db, business_id, known[i], &seq);
-		if (err == STORE_OK && seq < oldest) {
-			oldest = seq;
-			first = i;
-		}
-	}
+	if (err == STORE_OK && others > 0)
+		err = find_first(db, business_id, known, names_len, &first);
 	for (size_t i = 0; i < names_len && err == STORE_OK && others > 0; i++)
-		if (memcmp(known[i], known[first], STORE_INDEX_LEN) != 0)
-			err = move(db, business_id, known[i], known[first]);
+		if (!known[i].large && memcmp(known[i].conversation, first->conversation, STORE_INDEX_LEN) != 0)
+			err = move(db, business_id, known[i].conversation, first->conversation);
 	if (err == STORE_OK)
-		memcpy(out, known[first], STORE_INDEX_LEN);
+		memcpy(out, known[0].large ? known[0].conversation : first->conversation, STORE_INDEX_LEN);
 	return err;
 }
 

@@ -12,7 +12,8 @@
 
 /* The same, in place. */
 enum store_error alias_resolve(struct db *db, const char *business_id, uint8_t conversation[static STORE_INDEX_LEN]);
-/* From now on all names go under the one that was known first, which goes to out. */
+/* From now on all names go under the one that was known first; out is the first name's. One under which very much waits
+ * goes before, and two of those stay two. */
 enum store_error alias_join(struct db *db, const char *business_id, const uint8_t names[][STORE_INDEX_LEN],
 	size_t names_len, uint8_t out[static STORE_INDEX_LEN]);
 

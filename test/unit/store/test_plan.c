@@ -361,6 +361,8 @@ static const struct {
 	{"UPDATE messages INDEXED BY outbox_conversation SET conv",
 		"outbox_conversation (business_id=? AND conversation=?)"},
 	{"UPDATE asks SET conversation", "asks_conversation (business_id=? AND conversation=?)"},
+	{"UPDATE asks SET head = 0 WHERE seq = max", "asks USING INTEGER PRIMARY KEY (rowid=?)"},
+	{"UPDATE messages SET head = 0 WHERE seq = max", "messages USING INTEGER PRIMARY KEY (rowid=?)"},
 	{"UPDATE controls SET holder = 1", "PRIMARY KEY (business_id=? AND conversation=?)"},
 	{"messages_concerns", "messages_concerns (business_id=? AND concerns=?)"},
 	{"controls_at WHERE at <", "controls_at (at<?)"},

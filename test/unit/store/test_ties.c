@@ -356,7 +356,70 @@ static void test_order_holds_across_names(void **state)
 	}
 }
 
-/* The same where both are on their way by then. */
+static uint8_t asked_under(struct store *s, uint8_t name, unsigned times)
+{
+	for (unsigned i = 1; i < times; i++)
+		(void)question(s, "one", CONNECTION_ONE, name);
+	return times > 0 ? kept(s, question(s, "one", CONNECTION_ONE, name).id)->conversation[0] : 0;
+}
+
+/* How many asks go out one after the other, each before the next; only one at a time. */
+static unsigned asked_in_turn(struct store *s)
+{
+	unsigned n = 0;
+
+	for (;; n++) {
+		struct seen seen = {0};
+
+		assert_int_equal(store_ask_lease(s, store_now_ms(), 10, 10, see_ask, &seen), STORE_OK);
+		if (seen.len == 0)
+			return n;
+		assert_int_equal(seen.len, 1);
+		assert_int_equal(store_ask_done(s, "one", seen.ids[0], NULL, 0), STORE_OK);
+	}
+}
+
+/* Moving costs what is moved, and a shop may sign any number of messages to itself: what is large stays where it is. */
+static void test_what_is_large_is_not_moved(void **state)
+{
+	struct store *s = store_of(state);
+
+	assert_int_equal(arrives_under(s, 1), 1);
+	assert_int_equal(asked_under(s, 1, 3), 1);
+	assert_int_equal(asked_under(s, 2, 201), 2);
+	join(s, (const uint8_t[]){2, 1}, 2, NULL);
+	assert_int_equal(arrives_under(s, 1), 2);
+	assert_int_equal(arrives_under(s, 2), 2);
+	assert_int_equal(asked_in_turn(s), 204);
+	/* Two that are large stay two. */
+	assert_int_equal(asked_under(s, 2, 201), 2);
+	assert_int_equal(asked_under(s, 3, 201), 3);
+	join(s, (const uint8_t[]){3, 2}, 2, NULL);
+	assert_int_equal(arrives_under(s, 2), 2);
+	assert_int_equal(arrives_under(s, 3), 3);
+}
+
+static void test_many_names(void **state)
+{
+	struct store *s = store_of(state);
+
+	assert_int_equal(arrives_under(s, 1), 1);
+	assert_int_equal(arrives_under(s, 2), 2);
+	for (unsigned i = 0; i < 201; i++) {
+		struct store_update u = {.kind = STORE_UPDATE_OTHER,
+			.verdict = STORE_UPDATE_DELIVERED,
+			.names_len = 2,
+			.names = {{2}, {3, (uint8_t)i}}};
+
+		settle_one(s, "one", CONNECTION_ONE, u);
+	}
+	/* The older one, but for that. */
+	join(s, (const uint8_t[]){1, 2}, 2, NULL);
+	assert_int_equal(arrives_under(s, 1), 2);
+	assert_int_equal(arrives_under(s, 3), 2);
+}
+
+/* As test_order_holds_across_names, where both are on their way by then. */
 static void test_order_holds_on_the_way(void **state)
 {
 	struct store *s = store_of(state);
@@ -466,6 +529,8 @@ int main(void)
 		TEST(test_a_pause_knows_every_name),
 		TEST(test_order_holds_across_names),
 		TEST(test_order_holds_on_the_way),
+		TEST(test_what_is_large_is_not_moved),
+		TEST(test_many_names),
 		TEST(test_who_answers),
 		TEST(test_sending_takes_over),
 	};
