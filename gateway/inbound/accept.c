@@ -241,7 +241,7 @@ static void refuse(struct inbound *in, const char *business_id, bool known, cons
 
 	atomic_fetch_add(&in->refused, 1);
 	atomic_fetch_add(&in->whys[why->code], 1);
-	if (deliveries_refused(in->deliveries, named, why->code) && known)
+	if (known && deliveries_refused(in->deliveries, business_id, why->code))
 		look_soon(in, business_id);
 	log_refusal(&in->refusal_logged_at, "webhook", named, why->log);
 }

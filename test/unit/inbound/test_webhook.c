@@ -602,6 +602,25 @@ static void a_wrong_token_is_remembered(void **state)
 	deliveries_free(in.deliveries);
 }
 
+/* Places are few, and found by the business's id: what somebody sends to nobody is not to take a shop's. */
+static void what_nobody_is_sent_is_not_remembered(void **state)
+{
+	struct inbound in = {.nobody.inner = {0xee}, .deliveries = deliveries_new()};
+	struct inbound_refusal r;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct http_request req = {.method = "POST", .body = (const uint8_t *)"", .signature = SIGNED_BY("33")};
+
+		inbound_webhook(&in, &req, i == 0 ? "nobody" : "shop");
+		assert_int_equal(req.status, 401);
+	}
+	assert_true(deliveries_refusal(in.deliveries, "shop", &r));
+	assert_false(deliveries_refusal(in.deliveries, "nobody", &r));
+	assert_false(deliveries_refusal(in.deliveries, "-", &r));
+	deliveries_free(in.deliveries);
+}
+
 /* One line a second of each kind, and neither hides the other. */
 static void strangers_do_not_fill_the_log(void **state)
 {
@@ -657,6 +676,7 @@ int main(void)
 		cmocka_unit_test_setup(refuses_other_handshakes, setup),
 		cmocka_unit_test_setup(handshakes_that_bring_webhooks_back, setup),
 		cmocka_unit_test_setup(a_wrong_token_is_remembered, setup),
+		cmocka_unit_test_setup(what_nobody_is_sent_is_not_remembered, setup),
 		cmocka_unit_test_setup(strangers_do_not_fill_the_log, setup),
 		cmocka_unit_test_setup(other_methods, setup),
 	};
