@@ -194,6 +194,17 @@ static bool put_ties(struct call *c, struct out *o, const struct store_message *
 	return true;
 }
 
+/* What is shown is printed here: a page of trees would take fifty times the room. NULL: memory is short. */
+static cJSON *printed(cJSON *content)
+{
+	char *text = json_text(content);
+	cJSON *raw = text != NULL ? cJSON_CreateRaw(text) : NULL;
+
+	json_text_free(text);
+	cJSON_Delete(content);
+	return raw;
+}
+
 /* NULL: memory is short, or the store did not answer. */
 static cJSON *message_json(struct call *c, const struct store_message *m)
 {
@@ -218,7 +229,7 @@ static cJSON *message_json(struct call *c, const struct store_message *m)
 	if (m->direction == STORE_OUTBOUND && json_get_string(content, "biz_opaque_callback_data") != NULL)
 		out_text(&o, "biz_opaque_callback_data", json_get_string(content, "biz_opaque_callback_data"));
 	if (content != NULL)
-		out_value(&o, "content", content);
+		out_value(&o, "content", printed(content));
 	else
 		out_null(&o, "content");
 	if (content == NULL && m->content_len > 0)

@@ -122,6 +122,18 @@ def test_workers_are_not_held(gateway, shop):
     assert gateway.metric("keyhouse_http_gave_way_total") > 100
 
 
+def test_many_values_take_little(gateway, shop):
+    """What a shop signs itself may be dense: fifty times its length as trees, for each message of a page."""
+    for n in range(16):
+        one = b'{"id":"wamid.%d","from":"1","type":"x","x":[%s0]}' % (n, b"0," * 259000)
+        assert shop.send(b'{"entry":[{"id":"%s","changes":[{"field":"messages","value":{"messages":[%s]}}]}]}' % (
+            shop.waba.encode(), one)).status == 200
+    assert wait_for(lambda: all(e["state"] == "settled" for e in shop.events()))
+    page = shop.messages(limit=200)
+    assert len(page) == 16 and all(len(m["content"]["message"]["x"]) == 259001 for m in page)
+    assert memory_mb(gateway, "VmHWM") < 200
+
+
 def test_more_than_there_is_room_for(gateway, shop):
     """More than wait and are served together, from many addresses."""
     for kind in ("heads", "wrong"):
