@@ -22,6 +22,8 @@ static const char *participant_of(const cJSON *status)
 
 	if (participant == NULL)
 		participant = json_get_string(status, "recipient_participant_user_id");
+	if (participant == NULL)
+		participant = json_get_string(status, "recipient_participant_parent_user_id");
 	return participant != NULL ? participant : "";
 }
 
