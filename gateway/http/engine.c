@@ -49,6 +49,7 @@ enum {
 	TURN_MS = 100, /* and so long he may go on asking; PATIENCE_MS where he has to make a new handshake then */
 	IDLE_PATIENCE_MS = 50, /* with nothing under way */
 	SLOWEST = 64, /* KiB/s, which are bytes a millisecond, nearly */
+	ROOM_PACE = 1024, /* likewise: of a large body while others wait for its room */
 	DRAIN_MS = 1000,
 	LEAVE_MS = 1000, /* a caller who was let in before the server stopped may take that long to say what he wants */
 	DRAIN_BYTES = 8 << 20,
@@ -107,11 +108,23 @@ static bool gives_way(struct mg_connection *conn, int64_t patience_ms)
 }
 
 /* Until when what began, came to so many bytes and moved last at a moment may stand still. */
-static int64_t patience_for(int64_t began_ms, size_t bytes, int64_t moved_ms)
+static int64_t patience_for(int64_t began_ms, size_t bytes, int64_t moved_ms, size_t pace)
 {
-	int64_t due_ms = began_ms + (int64_t)(bytes / SLOWEST);
+	int64_t due_ms = began_ms + (int64_t)(bytes / pace);
 
 	return (due_ms < moved_ms ? due_ms : moved_ms) + PATIENCE_MS;
+}
+
+/* Whether a large body has to go: others wait for the room that it holds, and it is slow. */
+static bool makes_room(struct mg_connection *conn, enum phase phase)
+{
+	const struct http_worker *worker = conn->tls_user_ptr;
+
+	if (phase != PHASE_BODY || !worker->large || atomic_load(&worker->server->room_wanted) == 0 ||
+		http_now_ms() < patience_for(worker->body_ms, worker->body_read, worker->moved_ms, ROOM_PACE))
+		return false;
+	atomic_fetch_add(&worker->server->gave_way, 1);
+	return true;
 }
 
 /* Waits for the socket. Who is slow or silent gives way when others wait for a worker, but for the operator, whose backup
@@ -126,7 +139,7 @@ static int wait_for(
 		int64_t now = http_now_ms(), left = deadline_ms - now;
 		int ready;
 
-		if (left <= 0 || (hurried && gives_way(conn, patience_ms)))
+		if (left <= 0 || (hurried && (gives_way(conn, patience_ms) || makes_room(conn, phase))))
 			return TIMED_OUT;
 		if (patience_ms > now && patience_ms - now < left)
 			left = patience_ms - now;
@@ -300,7 +313,7 @@ static int read_body(struct mg_connection *conn, char *buf, int len)
 
 	while (have < len) {
 		int n = pull(conn, buf + have, len - have, worker->deadline_ms,
-			patience_for(worker->body_ms, worker->body_read, worker->moved_ms), PHASE_BODY);
+			patience_for(worker->body_ms, worker->body_read, worker->moved_ms, SLOWEST), PHASE_BODY);
 
 		if (n <= 0) {
 			worker->timed_out = n == TIMED_OUT;
@@ -351,7 +364,7 @@ bool http_engine_write(struct mg_connection *conn, const void *data, size_t len,
 
 		if (n == 0)
 			n = wait_for(conn, event, began_ms + worker->server->opt.request_deadline_ms,
-				    patience_for(began_ms, len - left, moved_ms), PHASE_WRITE) == 1
+				    patience_for(began_ms, len - left, moved_ms, SLOWEST), PHASE_WRITE) == 1
 				? 0
 				: GONE;
 		else
@@ -398,6 +411,11 @@ bool http_engine_keeps_alive(const struct mg_connection *conn)
 
 	return body_read && conn->protocol_type == PROTOCOL_TYPE_HTTP1 &&
 		STOP_FLAG_IS_ZERO(&((struct mg_connection *)conn)->phys_ctx->stop_flag) && should_keep_alive(conn);
+}
+
+bool http_engine_hurried(struct mg_connection *conn, int64_t began_ms)
+{
+	return !http_engine_is_control(conn) && gives_way(conn, began_ms + PATIENCE_MS);
 }
 
 void http_engine_end_turn(struct mg_connection *conn)

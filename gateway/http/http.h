@@ -63,7 +63,8 @@ struct http_options {
 	unsigned keep_alive_ms; /* idle time between two requests */
 	unsigned workers_per_address; /* more connections at once from one address (IPv6: one /64) wait for those;
 	                                 0 = no cap; the control socket is not counted */
-	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more are refused; 0 = no cap */
+	size_t large_bodies_max; /* bytes that all bodies over HTTP_LARGE_BODY may hold at once; more wait a second for the
+	                            slow ones to give way, and are refused; 0 = no cap */
 	/* Answers one request with exactly one http_respond, or a later one. Runs on any worker. */
 	void (*handler)(struct http_request *req, void *ctx);
 	/* One line, no newline, no content of any request. */

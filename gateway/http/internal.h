@@ -43,6 +43,7 @@ struct http_server {
 	atomic_llong leave_by_ms; /* monotonic: when stopping, who has said nothing by then goes; 0: not stopping */
 	pthread_mutex_t one_large; /* held while a piece of a large body is copied */
 	atomic_size_t large_bodies; /* bytes held by bodies over HTTP_LARGE_BODY */
+	atomic_uint room_wanted; /* who wait for room for another */
 	atomic_uint drains; /* workers that read what nobody wants any more */
 	atomic_ulong turned_away, gave_way, often_refused, unread; /* struct http_counts */
 };
@@ -146,6 +147,8 @@ struct http_worker *http_engine_worker(const struct mg_connection *conn);
 bool http_engine_address(const struct mg_connection *conn, uint8_t address[static HTTP_ADDRESS_LEN]);
 /* Has the connection close after the answer where its peer had its turn and others wait. */
 void http_engine_end_turn(struct mg_connection *conn);
+/* Whether the caller has to go, who is kept waiting since then, because others wait for his worker. */
+bool http_engine_hurried(struct mg_connection *conn, int64_t began_ms);
 bool http_engine_is_control(const struct mg_connection *conn);
 /* The socket, where an answer may be sent beside it; else -1. */
 int http_engine_later_socket(const struct mg_connection *conn);

@@ -6,26 +6,55 @@
  * wiped before the next request.
  */
 #include <civetweb.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "gateway/http/internal.h"
 
-enum { BODY_FIRST_SIZE = 16384, REFUSALS_MATTER_MS = 20 * 1000 };
+enum {
+	BODY_FIRST_SIZE = 16384,
+	ROOM_WAIT_MS = 1000, /* for others' large bodies to be done with, or to give way */
+	ROOM_TRY_MS = 10,
+	REFUSALS_MATTER_MS = 20 * 1000,
+};
 
 static bool is_large(size_t size)
 {
 	return size > HTTP_LARGE_BODY;
 }
 
-/* Counts a buffer in before it is made, so that strangers' large bodies together stay bounded; small ones pass, and
- * with them nearly every honest request. Each call is undone by one body_release, also when it said no. */
-static bool body_reserve(struct http_server *server, size_t size)
+static bool room_take(struct http_server *server, size_t size)
 {
-	size_t before = is_large(size) ? atomic_fetch_add(&server->large_bodies, size) : 0;
+	size_t before = atomic_fetch_add(&server->large_bodies, size);
 
-	return !is_large(size) || server->opt.large_bodies_max == 0 || before + size <= server->opt.large_bodies_max;
+	if (server->opt.large_bodies_max == 0 || before + size <= server->opt.large_bodies_max)
+		return true;
+	atomic_fetch_sub(&server->large_bodies, size);
+	return false;
+}
+
+/* Counts a buffer in before it is made, so that strangers' large bodies together stay bounded; small ones pass, and
+ * with them nearly every honest request. Where there is no room, those who hold it and are slow give way. */
+static bool body_reserve(struct http_request *req, size_t size)
+{
+	struct http_server *server = req->worker->server;
+	const int64_t began_ms = http_now_ms();
+	bool taken = !is_large(size) || room_take(server, size);
+
+	if (taken)
+		return true;
+	atomic_fetch_add(&server->room_wanted, 1);
+	while (!taken && http_now_ms() - began_ms < ROOM_WAIT_MS && !http_engine_hurried(req->conn, began_ms)) {
+		(void)poll(NULL, 0, ROOM_TRY_MS);
+		taken = room_take(server, size);
+	}
+	atomic_fetch_sub(&server->room_wanted, 1);
+	/* That was not his to hurry in. */
+	req->worker->body_ms += http_now_ms() - began_ms;
+	req->worker->moved_ms = http_now_ms();
+	return taken;
 }
 
 static void body_release(struct http_server *server, size_t size)
@@ -179,7 +208,9 @@ static bool grow(struct http_request *req, size_t used, size_t size)
 
 	if (is_large(size) && !is_large(req->body_size) && !may_be_large(req))
 		return false;
-	larger = body_reserve(req->worker->server, size) ? malloc(size) : NULL;
+	if (!body_reserve(req, size))
+		return false;
+	larger = malloc(size);
 	if (!larger) {
 		body_release(req->worker->server, size);
 		return false;
@@ -202,16 +233,22 @@ static enum http_error read_error(struct http_request *req)
 	return HTTP_DISCONNECTED;
 }
 
+/* Who only says how much he will send takes nobody's room: that is his once he sent the first of it. */
 static enum http_error read_sized(struct http_request *req, size_t *len)
 {
-	size_t size = req->info->content_length > 0 ? (size_t)req->info->content_length : 0;
+	const size_t size = req->info->content_length > 0 ? (size_t)req->info->content_length : 0;
 
-	if (!grow(req, 0, size + 1))
+	if (is_large(size + 1) && !may_be_large(req))
+		return HTTP_NO_MEMORY;
+	if (!grow(req, 0, is_large(size + 1) ? HTTP_LARGE_BODY : size + 1))
 		return HTTP_NO_MEMORY;
 	send_continue(req);
 	for (*len = 0; *len < size;) {
-		int n = mg_read(req->conn, req->body + *len, size - *len);
+		int n;
 
+		if (*len + 1 == req->body_size && !grow(req, *len, size + 1))
+			return HTTP_NO_MEMORY;
+		n = mg_read(req->conn, req->body + *len, req->body_size - 1 - *len);
 		if (n <= 0)
 			return read_error(req);
 		*len += (size_t)n;

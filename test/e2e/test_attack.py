@@ -14,6 +14,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -120,6 +121,53 @@ def test_workers_are_not_held(gateway, shop):
         assert told["closed"] > 0, (kind, told)
     assert memory_mb(gateway, "VmHWM") < 200
     assert gateway.metric("keyhouse_http_gave_way_total") > 100
+
+
+def hold_large(held, gateway, addresses, sent):
+    """More large bodies than there is room for, of which so many bytes come."""
+    crowd = []
+    for n in range(35):
+        caller = held.enter_context(socket.create_connection(
+            ("127.0.0.1", gateway.port), source_address=(addresses[n % len(addresses)], 0)))
+        caller.sendall(b"POST /webhooks/nobody HTTP/1.1\r\nHost: x\r\nContent-Length: 3200000\r\n\r\n" + b"{" * sent)
+        crowd.append(caller)
+    time.sleep(0.3)
+    return crowd
+
+
+def test_who_only_says_how_much_holds_nothing(gateway, shop):
+    """Large bodies share so much memory. It is not had by saying that one comes."""
+    with contextlib.ExitStack() as held:
+        hold_large(held, gateway, ["127.0.9.7"], 1)
+        for length in 70000, 3000000, 70000:
+            began = time.monotonic()
+            assert shop_post(shop, b'{"a":"' + b"x" * length + b'"}', HONEST) == 200
+            assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("drip", [0, 20000])
+def test_who_holds_room_and_is_slow_gives_way(gateway, shop, drip):
+    """Also who sends on, but not as fast as he would who means it."""
+    with contextlib.ExitStack() as held:
+        crowd = hold_large(held, gateway, ["127.0.9.7", "127.0.9.8"], 70000)
+        ended = threading.Event()
+
+        def go_on():
+            while drip and not ended.wait(0.1):
+                for caller in crowd:
+                    with contextlib.suppress(OSError):
+                        caller.send(b"{" * drip, socket.MSG_DONTWAIT)
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            for length in 70000, 3000000, 70000:
+                began = time.monotonic()
+                assert shop_post(shop, b'{"a":"' + b"x" * length + b'"}', HONEST) == 200
+                assert time.monotonic() - began < 1
+        finally:
+            ended.set()
+            thread.join()
 
 
 def test_many_values_take_little(gateway, shop):
