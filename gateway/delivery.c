@@ -61,17 +61,3 @@ bool delivery_is_refusal(enum delivery_why why)
 {
 	return why != DELIVERY_WRONG_NUMBER && why != DELIVERY_WRONG_ACCOUNT;
 }
-
-void delivery_add(struct store_delivery *d, const struct store_delivery *later)
-{
-	if (later->accepted_at > 0 && later->accepted_at >= d->refused_at)
-		d->refused_count = 0;
-	if (later->refused_at >= d->accepted_at)
-		d->refused_count += later->refused_count;
-	if (later->accepted_at > d->accepted_at)
-		d->accepted_at = later->accepted_at;
-	if (later->refused_at == 0 || later->refused_at < d->refused_at)
-		return;
-	d->refused_at = later->refused_at;
-	memcpy(d->refused_why, later->refused_why, sizeof(d->refused_why));
-}

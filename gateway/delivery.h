@@ -30,8 +30,4 @@ const char *delivery_words(enum delivery_why why);
 /* Whether nothing of it was taken. */
 bool delivery_is_refusal(enum delivery_why why);
 
-/* Adds to d what was noted later, as store_deliveries_note would. What happened before what d tells of, as of an event that
- * is settled late or once more, changes nothing of that. */
-void delivery_add(struct store_delivery *d, const struct store_delivery *later);
-
 #endif

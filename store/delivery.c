@@ -8,26 +8,39 @@ struct noting {
 	size_t len;
 };
 
+static void delivery_read(struct query *q, struct store_delivery *d)
+{
+	d->accepted_at = query_get_int(q);
+	d->refused_at = query_get_int(q);
+	query_get_text(q, d->refused_why, sizeof(d->refused_why));
+	d->refused_count = query_get_int(q);
+}
+
 static enum store_error note_one(struct db *db, const struct store_delivery *d)
 {
+	struct store_delivery sum = {.accepted_at = 0};
 	struct query q = query_start(db,
+		"SELECT accepted_at, refused_at, refused_why, refused_count FROM deliveries WHERE connection_id = ?");
+	enum store_error err;
+
+	query_text(&q, d->connection_id);
+	if (query_step(&q))
+		delivery_read(&q, &sum);
+	err = query_end(&q);
+	if (err != STORE_OK)
+		return err;
+	store_delivery_add(&sum, d);
+	q = query_start(db,
 		"INSERT INTO deliveries (connection_id, accepted_at, refused_at, refused_why, refused_count) "
 		"SELECT id, ?3, ?4, ?5, ?6 FROM connections WHERE business_id = ?1 AND id = ?2 "
-		"ON CONFLICT DO UPDATE SET accepted_at = max(accepted_at, excluded.accepted_at), "
-		"refused_at = max(refused_at, excluded.refused_at), "
-		"refused_why = iif(excluded.refused_at > 0 AND excluded.refused_at >= refused_at, "
-		"excluded.refused_why, "
-		"refused_why), "
-		"refused_count = iif(excluded.accepted_at > 0 AND excluded.accepted_at >= refused_at, 0, "
-		"refused_count) "
-		"+ iif(excluded.refused_at >= accepted_at, excluded.refused_count, 0)");
-
+		"ON CONFLICT DO UPDATE SET accepted_at = excluded.accepted_at, refused_at = excluded.refused_at, "
+		"refused_why = excluded.refused_why, refused_count = excluded.refused_count");
 	query_text(&q, d->business_id);
 	query_text(&q, d->connection_id);
-	query_int(&q, d->accepted_at);
-	query_int(&q, d->refused_at);
-	query_text(&q, d->refused_why);
-	query_int(&q, d->refused_count);
+	query_int(&q, sum.accepted_at);
+	query_int(&q, sum.refused_at);
+	query_text(&q, sum.refused_why);
+	query_int(&q, sum.refused_count);
 	return query_finish(&q);
 }
 
@@ -68,10 +81,7 @@ enum store_error store_delivery_list(
 			continue;
 		query_get_text(&q, d->business_id, sizeof(d->business_id));
 		query_get_text(&q, d->connection_id, sizeof(d->connection_id));
-		d->accepted_at = query_get_int(&q);
-		d->refused_at = query_get_int(&q);
-		query_get_text(&q, d->refused_why, sizeof(d->refused_why));
-		d->refused_count = query_get_int(&q);
+		delivery_read(&q, d);
 	}
 	err = query_end(&q);
 	core_return(s, db);

@@ -28,7 +28,8 @@ bool message_has_index(const struct store_message *m)
 	return index_or_null(m->wamid_index) != NULL;
 }
 
-/* What was sent from here may have an echo that came before its id was learned: then there are both. */
+/* What was sent from here may have an echo that came before its id was learned: then there are both. Not all are read
+ * where a shop has said one id of very many messages: then marks tell its echoes apart. */
 enum store_error message_known(struct db *db, const struct store_message *m, enum message_known *out)
 {
 	struct query q;
@@ -38,7 +39,7 @@ enum store_error message_known(struct db *db, const struct store_message *m, enu
 		return STORE_OK;
 	q = query_start(db,
 		"SELECT echo FROM messages INDEXED BY messages_wamid WHERE business_id = ? AND wamid_index = ? "
-		"AND wamid_index IS NOT NULL AND direction = ?");
+		"AND wamid_index IS NOT NULL AND direction = ? LIMIT 64");
 	query_text(&q, m->business_id);
 	query_blob(&q, m->wamid_index, sizeof(m->wamid_index));
 	query_int(&q, m->direction);

@@ -566,7 +566,11 @@ struct store_delivery {
 	int64_t refused_at; /* of the last that was refused, or of which something was put aside; 0: none */
 	char refused_why[33]; /* a short word of the caller's, "" where none was */
 	int64_t refused_count; /* since one was accepted */
+	bool vague; /* of a note: its reason says so little that it hides no other; not kept */
 };
+/* Adds to d what was noted later, as store_deliveries_note does. What happened before what d tells of, as of an event that
+ * is settled late or once more, changes nothing of that. */
+void store_delivery_add(struct store_delivery *d, const struct store_delivery *later);
 #define STORE_DELIVERIES_MAX 100u /* at once: the writer is held up for a few milliseconds */
 /* Adds what came since the last note to what is known. Connections that are gone, or another business's, are passed over. */
 enum store_error store_deliveries_note(struct store *s, const struct store_delivery *rows, size_t len)

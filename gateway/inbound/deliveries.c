@@ -161,10 +161,11 @@ void deliveries_note(
 	} else {
 		one.refused_at = at;
 		one.refused_count = 1;
+		one.vague = why == DELIVERY_NO_PROOF;
 		(void)snprintf(one.refused_why, sizeof(one.refused_why), "%s", delivery_code(why));
 	}
 	pthread_mutex_lock(&d->lock);
-	delivery_add(news_of(d, business_id, connection_id), &one);
+	store_delivery_add(news_of(d, business_id, connection_id), &one);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -178,7 +179,7 @@ void deliveries_news(struct deliveries *d, const char *connection_id, struct sto
 	pthread_mutex_lock(&d->lock);
 	for (size_t i = 0; i < WAYS; i++)
 		if (strcmp(set[i].connection_id, connection_id) == 0)
-			delivery_add(out, &set[i]);
+			store_delivery_add(out, &set[i]);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -209,7 +210,7 @@ static void put_back(struct deliveries *d, struct store_delivery *rows, size_t l
 	for (size_t i = 0; i < len; i++) {
 		struct store_delivery *there = news_of(d, rows[i].business_id, rows[i].connection_id);
 
-		delivery_add(&rows[i], there);
+		store_delivery_add(&rows[i], there);
 		*there = rows[i];
 	}
 	pthread_mutex_unlock(&d->lock);

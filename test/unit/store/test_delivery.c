@@ -1,7 +1,6 @@
 /*
  * What came of a connection's webhooks, added up in the store: over a restart, for its own business alone, gone with it.
  */
-#include "gateway/delivery.h"
 #include "test/unit/store/helper.h"
 
 struct found {
@@ -40,34 +39,46 @@ static struct store_delivery row(const char *business_id, const char *connection
 static void test_notes_add_up(void **state)
 {
 	struct house *h = *state;
+	struct store_delivery vague = row("one", CONNECTION_ONE, 0, 13, "no_proof", 2);
 	const struct store_delivery notes[] = {
 		row("one", CONNECTION_ONE, 0, 5, "no_proof", 2),
 		row("one", CONNECTION_ONE, 0, 6, "wrong_signature", 1),
 		row("one", CONNECTION_ONE, 9, 0, "", 0),
 		row("one", CONNECTION_ONE, 8, 10, "too_large", 3), /* a late one */
-		row("one", CONNECTION_ONE, 0, 11, "no_proof", 4),
-		/* of an event that was settled once more, or late */
+		row("one", CONNECTION_ONE, 0, 11, "wrong_signature", 4),
+		/* of events that were settled once more, or late */
 		row("one", CONNECTION_ONE, 7, 0, "", 0),
 		row("one", CONNECTION_ONE, 0, 7, "wrong_number", 1),
 	};
-	struct store_delivery sum = row("one", CONNECTION_ONE, 0, 0, "", 0);
+	struct store_delivery sum = row("one", CONNECTION_ONE, 0, 0, "", 0), kept;
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-		struct found f;
-
 		assert_int_equal(store_deliveries_note(h->store, &notes[i], 1), STORE_OK);
-		delivery_add(&sum, &notes[i]);
-		f = deliveries_of(h->store, "one");
-		assert_int_equal(f.len, 1);
-		assert_memory_equal(&f.rows[0], &sum, sizeof(sum));
+		store_delivery_add(&sum, &notes[i]);
+		assert_int_equal(deliveries_of(h->store, "one").len, 1);
+		assert_memory_equal(&deliveries_of(h->store, "one").rows[0], &sum, sizeof(sum));
 	}
 	assert_int_equal(sum.accepted_at, 9);
 	assert_int_equal(sum.refused_at, 11);
 	assert_int_equal(sum.refused_count, 7);
-	assert_string_equal(sum.refused_why, "no_proof");
+	assert_string_equal(sum.refused_why, "wrong_signature");
 	house_close(h);
 	house_open(h);
 	assert_memory_equal(&deliveries_of(h->store, "one").rows[0], &sum, sizeof(sum));
+
+	/* What any stranger may cause hides no reason since the last good one, but counts. */
+	vague.vague = true;
+	assert_int_equal(store_deliveries_note(h->store, &vague, 1), STORE_OK);
+	kept = deliveries_of(h->store, "one").rows[0];
+	assert_int_equal(kept.refused_at, 11);
+	assert_int_equal(kept.refused_count, 9);
+	assert_string_equal(kept.refused_why, "wrong_signature");
+	vague.accepted_at = 12;
+	assert_int_equal(store_deliveries_note(h->store, &vague, 1), STORE_OK);
+	kept = deliveries_of(h->store, "one").rows[0];
+	assert_int_equal(kept.refused_at, 13);
+	assert_int_equal(kept.refused_count, 2);
+	assert_string_equal(kept.refused_why, "no_proof");
 }
 
 static void test_whose_they_are(void **state)
