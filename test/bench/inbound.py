@@ -132,7 +132,7 @@ def add_shops(house, count):
 
     send((f"/v1/businesses", {"id": f"many{n}", "name": f"Shop {n}"}) for n in range(count))
     send((f"/v1/businesses/many{n}/connections",
-          {"provider": "meta", "app_id": "1", "app_secret": f"secret-of-shop-{n:08}", "access_token": f"EAA-token-{n:08}",
+          {"provider": "meta", "app_id": "1", "app_secret": f"secret-of-shop-{n:08}", "access_token": f"EAA-token-of-shop-{n:08}",
            "waba_id": str(300000000000000 + n), "phone_number_id": str(400000000000000 + n), "verify": False})
          for n in range(count))
     shops = []
