@@ -2,6 +2,7 @@
  * The inbox: events appended as they were received, read in the order in which they came,
  * and listed. What becomes of one is settled in settle.c.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,33 +71,72 @@ enum store_error store_event_append_later(
 	return writer_apply_later(s->writer, &change);
 }
 
-enum store_error store_event_unsettled(
-	struct store *s, unsigned limit, bool (*each)(const struct store_event *e, void *arg), void *arg)
+/* One that is taken, with its body. */
+static enum store_error event_take(struct db *db, const struct store_event *found, struct rows *rows, size_t *bytes)
 {
-	struct rows rows = ROWS_OF(struct store_event);
-	size_t bytes = 0;
-	struct db *db = core_reader(s);
-	struct query q = query_start(db,
-		"SELECT id, business_id, connection_id, received_at, body FROM events "
-		"WHERE state = 1 ORDER BY seq LIMIT ?");
-	enum store_error err;
+	struct query q = query_start(db, "SELECT id, connection_id, received_at, body FROM events WHERE seq = ?");
+	struct store_event *e = rows_add(rows);
 
-	query_int(&q, limit);
-	while (bytes < AHEAD_BYTES_MAX && query_step(&q)) {
-		struct store_event *e = rows_add(&rows);
+	query_int(&q, found->place);
+	if (e != NULL && query_step(&q)) {
 		const uint8_t *body;
 
-		if (e == NULL)
-			continue;
+		*e = *found;
 		query_get_text(&q, e->id, sizeof(e->id));
-		query_get_text(&q, e->business_id, sizeof(e->business_id));
 		query_get_text(&q, e->connection_id, sizeof(e->connection_id));
 		e->received_at = query_get_int(&q);
 		body = query_get_blob(&q, &e->body_len);
-		e->body = rows_keep(&rows, body, e->body_len);
-		bytes += e->body_len;
+		e->body = rows_keep(rows, body, e->body_len);
+		*bytes += e->body_len;
 	}
-	err = query_end(&q);
+	return query_end(&q);
+}
+
+/* The index alone says whose each is. */
+static enum store_error look_run(struct db *db, struct store_look *look, void *arg, struct rows *rows)
+{
+	struct query q = query_start(db,
+		"SELECT seq, business_id FROM events INDEXED BY events_unsettled "
+		"WHERE state = 1 AND seq > ? AND seq <= ? ORDER BY seq");
+	const unsigned max = look->rows > 0 ? look->rows : UINT_MAX;
+	enum store_error err = STORE_OK;
+	size_t bytes = 0;
+
+	query_int(&q, look->after);
+	query_int(&q, look->until > 0 ? look->until : INT64_MAX);
+	for (unsigned seen = 0; err == STORE_OK && seen < max && rows->len < look->limit && bytes < AHEAD_BYTES_MAX;
+		seen++) {
+		struct store_event e = {.place = 0};
+		enum store_choice choice = STORE_TAKE;
+
+		if (!query_step(&q)) {
+			look->after = look->until > look->after ? look->until : look->after;
+			break;
+		}
+		e.place = query_get_int(&q);
+		query_get_text(&q, e.business_id, sizeof(e.business_id));
+		if (look->choose != NULL)
+			choice = look->choose(e.place, e.business_id, arg);
+		if (choice == STORE_STOP)
+			break;
+		if (choice == STORE_TAKE)
+			err = event_take(db, &e, rows, &bytes);
+		look->after = e.place;
+	}
+	if (err != STORE_OK) {
+		(void)query_end(&q);
+		return err;
+	}
+	return query_end(&q);
+}
+
+enum store_error store_event_unsettled(
+	struct store *s, struct store_look *look, bool (*each)(const struct store_event *e, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_event);
+	struct db *db = core_reader(s);
+	enum store_error err = look_run(db, look, arg, &rows);
+
 	core_return(s, db);
 	if (err == STORE_OK && rows.failed)
 		err = STORE_NO_MEMORY;

@@ -293,16 +293,17 @@ static bool update_ok(const struct store_update *u, const char *business_id)
 
 static bool settling_ok(const struct store_settling *one)
 {
-	bool fine = one->state == STORE_EVENT_SETTLED || one->state == STORE_EVENT_UNPARSED;
+	bool fine = (one->state == STORE_EVENT_SETTLED || one->state == STORE_EVENT_UNPARSED) &&
+		one->from % STORE_PIECE == 0 &&
+		(!one->more || (one->updates_len > 0 && one->updates_len % STORE_PIECE == 0));
 
 	for (size_t i = 0; fine && i < one->updates_len; i++)
 		fine = update_ok(&one->updates[i], one->business_id);
 	return fine;
 }
 
-/* What is handed to the writer at once: pieces of at most PIECE updates, so many that they are ROUND together. Whoever
+/* What is handed to the writer at once: pieces of at most STORE_PIECE updates, so many that they are ROUND together. Whoever
  * wants to commit meanwhile comes in between two of them. */
-#define PIECE 64u
 #define ROUND 64u
 
 struct round {
@@ -333,7 +334,7 @@ static enum store_error round_run(struct store *s, struct round *r)
 
 static void round_add(struct round *r, struct store_settling *one, size_t from, int64_t now)
 {
-	const size_t left = one->updates_len - from, len = left < PIECE ? left : PIECE;
+	const size_t left = one->updates_len - from, len = left < STORE_PIECE ? left : STORE_PIECE;
 	struct settle *a = &r->settles[r->len];
 
 	*a = (struct settle){.business_id = one->business_id,
@@ -341,8 +342,8 @@ static void round_add(struct round *r, struct store_settling *one, size_t from, 
 		.state = one->state,
 		.updates = len > 0 ? &one->updates[from] : NULL,
 		.updates_len = len,
-		.from = from,
-		.last = len == left,
+		.from = one->from + from,
+		.last = len == left && !one->more,
 		.now = now};
 	r->changes[r->len] = (struct writer_change){.run = run_settle, .arg = a};
 	r->of[r->len++] = one;
@@ -368,7 +369,7 @@ enum store_error store_events_settle(struct store *s, struct store_settling *all
 			continue;
 		do {
 			round_add(&r, &all[i], from, now);
-			from += PIECE;
+			from += STORE_PIECE;
 			if (r.updates >= ROUND || r.len == STORE_SETTLING_MAX)
 				err = round_run(s, &r);
 		} while (from < all[i].updates_len && err == STORE_OK && !r.stopped);
@@ -382,7 +383,11 @@ enum store_error store_event_settle(struct store *s, const char *business_id, co
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts)
 {
-	struct store_settling one = {business_id, event_id, state, updates, updates_len, {0}, STORE_OK};
+	struct store_settling one = {.business_id = business_id,
+		.event_id = event_id,
+		.state = state,
+		.updates = updates,
+		.updates_len = updates_len};
 	enum store_error err = store_events_settle(s, &one, 1);
 
 	if (err == STORE_OK)

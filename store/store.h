@@ -658,6 +658,7 @@ struct store_event {
 	int64_t received_at;
 	const uint8_t *body; /* sealed */
 	size_t body_len;
+	int64_t place; /* out: among all events, in the order in which they came */
 };
 
 /* Queues the event and waits until it is on disk. Copies the event. Returns
@@ -668,8 +669,18 @@ enum store_error store_event_append(struct store *s, const struct store_event *e
  * this returns an error. It runs on the store's own thread: it must wait for nothing, and not call the store. */
 enum store_error store_event_append_later(struct store *s, const struct store_event *e,
 	void (*done)(void *ctx, enum store_error result), void *ctx) __attribute__((warn_unused_result));
-/* Events not yet settled, oldest first: at most limit, fewer where they are large. */
-enum store_error store_event_unsettled(struct store *s, unsigned limit,
+/* One look at the events that are not settled yet. */
+enum store_choice { STORE_TAKE, STORE_PASS, STORE_STOP };
+struct store_look {
+	int64_t after; /* the place behind which it begins; out: so far it came */
+	int64_t until; /* the last place that it may come to; 0: there is none */
+	unsigned limit; /* events to take at most; fewer where they are large */
+	unsigned rows; /* events to look at at most, taken or not; 0: as many as it takes */
+	/* Which to take, NULL: all. Runs in the middle of the look: must not call the store, nor wait. */
+	enum store_choice (*choose)(int64_t place, const char *business_id, void *arg);
+};
+/* Events not yet settled, oldest first. What is passed over is not read, but for whose it is. */
+enum store_error store_event_unsettled(struct store *s, struct store_look *look,
 	bool (*each)(const struct store_event *e, void *arg), void *arg) __attribute__((warn_unused_result));
 
 enum store_event_state { STORE_EVENT_ACCEPTED = 1, STORE_EVENT_SETTLED = 2, STORE_EVENT_UNPARSED = 3 };
@@ -851,10 +862,14 @@ struct store_settling {
 	enum store_event_state state;
 	const struct store_update *updates;
 	size_t updates_len;
-	struct store_intake_counts counts; /* out, where result is STORE_OK */
+	size_t from; /* how many of the event's updates were before these: a multiple of STORE_PIECE */
+	bool more; /* others follow, with another call: until then it is not settled */
+	struct store_intake_counts
+		counts; /* out, where result is STORE_OK: of the event so far; awaiting: of this call */
 	enum store_error result; /* out */
 };
 #define STORE_SETTLING_MAX 64u
+#define STORE_PIECE 64u /* updates that are settled in one transaction, at most */
 enum store_error store_events_settle(struct store *s, struct store_settling *all, size_t len)
 	__attribute__((warn_unused_result));
 /* How many changes wait to be written. */

@@ -440,12 +440,13 @@ static enum outcome batch_settle(struct batch *b)
 /* Reads so many events and settles them. */
 static enum outcome batch_run(struct batch *b)
 {
+	struct store_look look = {.limit = b->limit};
 	enum outcome outcome = DONE;
 	enum store_error err;
 
 	b->read = b->origins_len = 0;
 	b->outcome = DONE;
-	err = store_event_unsettled(b->in->store, b->limit, take_row, b);
+	err = store_event_unsettled(b->in->store, &look, take_row, b);
 	if (err == STORE_FAILED)
 		inbound_failed(b->in);
 	if (b->len > 0)

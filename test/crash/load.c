@@ -182,7 +182,9 @@ static bool look(const struct store_event *e, void *arg)
 
 enum store_error load_read(struct store *s, uint64_t *chance)
 {
-	return store_event_unsettled(s, 1 + (unsigned)disk_chance(chance, 50), look, NULL);
+	struct store_look from = {.limit = 1 + (unsigned)disk_chance(chance, 50)};
+
+	return store_event_unsettled(s, &from, look, NULL);
 }
 
 enum store_error load_flush(struct store *s, uint64_t *chance)

@@ -417,14 +417,14 @@ void house_add_status(const char *status)
 }
 
 enum store_error store_event_unsettled(
-	struct store *s, unsigned limit, bool (*each)(const struct store_event *e, void *arg), void *arg)
+	struct store *s, struct store_look *look, bool (*each)(const struct store_event *e, void *arg), void *arg)
 {
 	struct store_event rows[HOUSE_EVENTS];
 	unsigned len = 0;
 
 	(void)s;
 	pthread_mutex_lock(&house_lock);
-	for (size_t i = 0; i < house.events_len && len < limit; i++) {
+	for (size_t i = 0; i < house.events_len && len < look->limit; i++) {
 		uint8_t *body;
 
 		if (house.events[i].state != STORE_EVENT_ACCEPTED)

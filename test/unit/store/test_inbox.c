@@ -63,7 +63,7 @@ static void test_event_comes_back(void **state)
 	add_event(h->store, id);
 	house_close(h);
 	house_open(h);
-	assert_int_equal(store_event_unsettled(h->store, 10, check_event, id), STORE_OK);
+	assert_int_equal(store_event_unsettled(h->store, &(struct store_look){.limit = 10}, check_event, id), STORE_OK);
 }
 
 static void test_settled_once(void **state)
@@ -83,7 +83,7 @@ static void test_settled_once(void **state)
 	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_OK);
 	assert_int_equal(counts.delivered, 1);
 	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_SETTLED, &u, 1, &counts), STORE_STALE);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(store_event_list(s, "one", STORE_EVENT_UNPARSED, &page, see_summary, &seen), STORE_OK);
 	assert_int_equal(store_event_list(s, "two", 0, &page, see_summary, &seen), STORE_OK);
 	assert_int_equal(seen.len, 0);
@@ -109,7 +109,7 @@ static void test_many_at_once(void **state)
 		m[i] = message("one", CONNECTION_ONE, 1);
 		u[i] = update(STORE_UPDATE_MESSAGE, (uint8_t)(i + 1));
 		u[i].message = &m[i];
-		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, {0}, STORE_OK};
+		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, 0, false, {0}, STORE_OK};
 	}
 	assert_int_equal(
 		store_event_settle(s, "one", ids[SETTLED_BEFORE], STORE_EVENT_UNPARSED, NULL, 0, NULL), STORE_OK);
@@ -125,7 +125,7 @@ static void test_many_at_once(void **state)
 	assert_int_equal(all[BAD].result, STORE_EXISTS);
 	assert_int_equal(all[5].result, STORE_BUSY);
 	assert_int_equal(all[6].result, STORE_BUSY);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 4);
 	assert_string_equal(seen.ids[0], ids[REMOVED]);
 	assert_string_equal(seen.ids[1], ids[BAD]);
@@ -166,13 +166,13 @@ static void test_piece_by_piece(void **state)
 	memcpy(u[100].field, "fault", 6);
 	add_event(s, ids[0]);
 	add_event(s, ids[1]);
-	all[0] = (struct store_settling){"one", ids[0], STORE_EVENT_SETTLED, u, N, {0}, STORE_OK};
-	all[1] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 1, {0}, STORE_OK};
+	all[0] = (struct store_settling){"one", ids[0], STORE_EVENT_SETTLED, u, N, 0, false, {0}, STORE_OK};
+	all[1] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 1, 0, false, {0}, STORE_OK};
 	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
 	assert_int_equal(store_events_settle(s, all, 2), STORE_OK);
 	assert_int_not_equal(all[0].result, STORE_OK);
 	assert_int_equal(all[1].result, STORE_BUSY);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 2);
 
 	memcpy(u[100].field, "other", 6);
@@ -187,6 +187,95 @@ static void test_piece_by_piece(void **state)
 	assert_int_equal(all[1].counts.duplicates, 1);
 	assert_int_equal(store_events_settle(s, all, 1), STORE_OK);
 	assert_int_equal(all[0].result, STORE_STALE);
+}
+
+/* The pieces of one may come with calls of their own, between which it waits. */
+static void test_pieces_one_by_one(void **state)
+{
+	enum { N = 150 };
+	struct store *s = store_of(state);
+	static struct store_update u[N];
+	struct store_settling one;
+	char id[STORE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < N; i++) {
+		u[i] = update(STORE_UPDATE_OTHER, (uint8_t)(i + 1));
+		store_id_new(u[i].id);
+	}
+	add_event(s, id);
+	for (size_t from = 0; from < N; from += STORE_PIECE) {
+		const bool more = N - from > STORE_PIECE;
+		struct seen seen = {0};
+
+		one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, &u[from], more ? STORE_PIECE : N - from,
+			from, more, {0}, STORE_OK};
+		/* None before its turn, and none twice. */
+		if (more) {
+			one.from += STORE_PIECE;
+			assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
+			assert_int_equal(one.result, STORE_BUSY);
+			one.from -= STORE_PIECE;
+		}
+		for (unsigned times = 0; times < 2; times++) {
+			assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
+			assert_int_equal(one.result, more || times == 0 ? STORE_OK : STORE_STALE);
+		}
+		if (more)
+			assert_int_equal(one.counts.delivered, from + STORE_PIECE);
+		assert_int_equal(
+			store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
+		assert_int_equal(seen.len, more);
+	}
+	one.from = 1;
+	assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
+	assert_int_equal(one.result, STORE_INVALID);
+	one.from = 0;
+	one.more = true;
+	assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
+	assert_int_equal(one.result, STORE_INVALID);
+}
+
+/* Chooses the third and the fifth, and nothing from the eighth on. */
+static size_t chosen;
+
+static enum store_choice choose(int64_t place, const char *business_id, void *arg)
+{
+	(void)arg;
+	assert_string_equal(business_id, "one");
+	chosen++;
+	return place >= 8 ? STORE_STOP : place == 3 || place == 5 ? STORE_TAKE : STORE_PASS;
+}
+
+static void test_a_look(void **state)
+{
+	static const struct {
+		struct store_look look;
+		size_t taken, chosen;
+		int64_t after;
+	} table[] = {
+		{{.limit = 10, .choose = choose}, 2, 8, 7}, /* stopped */
+		{{.limit = 1, .choose = choose}, 1, 3, 3}, /* full */
+		{{.limit = 10, .rows = 4, .choose = choose}, 1, 4, 4}, /* far enough */
+		{{.after = 3, .until = 6, .limit = 10, .choose = choose}, 1, 3, 6},
+		{{.after = 5, .limit = 10, .rows = 2, .choose = choose}, 0, 2, 7},
+		{{.after = 8, .until = 99, .limit = 10}, 2, 0, 99}, /* nothing more up to there */
+		{{.after = 8, .limit = 10}, 2, 0, 10}, /* but behind the last there will be */
+		{{.after = 20, .until = 10, .limit = 10}, 0, 0, 20},
+	};
+	struct store *s = store_of(state);
+	char ids[10][STORE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < 10; i++)
+		add_event(s, ids[i]);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct store_look look = table[i].look;
+		struct seen seen = {0};
+
+		chosen = 0;
+		assert_int_equal(store_event_unsettled(s, &look, see_event, &seen), STORE_OK);
+		if (seen.len != table[i].taken || chosen != table[i].chosen || look.after != table[i].after)
+			fail_msg("row %zu: %zu taken, %zu chosen, came to %d", i, seen.len, chosen, (int)look.after);
+	}
 }
 
 /* What was begun and cannot be ended is kept unparsed. */
@@ -205,12 +294,12 @@ static void test_given_up_half_way(void **state)
 	}
 	memcpy(u[80].field, "fault", 6);
 	add_event(s, id);
-	one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, u, 100, {0}, STORE_OK};
+	one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, u, 100, 0, false, {0}, STORE_OK};
 	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
 	assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
 	assert_int_not_equal(one.result, STORE_OK);
 	assert_int_equal(store_event_settle(s, "one", id, STORE_EVENT_UNPARSED, NULL, 0, &counts), STORE_OK);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 0);
 }
 
@@ -439,7 +528,7 @@ static void test_retention(void **state)
 	assert_int_equal(content_of(s, m.id), 0);
 	assert_int_equal(content_of(s, owed.id), 7);
 	assert_int_equal(content_of(s, waiting.id), 7);
-	assert_int_equal(store_event_unsettled(s, 10, check_event, unsettled), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, check_event, unsettled), STORE_OK);
 	/* A row lives 400 days. */
 	assert_int_equal(store_prune(s, now + 401 * DAY, 30), STORE_OK);
 	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
@@ -458,6 +547,8 @@ int main(void)
 		TEST(test_settled_once),
 		TEST(test_many_at_once),
 		TEST(test_piece_by_piece),
+		TEST(test_pieces_one_by_one),
+		TEST(test_a_look),
 		TEST(test_given_up_half_way),
 		TEST(test_listed_together),
 		TEST(test_duplicate_changes_nothing),

@@ -241,7 +241,7 @@ static void use_everything(struct store *s)
 	received.wamid_index[1] = 7;
 	memcpy(by_id.message_id, sent.id, sizeof(sent.id));
 	add_event(s, event);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(store_event_settle(s, "one", event, STORE_EVENT_SETTLED, updates, 3, NULL), STORE_OK);
 	settle_one(s, "one", CONNECTION_ONE, joined);
 	joined.holder = STORE_HELD_HERE;
@@ -374,7 +374,8 @@ static const struct {
 	{"SELECT min(next_at) FROM asks", "asks_later"},
 	{"INDEXED BY once_at WHERE at <", "once_at (at<?)"},
 	{"app_id = ?", "connections_app (app_id=?)"},
-	{"WHERE state = 1 ORDER BY seq", "events_unsettled"},
+	{"SELECT seq, business_id FROM events", "events_unsettled (seq>? AND seq<?)"},
+	{"received_at, body FROM events WHERE seq = ?", "events USING INTEGER PRIMARY KEY (rowid=?)"},
 	{"n.business_id = ?1 AND n.phone_number_id", "numbers_business"},
 	{"SELECT created_at, direction, state, type", "messages_business (business_id=?)"},
 	{"SELECT created_at, state FROM messages", "messages_business (business_id=?)"},

@@ -167,7 +167,7 @@ static void test_replayed(void **state)
 	assert_int_equal(look(s, "one", id).state, STORE_EVENT_ACCEPTED);
 	assert_int_equal(look(s, "one", id).quarantined, 0);
 	assert_int_equal(replay(s, "one", id), STORE_REPLAY_WAITS);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 	/* Its number is not connected yet. */
 	store_id_new(u[0].id);

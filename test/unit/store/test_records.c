@@ -461,7 +461,7 @@ static void test_removal_takes_everything(void **state)
 	assert_int_equal(store_business_get(s, "one", &b), STORE_NOT_FOUND);
 	assert_int_equal(store_tenant_key_get(s, "one", STORE_KEY_CONTENT, 0, &k), STORE_NOT_FOUND);
 	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(store_product_each(s, "one", see_product, &seen), STORE_OK);
 	assert_int_equal(seen.len, 0);
 	assert_int_equal(state_of(s, "two", theirs.id), STORE_MESSAGE_QUEUED);

@@ -77,7 +77,7 @@ static int work_once(struct work *w, const uint8_t *body, size_t len)
 	store_id_new(e.id);
 	if (store_event_append(w->s, &e, 0) != STORE_OK)
 		return 10;
-	if (store_event_unsettled(w->s, 4, take, &bytes) != STORE_OK)
+	if (store_event_unsettled(w->s, &(struct store_look){.limit = 4}, take, &bytes) != STORE_OK)
 		return 11;
 	if (store_connection_by_number(w->s, "one", 0, "1001", &c) != STORE_OK)
 		return 12;

@@ -238,7 +238,7 @@ static void test_given_up_while_it_runs(void **state)
 	gate_end(&first);
 	gate_end(&second);
 	add_event(s, seen.ids[0]);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 2);
 }
 

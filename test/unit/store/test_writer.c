@@ -149,7 +149,7 @@ static void test_gives_up_in_time(void **state)
 	gate_open(&g);
 	assert_int_equal(append(s, 5000), STORE_OK);
 	/* It had not been begun, so it was taken back. */
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 }
 
@@ -230,7 +230,7 @@ static void test_one_failing_change(void **state)
 	memcpy(e.business_id, "none", 5);
 	assert_int_equal(store_event_append(s, &e, 5000), STORE_NOT_FOUND);
 	assert_int_equal(append(s, 5000), STORE_OK);
-	assert_int_equal(store_event_unsettled(s, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(store_event_unsettled(s, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 2);
 }
 
@@ -385,7 +385,8 @@ static void test_acknowledged_survives_a_kill(void **state)
 	house_close(h);
 	assert_int_equal(in_child(h->path, killed_after_append), -SIGKILL);
 	house_open(h);
-	assert_int_equal(store_event_unsettled(h->store, 10, see_event, &seen), STORE_OK);
+	assert_int_equal(
+		store_event_unsettled(h->store, &(struct store_look){.limit = 10}, see_event, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 }
 
