@@ -7,6 +7,12 @@
  *
  * Events are made ready one by one and settled by the batch: a commit each would be all
  * that this thread ever does. While webhooks wait for a commit it leaves them the writer.
+ *
+ * Oldest first, but that nobody is held up by what another has waiting: a business with many events, with one of many
+ * updates or with one that is stuck takes turns with others like it (turns.h), and each batch has a piece of what one of
+ * them has beside what came of all others. The queue is looked through behind two places: behind `head` is what
+ * nobody looked at yet, behind its turn's `after` what a business has waiting. What is settled once more lies before them,
+ * so a third look goes round there. None of them goes far at a time: the queue may be long.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +22,7 @@
 #include "gateway/inbound/internal.h"
 #include "gateway/inbound/prepare.h"
 #include "gateway/inbound/split.h"
+#include "gateway/inbound/turns.h"
 #include "gateway/log.h"
 #include "gateway/reply/reply.h"
 
@@ -24,10 +31,17 @@
 #define BUSY_FROM 16u /* so many changes wait to be written */
 #define BATCH_BUSY 8u /* then */
 #define PAUSE_MAX_MS 100u
+#define TURN_PART 4u /* this part of a batch, at least, is of those who take turns, where there are any */
+#define TURN_UPDATES (2 * STORE_PIECE) /* with their events, of the one whose turn it is */
+#define LOOK_ROWS 16384u /* for new events, and for those of one business */
+#define BEHIND_ROWS 4096u
+#define HELD_MAX 2u /* events in pieces that lie in memory: each may be some 30 MB */
+#define HELD_MS 15000 /* then it is made ready anew: the keys it was sealed with may be about to go (rotation.h) */
+#define STUCK_WAIT_MS 50u
 
 /* DONE: settled, or gone. AGAIN: something that all events need is not there for now. STUCK: this event's own fault,
- * perhaps a passing one. */
-enum outcome { DONE, AGAIN, STUCK };
+ * perhaps a passing one. CROWDED: it has many updates, and there is no room to hold them. */
+enum outcome { DONE, AGAIN, STUCK, CROWDED };
 #define STUCK_TRIES 8u /* then it is kept unparsed: one event never holds up the others for good */
 
 /* An event that is ready. */
@@ -59,8 +73,19 @@ struct batch {
 	unsigned limit; /* events in the next one */
 	size_t read; /* rows */
 	enum outcome outcome; /* of making the last row ready */
-	char stuck[STORE_ID_LEN + 1]; /* the event that could not be settled last, and how often */
-	unsigned stuck_tries;
+	struct turns turns;
+	struct ready held[HELD_MAX]; /* of turns; one without an event is free */
+	size_t held_len;
+	int64_t head; /* a place: up to there all is settled, or of those who take turns */
+	int64_t behind; /* so far it was looked through for what is settled once more */
+	int64_t wall; /* the place of an event that waits until somebody else can take turns; 0: none does */
+	/* The look that goes on. */
+	struct turn *turn; /* whose events it takes; NULL: all that take no turns */
+	size_t full; /* at so many updates it takes no more */
+	int64_t came; /* the place of the last that was taken */
+	bool cut; /* it ended there */
+	struct turn *piece; /* whose held event has a piece in the batch; NULL: nobody's */
+	bool idle; /* there was nothing to do, nor is there now */
 };
 
 /* ------------------------------------------------------------ what came of it */
@@ -311,7 +336,8 @@ static enum outcome split_and_add(struct batch *b, const struct store_event *e, 
 		err = split_envelope(root, &split, &split_len);
 	switch (err) {
 	case SPLIT_OK:
-		outcome = bind_and_add(b, e, split, split_len);
+		outcome = split_len > STORE_PIECE && b->held_len == HELD_MAX ? CROWDED
+									     : bind_and_add(b, e, split, split_len);
 		break;
 	case SPLIT_NOT_JSON:
 		outcome = add_unparsed(b, e, "not JSON");
@@ -357,27 +383,215 @@ static enum outcome make_ready(struct batch *b, const struct store_event *e)
 	return after_tenant(e, err);
 }
 
-/* Whether an event that is stuck had its tries. */
-static bool is_given_up(struct batch *b, const struct store_event *e)
+/* ------------------------------------------------------------ what goes by turns */
+
+static void held_free(struct batch *b, struct turn *t)
 {
-	if (strcmp(b->stuck, e->id) != 0) {
-		memcpy(b->stuck, e->id, sizeof(b->stuck));
-		b->stuck_tries = 0;
-	}
-	return ++b->stuck_tries >= STUCK_TRIES;
+	if (t->held == NULL)
+		return;
+	intake_prepared_clear(&t->held->prepared);
+	t->held->event.id[0] = '\0';
+	t->held = NULL;
+	b->held_len--;
 }
+
+static void held_keep(struct batch *b, struct turn *t, struct ready *r)
+{
+	struct ready *slot = b->held;
+
+	while (slot->event.id[0] != '\0')
+		slot++;
+	*slot = *r;
+	memset(&r->prepared, 0, sizeof(r->prepared)); /* transferred */
+	turn_begin(t, slot->event.id);
+	t->held = slot;
+	t->held_since = worker_now_ms();
+	t->fresh = true;
+	b->held_len++;
+}
+
+/* Its business takes turns from now on. NULL: so many do that the event waits, and all behind it. */
+static struct turn *turn_take(struct batch *b, const struct store_event *e)
+{
+	struct turn *t = turns_add(&b->turns, e->business_id, b->head);
+
+	if (t == NULL)
+		b->wall = e->place;
+	return t;
+}
+
+/* The batch's last, which has many updates. True: the look goes on. */
+static bool set_apart(struct batch *b, const struct store_event *e)
+{
+	struct ready *r = &b->ready[--b->len];
+	struct turn *t = turn_take(b, e);
+
+	b->updates -= r->prepared.len + 1;
+	if (t != NULL)
+		held_keep(b, t, r);
+	intake_prepared_clear(&r->prepared);
+	return t != NULL && b->turn == NULL;
+}
+
+static bool set_waiting(struct batch *b, const struct store_event *e)
+{
+	struct turn *t = turn_take(b, e);
+
+	if (t != NULL)
+		t->crowded = true;
+	return t != NULL && b->turn == NULL;
+}
+
+/* Whether an event that is stuck had its tries; else its business waits for a while. */
+static bool is_given_up(struct turn *t, const struct store_event *e)
+{
+	turn_begin(t, e->id);
+	if (++t->tries >= STUCK_TRIES)
+		return true;
+	t->pause_ms = worker_backoff(t->pause_ms);
+	t->not_before = worker_now_ms() + t->pause_ms;
+	return false;
+}
+
+/* True: the look goes on. */
+static bool set_back(struct batch *b, const struct store_event *e)
+{
+	struct turn *t = turn_take(b, e);
+
+	if (t == NULL || !is_given_up(t, e))
+		return t != NULL && b->turn == NULL;
+	b->came = e->place;
+	return add_unparsed(b, e, "it could not be settled") == DONE;
+}
+
+/* ------------------------------------------------------------ a look at the queue */
 
 static bool take_row(const struct store_event *e, void *arg)
 {
 	struct batch *b = arg;
+	bool more;
 
+	b->cut = true;
 	if (worker_stopping(&b->in->intake))
 		return false;
-	b->read++;
-	b->outcome = make_ready(b, e);
-	if (b->outcome == STUCK)
-		b->outcome = is_given_up(b, e) ? add_unparsed(b, e, "it could not be settled") : AGAIN;
-	return b->outcome == DONE && b->updates < BATCH_UPDATES;
+	if (b->turn == NULL && turns_find(&b->turns, e->business_id) != NULL) {
+		more = true;
+	} else {
+		b->read++;
+		b->outcome = make_ready(b, e);
+		if (b->outcome == AGAIN)
+			return false;
+		if (b->outcome == DONE)
+			more = b->ready[b->len - 1].prepared.len <= STORE_PIECE || set_apart(b, e);
+		else
+			more = b->outcome == STUCK ? set_back(b, e) : set_waiting(b, e);
+		b->outcome = DONE;
+	}
+	if (!more)
+		return false;
+	b->came = e->place;
+	b->cut = b->updates >= b->full;
+	return !b->cut;
+}
+
+static enum store_choice choose_new(int64_t place, const char *business_id, void *arg)
+{
+	struct batch *b = arg;
+
+	if (turns_find(&b->turns, business_id) != NULL)
+		return STORE_PASS;
+	if (place == b->wall)
+		return STORE_STOP;
+	if (turns_share(&b->turns, business_id))
+		return STORE_TAKE;
+	return turns_add(&b->turns, business_id, b->head) != NULL ? STORE_PASS : STORE_STOP;
+}
+
+static enum store_choice choose_own(int64_t place, const char *business_id, void *arg)
+{
+	const struct batch *b = arg;
+
+	(void)place;
+	return strcmp(b->turn->business_id, business_id) == 0 ? STORE_TAKE : STORE_PASS;
+}
+
+/* What waits here was settled, and is to be once more: by turns. Where too many take some, another time. */
+static enum store_choice choose_behind(int64_t place, const char *business_id, void *arg)
+{
+	struct batch *b = arg;
+	struct turn *t = turns_add(&b->turns, business_id, place - 1);
+
+	if (t != NULL && t->after >= place)
+		t->after = place - 1;
+	return STORE_PASS;
+}
+
+/* *came: the place up to which all is in the batch, or was passed over. */
+static enum store_error look_at(struct batch *b, struct store_look *look, int64_t *came)
+{
+	enum store_error err;
+
+	b->came = look->after;
+	b->cut = false;
+	err = store_event_unsettled(b->in->store, look, take_row, b);
+	*came = b->cut ? b->came : look->after;
+	return err;
+}
+
+/* What came of all who take no turns. */
+static enum store_error look_new(struct batch *b, int64_t *came)
+{
+	struct store_look look = {.after = b->head, .rows = LOOK_ROWS, .choose = choose_new};
+
+	look.limit = b->turns.len > 0 ? b->limit - b->limit / TURN_PART : b->limit;
+	b->turn = NULL;
+	b->full = BATCH_UPDATES;
+	b->turns.shares_len = 0;
+	return look_at(b, &look, came);
+}
+
+static bool may_go(const struct turn *t, void *arg)
+{
+	const struct batch *b = arg;
+
+	if (t->not_before > worker_now_ms())
+		return false;
+	return t->held != NULL || (t->after < b->head && !(t->crowded && b->held_len == HELD_MAX));
+}
+
+/* A piece of what one has of those who take turns, or some of his events. */
+static enum store_error look_turn(struct batch *b, int64_t *came)
+{
+	struct store_look look = {.until = b->head, .rows = LOOK_ROWS, .choose = choose_own};
+
+	b->turn = b->len < BATCH_MAX ? turns_next(&b->turns, may_go, b) : NULL;
+	if (b->turn == NULL)
+		return STORE_OK;
+	*came = b->turn->after;
+	if (b->turn->held != NULL && b->turn->fresh)
+		return STORE_OK; /* what was before it is in this batch */
+	if (b->turn->held != NULL && worker_now_ms() - b->turn->held_since < HELD_MS) {
+		b->piece = b->turn;
+		return STORE_OK;
+	}
+	held_free(b, b->turn);
+	b->turn->crowded = false;
+	look.after = b->turn->after;
+	look.limit = b->len < b->limit ? b->limit - (unsigned)b->len : 1;
+	b->full = b->updates + TURN_UPDATES;
+	return look_at(b, &look, came);
+}
+
+static enum store_error look_behind(struct batch *b)
+{
+	struct store_look look = {
+		.after = b->behind, .until = b->head, .limit = 1, .rows = BEHIND_ROWS, .choose = choose_behind};
+	enum store_error err = STORE_OK;
+
+	if (b->head > 0)
+		err = store_event_unsettled(b->in->store, &look, take_row, b);
+	b->behind = look.after < b->head ? look.after : 0;
+	return err;
 }
 
 /* ------------------------------------------------------------ a batch */
@@ -391,66 +605,152 @@ static enum outcome keep_unparsed(struct inbound *in, const struct store_event *
 		in, e, store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts));
 }
 
-static enum outcome after_settling(struct batch *b, const struct ready *r, const struct store_settling *s)
+/* last: nothing of the event is still to come. */
+static enum outcome after_settling(struct batch *b, const struct ready *r, const struct store_settling *s, bool last)
 {
 	enum outcome outcome;
+	struct turn *t;
 
 	if (s->result == STORE_INVALID)
 		return keep_unparsed(b->in, &r->event, "the store refused its updates");
-	if (s->result == STORE_OK && s->counts.quarantined > 0)
+	if (s->result == STORE_OK && last && s->counts.quarantined > 0)
 		log_warn("updates quarantined business=%s connection=%s event=%s count=%u", r->event.business_id,
 			r->event.connection_id, r->event.id, s->counts.quarantined);
-	if (s->result == STORE_OK)
+	if (s->result == STORE_OK && last)
 		note_settled(b->in, r);
 	if (s->result == STORE_OK && (s->counts.awaiting > 0 || r->prepared.asks > 0))
 		worker_wake(&b->in->answer);
 	outcome = after_store(b->in, &r->event, s->result);
 	if (outcome != STUCK)
 		return outcome;
-	return is_given_up(b, &r->event) ? keep_unparsed(b->in, &r->event, "it could not be settled") : AGAIN;
+	t = turn_take(b, &r->event);
+	if (t == NULL)
+		return AGAIN;
+	return is_given_up(t, &r->event) ? keep_unparsed(b->in, &r->event, "it could not be settled") : STUCK;
 }
 
-/* DONE, unless something has to be tried again. Nothing is left in the batch. */
+static struct store_settling settling_of(const struct ready *r)
+{
+	return (struct store_settling){.business_id = r->event.business_id,
+		.event_id = r->event.id,
+		.state = r->state,
+		.updates = r->prepared.updates,
+		.updates_len = r->prepared.len};
+}
+
+/* The next piece of what somebody holds. */
+static struct store_settling settling_piece(const struct turn *t)
+{
+	struct store_settling s = settling_of(t->held);
+	const size_t left = s.updates_len - t->from;
+
+	s.updates += t->from;
+	s.from = t->from;
+	s.more = left > STORE_PIECE;
+	s.updates_len = s.more ? STORE_PIECE : left;
+	return s;
+}
+
+static enum outcome after_piece(struct batch *b, const struct store_settling *s)
+{
+	struct turn *t = b->piece;
+	const bool last = !s->more || s->result != STORE_OK;
+	const enum outcome outcome = after_settling(b, t->held, s, last);
+
+	if (outcome != DONE)
+		return outcome;
+	t->from += s->updates_len;
+	if (!last)
+		return DONE;
+	t->after = t->held->event.place;
+	t->event_id[0] = '\0';
+	held_free(b, t);
+	return DONE;
+}
+
+/* DONE, unless something has to be tried again: STUCK where but for one event the rest can be at once. Nothing is left in
+ * the batch. */
 static enum outcome batch_settle(struct batch *b)
 {
 	struct store_settling all[BATCH_MAX];
-	enum outcome outcome = DONE;
+	enum outcome outcome = DONE, one;
 	enum store_error err;
+	size_t len = 0;
 
-	for (size_t i = 0; i < b->len; i++) {
-		const struct ready *r = &b->ready[i];
-
-		all[i] = (struct store_settling){.business_id = r->event.business_id,
-			.event_id = r->event.id,
-			.state = r->state,
-			.updates = r->prepared.updates,
-			.updates_len = r->prepared.len};
+	while (len < b->len) {
+		all[len] = settling_of(&b->ready[len]);
+		len++;
 	}
-	err = store_events_settle(b->in->store, all, b->len);
-	for (size_t i = 0; i < b->len; i++) {
+	if (b->piece != NULL)
+		all[len++] = settling_piece(b->piece);
+	err = store_events_settle(b->in->store, all, len);
+	for (size_t i = 0; i < len; i++) {
 		all[i].result = err == STORE_OK ? all[i].result : err;
-		if (after_settling(b, &b->ready[i], &all[i]) == AGAIN)
-			outcome = AGAIN;
-		intake_prepared_clear(&b->ready[i].prepared);
+		one = i < b->len ? after_settling(b, &b->ready[i], &all[i], true) : after_piece(b, &all[i]);
+		if (one != DONE && outcome != STUCK)
+			outcome = one;
 	}
+	for (size_t i = 0; i < b->len; i++)
+		intake_prepared_clear(&b->ready[i].prepared);
 	b->len = b->updates = 0;
 	return outcome;
+}
+
+static bool is_through(const struct turn *t, void *arg)
+{
+	const struct batch *b = arg;
+
+	return t->held == NULL && t->event_id[0] == '\0' && t->after >= b->head;
+}
+
+/* All of the batch is settled. */
+static void go_on(struct batch *b, int64_t head, int64_t own)
+{
+	const bool whole = !b->cut;
+
+	b->idle = b->read == 0 && b->piece == NULL && b->head == head;
+	if (b->turn != NULL && b->piece == NULL && b->turn->held == NULL) {
+		b->turn->after = own;
+		if (whole && own >= b->head)
+			b->turn->event_id[0] = '\0'; /* it was removed */
+	}
+	b->head = head;
+	turns_sweep(&b->turns, is_through, b);
+	if (b->turns.len < TURNS_MAX)
+		b->wall = 0;
+	for (size_t i = 0; i < b->turns.len; i++)
+		b->idle = b->idle && !may_go(&b->turns.all[i], b);
 }
 
 /* Reads so many events and settles them. */
 static enum outcome batch_run(struct batch *b)
 {
-	struct store_look look = {.limit = b->limit};
+	int64_t head = b->head, own = 0;
 	enum outcome outcome = DONE;
 	enum store_error err;
 
 	b->read = b->origins_len = 0;
 	b->outcome = DONE;
-	err = store_event_unsettled(b->in->store, &look, take_row, b);
+	b->piece = b->turn = NULL;
+	for (size_t i = 0; i < b->turns.len; i++)
+		b->turns.all[i].fresh = false;
+	err = look_new(b, &head);
+	if (err == STORE_OK && b->outcome == DONE)
+		err = look_turn(b, &own);
+	if (b->len > 0 || b->piece != NULL)
+		outcome = batch_settle(b);
+	if (err == STORE_OK && b->outcome == DONE && outcome == DONE) {
+		err = look_behind(b);
+		go_on(b, head, own);
+	} else if (outcome == DONE) {
+		outcome = AGAIN;
+	}
+	/* What is before these may not be settled. */
+	for (size_t i = 0; outcome != DONE && i < b->turns.len; i++)
+		if (b->turns.all[i].fresh)
+			held_free(b, &b->turns.all[i]);
 	if (err == STORE_FAILED)
 		inbound_failed(b->in);
-	if (b->len > 0)
-		outcome = batch_settle(b);
 	return err == STORE_OK && b->outcome == DONE ? outcome : AGAIN;
 }
 
@@ -480,17 +780,20 @@ void *intake_run(void *arg)
 	while (!worker_stopping(&in->intake)) {
 		const int64_t began = worker_now_ms();
 
-		if (batch_run(b) != DONE) {
+		b->idle = false;
+		if (batch_run(b) == AGAIN) {
 			pause_ms = worker_backoff(pause_ms);
 			worker_pause(&in->intake, pause_ms);
 			continue;
 		}
 		pause_ms = 0;
-		if (b->read == 0)
-			worker_wait(&in->intake, INBOUND_IDLE_MS);
+		if (b->idle)
+			worker_wait(&in->intake, b->turns.len > 0 ? STUCK_WAIT_MS : INBOUND_IDLE_MS);
 		else
 			give_way(b, worker_now_ms() - began);
 	}
+	for (size_t i = 0; i < b->turns.len; i++)
+		held_free(b, &b->turns.all[i]);
 	return NULL;
 }
 

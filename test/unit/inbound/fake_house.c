@@ -144,6 +144,12 @@ bool house_run(void)
 
 /* ------------------------------------------------------------ tenants */
 
+static bool is_there(const char *business_id)
+{
+	return strcmp(business_id, "shop") == 0 || strcmp(business_id, "other") == 0 ||
+		strcmp(business_id, "third") == 0;
+}
+
 static int place_text(char *out, size_t room, const struct tenant_place *where)
 {
 	return snprintf(out, room, "%s/%s/%s/%s/%u\n", where->business_id, where->table, where->record_id, where->field,
@@ -171,10 +177,14 @@ enum tenant_error tenant_open(struct tenants *t, const struct tenant_place *wher
 	size_t place_len = (size_t)place_text(place, sizeof(place), where);
 
 	(void)t;
-	if (strcmp(where->business_id, "shop") != 0 && strcmp(where->business_id, "other") != 0)
+	if (!is_there(where->business_id))
 		return TENANT_NOT_FOUND;
 	if (blob_len < place_len || memcmp(blob, place, place_len) != 0)
 		return TENANT_BAD_DATA;
+	pthread_mutex_lock(&house_lock);
+	for (size_t i = 0; i < house.events_len; i++)
+		house.events[i].opened += strcmp(house.events[i].event.id, where->record_id) == 0;
+	pthread_mutex_unlock(&house_lock);
 	*len = blob_len - place_len;
 	*plain = calloc(1, *len + 1);
 	memcpy(*plain, blob + place_len, *len);
@@ -268,7 +278,7 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 
 	(void)s;
 	pthread_mutex_lock(&house_lock);
-	if (strcmp(id, "shop") == 0 || strcmp(id, "other") == 0) {
+	if (is_there(id)) {
 		*out = strcmp(id, "shop") == 0 ? house.business : house.other;
 		err = STORE_OK;
 	}
@@ -395,6 +405,14 @@ void house_add(const char *body)
 	house_event_add(body, strlen(body), NULL);
 }
 
+void house_unsettle(size_t event)
+{
+	pthread_mutex_lock(&house_lock);
+	house.events[event].state = STORE_EVENT_ACCEPTED;
+	house.events[event].done = house.events[event].updates_len = 0;
+	pthread_mutex_unlock(&house_lock);
+}
+
 static void add_in(const char *list, const char *item)
 {
 	char body[2048];
@@ -420,27 +438,42 @@ enum store_error store_event_unsettled(
 	struct store *s, struct store_look *look, bool (*each)(const struct store_event *e, void *arg), void *arg)
 {
 	struct store_event rows[HOUSE_EVENTS];
-	unsigned len = 0;
+	const int64_t until = look->until > 0 ? look->until : INT64_MAX;
+	unsigned len = 0, seen = 0;
+	size_t i;
 
 	(void)s;
 	pthread_mutex_lock(&house_lock);
-	for (size_t i = 0; i < house.events_len && len < look->limit; i++) {
+	for (i = (size_t)look->after; i < house.events_len && (int64_t)i < until && len < look->limit; i++) {
+		struct house_event *e = &house.events[i];
+		enum store_choice choice;
 		uint8_t *body;
 
-		if (house.events[i].state != STORE_EVENT_ACCEPTED)
+		if (e->state != STORE_EVENT_ACCEPTED)
 			continue;
-		rows[len] = house.events[i].event;
+		if (seen++ == look->rows)
+			break;
+		choice = look->choose((int64_t)i + 1, e->event.business_id, arg);
+		if (choice == STORE_STOP)
+			break;
+		look->after = (int64_t)i + 1;
+		if (choice == STORE_PASS)
+			continue;
+		rows[len] = e->event;
+		rows[len].place = (int64_t)i + 1;
 		body = malloc(rows[len].body_len);
-		memcpy(body, house.events[i].body, rows[len].body_len);
+		memcpy(body, e->body, rows[len].body_len);
 		rows[len++].body = body;
 	}
+	if ((int64_t)i == until && look->after < until)
+		look->after = until;
 	pthread_mutex_unlock(&house_lock);
-	for (unsigned i = 0; i < len; i++)
-		if (!each(&rows[i], arg))
+	for (unsigned k = 0; k < len; k++)
+		if (!each(&rows[k], arg))
 			break;
 	/* Gone when it returns, as the contract says. */
-	for (unsigned i = 0; i < len; i++)
-		free((void *)(uintptr_t)rows[i].body);
+	for (unsigned k = 0; k < len; k++)
+		free((void *)(uintptr_t)rows[k].body);
 	return STORE_OK;
 }
 
@@ -473,52 +506,66 @@ static void settle_one(struct house_update *out, const struct store_update *u, s
 	counts->quarantined += u->verdict == STORE_UPDATE_QUARANTINED;
 }
 
+/* With the lock held. */
+static enum store_error event_settle(struct house_event *e, struct store_settling *one)
+{
+	if (e->state != STORE_EVENT_ACCEPTED)
+		return STORE_STALE;
+	if (house.settle_faults > 0) {
+		house.settle_faults--;
+		return house.fault;
+	}
+	if (e->sick && one->state == STORE_EVENT_SETTLED)
+		return STORE_NO_MEMORY;
+	if (e->done != one->from)
+		return e->done > one->from ? STORE_OK : STORE_BUSY;
+	for (size_t k = 0; k < one->updates_len; k++, e->done++)
+		if (e->updates_len < HOUSE_UPDATES)
+			settle_one(&e->updates[e->updates_len++], &one->updates[k], &one->counts);
+	if (one->more)
+		return STORE_OK;
+	e->state = one->state;
+	e->settled_as = ++house.settled;
+	return STORE_OK;
+}
+
 enum store_error store_events_settle(struct store *s, struct store_settling *all, size_t len)
 {
 	bool stopped = false;
 
+	(void)s;
 	for (size_t i = 0; i < len; i++) {
-		all[i].result = stopped ? STORE_BUSY
-					: store_event_settle(s, all[i].business_id, all[i].event_id, all[i].state,
-						  all[i].updates, all[i].updates_len, &all[i].counts);
-		stopped = stopped || (all[i].result != STORE_OK && all[i].result != STORE_STALE);
+		memset(&all[i].counts, 0, sizeof(all[i].counts));
+		all[i].result = stopped ? STORE_BUSY : STORE_NOT_FOUND;
+		if (stopped)
+			continue;
+		pthread_mutex_lock(&house_lock);
+		for (size_t k = 0; k < house.events_len; k++)
+			if (strcmp(house.events[k].event.id, all[i].event_id) == 0)
+				all[i].result = event_settle(&house.events[k], &all[i]);
+		pthread_mutex_unlock(&house_lock);
+		stopped = all[i].result != STORE_OK && all[i].result != STORE_STALE;
 	}
 	return STORE_OK;
-}
-
-unsigned store_waiting(struct store *s)
-{
-	(void)s;
-	return 0;
 }
 
 enum store_error store_event_settle(struct store *s, const char *business_id, const char *event_id,
 	enum store_event_state state, const struct store_update *updates, size_t updates_len,
 	struct store_intake_counts *counts)
 {
-	enum store_error err = STORE_NOT_FOUND;
+	struct store_settling one = {.business_id = business_id,
+		.event_id = event_id,
+		.state = state,
+		.updates = updates,
+		.updates_len = updates_len};
+	const enum store_error err = store_events_settle(s, &one, 1);
 
+	*counts = one.counts;
+	return err == STORE_OK ? one.result : err;
+}
+
+unsigned store_waiting(struct store *s)
+{
 	(void)s;
-	(void)business_id;
-	memset(counts, 0, sizeof(*counts));
-	pthread_mutex_lock(&house_lock);
-	for (size_t i = 0; i < house.events_len; i++) {
-		struct house_event *e = &house.events[i];
-
-		if (strcmp(e->event.id, event_id) != 0)
-			continue;
-		err = e->state == STORE_EVENT_ACCEPTED ? STORE_OK : STORE_STALE;
-		if (err == STORE_OK && house.settle_faults > 0) {
-			house.settle_faults--;
-			err = house.fault;
-		}
-		if (err != STORE_OK)
-			break;
-		e->state = state;
-		e->settled_as = ++house.settled;
-		for (size_t k = 0; k < updates_len && k < HOUSE_UPDATES; k++)
-			settle_one(&e->updates[e->updates_len++], &updates[k], counts);
-	}
-	pthread_mutex_unlock(&house_lock);
-	return err;
+	return 0;
 }

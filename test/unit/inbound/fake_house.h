@@ -1,5 +1,5 @@
 /*
- * What intake and answer stand on, in memory: a store with two shops, sealing that only
+ * What intake and answer stand on, in memory: a store with three shops, sealing that only
  * marks where a blob lies, a responder that repeats and one that takes its time. Faults
  * are switched on by tests.
  */
@@ -12,7 +12,7 @@
 #include "gateway/tenant.h"
 #include "store/store.h"
 
-#define HOUSE_EVENTS 16u
+#define HOUSE_EVENTS 64u
 #define HOUSE_UPDATES 32u
 #define HOUSE_ASKS 64u
 #define HOUSE_DELIVERIES 8u
@@ -34,6 +34,9 @@ struct house_event {
 	struct store_event event;
 	uint8_t *body;
 	unsigned settled_as; /* the how-manieth */
+	bool sick; /* its updates cannot be settled, which is its own fault */
+	size_t done; /* updates, of which the first are kept */
+	unsigned opened; /* so often */
 	enum store_event_state state; /* STORE_EVENT_ACCEPTED until settled */
 	struct house_update updates[HOUSE_UPDATES];
 	size_t updates_len;
@@ -70,7 +73,7 @@ struct house_answer {
 
 struct house {
 	struct store_business business; /* "shop" */
-	struct store_business other; /* "other" */
+	struct store_business other; /* "other", and "third" */
 	struct store_connection connection; /* of either shop */
 	struct store_connection sibling; /* same app secret; there when its id is not "" */
 	struct house_event events[HOUSE_EVENTS];
@@ -104,6 +107,8 @@ struct house *house_look(void);
 /* Adds an event as accept.c would have. sealed_for: the event id the blob is bound to, NULL for its own. */
 void house_event_add(const char *body, size_t len, const char *sealed_for);
 void house_add(const char *body);
+/* The event, settled before, is to be settled once more. */
+void house_unsettle(size_t event);
 /* One message or status of the shop's number, in an envelope. */
 void house_add_message(const char *message);
 void house_add_status(const char *status);

@@ -404,6 +404,158 @@ static void a_failed_store_ends_the_process(void **state)
 	assert_int_equal(h->events[0].state, STORE_EVENT_ACCEPTED);
 }
 
+/* ------------------------------------------------------------ who costs much holds up nobody else */
+
+/* An event of the owner's, of so many updates. */
+static void add_many(const char *owner, size_t updates)
+{
+	static char body[65536];
+	size_t len;
+
+	house_look()->owner = owner;
+	len = (size_t)snprintf(body, sizeof(body),
+		"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"messages\",\"value\":{"
+		"\"metadata\":{\"phone_number_id\":\"200000000000001\"},\"messages\":[");
+	for (size_t i = 0; i < updates; i++)
+		len += (size_t)snprintf(body + len, sizeof(body) - len, i == 0 ? "1" : ",1");
+	(void)snprintf(body + len, sizeof(body) - len, "]}}]}]}");
+	house_add(body);
+}
+
+static unsigned settled_as(size_t event)
+{
+	return house_look()->events[event].settled_as;
+}
+
+/* The shop's events, from the first to before end, were settled in their order and are whole. */
+static void are_in_order(size_t end, size_t updates)
+{
+	const struct house *h = house_look();
+	unsigned before = 0;
+
+	for (size_t i = 0; i < end; i++) {
+		if (strcmp(h->events[i].event.business_id, "shop") != 0)
+			continue;
+		assert_true(settled_as(i) > before);
+		assert_int_equal(h->events[i].done, updates);
+		assert_int_equal(h->events[i].state, STORE_EVENT_SETTLED);
+		before = settled_as(i);
+	}
+}
+
+static void many_updates_hold_up_nobody_else(void **state)
+{
+	enum { HEAVY = 4, UPDATES = 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < HEAVY; i++)
+		add_many("shop", UPDATES);
+	add_many("shop", 1);
+	add_many("other", 1);
+	run();
+	assert_int_equal(settled_as(HEAVY + 1), 1);
+	are_in_order(HEAVY, UPDATES);
+	assert_int_equal(settled_as(HEAVY), HEAVY + 2);
+	/* Not made ready anew for each piece. */
+	for (size_t i = 0; i < HEAVY; i++)
+		assert_int_equal(house_look()->events[i].opened, 1);
+}
+
+/* Two events are held at once: a third waits for room, is not made ready before, and comes in between then. */
+static void more_than_are_held(void **state)
+{
+	static const char *const owners[] = {"shop", "other", "third"};
+	enum { EACH = 2, UPDATES = 1000, ALL = 3 * EACH };
+
+	(void)state;
+	for (size_t i = 0; i < ALL; i++)
+		add_many(owners[i / EACH], UPDATES);
+	run();
+	for (size_t i = 0; i < ALL; i++) {
+		assert_int_equal(house_look()->events[i].done, UPDATES);
+		assert_in_range(house_look()->events[i].opened, 1, 3);
+		assert_true(i % EACH == 0 || settled_as(i) > settled_as(i - 1));
+	}
+	for (size_t i = 0; i < 3; i++)
+		assert_in_range(settled_as(i * EACH), 1, 4);
+}
+
+static void many_events_hold_up_nobody_else(void **state)
+{
+	enum { FLOOD = HOUSE_EVENTS - 1 };
+
+	(void)state;
+	for (size_t i = 0; i < FLOOD; i++)
+		add_many("shop", 40);
+	add_many("other", 1);
+	run();
+	assert_in_range(settled_as(FLOOD), 1, 17);
+	are_in_order(FLOOD, 40);
+}
+
+/* Of each business the first: both are given up, and nobody else waits for that. */
+static void two_that_are_stuck(void **state)
+{
+	const struct house *h = house_look();
+	bool settled = false;
+	struct inbound *in;
+
+	(void)state;
+	add_many("shop", 1);
+	add_many("other", 1);
+	add_many("shop", 1);
+	add_many("other", 1);
+	house_look()->events[0].sick = house_look()->events[1].sick = true;
+	in = house_open();
+	for (size_t i = 0; i < 4 && !settled; i++)
+		settled = house_settles();
+	inbound_close(in);
+	assert_true(settled);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(h->events[i].state, i < 2 ? STORE_EVENT_UNPARSED : STORE_EVENT_SETTLED);
+	assert_true(settled_as(2) > settled_as(0));
+	assert_true(settled_as(3) > settled_as(1));
+}
+
+static void a_stuck_one_holds_up_its_own_business(void **state)
+{
+	const struct house *h = house_look();
+	struct inbound *in;
+
+	(void)state;
+	add_many("shop", 200);
+	add_many("shop", 1);
+	add_many("other", 1);
+	house_look()->events[0].sick = true;
+	in = house_open();
+	usleep(500000);
+	inbound_close(in);
+	assert_int_equal(h->events[2].state, STORE_EVENT_SETTLED);
+	assert_int_equal(h->events[0].state, STORE_EVENT_ACCEPTED);
+	assert_int_equal(h->events[1].state, STORE_EVENT_ACCEPTED);
+	house_look()->events[0].sick = false;
+	run();
+	assert_int_equal(h->events[0].done, 200);
+	assert_true(settled_as(1) > settled_as(0));
+}
+
+/* One that was settled lies before all that was looked at. */
+static void what_is_settled_once_more_is_found(void **state)
+{
+	struct inbound *in;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		add_many("shop", 1);
+	in = house_open();
+	assert_true(house_settles());
+	house_unsettle(1);
+	assert_true(house_settles());
+	inbound_close(in);
+	assert_int_equal(settled_as(1), 4);
+	assert_int_equal(house_look()->events[1].opened, 2);
+}
+
 /* ------------------------------------------------------------ 360dialog */
 
 /* No field, no object, as 360dialog sends it; ids are whatever stands in number and account. */
@@ -676,6 +828,12 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_read_holds_up_nobody, setup),
 		cmocka_unit_test_setup(a_full_disk_is_waited_out, setup),
 		cmocka_unit_test_setup(a_failed_store_ends_the_process, setup),
+		cmocka_unit_test_setup(many_updates_hold_up_nobody_else, setup),
+		cmocka_unit_test_setup(more_than_are_held, setup),
+		cmocka_unit_test_setup(many_events_hold_up_nobody_else, setup),
+		cmocka_unit_test_setup(two_that_are_stuck, setup),
+		cmocka_unit_test_setup(a_stuck_one_holds_up_its_own_business, setup),
+		cmocka_unit_test_setup(what_is_settled_once_more_is_found, setup),
 		cmocka_unit_test_setup(the_number_is_learned, setup),
 		cmocka_unit_test_setup(a_number_that_cannot_be_learned, setup),
 		cmocka_unit_test_setup(learning_waits_for_the_store, setup),
