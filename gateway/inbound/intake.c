@@ -28,8 +28,9 @@
 
 #define BATCH_MAX STORE_SETTLING_MAX
 #define BATCH_UPDATES 256u /* full: what is ready lies in memory */
-#define BUSY_FROM 16u /* so many changes wait to be written */
+#define BUSY_FROM 4u /* so many changes wait to be written */
 #define BATCH_BUSY 8u /* then */
+#define PAUSE_FROM 10u /* and from here on it rests between two of them, the longer the more there are */
 #define PAUSE_MAX_MS 100u
 #define TURN_PART 4u /* this part of a batch, at least, is of those who take turns, where there are any */
 #define TURN_UPDATES (2 * STORE_PIECE) /* with their events, of the one whose turn it is */
@@ -759,7 +760,7 @@ static enum outcome batch_run(struct batch *b)
 static void give_way(struct batch *b, int64_t took_ms)
 {
 	const unsigned waiting = store_waiting(b->in->store);
-	const int64_t pause_ms = waiting < BUSY_FROM ? 0 : took_ms * 4 * waiting / BUSY_FROM;
+	const int64_t pause_ms = waiting < PAUSE_FROM ? 0 : took_ms * waiting / BUSY_FROM;
 
 	b->limit = waiting < BUSY_FROM ? BATCH_MAX : BATCH_BUSY;
 	if (pause_ms > 0)
