@@ -131,8 +131,8 @@ test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
-	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=80 CUTS=500 EVERY=11
-	$(Q)$(MAKE) --no-print-directory -j2 SAN=address,undefined B=build/asan powercut CUTS=60 EVERY=150
+	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=50 CUTS=500 EVERY=19
+	$(Q)$(MAKE) --no-print-directory -j2 SAN=address,undefined B=build/asan powercut CUTS=50 EVERY=200
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider
 # They wait more than they work: four at a time keep two cores busy. The longest rounds in a browser, and the canary over TLS, are test-slow's.
