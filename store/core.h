@@ -131,12 +131,12 @@ enum store_error core_retries_due(struct db *db, const char *connection_id);
 /* Notes that the credential was used, unless c->last_used_at says so of this minute. */
 enum store_error core_credential_used(struct db *db, const struct store_credential *c, int64_t now);
 
-/* event.c. An event without its body, from a row that begins with these columns; and a visit of copies of such rows, which
- * frees them. err is handed through. */
+/* event.c. An event without its body, from a row that begins with these columns; and a page of such rows. sql takes the
+ * business, the place behind which it begins, state and the limit as ?1 to ?4. */
 #define EVENT_COLUMNS "id, connection_id, state, received_at, delivered, quarantined, duplicates"
 void event_read(struct query *q, struct store_event_summary *e);
-enum store_error events_show(struct rows *rows, enum store_error err,
-	bool (*each)(const struct store_event_summary *e, void *arg), void *arg);
+enum store_error core_events_list(struct store *s, const char *business_id, const struct store_page *page,
+	const char *sql, int64_t state, bool (*each)(const struct store_event_summary *e, void *arg), void *arg);
 
 /* As store_health_soon; STORE_OK also where nothing was changed. */
 enum store_error core_health_soon(struct db *db, const char *business_id, const char *connection_id, int64_t now);

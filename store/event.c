@@ -169,20 +169,8 @@ void event_read(struct query *q, struct store_event_summary *e)
 	e->duplicates = (unsigned)query_get_int(q);
 }
 
-enum store_error events_show(struct rows *rows, enum store_error err,
-	bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
-{
-	if (err == STORE_OK && rows->failed)
-		err = STORE_NO_MEMORY;
-	for (size_t i = 0; err == STORE_OK && i < rows->len; i++)
-		if (!each(&((struct store_event_summary *)(void *)rows->items)[i], arg))
-			break;
-	rows_clear(rows);
-	return err;
-}
-
-enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
-	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
+enum store_error core_events_list(struct store *s, const char *business_id, const struct store_page *page,
+	const char *sql, int64_t state, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
 {
 	struct rows rows = ROWS_OF(struct store_event_summary);
 	struct db *db = core_reader(s);
@@ -192,7 +180,7 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 		db, "SELECT seq FROM events WHERE business_id = ? AND id = ?", business_id, page, &start);
 
 	if (err == STORE_OK) {
-		q = query_start(db, page->ascending ? list_oldest : list_newest);
+		q = query_start(db, sql);
 		query_text(&q, business_id);
 		query_int(&q, start);
 		query_int(&q, state);
@@ -206,5 +194,17 @@ enum store_error store_event_list(struct store *s, const char *business_id, enum
 		err = query_end(&q);
 	}
 	core_return(s, db);
-	return events_show(&rows, err, each, arg);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_event_summary *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
+	return err;
+}
+
+enum store_error store_event_list(struct store *s, const char *business_id, enum store_event_state state,
+	const struct store_page *page, bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
+{
+	return core_events_list(s, business_id, page, page->ascending ? list_oldest : list_newest, state, each, arg);
 }

@@ -8,36 +8,17 @@
 
 /* ------------------------------------------------------------ listing */
 
-#define SUMMARIES                                                                                                      \
-	"SELECT " EVENT_COLUMNS " FROM events "                                                                        \
-	"INDEXED BY events_quarantined WHERE business_id = ? AND quarantined > 0 "
+/* For core_events_list, which is asked for no state. */
+#define PUT_ASIDE(from)                                                                                                \
+	"SELECT " EVENT_COLUMNS                                                                                        \
+	" FROM events INDEXED BY events_quarantined WHERE business_id = ?1 AND quarantined > 0 AND seq " from " ?2 "
 
 enum store_error store_quarantined_events(struct store *s, const char *business_id, const struct store_page *page,
 	bool (*each)(const struct store_event_summary *e, void *arg), void *arg)
 {
-	struct rows rows = ROWS_OF(struct store_event_summary);
-	struct db *db = core_reader(s);
-	struct query q;
-	int64_t start;
-	enum store_error err = core_page_start(
-		db, "SELECT seq FROM events WHERE business_id = ? AND id = ?", business_id, page, &start);
-
-	if (err == STORE_OK) {
-		q = page->ascending ? query_start(db, SUMMARIES "AND seq > ? ORDER BY seq LIMIT ?")
-				    : query_start(db, SUMMARIES "AND seq < ? ORDER BY seq DESC LIMIT ?");
-		query_text(&q, business_id);
-		query_int(&q, start);
-		query_int(&q, page->limit);
-		while (query_step(&q)) {
-			struct store_event_summary *e = rows_add(&rows);
-
-			if (e != NULL)
-				event_read(&q, e);
-		}
-		err = query_end(&q);
-	}
-	core_return(s, db);
-	return events_show(&rows, err, each, arg);
+	return core_events_list(s, business_id, page,
+		page->ascending ? PUT_ASIDE(">") "ORDER BY seq LIMIT ?4" : PUT_ASIDE("<") "ORDER BY seq DESC LIMIT ?4",
+		0, each, arg);
 }
 
 enum store_error store_quarantined_numbers(struct store *s, const char *business_id, int64_t since,
