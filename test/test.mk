@@ -30,7 +30,7 @@ WITH_inbound/test_webhook = $(I)/deliveries.o $(B)/gateway/delivery.o $(B)/store
 WITH_inbound/test_kinds = $(WITH_inbound/test_split)
 WITH_inbound/test_proofs = $(WITH_inbound/test_webhook) $(B)/vault/verifier.o
 WITH_inbound/test_deliveries = $(I)/deliveries.o $(B)/gateway/delivery.o $(B)/store/delivery_sum.o $(VAULT)
-WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake turns answer ask asks prepare binding split deliveries) $(B)/gateway/delivery.o $(B)/store/delivery_sum.o
+WITH_inbound/test_intake = $(MESSAGE) $(LOG) $(patsubst %,$(I)/%.o,inbound intake ready turns answer ask asks prepare binding split deliveries) $(B)/gateway/delivery.o $(B)/store/delivery_sum.o
 WITH_inbound/test_asks = $(WITH_inbound/test_intake)
 # helpers beside the tests: all of a folder's, unless a test names its own
 HELP_http/test_mends = none
