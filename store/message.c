@@ -29,7 +29,7 @@ bool message_has_index(const struct store_message *m)
 }
 
 /* What was sent from here may have an echo that came before its id was learned: then there are both. Not all are read
- * where a shop has said one id of very many messages: then marks tell its echoes apart. */
+ * where a shop has said one id of hundreds of messages: what else comes by that id may be taken for new. */
 enum store_error message_known(struct db *db, const struct store_message *m, enum message_known *out)
 {
 	struct query q;
@@ -38,13 +38,14 @@ enum store_error message_known(struct db *db, const struct store_message *m, enu
 	if (!message_has_index(m))
 		return STORE_OK;
 	q = query_start(db,
-		"SELECT echo FROM messages INDEXED BY messages_wamid WHERE business_id = ? AND wamid_index = ? "
-		"AND wamid_index IS NOT NULL AND direction = ? LIMIT 64");
+		"SELECT direction, echo FROM messages INDEXED BY messages_wamid WHERE business_id = ? AND wamid_index "
+		"= ? "
+		"AND wamid_index IS NOT NULL LIMIT 256");
 	query_text(&q, m->business_id);
 	query_blob(&q, m->wamid_index, sizeof(m->wamid_index));
-	query_int(&q, m->direction);
 	while (*out != MESSAGE_CAME_BEFORE && query_step(&q))
-		*out = (query_get_int(&q) != 0) == m->echo ? MESSAGE_CAME_BEFORE : MESSAGE_SENT_HERE;
+		if (query_get_int(&q) == m->direction)
+			*out = (query_get_int(&q) != 0) == m->echo ? MESSAGE_CAME_BEFORE : MESSAGE_SENT_HERE;
 	return query_end(&q);
 }
 

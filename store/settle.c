@@ -249,8 +249,11 @@ static enum store_error piece_settle(struct db *db, struct settle *a)
 
 	if (err == STORE_OK && a->state == STORE_EVENT_UNPARSED)
 		return event_finish(db, a, done);
-	if (err != STORE_OK || done > a->from)
+	if (err != STORE_OK)
 		return err;
+	/* Passed over; so is the last where another version made more updates of the event. */
+	if (done > a->from)
+		return a->last ? event_finish(db, a, done) : STORE_OK;
 	if (done < a->from)
 		return STORE_BUSY; /* what was before is not settled */
 	for (size_t i = 0; i < a->updates_len && err == STORE_OK; i++)

@@ -1,6 +1,6 @@
 /*
  * Binding by number, else by account. A number that the claim names decides alone: an
- * account that fits does not excuse a number that does not. Called by intake.c and prepare.c.
+ * account that fits does not excuse a number that does not. Called by ready.c and prepare.c.
  */
 #include "gateway/inbound/binding.h"
 

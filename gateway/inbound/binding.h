@@ -3,7 +3,7 @@
  *
  * A shop signs with its own app's secret, so that it could sign anything, also an
  * update about another shop's number. Such an update is quarantined (design section
- * 4, step 4). Called by intake.c and prepare.c.
+ * 4, step 4). Called by ready.c and prepare.c.
  */
 #ifndef KEYHOUSE_INBOUND_BINDING_H
 #define KEYHOUSE_INBOUND_BINDING_H

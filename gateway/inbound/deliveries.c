@@ -1,5 +1,5 @@
 /*
- * What came of webhooks, remembered. Called by accept.c, webhook.c and intake.c, and through inbound.h by pages and API.
+ * What came of webhooks, remembered. Called by accept.c, webhook.c and ready.c, and through inbound.h by pages and API.
  */
 #include "gateway/inbound/deliveries.h"
 

@@ -12,7 +12,8 @@
  * updates or with one that is stuck takes turns with others like it (turns.h), and each batch has a piece of what one of
  * them has beside what came of all others. The queue is looked through behind two places: behind `head` is what
  * nobody looked at yet, behind its turn's `after` what a business has waiting. What is settled once more lies before them,
- * so a third look goes round there. None of them goes far at a time: the queue may be long.
+ * so a third look goes round there. None of them goes far at a time: the queue may be long. Where more than TURNS_MAX
+ * would take turns, the next of them waits for a place, and all that came after it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -134,8 +135,10 @@ static bool set_waiting(struct batch *b, const struct store_event *e)
 static bool is_given_up(struct turn *t, const struct store_event *e)
 {
 	turn_begin(t, e->id);
-	if (++t->tries >= STUCK_TRIES)
+	if (++t->tries >= STUCK_TRIES) {
+		t->event_id[0] = '\0'; /* should it be settled once more, it begins anew */
 		return true;
+	}
 	t->pause_ms = worker_backoff(t->pause_ms);
 	t->not_before = worker_now_ms() + t->pause_ms;
 	return false;
@@ -187,9 +190,12 @@ static bool take_row(const struct store_event *e, void *arg)
 static enum store_choice choose_new(int64_t place, const char *business_id, void *arg)
 {
 	struct batch *b = arg;
+	struct turn *t = turns_find(&b->turns, business_id);
 
-	if (turns_find(&b->turns, business_id) != NULL)
+	if (t != NULL) {
+		t->passed = true;
 		return STORE_PASS;
+	}
 	if (place == b->wall)
 		return STORE_STOP;
 	if (turns_share(&b->turns, business_id))
@@ -289,10 +295,11 @@ static enum store_error look_behind(struct batch *b)
 static enum outcome keep_unparsed(struct inbound *in, const struct store_event *e, const char *why)
 {
 	struct store_intake_counts counts;
+	enum store_error err;
 
 	log_warn("event kept unparsed business=%s event=%s: %s", e->business_id, e->id, why);
-	return ready_after(
-		in, e, store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts));
+	err = store_event_settle(in->store, e->business_id, e->id, STORE_EVENT_UNPARSED, NULL, 0, &counts);
+	return ready_after(in, e, err) == DONE ? DONE : AGAIN;
 }
 
 /* last: nothing of the event is still to come. */
@@ -347,6 +354,9 @@ static enum outcome after_piece(struct batch *b, const struct store_settling *s)
 	const bool last = !s->more || s->result != STORE_OK;
 	const enum outcome outcome = after_settling(b, t->held, s, last);
 
+	/* Something before this piece may be missing: what is not is passed over. */
+	if (outcome == AGAIN)
+		t->from = 0;
 	if (outcome != DONE)
 		return outcome;
 	t->from += s->updates_len;
@@ -390,22 +400,21 @@ static bool is_through(const struct turn *t, void *arg)
 {
 	const struct batch *b = arg;
 
-	return t->held == NULL && t->event_id[0] == '\0' && t->after >= b->head;
+	return t->held == NULL && t->event_id[0] == '\0' && !t->passed && t->after >= b->head;
 }
 
 /* All of the batch is settled. */
 static void go_on(struct batch *b, int64_t head, int64_t own)
 {
-	const bool whole = !b->cut;
-
 	b->idle = b->read == 0 && b->piece == NULL && b->head == head;
 	if (b->turn != NULL && b->piece == NULL && b->turn->held == NULL) {
 		b->turn->after = own;
-		if (whole && own >= b->head)
+		if (own >= b->head)
 			b->turn->event_id[0] = '\0'; /* it was removed */
 	}
-	b->head = head;
+	/* By what was looked at: somebody's next may lie behind it already. */
 	turns_sweep(&b->turns, is_through, b);
+	b->head = head;
 	if (b->turns.len < TURNS_MAX)
 		b->wall = 0;
 	for (size_t i = 0; i < b->turns.len; i++)
@@ -423,7 +432,7 @@ static enum outcome batch_run(struct batch *b)
 	b->outcome = DONE;
 	b->piece = b->turn = NULL;
 	for (size_t i = 0; i < b->turns.len; i++)
-		b->turns.all[i].fresh = false;
+		b->turns.all[i].fresh = b->turns.all[i].passed = false;
 	err = look_new(b, &head);
 	if (err == STORE_OK && b->outcome == DONE)
 		err = look_turn(b, &own);

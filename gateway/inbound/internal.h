@@ -57,7 +57,7 @@ struct inbound {
 	atomic_ulong accepted, refused, busy;
 	atomic_ulong whys[DELIVERY_WHYS]; /* how many of each */
 	atomic_bool failed_told;
-	atomic_llong refusal_logged_at, handshake_refusal_logged_at;
+	atomic_llong refusal_logged_at, handshake_refusal_logged_at, unkept_logged_at;
 };
 
 /* Calls opt.failed, once. */

@@ -1,8 +1,8 @@
 /*
  * Between "it is right" and 200: the body is sealed and becomes durable.
  *
- * Where the connection allows it no worker waits for the disk: the answer is prepared,
- * and sent by the store's own thread once the commit it tells of is over. Called by
+ * Where the connection allows it no worker is woken for the answer: it is prepared, and sent
+ * by the store's own thread once the commit it tells of is over. Called by
  * accept.c on any worker.
  */
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 #include "gateway/inbound/internal.h"
 #include "gateway/log.h"
 
+#define LOG_GAP_MS 1000
+
 /* One whose answer is another thread's to send. */
 struct keeping {
 	struct inbound *in;
@@ -18,11 +20,21 @@ struct keeping {
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 };
 
+/* Once a second at most: the store's thread answers thousands where the disk is full. */
+static void log_unkept(struct inbound *in, const char *business_id, enum store_error result)
+{
+	long long now = (long long)store_now_ms();
+	long long last = atomic_load(&in->unkept_logged_at);
+
+	if (now - last >= LOG_GAP_MS && atomic_compare_exchange_strong(&in->unkept_logged_at, &last, now))
+		log_warn("webhook not kept business=%s: %s", business_id, store_error_text(result));
+}
+
 static void note(struct inbound *in, const char *business_id, enum store_error result)
 {
 	atomic_fetch_add(result == STORE_OK ? &in->accepted : &in->busy, 1);
 	if (result != STORE_OK)
-		log_warn("webhook not kept business=%s: %s", business_id, store_error_text(result));
+		log_unkept(in, business_id, result);
 	if (result == STORE_FAILED)
 		inbound_failed(in);
 }

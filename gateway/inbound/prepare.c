@@ -3,7 +3,7 @@
  *
  * Message ids and message texts leave this file sealed or as blind indexes only. What
  * is not the connection's own is marked, and neither logged nor applied. Called by
- * intake.c.
+ * ready.c.
  */
 #include "gateway/inbound/prepare.h"
 

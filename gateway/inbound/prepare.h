@@ -1,6 +1,6 @@
 /*
  * From the updates of one event to what the store settles: bound, keyed, sealed.
- * Called by intake.c; touches no thread and writes nothing.
+ * Called by ready.c; touches no thread and writes nothing.
  */
 #ifndef KEYHOUSE_INBOUND_PREPARE_H
 #define KEYHOUSE_INBOUND_PREPARE_H

@@ -214,6 +214,8 @@ static enum outcome bind(struct inbound *in, struct origins *origins, const stru
 
 	if (err == STORE_OK)
 		err = learn_number(in, e, split, len, &o->binding);
+	if (err == STORE_NOT_FOUND)
+		return unparsed(e, "its business was removed", out);
 	if (err != STORE_OK)
 		return ready_after(in, e, err);
 	/* Connections that are moved by this are read anew for the next. */
@@ -280,6 +282,8 @@ enum outcome ready_make(
 	enum outcome outcome;
 	enum tenant_error err = tenant_open(in->opt.tenants, &place, e->body, e->body_len, &body, &len);
 
+	/* What lay there before is nothing of this event's. */
+	memset(out, 0, sizeof(*out));
 	switch (err) {
 	case TENANT_OK:
 		outcome = read_body(in, origins, e, room, body, len, out);

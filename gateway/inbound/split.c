@@ -2,7 +2,7 @@
  * The lenient splitter: entry x change x message, status, echo, call.
  *
  * Trusts nothing about the tree but that it is one. Look-ups are case-sensitive;
- * of a key that stands twice the first counts, here and everywhere. Called by intake.c.
+ * of a key that stands twice the first counts, here and everywhere. Called by ready.c.
  */
 #include "gateway/inbound/split.h"
 

@@ -18,7 +18,7 @@
  * So only what a customer and a shop write to each other now enters the message log.
  *
  * The body was signed by the app of a tenant, who may be hostile: any type may stand
- * anywhere, any count. Called by intake.c.
+ * anywhere, any count. Called by ready.c.
  */
 #ifndef KEYHOUSE_INBOUND_SPLIT_H
 #define KEYHOUSE_INBOUND_SPLIT_H

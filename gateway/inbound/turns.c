@@ -24,6 +24,7 @@ struct turn *turns_add(struct turns *t, const char *business_id, int64_t after)
 	memset(one, 0, sizeof(*one));
 	memcpy(one->business_id, business_id, strnlen(business_id, STORE_BUSINESS_ID_LEN));
 	one->after = after;
+	one->passed = true;
 	return one;
 }
 

@@ -11,7 +11,7 @@
 
 #include "store/store.h"
 
-#define TURNS_MAX 32u
+#define TURNS_MAX 128u
 #define TURNS_SHARE 16u /* events of one business in one look at all; with more it takes turns */
 
 struct ready;
@@ -27,6 +27,7 @@ struct turn {
 	struct ready *held; /* that event, made ready; NULL: it is still to be read */
 	int64_t held_since;
 	bool fresh; /* held since this batch began */
+	bool passed; /* something of it may lie behind what this look comes to */
 	bool crowded; /* its next event waits for room where events are held */
 };
 

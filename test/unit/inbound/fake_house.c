@@ -278,7 +278,7 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 
 	(void)s;
 	pthread_mutex_lock(&house_lock);
-	if (is_there(id)) {
+	if (is_there(id) && (house.removed == NULL || strcmp(id, house.removed) != 0)) {
 		*out = strcmp(id, "shop") == 0 ? house.business : house.other;
 		err = STORE_OK;
 	}

@@ -90,6 +90,7 @@ struct house {
 	struct store_delivery deliveries[HOUSE_DELIVERIES]; /* as they were written, one after the other */
 	size_t deliveries_len;
 	unsigned handed; /* numbers given to connections */
+	const char *removed; /* a business that is being removed: its keys are still there; NULL: none is */
 	const char *owner; /* of events to be added */
 	int64_t received_at; /* of events to be added */
 	bool clock_runs; /* else it stands */

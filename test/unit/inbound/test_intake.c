@@ -539,6 +539,19 @@ static void a_stuck_one_holds_up_its_own_business(void **state)
 	assert_true(settled_as(1) > settled_as(0));
 }
 
+/* What is left of one that goes away takes nothing from another, whose event lay in the same place before. */
+static void a_business_that_is_removed(void **state)
+{
+	(void)state;
+	house_look()->removed = "third";
+	add_many("shop", 200);
+	add_many("third", 1);
+	run();
+	assert_int_equal(house_look()->events[0].done, 200);
+	assert_int_equal(house_look()->events[0].state, STORE_EVENT_SETTLED);
+	assert_int_equal(house_look()->events[1].state, STORE_EVENT_UNPARSED);
+}
+
 /* One that was settled lies before all that was looked at. */
 static void what_is_settled_once_more_is_found(void **state)
 {
@@ -833,6 +846,7 @@ int main(void)
 		cmocka_unit_test_setup(many_events_hold_up_nobody_else, setup),
 		cmocka_unit_test_setup(two_that_are_stuck, setup),
 		cmocka_unit_test_setup(a_stuck_one_holds_up_its_own_business, setup),
+		cmocka_unit_test_setup(a_business_that_is_removed, setup),
 		cmocka_unit_test_setup(what_is_settled_once_more_is_found, setup),
 		cmocka_unit_test_setup(the_number_is_learned, setup),
 		cmocka_unit_test_setup(a_number_that_cannot_be_learned, setup),

@@ -351,7 +351,7 @@ static const struct {
 	const char *sql, *plan;
 } wanted[] = {
 	{"WHERE wamid_index = ?", "messages_wamid"},
-	{"SELECT echo FROM messages", "messages_wamid (business_id=? AND wamid_index=?)"},
+	{"SELECT direction, echo FROM messages", "messages_wamid (business_id=? AND wamid_index=?)"},
 	{"SELECT 1 FROM seen WHERE", "PRIMARY KEY (business_id=? AND key=?)"},
 	{"INDEXED BY messages_conversation WHERE business_id = ?1",
 		"messages_conversation (business_id=? AND conversation=?)"},
