@@ -131,7 +131,7 @@ test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
-	$(Q)$(MAKE) --no-print-directory crash KH_ROUNDS=50 CUTS=500 EVERY=19
+	$(Q)KH_SLOW=1 $(MAKE) --no-print-directory crash KH_ROUNDS=50 CUTS=500 EVERY=19
 	$(Q)$(MAKE) --no-print-directory -j2 SAN=address,undefined B=build/asan powercut CUTS=50 EVERY=200
 
 PYTEST = $(PYTHON) -B -m pytest -q -p no:cacheprovider

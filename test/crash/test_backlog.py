@@ -2,7 +2,7 @@
 split yet, a million messages that are to go out and a million questions to a responder lie in the database of a gateway that
 was killed, and before them webhooks of a thousand updates each.
 
-Takes minutes: with KH_SLOW only. KH_BACKLOG: other than a million."""
+Takes a minute or two: with KH_SLOW only, as in make test-slow. KH_BACKLOG: other than a million."""
 import os
 import pathlib
 import sqlite3
