@@ -208,21 +208,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* The length of a run at text that may be a phone number; 0: it is none. */
-static size_t phone_run(const char *text)
-{
-	size_t at = 0, digits = 0, solid = 0, longest = 0;
-
-	while (is_digit(text[at]) ||
-		(at > 0 && is_digit(text[at - 1]) && (text[at] == ' ' || text[at] == '-') && is_digit(text[at + 1]))) {
-		solid = is_digit(text[at]) ? solid + 1 : 0;
-		digits += is_digit(text[at]) ? 1 : 0;
-		longest = solid > longest ? solid : longest;
-		at++;
-	}
-	return longest >= PHONE_DIGITS_MIN || digits >= PHONE_SPACED_MIN ? at : 0;
-}
-
 static bool in_token(char c)
 {
 	return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c != '\0' && strchr("_|%.~+/=-", c));
@@ -241,6 +226,28 @@ static size_t token_run(const char *text)
 		hump = hump || (n > 0 && text[n] >= 'A' && text[n] <= 'Z' && text[n - 1] >= 'a' && text[n - 1] <= 'z');
 	}
 	return n >= TOKEN_MIN && letter && (digit || hump) ? n : 0;
+}
+
+/* Whether a number may go on behind a space or dash at text. A key that begins with digits is no part of it: what is left
+ * of that would not look like one any more. */
+static bool goes_on(const char *text)
+{
+	return is_digit(text[0] != '\0' ? text[1] : '\0') &&
+		(text[0] == '-' || (text[0] == ' ' && token_run(text + 1) == 0));
+}
+
+/* The length of a run at text that may be a phone number; 0: it is none. */
+static size_t phone_run(const char *text)
+{
+	size_t at = 0, digits = 0, solid = 0, longest = 0;
+
+	while (is_digit(text[at]) || (at > 0 && is_digit(text[at - 1]) && goes_on(text + at))) {
+		solid = is_digit(text[at]) ? solid + 1 : 0;
+		digits += is_digit(text[at]) ? 1 : 0;
+		longest = solid > longest ? solid : longest;
+		at++;
+	}
+	return longest >= PHONE_DIGITS_MIN || digits >= PHONE_SPACED_MIN ? at : 0;
 }
 
 static bool in_message_id(char c)

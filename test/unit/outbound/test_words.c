@@ -373,6 +373,9 @@ static void reasons_hold_no_secret_and_no_number(void **state)
 	scrubbed("cut EAAG0123456789abcdex", "EAAG0123456789abcdefghij", "cut ***");
 	scrubbed("needs whatsapp_business_messaging", NULL, "needs whatsapp_business_messaging");
 	scrubbed("see AbcdEfghIjklMnopQrst", NULL, "see ***");
+	/* A number does not go on into a key that begins with digits. */
+	scrubbed("?x=1 123456789d8ad3f3a598d5cb1e321358 now", NULL, "?x=1 *** now");
+	scrubbed("+1 234 567 8901", NULL, "+***");
 	scrubbed("enc a%7Cb%2fsecret and a|b/secret", "a|b/secret", "enc *** and ***");
 	scrubbed("EAAEAAsecretsecret", "EAAsecretsecret", "EAA***");
 	scrubbed("(#131047) to +15551234567, 2026", NULL, "(#131047) to +***, 2026");
