@@ -16,13 +16,11 @@ static const struct {
 	[DELIVERY_WRONG_SECRET_HEADER] = {"wrong_secret_header",
 		"It did not bring the secret that we gave 360dialog. Press Set our address again."},
 	[DELIVERY_WRONG_PLATFORM_SIGNATURE] = {"wrong_platform_signature",
-		"It was not signed with the platform secret that is kept here. Copy that again from 360dialog's "
-		"Partner "
-		"Hub, and enter it under Keys and access."},
+		"It was not signed with the platform secret that is kept here. Copy that again from "
+		"360dialog's Partner Hub, and enter it under Keys and access."},
 	[DELIVERY_OTHER_PROVIDER] = {"other_provider",
-		"It came from another provider than your number is connected through. If you moved the number, connect "
-		"it "
-		"again; else take our address out there."},
+		"It came from another provider than your number is connected through. If you moved the number, "
+		"connect it again; else take our address out there."},
 	[DELIVERY_SUSPENDED] = {"suspended", "No number is connected here that could have been meant."},
 	[DELIVERY_WRONG_VERIFY_TOKEN] = {"wrong_verify_token",
 		"Somebody checked our address with another verify token than the one shown here. If it was you at "

@@ -139,8 +139,8 @@ void http_respond_begin(
 	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len);
 bool http_respond_part(struct http_request *req, const void *data, size_t len);
 
-/* An answer that is not true yet: another thread sends it, while this worker waits for the next request. Prepared as http_respond
- * would send it; what comes next on the connection waits for it. NULL: not on this connection (TLS, the control socket,
+/* An answer that is not true yet: another thread sends it, while this worker waits for the next request. Prepared as
+ * http_respond would send it; what comes next on the connection waits for it. NULL: not on this connection (TLS, the control socket,
  * one that closes after this answer, more of it than HTTP_LATER_MAX, or memory is short), and nothing was done: respond
  * as ever. Else in place of http_respond. After within_ms the caller is told 503, and the connection closes. */
 #define HTTP_LATER_MAX 1024u

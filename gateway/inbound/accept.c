@@ -13,7 +13,6 @@
 #include "gateway/inbound/signature.h"
 #include "gateway/log.h"
 
-#define REFUSAL_LOG_GAP_MS 1000 /* strangers do not fill the log */
 #define SECRET_MAX 256u /* of a header's value; ours are shorter */
 
 /* The syntax of ids, design section 7. */
@@ -217,12 +216,8 @@ static void note_refused(struct inbound *in, const char *business_id, const stru
 /* last_at: when the log was last told of a refusal of this kind. */
 static void log_refusal(atomic_llong *last_at, const char *what, const char *business_id, const char *why)
 {
-	long long now = (long long)store_now_ms();
-	long long last = atomic_load(last_at);
-
-	if (now - last < REFUSAL_LOG_GAP_MS || !atomic_compare_exchange_strong(last_at, &last, now))
-		return;
-	log_info("%s refused business=%s: %s", what, business_id, why);
+	if (inbound_log_due(last_at))
+		log_info("%s refused business=%s: %s", what, business_id, why);
 }
 
 /* The provider is asked whether the secrets are still right: whoever called may be a stranger. */

@@ -60,6 +60,10 @@ struct inbound {
 	atomic_llong refusal_logged_at, handshake_refusal_logged_at, unkept_logged_at;
 };
 
+/* Whether a line of its kind is due, of which the last was at *last_at: one a second, so that neither strangers nor a full
+ * disk fill the log. */
+bool inbound_log_due(atomic_llong *last_at);
+
 /* Calls opt.failed, once. */
 void inbound_failed(struct inbound *in);
 

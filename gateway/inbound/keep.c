@@ -11,8 +11,6 @@
 #include "gateway/inbound/internal.h"
 #include "gateway/log.h"
 
-#define LOG_GAP_MS 1000
-
 /* One whose answer is another thread's to send. */
 struct keeping {
 	struct inbound *in;
@@ -20,21 +18,22 @@ struct keeping {
 	char business_id[STORE_BUSINESS_ID_LEN + 1];
 };
 
-/* Once a second at most: the store's thread answers thousands where the disk is full. */
-static void log_unkept(struct inbound *in, const char *business_id, enum store_error result)
+#define LOG_GAP_MS 1000
+
+bool inbound_log_due(atomic_llong *last_at)
 {
 	long long now = (long long)store_now_ms();
-	long long last = atomic_load(&in->unkept_logged_at);
+	long long last = atomic_load(last_at);
 
-	if (now - last >= LOG_GAP_MS && atomic_compare_exchange_strong(&in->unkept_logged_at, &last, now))
-		log_warn("webhook not kept business=%s: %s", business_id, store_error_text(result));
+	return now - last >= LOG_GAP_MS && atomic_compare_exchange_strong(last_at, &last, now);
 }
 
 static void note(struct inbound *in, const char *business_id, enum store_error result)
 {
 	atomic_fetch_add(result == STORE_OK ? &in->accepted : &in->busy, 1);
-	if (result != STORE_OK)
-		log_unkept(in, business_id, result);
+	/* Where the disk is full, thousands are answered so. */
+	if (result != STORE_OK && inbound_log_due(&in->unkept_logged_at))
+		log_warn("webhook not kept business=%s: %s", business_id, store_error_text(result));
 	if (result == STORE_FAILED)
 		inbound_failed(in);
 }

@@ -178,15 +178,22 @@ static void event_counts(struct html *h, const struct store_event_summary *e)
 	}
 }
 
-static bool event_row(const struct store_event_summary *e, void *arg)
+/* The row is still open behind it. */
+static struct html *event_begin(const struct store_event_summary *e, struct rows *r)
 {
-	struct html *h = row(arg);
+	struct html *h = row(r);
 
 	html_raw(h, "<tr><td>");
 	html_time(h, e->received_at);
 	html_raw(h, "</td><td>");
 	event_counts(h, e);
-	html_raw(h, "</td></tr>");
+	html_raw(h, "</td>");
+	return h;
+}
+
+static bool event_row(const struct store_event_summary *e, void *arg)
+{
+	html_raw(event_begin(e, arg), "</tr>");
 	return true;
 }
 
@@ -194,13 +201,9 @@ static bool event_row(const struct store_event_summary *e, void *arg)
 static bool aside_row(const struct store_event_summary *e, void *arg)
 {
 	struct rows *r = arg;
-	struct html *h = row(r);
+	struct html *h = event_begin(e, r);
 
-	html_raw(h, "<tr><td>");
-	html_time(h, e->received_at);
-	html_raw(h, "</td><td>");
-	event_counts(h, e);
-	html_raw(h, "</td><td>");
+	html_raw(h, "<td>");
 	form(r->v, "replay", r->business_id);
 	html_put(h,
 		"<input type=\"hidden\" name=\"event\" value=\"%s\"><button class=\"quiet\">Settle</button></form>"
