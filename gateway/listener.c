@@ -44,6 +44,8 @@
 #define LARGE_BLOCK (256 * 1024) /* of memory: goes back to the system as soon as it is free */
 #define UPKEEP_EVERY_MS 60000
 #define PRUNE_EVERY 60u /* times that */
+#define EXPIRE_EVERY 5u
+#define EXPIRE_STEPS 500u
 #define KIT_EVERY (24u * 60u)
 #define ROTATION_GRACE_S 30u /* longer than a request, a provider's answer or a lease takes */
 #define WORKERS_PER_ADDRESS 96u /* under WORKERS: one address cannot hold them all */
@@ -471,6 +473,17 @@ static void close_all(struct listener *l)
 }
 
 /* What is kept longer than the settings say goes, an hour after the start and each hour then. */
+/* What waits for a key, or for its business, does not wait for ever. */
+static void expire(struct listener *l)
+{
+	unsigned expired = 1;
+
+	/* Of a conversation one after the other. */
+	for (unsigned i = 0; expired > 0 && i < EXPIRE_STEPS; i++)
+		if (store_outbox_expire(l->store, store_now_ms(), STORE_LIST_MAX, &expired) != STORE_OK)
+			log_warn("messages that have expired could not be ended: tried again later");
+}
+
 static void prune(struct listener *l)
 {
 	enum store_error err =
@@ -556,6 +569,8 @@ int listener_run(const struct role_boot *boot)
 	for (unsigned minute = 1; poll(wait, 2, UPKEEP_EVERY_MS) <= 0; minute++) {
 		sweep(&l);
 		inbound_upkeep(l.inbound);
+		if (minute % EXPIRE_EVERY == 0)
+			expire(&l);
 		if (minute % PRUNE_EVERY == 0)
 			prune(&l);
 		if (minute % KIT_EVERY == 0)

@@ -31,7 +31,6 @@ struct store {
 	pthread_cond_t returned;
 	pthread_mutex_t import; /* held by the one who has many products written */
 	char deployment_id[STORE_ID_LEN + 1];
-	char lease_last[STORE_ID_LEN + 1]; /* the connection that a lease served last */
 	char ask_last[STORE_BUSINESS_ID_LEN + 1]; /* the business whose responder was asked last */
 };
 

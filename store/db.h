@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-#define DB_STATEMENTS_MAX 384u
+#define DB_STATEMENTS_MAX 448u
 
 struct audit_chain;
 

@@ -41,7 +41,7 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 			"SELECT m.id, m.business_id, b.name, m.state, m.type, m.created_at, m.attempts, m.error_code, "
 			"m.reason FROM messages m INDEXED BY messages_letters "
 			"CROSS JOIN businesses b ON b.id = m.business_id AND b.removing_at = 0 "
-			"WHERE m.direction = 2 AND m.state >= 8 AND m.state <= 10 AND m.seq < ? "
+			"WHERE m.direction = 2 AND m.state >= 8 AND m.state <= 10 AND m.discarded_at = 0 AND m.seq < ? "
 			"ORDER BY m.seq DESC LIMIT ?");
 		query_int(&q, start);
 		query_int(&q, limit);
@@ -61,6 +61,39 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 			break;
 	rows_clear(&rows);
 	return err;
+}
+
+struct discard {
+	const char *business_id, *id;
+	int64_t now;
+};
+
+static enum store_error run_discard(struct db *db, void *arg)
+{
+	const struct discard *a = arg;
+	struct query q = query_start(db,
+		"UPDATE messages SET discarded_at = ? WHERE id = ? AND business_id = ? AND direction = 2 "
+		"AND state >= 8 AND state <= 10 AND discarded_at = 0");
+	enum store_error err;
+
+	query_int(&q, a->now);
+	query_text(&q, a->id);
+	query_text(&q, a->business_id);
+	err = query_finish(&q);
+	if (err != STORE_OK || db_changes(db) > 0)
+		return err;
+	q = query_start(db, "SELECT 1 FROM messages WHERE id = ? AND business_id = ?");
+	query_text(&q, a->id);
+	query_text(&q, a->business_id);
+	err = query_exists(&q);
+	return err == STORE_OK ? STORE_STALE : err;
+}
+
+enum store_error store_message_discard(struct store *s, const char *business_id, const char *id)
+{
+	struct discard a = {business_id, id, store_now_ms()};
+
+	return core_write(s, run_discard, &a);
 }
 
 /* ------------------------------------------------------------ quarantine */

@@ -56,8 +56,9 @@ enum store_error message_insert(struct db *db, const struct store_message *m)
 		"INSERT INTO messages (id, business_id, connection_id, number, direction, state, type, conversation, "
 		"wamid_index, "
 		"standby, echo, relation, concerns, "
-		"awaits, created_at, updated_at, next_at, attempts, error_code, reason, wamid, content) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"awaits, created_at, updated_at, next_at, attempts, error_code, reason, policy, maybe_duplicate, "
+		"expires_at, wamid, content) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	int64_t now = m->created_at > 0 ? m->created_at : store_now_ms();
 
 	query_text(&q, m->id);
@@ -79,6 +80,9 @@ enum store_error message_insert(struct db *db, const struct store_message *m)
 	query_int(&q, m->attempts);
 	query_int(&q, m->error_code);
 	query_text(&q, m->reason);
+	query_int(&q, m->policy == STORE_AT_LEAST_ONCE ? STORE_AT_LEAST_ONCE : STORE_AT_MOST_ONCE);
+	query_int(&q, m->maybe_duplicate);
+	query_int(&q, m->expires_at);
 	query_blob(&q, m->wamid, m->wamid_len);
 	query_blob(&q, m->content, m->content_len);
 	return query_finish(&q);
@@ -106,6 +110,10 @@ void message_read(struct query *q, struct rows *rows)
 	m->attempts = (uint32_t)query_get_int(q);
 	m->error_code = (int32_t)query_get_int(q);
 	query_get_text(q, m->reason, sizeof(m->reason));
+	m->policy = (enum store_policy)query_get_int(q);
+	m->maybe_duplicate = query_get_int(q) != 0;
+	m->expires_at = query_get_int(q);
+	m->discarded_at = query_get_int(q);
 	m->standby = query_get_int(q) != 0;
 	m->echo = query_get_int(q) != 0;
 	m->relation = (enum store_relation)query_get_int(q);

@@ -9,6 +9,7 @@
 #define MESSAGE_COLUMNS                                                                                                \
 	"m.id, m.business_id, m.connection_id, m.number, m.direction, m.state, m.type, m.conversation, "               \
 	"m.wamid_index, m.created_at, m.updated_at, m.next_at, m.attempts, m.error_code, m.reason, "                   \
+	"m.policy, m.maybe_duplicate, m.expires_at, m.discarded_at, "                                                  \
 	"m.standby, m.echo, m.relation, m.concerns, m.played_at, m.wamid, m.content"
 
 /* The columns above into a copy of the row. */

@@ -1,8 +1,9 @@
 /*
- * The outbox: leasing due messages and settling their attempts.
+ * The outbox: what is due of each connection, leasing it, and settling its attempts.
  *
- * A lease goes round the connections that have something due, a few messages of each,
- * beginning after the one served last: one connection's backlog costs the others nothing.
+ * Who goes before whom is the scheduler's to say: it asks connection by connection, and what it
+ * leases is looked at once more inside the change. Only what may be sent is shown: nothing of a
+ * connection, or of a business, that may not send.
  */
 #include <string.h>
 
@@ -10,69 +11,137 @@
 #include "store/core.h"
 #include "store/message.h"
 
-struct lease {
-	int64_t now;
-	unsigned limit, per_connection;
-	char last[STORE_ID_LEN + 1]; /* connection served last */
-	struct rows *rows;
-};
+/* Heads that wait, along an index that holds nothing else. */
+#define WAITING "messages INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1"
+#define MAY_SEND "c.status IN (1, 2, 5) AND b.status = 1"
 
-/* The next connection after the id that has anything queued; "" when none. */
-static enum store_error connection_next(struct db *db, const char *after, char out[static STORE_ID_LEN + 1])
+/* ------------------------------------------------------------ connections that have something waiting */
+
+#define LANE_COLUMNS                                                                                                   \
+	"c.id, c.business_id, c.provider, c.app_id, c.waba_id, c.phone_number_id, c.mps, "                             \
+	"(SELECT min(next_at) FROM " WAITING " AND connection_id = c.id)"
+#define LANE_TABLES "connections c CROSS JOIN businesses b ON b.id = c.business_id"
+
+static void lane_read(struct query *q, struct store_lane *l)
 {
-	struct query q = query_start(db,
-		"SELECT connection_id FROM messages INDEXED BY outbox_connection "
-		"WHERE state IN (2, 4) AND head = 1 AND connection_id > ? ORDER BY connection_id LIMIT 1");
+	query_get_text(q, l->connection_id, sizeof(l->connection_id));
+	query_get_text(q, l->business_id, sizeof(l->business_id));
+	l->provider = (enum store_provider)query_get_int(q);
+	query_get_text(q, l->app_id, sizeof(l->app_id));
+	query_get_text(q, l->waba_id, sizeof(l->waba_id));
+	query_get_text(q, l->number, sizeof(l->number));
+	l->mps = (unsigned)query_get_int(q);
+	l->due_at = query_get_int(q);
+}
 
-	char next[STORE_ID_LEN + 1] = "";
+/* The ids are found by leaps, so that one connection's backlog is not read through. */
+enum store_error store_outbox_lanes(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_lane *l, void *arg), void *arg)
+{
+	struct rows rows = ROWS_OF(struct store_lane);
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"WITH RECURSIVE waiting (id) AS (SELECT (SELECT min(connection_id) FROM " WAITING
+		" AND connection_id > ?1) UNION ALL SELECT (SELECT min(connection_id) FROM " WAITING
+		" AND connection_id > waiting.id) FROM waiting WHERE id IS NOT NULL) SELECT " LANE_COLUMNS
+		" FROM waiting CROSS JOIN connections c ON c.id = waiting.id CROSS JOIN businesses b "
+		"ON b.id = c.business_id WHERE " MAY_SEND " LIMIT ?2");
 	enum store_error err;
 
-	/* out may be after itself, which stays bound until the query ends. */
 	query_text(&q, after);
-	if (query_step(&q))
-		query_get_text(&q, next, sizeof(next));
+	query_int(&q, limit);
+	while (query_step(&q)) {
+		struct store_lane *l = rows_add(&rows);
+
+		if (l != NULL)
+			lane_read(&q, l);
+	}
 	err = query_end(&q);
-	memcpy(out, next, sizeof(next));
+	core_return(s, db);
+	if (err == STORE_OK && rows.failed)
+		err = STORE_NO_MEMORY;
+	for (size_t i = 0; err == STORE_OK && i < rows.len; i++)
+		if (!each(&((struct store_lane *)(void *)rows.items)[i], arg))
+			break;
+	rows_clear(&rows);
 	return err;
 }
 
-/* How many more this connection may have on its way; 0 also when it, or its business, may not send. */
-static enum store_error connection_room(struct db *db, const char *id, unsigned per_connection, unsigned *room)
+enum store_error store_outbox_lane(struct store *s, const char *connection_id, struct store_lane *out)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db, "SELECT " LANE_COLUMNS " FROM " LANE_TABLES " WHERE c.id = ? AND " MAY_SEND);
+	enum store_error err;
+	bool found;
+
+	query_text(&q, connection_id);
+	found = query_step(&q);
+	if (found)
+		lane_read(&q, out);
+	err = query_end(&q);
+	core_return(s, db);
+	/* Nothing waits: the least of nothing. */
+	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+}
+
+static enum store_error due_read(
+	struct db *db, const char *connection_id, int64_t now, struct store_due *due, size_t room, size_t *len)
 {
 	struct query q = query_start(db,
-		"SELECT (SELECT count(*) FROM messages INDEXED BY outbox_sending WHERE state = 3 AND connection_id = "
-		"c.id) "
-		"FROM connections c JOIN businesses b ON b.id = c.business_id "
-		"WHERE c.id = ? AND c.status IN (1, 2, 5) AND b.status = 1");
+		"SELECT seq, conversation, attempts, length(content) FROM " WAITING
+		" AND connection_id = ?1 AND next_at <= ?2 ORDER BY next_at, seq LIMIT ?3");
 
-	*room = 0;
-	query_text(&q, id);
-	if (query_step(&q)) {
-		unsigned sending = (unsigned)query_get_int(&q);
+	query_text(&q, connection_id);
+	query_int(&q, now);
+	query_int(&q, (int64_t)room);
+	*len = 0;
+	while (*len < room && query_step(&q)) {
+		struct store_due *d = &due[(*len)++];
 
-		*room = sending < per_connection ? per_connection - sending : 0;
+		d->seq = query_get_int(&q);
+		query_get_fixed(&q, d->conversation, sizeof(d->conversation));
+		d->attempts = (uint32_t)query_get_int(&q);
+		d->size = (size_t)query_get_int(&q);
 	}
 	return query_end(&q);
 }
 
-/* Due messages of one connection, each the head of its conversation. */
-static enum store_error connection_due(
-	struct db *db, const struct lease *a, const char *id, unsigned room, int64_t *seqs, unsigned *len)
+static enum store_error later_read(struct db *db, const char *connection_id, int64_t now, int64_t *at)
 {
-	struct query q = query_start(db,
-		"SELECT m.seq FROM messages m INDEXED BY outbox_connection WHERE m.state IN (2, 4) AND m.head = 1 "
-		"AND m.connection_id = ?1 AND m.next_at <= ?2 "
-		"AND m.business_id = (SELECT business_id FROM connections WHERE id = ?1) "
-		"ORDER BY m.next_at, m.seq LIMIT ?3");
+	struct query q = query_start(
+		db, "SELECT next_at FROM " WAITING " AND connection_id = ?1 AND next_at > ?2 ORDER BY next_at LIMIT 1");
 
-	query_text(&q, id);
-	query_int(&q, a->now);
-	query_int(&q, room);
-	*len = 0;
-	while (*len < room && query_step(&q))
-		seqs[(*len)++] = query_get_int(&q);
+	query_text(&q, connection_id);
+	query_int(&q, now);
+	if (query_step(&q))
+		*at = query_get_int(&q);
 	return query_end(&q);
 }
+
+enum store_error store_outbox_due(
+	struct store *s, const char *connection_id, int64_t now, struct store_due *due, size_t *len, int64_t *next_at)
+{
+	const size_t room = *len;
+	struct db *db = core_reader(s);
+	enum store_error err = due_read(db, connection_id, now, due, room, len);
+
+	*next_at = INT64_MAX;
+	if (err == STORE_OK && *len == room)
+		*next_at = now;
+	else if (err == STORE_OK)
+		err = later_read(db, connection_id, now, next_at);
+	core_return(s, db);
+	return err;
+}
+
+/* ------------------------------------------------------------ leasing */
+
+struct lease {
+	int64_t now;
+	const struct store_lease *leases;
+	size_t len;
+	struct rows *rows;
+};
 
 /* The key that the connection's messages go out with. STORE_NOT_FOUND: it has none, and they will not go out. */
 static enum store_error key_read(struct db *db, const char *id, struct store_credential *key)
@@ -97,154 +166,90 @@ static enum store_error key_read(struct db *db, const char *id, struct store_cre
 	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
 }
 
-/* Those that were leased last are about to be sent with the connection's key. */
-static enum store_error key_use(struct db *db, const struct lease *a, const char *id, unsigned len)
+/* It is about to be sent with its connection's key. *key: the one that was used last, which is mostly the same. */
+static enum store_error key_use(
+	struct db *db, const struct lease *a, const struct store_message *m, struct store_credential *key)
 {
-	const struct store_message *messages = (const struct store_message *)(const void *)a->rows->items;
-	struct store_credential key;
-	enum store_error err = key_read(db, id, &key);
+	enum store_error err = STORE_OK;
 
-	if (err == STORE_NOT_FOUND)
+	if (strcmp(key->connection_id, m->connection_id) != 0) {
+		err = key_read(db, m->connection_id, key);
+		if (err == STORE_OK)
+			err = core_credential_used(db, key, a->now);
+	}
+	if (err == STORE_NOT_FOUND || (err == STORE_OK && key->field[0] == '\0'))
 		return STORE_OK;
-	for (size_t i = a->rows->len - len; i < a->rows->len && err == STORE_OK; i++)
-		err = core_audit_credential(db, messages[i].business_id, "key_used", &key, "send", messages[i].id);
-	return err == STORE_OK ? core_credential_used(db, &key, a->now) : err;
+	return err == STORE_OK ? core_audit_credential(db, m->business_id, "key_used", key, "send", m->id) : err;
 }
 
-static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq)
+static enum store_error lease_mark(struct db *db, const struct lease *a, int64_t seq)
 {
-	struct query update =
-		query_start(db, "UPDATE messages SET state = 3, attempts = attempts + 1, updated_at = ? WHERE seq = ?");
-	struct query read;
+	struct query q = query_start(db,
+		"UPDATE messages SET state = 3, attempts = attempts + 1, updated_at = ?1 "
+		"WHERE seq = ?2 AND state IN (2, 4) AND head = 1 AND next_at <= ?1 AND EXISTS ("
+		"SELECT 1 FROM connections c JOIN businesses b ON b.id = c.business_id "
+		"WHERE c.id = messages.connection_id AND c.business_id = messages.business_id AND " MAY_SEND ")");
 	enum store_error err;
 
-	query_int(&update, a->now);
-	query_int(&update, seq);
-	err = query_finish(&update);
+	query_int(&q, a->now);
+	query_int(&q, seq);
+	err = query_finish(&q);
+	return err == STORE_OK && db_changes(db) == 0 ? STORE_STALE : err;
+}
+
+static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq, struct store_credential *key)
+{
+	enum store_error err = lease_mark(db, a, seq);
+	struct query read;
+
 	if (err != STORE_OK)
-		return err;
+		return err == STORE_STALE ? STORE_OK : err;
 	read = query_start(db, "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.seq = ?");
 	query_int(&read, seq);
 	while (query_step(&read))
 		message_read(&read, a->rows);
 	err = query_end(&read);
-	return err == STORE_OK && a->rows->failed ? STORE_NO_MEMORY : err;
+	if (err == STORE_OK && (a->rows->failed || a->rows->len == 0))
+		return STORE_NO_MEMORY;
+	return err == STORE_OK
+		? key_use(db, a, &((const struct store_message *)(const void *)a->rows->items)[a->rows->len - 1], key)
+		: err;
 }
 
-#define LEASE_MAX 256u
-#define LEASE_SHARE 4u /* of one connection before the next one's turn */
-
-/* One connection's turn. */
-static enum store_error lease_turn(struct db *db, struct lease *a, const char *id, unsigned *leased)
+static enum store_error put_off(struct db *db, int64_t seq, int64_t to)
 {
-	int64_t seqs[LEASE_SHARE];
-	size_t left = a->limit - a->rows->len;
-	unsigned room, len = 0;
-	enum store_error err = connection_room(db, id, a->per_connection, &room);
+	struct query q =
+		query_start(db, "UPDATE messages SET next_at = ?1 WHERE seq = ?2 AND state IN (2, 4) AND next_at < ?1");
 
-	*leased = 0;
-	if (room > LEASE_SHARE)
-		room = LEASE_SHARE;
-	if (room > left)
-		room = (unsigned)left;
-	if (err == STORE_OK && room > 0)
-		err = connection_due(db, a, id, room, seqs, &len);
-	for (unsigned i = 0; i < len && err == STORE_OK; i++)
-		err = lease_one(db, a, seqs[i]);
-	if (err == STORE_OK && len > 0)
-		err = key_use(db, a, id, len);
-	if (err == STORE_OK && len > 0) {
-		memcpy(a->last, id, sizeof(a->last));
-		*leased = len;
-	}
-	return err;
-}
-
-/* Once round all connections, from the one after the last served. */
-static enum store_error lease_round(struct db *db, struct lease *a, unsigned *leased)
-{
-	char at[STORE_ID_LEN + 1], next[STORE_ID_LEN + 1], start[STORE_ID_LEN + 1];
-	bool wrapped = a->last[0] == '\0';
-
-	*leased = 0;
-	memcpy(at, a->last, sizeof(at));
-	memcpy(start, a->last, sizeof(start));
-	while (a->rows->len < a->limit) {
-		unsigned n;
-		enum store_error err = connection_next(db, at, next);
-
-		if (err != STORE_OK)
-			return err;
-		if (wrapped && (next[0] == '\0' || (start[0] != '\0' && strcmp(next, start) > 0)))
-			return STORE_OK;
-		memcpy(at, next, sizeof(at));
-		if (at[0] == '\0') {
-			wrapped = true;
-			continue;
-		}
-		err = lease_turn(db, a, at, &n);
-		if (err != STORE_OK)
-			return err;
-		*leased += n;
-	}
-	return STORE_OK;
+	query_int(&q, to);
+	query_int(&q, seq);
+	return query_finish(&q);
 }
 
 static enum store_error run_lease(struct db *db, void *arg)
 {
-	struct lease *a = arg;
-	unsigned leased = 1;
+	const struct lease *a = arg;
+	struct store_credential key = {.version = 0};
 	enum store_error err = STORE_OK;
 
-	while (err == STORE_OK && leased > 0 && a->rows->len < a->limit)
-		err = lease_round(db, a, &leased);
+	for (size_t i = 0; i < a->len && err == STORE_OK; i++)
+		err = a->leases[i].put_off_to > 0 ? put_off(db, a->leases[i].seq, a->leases[i].put_off_to)
+						  : lease_one(db, a, a->leases[i].seq, &key);
 	return err;
 }
 
-enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
+enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
 	bool (*each)(const struct store_message *m, void *arg), void *arg)
 {
 	struct rows rows = ROWS_OF(struct store_message);
-	struct lease a = {.now = now, .limit = limit, .per_connection = per_connection, .rows = &rows};
-	enum store_error err;
+	struct lease a = {.now = now, .leases = leases, .len = len, .rows = &rows};
 
-	if (limit == 0 || per_connection == 0)
+	if (len == 0 || len > STORE_LEASES_MAX)
 		return STORE_INVALID;
-	if (a.limit > LEASE_MAX)
-		a.limit = LEASE_MAX;
-	pthread_mutex_lock(&s->lock);
-	memcpy(a.last, s->lease_last, sizeof(a.last));
-	pthread_mutex_unlock(&s->lock);
-	err = core_write(s, run_lease, &a);
-	pthread_mutex_lock(&s->lock);
-	memcpy(s->lease_last, a.last, sizeof(a.last));
-	pthread_mutex_unlock(&s->lock);
-	return messages_show(&rows, err, each, arg);
+	return messages_show(&rows, core_write(s, run_lease, &a), each, arg);
 }
 
-enum store_error store_outbox_next_due(struct store *s, int64_t *at)
-{
-	struct db *db = core_reader(s);
-	/* The earliest of each connection, so that one's backlog is not read through. */
-	struct query q = query_start(db,
-		"WITH RECURSIVE waiting (id) AS (SELECT min(connection_id) FROM messages INDEXED BY outbox_connection "
-		"WHERE state IN (2, 4) AND head = 1 UNION ALL SELECT (SELECT min(connection_id) FROM messages "
-		"INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1 AND connection_id > waiting.id) "
-		"FROM waiting WHERE id IS NOT NULL) SELECT (SELECT min(next_at) FROM messages "
-		"INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1 AND connection_id = waiting.id) AS "
-		"due "
-		"FROM waiting CROSS JOIN connections c ON c.id = waiting.id CROSS JOIN businesses b ON b.id = "
-		"c.business_id "
-		"WHERE c.status IN (1, 2, 5) AND b.status = 1 ORDER BY due LIMIT 1");
-	enum store_error err;
-
-	*at = INT64_MAX;
-	if (query_step(&q))
-		*at = query_get_int(&q);
-	err = query_end(&q);
-	core_return(s, db);
-	return err;
-}
+/* ------------------------------------------------------------ settling */
 
 static enum store_error run_settle(struct db *db, void *arg)
 {
@@ -252,6 +257,7 @@ static enum store_error run_settle(struct db *db, void *arg)
 	const struct store_outcome *o = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = ?, next_at = ?, error_code = ?, reason = ?, updated_at = ?, "
+		"maybe_duplicate = max(maybe_duplicate, ?), "
 		"wamid_index = coalesce(?, wamid_index), wamid = coalesce(?, wamid) "
 		"WHERE id = ? AND business_id = ? AND state = 3 AND attempts = ?");
 	enum store_error err;
@@ -261,6 +267,7 @@ static enum store_error run_settle(struct db *db, void *arg)
 	query_int(&q, o->error_code);
 	query_text(&q, o->reason != NULL ? o->reason : "");
 	query_int(&q, store_now_ms());
+	query_int(&q, o->maybe_duplicate);
 	query_blob(&q, memcmp(o->wamid_index, no_index, sizeof(no_index)) != 0 ? o->wamid_index : NULL,
 		sizeof(o->wamid_index));
 	query_blob(&q, o->wamid, o->wamid_len);
@@ -285,27 +292,108 @@ enum store_error store_outbox_settle(struct store *s, const struct store_outcome
 	return core_write(s, run_settle, &copy);
 }
 
+struct recovery {
+	int64_t now, again_at;
+	unsigned recovered;
+};
+
 static enum store_error run_recover(struct db *db, void *arg)
 {
-	unsigned *recovered = arg;
+	struct recovery *a = arg;
 	struct query q = query_start(db,
-		"UPDATE messages SET state = 9, updated_at = ?, "
+		"UPDATE messages SET state = CASE policy WHEN 2 THEN 4 ELSE 9 END, updated_at = ?1, "
+		"next_at = CASE policy WHEN 2 THEN ?2 ELSE next_at END, maybe_duplicate = policy = 2, "
 		"reason = 'interrupted while it was being sent' WHERE state = 3");
 	enum store_error err;
 
-	query_int(&q, store_now_ms());
+	query_int(&q, a->now);
+	query_int(&q, a->again_at);
 	err = query_finish(&q);
 	if (err == STORE_OK)
-		*recovered = (unsigned)db_changes(db);
+		a->recovered = (unsigned)db_changes(db);
 	return err;
 }
 
-enum store_error store_outbox_recover(struct store *s, unsigned *recovered)
+enum store_error store_outbox_recover(struct store *s, int64_t again_at, unsigned *recovered)
 {
-	unsigned n = 0;
-	enum store_error err = core_write(s, run_recover, &n);
+	struct recovery a = {.now = store_now_ms(), .again_at = again_at};
+	enum store_error err = core_write(s, run_recover, &a);
 
 	if (err == STORE_OK)
-		*recovered = n;
+		*recovered = a.recovered;
+	return err;
+}
+
+/* ------------------------------------------------------------ expiry */
+
+#define DAY_MS INT64_C(86400000)
+
+struct expiry {
+	int64_t now;
+	struct rows found; /* seqs */
+	unsigned expired;
+};
+
+#define EXPIRED "CASE m.expires_at WHEN 0 THEN m.created_at + ?2 ELSE m.expires_at END <= ?1"
+
+/* Where a connection may send, the scheduler sees it expire. Found by a reader: there may be many that wait. */
+static enum store_error expired_find(struct store *s, struct expiry *a, unsigned limit)
+{
+	struct db *db = core_reader(s);
+	struct query q = query_start(db,
+		"WITH RECURSIVE waiting (id) AS (SELECT min(connection_id) FROM " WAITING
+		" UNION ALL SELECT (SELECT min(connection_id) FROM " WAITING
+		" AND connection_id > waiting.id) FROM waiting WHERE id IS NOT NULL) "
+		"SELECT m.seq FROM waiting CROSS JOIN messages m INDEXED BY outbox_connection "
+		"ON m.connection_id = waiting.id AND m.state IN (2, 4) AND m.head = 1 "
+		"WHERE NOT EXISTS (SELECT 1 FROM connections c JOIN businesses b ON b.id = c.business_id "
+		"WHERE c.id = waiting.id AND " MAY_SEND ") AND " EXPIRED " LIMIT ?3");
+	enum store_error err;
+
+	query_int(&q, a->now);
+	query_int(&q, DAY_MS);
+	query_int(&q, limit);
+	while (query_step(&q)) {
+		int64_t *seq = rows_add(&a->found);
+
+		if (seq != NULL)
+			*seq = query_get_int(&q);
+	}
+	err = query_end(&q);
+	core_return(s, db);
+	return err == STORE_OK && a->found.failed ? STORE_NO_MEMORY : err;
+}
+
+static enum store_error run_expire(struct db *db, void *arg)
+{
+	struct expiry *a = arg;
+	const int64_t *seqs = (const int64_t *)(const void *)a->found.items;
+	enum store_error err = STORE_OK;
+
+	a->expired = 0;
+	for (size_t i = 0; i < a->found.len && err == STORE_OK; i++) {
+		struct query q = query_start(db,
+			"UPDATE messages AS m SET state = 10, updated_at = ?1, "
+			"reason = substr('expired before it could be sent; ' || reason, 1, 255) "
+			"WHERE m.seq = ?3 AND m.state IN (2, 4) AND " EXPIRED);
+
+		query_int(&q, a->now);
+		query_int(&q, DAY_MS);
+		query_int(&q, seqs[i]);
+		err = query_finish(&q);
+		a->expired += err == STORE_OK ? (unsigned)db_changes(db) : 0;
+	}
+	return err;
+}
+
+enum store_error store_outbox_expire(struct store *s, int64_t now, unsigned limit, unsigned *expired)
+{
+	struct expiry a = {.now = now, .found = ROWS_OF(int64_t)};
+	enum store_error err = limit > STORE_LIST_MAX ? STORE_INVALID : expired_find(s, &a, limit);
+
+	if (err == STORE_OK && a.found.len > 0)
+		err = core_write(s, run_expire, &a);
+	rows_clear(&a.found);
+	*expired = err == STORE_OK ? a.expired : 0;
 	return err;
 }

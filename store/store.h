@@ -711,6 +711,9 @@ enum store_message_state {
 	STORE_MESSAGE_DEAD,
 };
 #define STORE_STATE_BIT(state) (1u << (unsigned)(state))
+/* What becomes of an attempt whose outcome is not known: it stays UNKNOWN until a status says, or it is repeated after a
+ * while, and the message says that it may have been sent twice. */
+enum store_policy { STORE_AT_MOST_ONCE = 1, STORE_AT_LEAST_ONCE };
 
 /* What an answer is about: a question about products, and those that it names, each once. */
 #define STORE_DEMAND_PRODUCTS 8u
@@ -746,6 +749,10 @@ struct store_message {
 	int64_t created_at;
 	int64_t updated_at;
 	int64_t next_at; /* outbound: not before */
+	enum store_policy policy; /* 0: at most once */
+	bool maybe_duplicate;
+	int64_t expires_at; /* outbound: not sent after it; 0: a day after it was made */
+	int64_t discarded_at; /* came to nothing, and nobody wants to see it again; 0: not so */
 	uint32_t attempts;
 	int32_t error_code; /* the provider's, or 0 */
 	char reason[STORE_TEXT_LEN + 1]; /* plain words, no customer data */
@@ -1052,16 +1059,46 @@ struct store_outbox_counts {
 enum store_error store_outbox_counts(struct store *s, const char *business_id, int64_t since,
 	struct store_outbox_counts *out) __attribute__((warn_unused_result));
 
-/* Leases up to limit messages that are due: QUEUED or RETRY with next_at <= now,
- * of connections that are pending, active or webhook_taken and businesses that are active, the
- * oldest of each conversation only and none while another of the same
- * conversation is SENDING; at most per_connection in SENDING for one connection.
- * Each becomes SENDING with attempts + 1, durably, before each() sees it. */
-enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
-	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+/* A connection that may send (pending, active or webhook_taken, and its business active), as the scheduler takes turns
+ * among them. */
+struct store_lane {
+	char connection_id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	enum store_provider provider;
+	char app_id[STORE_PROVIDER_ID_LEN + 1]; /* these three are "" where they are not known */
+	char waba_id[STORE_PROVIDER_ID_LEN + 1];
+	char number[STORE_PROVIDER_ID_LEN + 1];
+	unsigned mps; /* messages a second that the provider takes from its number; 0: as most */
+	int64_t due_at; /* when the first of its messages that wait is due */
+};
+/* Those of which messages wait, behind the id after ("": from the first), in order of their ids. */
+enum store_error store_outbox_lanes(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_lane *l, void *arg), void *arg) __attribute__((warn_unused_result));
+/* One of them; due_at 0: nothing of it waits. STORE_NOT_FOUND: it may not send. */
+enum store_error store_outbox_lane(struct store *s, const char *connection_id, struct store_lane *out)
+	__attribute__((warn_unused_result));
 
-/* When the next QUEUED or RETRY message is due (INT64_MAX: none). */
-enum store_error store_outbox_next_due(struct store *s, int64_t *at) __attribute__((warn_unused_result));
+/* A message that is QUEUED or RETRY, next_at passed, the oldest of its conversation that is not done with; so none while
+ * another of that conversation is SENDING. */
+struct store_due {
+	int64_t seq;
+	uint8_t conversation[STORE_INDEX_LEN];
+	uint32_t attempts; /* that were made */
+	size_t size; /* bytes of its content */
+};
+/* Up to *len of a connection's, the longest due first; *next_at: when more are due (INT64_MAX: none wait). */
+enum store_error store_outbox_due(struct store *s, const char *connection_id, int64_t now, struct store_due *due,
+	size_t *len, int64_t *next_at) __attribute__((warn_unused_result));
+
+#define STORE_LEASES_MAX 256u
+struct store_lease {
+	int64_t seq;
+	int64_t put_off_to; /* 0: it is leased; else it is only not due before then */
+};
+/* Leases what is still due and may still be sent, in one change: it becomes SENDING with attempts + 1, and the use of its
+ * key is noted, durably, before each() sees it. What is not is passed over. */
+enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
+	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* The outcome of one attempt. Applied only while the row is SENDING with this
  * attempt number; otherwise STORE_STALE. A RETRY carries next_at. */
@@ -1071,6 +1108,7 @@ struct store_outcome {
 	uint32_t attempt;
 	enum store_message_state to; /* SENT, RETRY, UNKNOWN, DEAD */
 	int64_t next_at;
+	bool maybe_duplicate; /* it may have been accepted, and is tried again all the same */
 	uint8_t wamid_index[STORE_INDEX_LEN];
 	const uint8_t *wamid; /* sealed; may be NULL */
 	size_t wamid_len;
@@ -1080,8 +1118,15 @@ struct store_outcome {
 enum store_error store_outbox_settle(struct store *s, const struct store_outcome *outcome)
 	__attribute__((warn_unused_result));
 
-/* At start: every SENDING row becomes UNKNOWN: the attempt may have reached the provider. */
-enum store_error store_outbox_recover(struct store *s, unsigned *recovered) __attribute__((warn_unused_result));
+/* At start: every SENDING row becomes UNKNOWN, since the attempt may have reached the provider; where it is to be sent at
+ * least once, RETRY at again_at. */
+enum store_error store_outbox_recover(struct store *s, int64_t again_at, unsigned *recovered)
+	__attribute__((warn_unused_result));
+
+/* Messages that waited until they expired, of connections that may not send, become DEAD: the oldest of each
+ * conversation, at most limit. *expired counts them: the next ones of their conversations may be as old. */
+enum store_error store_outbox_expire(struct store *s, int64_t now, unsigned limit, unsigned *expired)
+	__attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ products */
 
@@ -1247,6 +1292,11 @@ struct store_letter {
 };
 enum store_error store_letter_list(struct store *s, const char *after, unsigned limit,
 	bool (*each)(const struct store_letter *l, void *arg), void *arg) __attribute__((warn_unused_result));
+
+/* Nobody wants to see it again among them: FAILED, UNKNOWN or DEAD it stays. STORE_STALE: it is none of these, or discarded
+ * already; STORE_NOT_FOUND. */
+enum store_error store_message_discard(struct store *s, const char *business_id, const char *id)
+	__attribute__((warn_unused_result));
 
 /* A quarantined update. */
 struct store_quarantined {

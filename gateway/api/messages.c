@@ -353,7 +353,7 @@ static void queue(struct call *c, struct store_message *m)
 	}
 	c->once_ended = true;
 	if (c->api->outbound != NULL)
-		outbound_wake(c->api->outbound);
+		outbound_wake(c->api->outbound, m->connection_id);
 }
 
 void messages_add(struct call *c)

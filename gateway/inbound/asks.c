@@ -218,7 +218,7 @@ void asks_finish(struct ask *a, const struct store_message *answers, size_t len)
 	if (err == STORE_OK && len > 0) {
 		brake_note(in->asks, a->row.conversation);
 		if (in->opt.outbound != NULL)
-			outbound_wake(in->opt.outbound);
+			outbound_wake(in->opt.outbound, answers[0].connection_id);
 	}
 	release(a);
 }

@@ -13,10 +13,12 @@
 #include <time.h>
 
 #include "gateway/outbound/job.h"
+#include "gateway/outbound/lanes.h"
 #include "gateway/outbound/settle.h"
 
 #define CHECKS_MAX 32u /* checks and confirmations at once, beside the sends */
 #define READERS 8u
+#define HINTS_MAX 64u
 
 enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM, TICKET_ASK };
 
@@ -43,7 +45,7 @@ struct ticket {
 struct outbound {
 	struct tenants *tenants;
 	int fd;
-	unsigned in_flight_max, per_connection, asks_max;
+	unsigned in_flight_max, asks_max;
 	void (*gone)(void *ctx);
 	void *ctx;
 
@@ -54,6 +56,10 @@ struct outbound {
 	unsigned untold; /* askers that have not been told yet, or are just being told */
 	bool asks_ended, checks_ended;
 	uint64_t generation;
+	struct lanes *lanes;
+	char hints[HINTS_MAX][STORE_ID_LEN + 1]; /* connections without a lane, of which something is queued */
+	size_t hints_len;
+	bool scan; /* all connections that have something waiting are to be looked for */
 	bool woken, closing, dead;
 	bool leasing; /* some may be leased that have no ticket yet */
 	uint64_t pings, pongs;
@@ -67,8 +73,9 @@ struct outbound {
 	size_t threads_len;
 };
 
-/* A time of the clock that o->changed waits by. */
+/* A time of the clock that o->changed waits by, which is the lanes' clock, too. */
 struct timespec inside_after(int64_t ms);
+int64_t inside_now(void);
 /* The sender is of no more use. Tells gone() once. */
 void inside_gone(struct outbound *o, const char *why);
 /* False: nothing went out, for want of memory, or the sender is gone. */
@@ -76,11 +83,14 @@ bool inside_frame_out(struct outbound *o, const struct frame *f);
 bool inside_job_out(struct outbound *o, const struct job *j);
 
 unsigned ticket_count(const struct outbound *o);
-/* All three under o->lock. take: NULL when all are taken. find: NULL when that ticket is not out,
- * or is answered already. */
+/* These under o->lock. take: NULL when all are taken. find: NULL when that ticket is not out,
+ * or is answered already. end: of a send, that lets the next ones go. */
 struct ticket *ticket_take(struct outbound *o, enum ticket_use use);
 void ticket_release(struct outbound *o, struct ticket *k);
 struct ticket *ticket_find(struct outbound *o, uint64_t number);
+void ticket_end(struct outbound *o, struct ticket *k, const struct settled *settled);
+/* The same for one that had no ticket. */
+void inside_send_ended(struct outbound *o, const struct sending *s, const struct settled *settled);
 
 /* An ask's answer came. Tells its asker, once. */
 void ask_answered(struct outbound *o, struct ticket *k, const struct outbound_result *r);

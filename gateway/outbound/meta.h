@@ -14,13 +14,16 @@
 
 struct cJSON;
 
+/* Who has to wait when a limit is reached. */
+enum meta_scope { META_NUMBER, META_PAIR /* one number to one customer: 4^n seconds */, META_ACCOUNT, META_APP };
+
 /* What a code means and how a refusal with it is tried again. */
 struct meta_rule {
 	int32_t first, last; /* codes, inclusive */
 	enum outbound_class class;
 	uint32_t wait_s; /* at least this long before the next attempt; 0: the backoff alone */
 	uint32_t tries_max; /* after so many attempts it is for good; 0: until the message expires */
-	bool pair; /* a limit of one number to one customer: wait 4^n seconds */
+	enum meta_scope scope;
 };
 /* NULL: a code that the facts do not name. The narrowest row wins. */
 const struct meta_rule *meta_rule_find(int32_t code);

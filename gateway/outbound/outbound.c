@@ -6,17 +6,20 @@
 #include "gateway/outbound/outbound.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/log.h"
 #include "gateway/outbound/inside.h"
+#include "gateway/outbound/plan.h"
 #include "gateway/outbound/prepare.h"
 
-#define IN_FLIGHT_DEFAULT 64u
+#define IN_FLIGHT_DEFAULT 512u
 #define IN_FLIGHT_LIMIT 1024u
-#define PER_CONNECTION_DEFAULT 8u
+#define PER_CONNECTION_DEFAULT 128u /* what a number takes in a second, and an answer takes that long at times */
+#define PAIRS_MAX 524288u /* customers of the last minutes: some 16 MiB */
 #define ASKS_DEFAULT 256u
 #define ASKS_LIMIT 1024u
 #define PING_MS 2000
@@ -124,9 +127,18 @@ void outbound_checks_end(struct outbound *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
-void outbound_wake(struct outbound *o)
+void outbound_wake(struct outbound *o, const char *connection_id)
 {
 	pthread_mutex_lock(&o->lock);
+	if (connection_id == NULL) {
+		lanes_forget(o->lanes);
+		o->scan = true;
+	} else if (!lanes_look(o->lanes, connection_id)) {
+		if (o->hints_len < HINTS_MAX)
+			(void)snprintf(o->hints[o->hints_len++], sizeof(o->hints[0]), "%s", connection_id);
+		else
+			o->scan = true;
+	}
 	o->woken = true;
 	pthread_cond_broadcast(&o->changed);
 	pthread_mutex_unlock(&o->lock);
@@ -141,8 +153,19 @@ static unsigned bounded(unsigned wanted, unsigned by_default, unsigned limit)
 	return n < limit ? n : limit;
 }
 
+static uint64_t any_number(void)
+{
+	uint64_t n;
+
+	vault_random(&n, sizeof(n));
+	return n;
+}
+
 static struct outbound *outbound_new(const struct outbound_options *opt)
 {
+	struct lanes_options lanes = {.per_connection = bounded(opt->per_connection, PER_CONNECTION_DEFAULT, 1024),
+		.pairs_max = PAIRS_MAX,
+		.random = any_number};
 	struct outbound *o = calloc(1, sizeof(*o));
 	pthread_condattr_t attr;
 
@@ -153,11 +176,15 @@ static struct outbound *outbound_new(const struct outbound_options *opt)
 	o->in_flight_max = bounded(opt->in_flight_max, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT);
 	o->asks_max = bounded(opt->asks_max, ASKS_DEFAULT, ASKS_LIMIT);
 	o->asks_ended = opt->checks_only;
-	o->per_connection = opt->per_connection > 0 ? opt->per_connection : PER_CONNECTION_DEFAULT;
 	o->gone = opt->gone;
 	o->ctx = opt->ctx;
+	o->scan = true;
+	lanes.in_flight_max = o->in_flight_max;
+	o->lanes = lanes_new(&lanes);
 	o->tickets = calloc(ticket_count(o), sizeof(*o->tickets));
-	if (o->tickets == NULL) {
+	if (o->tickets == NULL || o->lanes == NULL) {
+		lanes_free(o->lanes);
+		free(o->tickets);
 		free(o);
 		return NULL;
 	}
@@ -192,7 +219,7 @@ static enum outbound_error recover(struct tenants *t)
 {
 	unsigned recovered = 0;
 
-	if (store_outbox_recover(tenants_store(t), &recovered) != STORE_OK)
+	if (store_outbox_recover(tenants_store(t), store_now_ms() + PLAN_AGAIN_MS, &recovered) != STORE_OK)
 		return OUTBOUND_STORE;
 	if (recovered > 0)
 		log_warn("sends of an earlier run have an unknown outcome count=%u", recovered);
@@ -239,6 +266,7 @@ void outbound_close(struct outbound *o)
 	(void)pthread_mutex_destroy(&o->read_lock);
 	(void)pthread_mutex_destroy(&o->write_lock);
 	(void)pthread_mutex_destroy(&o->lock);
+	lanes_free(o->lanes);
 	free(o->tickets);
 	free(o);
 }

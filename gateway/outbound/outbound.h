@@ -113,21 +113,24 @@ struct outbound;
 struct outbound_options {
 	struct tenants *tenants; /* borrowed */
 	int sender_fd; /* taken, also when opening fails */
-	unsigned in_flight_max; /* sends at once; 0 = 64 */
-	unsigned per_connection; /* of one connection; 0 = 8 */
+	unsigned in_flight_max; /* sends at once; 0 = 512 */
+	unsigned per_connection; /* of one connection; 0 = 128 */
 	unsigned asks_max; /* asks at once; 0 = 256 */
 	bool checks_only; /* a command's: only outbound_check and outbound_ping work, the outbox is left alone */
 	void (*gone)(void *ctx); /* the sender closed: the listener must end */
 	void *ctx;
 };
 
-/* Starts its threads. SENDING rows of an earlier run become UNKNOWN first, unless checks_only. */
+/* Starts its threads. SENDING rows of an earlier run become UNKNOWN first (or RETRY, where they are to be sent at least
+ * once), unless checks_only. */
 enum outbound_error outbound_open(struct outbound **out, const struct outbound_options *opt)
 	__attribute__((warn_unused_result));
 /* Waits a few seconds for sends that are on their way; what is then still out becomes UNKNOWN at
  * the next start. Nobody may be in another call. NULL is fine. */
 void outbound_close(struct outbound *o);
-void outbound_wake(struct outbound *o); /* something was queued */
+/* Something was queued for this connection; NULL: something about connections or businesses was changed, by which
+ * more may go than before. */
+void outbound_wake(struct outbound *o, const char *connection_id);
 /* Whether the sender answers; for readiness. */
 enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused_result));
 

@@ -1,7 +1,16 @@
 /*
- * The decision table of design section 9. What was provably not accepted is tried again until the
- * message is a day old; what may have been accepted never is; the rest is for good.
- * Called by outbound.c.
+ * The outbox's states after an attempt (design section 9), a row a class of answers:
+ *
+ *   class                                  becomes   when
+ *   ACCEPTED                               SENT
+ *   OUTCOME_UNKNOWN, at most once          UNKNOWN   until a status tells
+ *   OUTCOME_UNKNOWN, at least once         RETRY     after a minute: a status may tell before
+ *   NOT_SENT, RETRYABLE, RATE_LIMITED      RETRY     with backoff, or as the provider says; some codes a few times only
+ *   AUTH, NO_CREDENTIAL, ACCOUNT           RETRY     minutes later, or as soon as a key is entered
+ *   MESSAGE, RECIPIENT, WINDOW             DEAD
+ *   any RETRY that would come too late     DEAD      expired
+ *
+ * Called by settle.c.
  */
 #include "gateway/outbound/plan.h"
 
@@ -46,7 +55,7 @@ static int64_t wait_before(const struct outbound_result *r, const struct plan_at
 
 	if (rule != NULL && rule->tries_max > 0 && a->attempt >= rule->tries_max)
 		return -1;
-	if (rule != NULL && rule->pair)
+	if (rule != NULL && rule->scope == META_PAIR)
 		wait = pair_wait(a);
 	if (rule != NULL)
 		wait = longer(wait, (int64_t)rule->wait_s * 1000 + (rule->wait_s > 0 ? backoff(a) : 0));
@@ -57,15 +66,20 @@ static void set_retry(struct plan *out, const struct plan_attempt *a, int64_t wa
 {
 	char last[sizeof(out->reason)];
 
-	if (a->now + wait < a->created_at + PLAN_EXPIRY_MS) {
+	if (a->now + wait < a->expires_at) {
 		out->to = STORE_MESSAGE_RETRY;
 		out->next_at = a->now + wait;
 		return;
 	}
 	out->to = STORE_MESSAGE_DEAD;
 	(void)snprintf(last, sizeof(last), "%s", out->reason);
-	(void)snprintf(out->reason, sizeof(out->reason), "expired: not accepted within 24 hours; %.180s", last);
+	(void)snprintf(out->reason, sizeof(out->reason), "expired before it was accepted; %.180s", last);
 	vault_wipe(last, sizeof(last));
+}
+
+int64_t plan_expires_at(int64_t expires_at, int64_t created_at)
+{
+	return expires_at > 0 ? expires_at : created_at + PLAN_EXPIRY_MS;
 }
 
 void plan_make(const struct outbound_result *r, const struct plan_attempt *a, struct plan *out)
@@ -82,6 +96,13 @@ void plan_make(const struct outbound_result *r, const struct plan_attempt *a, st
 		return;
 	case OUTBOUND_OUTCOME_UNKNOWN:
 		out->to = STORE_MESSAGE_UNKNOWN;
+		if (a->policy != STORE_AT_LEAST_ONCE)
+			return;
+		out->maybe_duplicate = true;
+		set_retry(out, a, PLAN_AGAIN_MS + backoff(a));
+		/* Too late to be repeated, it may have arrived all the same. */
+		if (out->to == STORE_MESSAGE_DEAD)
+			out->to = STORE_MESSAGE_UNKNOWN;
 		return;
 	case OUTBOUND_NOT_SENT:
 	case OUTBOUND_RETRYABLE:
@@ -91,14 +112,12 @@ void plan_make(const struct outbound_result *r, const struct plan_attempt *a, st
 			set_retry(out, a, wait);
 		return;
 	case OUTBOUND_AUTH:
+	case OUTBOUND_NO_CREDENTIAL:
 		set_retry(out, a, longer(PLAN_AUTH_MS, r->retry_after_ms));
 		return;
 	case OUTBOUND_ACCOUNT:
 		set_retry(out, a, longer(PLAN_ACCOUNT_MS, r->retry_after_ms));
 		return;
-	/* A sealed key that does not open never will: only entering it again helps, and by then the
-	 * answer is stale. */
-	case OUTBOUND_NO_CREDENTIAL:
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:

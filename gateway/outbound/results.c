@@ -25,7 +25,7 @@ static bool confirming(const struct outbound *o, const struct sending *s)
 static void key_refused(struct outbound *o, const struct sending *s)
 {
 	if (settle_key_refused(o->tenants, s))
-		outbound_wake(o);
+		outbound_wake(o, NULL);
 }
 
 /* Code 190 may also mean a garbled header: the provider is asked about the token itself, where the
@@ -73,13 +73,14 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 {
 	const struct sending s = k->sending;
 	const enum ticket_use use = k->use;
+	struct settled settled = {.came = LANES_NOTHING};
 
 	if (use == TICKET_ASK) {
 		ask_answered(o, k, r);
 		return;
 	}
 	if (use == TICKET_SEND)
-		settle_send(o->tenants, &s, r, &o->stop);
+		settled = settle_send(o->tenants, &s, r, &o->stop);
 	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
 		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
@@ -88,7 +89,10 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 		*r = (struct outbound_result){0}; /* transferred */
 		k->waiter->done = true;
 	}
-	ticket_release(o, k);
+	if (use == TICKET_SEND)
+		ticket_end(o, k, &settled);
+	else
+		ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
 	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && (kind_is_d360(s.kind) || r->code == CODE_BAD_TOKEN))
 		confirm_begin(o, &s);

@@ -1,6 +1,6 @@
 /*
  * What an attempt leaves behind: the message's state, its sealed provider id, the connection's
- * status. Trusts the sender's fields only as far as they parse. Called by outbound.c.
+ * status. Trusts the sender's fields only as far as they parse. Called by schedule.c and results.c.
  */
 #include "gateway/outbound/settle.h"
 
@@ -12,11 +12,13 @@
 
 #include "gateway/json.h"
 #include "gateway/log.h"
+#include "gateway/outbound/meta.h"
 #include "gateway/outbound/plan.h"
 #include "gateway/outbound/prepare.h"
 
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 1000
+#define KEY_MS 60000 /* a refused key is asked about meanwhile */
 
 static void pause_ms(int ms)
 {
@@ -131,9 +133,10 @@ static void prove(struct tenants *t, const struct sending *s)
 
 static void log_not_sent(const struct sending *s, const struct outbound_result *r, const struct plan *plan)
 {
-	if (plan->to == STORE_MESSAGE_UNKNOWN)
-		log_warn("a send may have been accepted, so it is not repeated business=%s message=%s attempt=%u "
-			 "http=%d: %s",
+	if (r->class == OUTBOUND_OUTCOME_UNKNOWN)
+		log_warn("a send may have been accepted, so it is %s business=%s message=%s attempt=%u http=%d: %s",
+			plan->maybe_duplicate && plan->to == STORE_MESSAGE_RETRY ? "repeated as was asked for"
+										 : "not repeated",
 			s->business_id, s->message_id, s->attempt, r->http_status, plan->reason);
 	else
 		log_info("a send was not accepted business=%s message=%s attempt=%u http=%d code=%d: %s",
@@ -151,20 +154,97 @@ static void look_soon(struct tenants *t, const struct sending *s)
 			s->connection_id);
 }
 
-void settle_send(struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
+static enum lanes_came came_of(enum outbound_class class)
 {
-	struct plan_attempt attempt = {.attempt = s->attempt, .created_at = s->created_at, .now = store_now_ms()};
+	switch (class) {
+	case OUTBOUND_ACCEPTED:
+		return LANES_ACCEPTED;
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_RETRYABLE:
+		return LANES_UNREACHED;
+	case OUTBOUND_OUTCOME_UNKNOWN:
+		return LANES_UNANSWERED;
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_AUTH:
+	case OUTBOUND_ACCOUNT:
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+	case OUTBOUND_WINDOW:
+		return LANES_REFUSED;
+	case OUTBOUND_NO_CREDENTIAL:
+		return LANES_NOTHING;
+	}
+	return LANES_NOTHING;
+}
+
+static enum lanes_scope scope_of(const struct meta_rule *rule)
+{
+	switch (rule != NULL ? rule->scope : META_NUMBER) {
+	case META_NUMBER:
+		return LANES_NUMBER;
+	case META_PAIR:
+		return LANES_PAIR;
+	case META_ACCOUNT:
+		return LANES_ACCOUNT;
+	case META_APP:
+		return LANES_APP;
+	}
+	return LANES_NUMBER;
+}
+
+/* Whom the answer stops, and for how long. wait_ms: how long the message itself waits. */
+static struct settled settled_of(const struct outbound_result *r, int64_t wait_ms)
+{
+	const struct meta_rule *rule = r->code != 0 ? meta_rule_find(r->code) : NULL;
+	struct settled out = {.came = came_of(r->class), .scope = LANES_NUMBER};
+
+	switch (r->class) {
+	case OUTBOUND_RATE_LIMITED:
+		out.scope = scope_of(rule);
+		out.wait_ms = wait_ms;
+		break;
+	case OUTBOUND_RETRYABLE:
+		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0) ? wait_ms : 0;
+		break;
+	case OUTBOUND_AUTH:
+	case OUTBOUND_NO_CREDENTIAL:
+		out.scope = LANES_KEY;
+		out.wait_ms = KEY_MS;
+		break;
+	case OUTBOUND_ACCOUNT:
+		out.scope = LANES_KEY;
+		out.wait_ms = PLAN_ACCOUNT_MS;
+		break;
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_OUTCOME_UNKNOWN:
+	case OUTBOUND_ACCEPTED:
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+	case OUTBOUND_WINDOW:
+		break;
+	}
+	return out;
+}
+
+struct settled settle_send(
+	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
+{
+	struct plan_attempt attempt = {
+		.attempt = s->attempt, .policy = s->policy, .expires_at = s->expires_at, .now = store_now_ms()};
 	struct store_outcome outcome = {.business_id = s->business_id,
 		.message_id = s->message_id,
 		.attempt = s->attempt,
 		.error_code = r->code};
 	uint8_t *sealed = NULL;
+	struct settled settled;
 	struct plan plan;
 
 	vault_random(&attempt.random, sizeof(attempt.random));
 	plan_make(r, &attempt, &plan);
 	outcome.to = plan.to;
 	outcome.next_at = plan.next_at;
+	outcome.maybe_duplicate = plan.maybe_duplicate;
+	settled = settled_of(r, plan.to == STORE_MESSAGE_RETRY ? plan.next_at - attempt.now : r->retry_after_ms);
 	outcome.reason = plan.reason[0] != '\0' ? plan.reason : NULL;
 	if (plan.to == STORE_MESSAGE_SENT)
 		wamid_fill(t, s, r, &outcome, &sealed);
@@ -173,10 +253,11 @@ void settle_send(struct tenants *t, const struct sending *s, const struct outbou
 		prove(t, s);
 	else
 		log_not_sent(s, r, &plan);
-	if (r->class == OUTBOUND_AUTH || r->class == OUTBOUND_ACCOUNT)
+	if (r->class == OUTBOUND_AUTH || r->class == OUTBOUND_ACCOUNT || r->class == OUTBOUND_NO_CREDENTIAL)
 		look_soon(t, s);
 	free(sealed);
 	vault_wipe(&plan, sizeof(plan));
+	return settled;
 }
 
 /* ------------------------------------------------------------ the key */

@@ -1,6 +1,6 @@
 /*
  * Settling: writing down what came of an attempt, and what it says about the connection. Any
- * thread. Called by outbound.c.
+ * thread. Called by schedule.c and results.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_SETTLE_H
 #define KEYHOUSE_OUTBOUND_SETTLE_H
@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "gateway/outbound/kinds.h"
+#include "gateway/outbound/lanes.h"
 #include "gateway/outbound/outbound.h"
 
 /* A message on its way. */
@@ -16,15 +17,24 @@ struct sending {
 	char connection_id[STORE_ID_LEN + 1];
 	char message_id[STORE_ID_LEN + 1];
 	uint32_t attempt;
-	int64_t created_at;
+	enum store_policy policy;
+	int64_t expires_at;
+	uint8_t conversation[STORE_INDEX_LEN];
 	const struct kind *kind; /* what it was sent as */
 	uint64_t credential_version; /* of the kind's first credential, which it was sent with */
 	bool credential_unproven; /* nothing is known to have been accepted with it */
 };
 
+/* What it tells of those that go after it; wait_ms: so long, 0: there is no wait. */
+struct settled {
+	enum lanes_came came;
+	enum lanes_scope scope;
+	int64_t wait_ms;
+};
 /* Settles the attempt, again and again while the store is busy or full, until *stop. Left
  * unsettled it becomes UNKNOWN at the next start. */
-void settle_send(struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop);
+struct settled settle_send(
+	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop);
 
 /* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
 bool settle_token_is_dead(const struct outbound_result *r);

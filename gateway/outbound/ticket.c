@@ -11,6 +11,14 @@
 
 /* ------------------------------------------------------------ time and the end */
 
+int64_t inside_now(void)
+{
+	struct timespec at;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &at);
+	return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
 struct timespec inside_after(int64_t ms)
 {
 	struct timespec at;
@@ -83,14 +91,31 @@ struct ticket *ticket_take(struct outbound *o, enum ticket_use use)
 
 void ticket_release(struct outbound *o, struct ticket *k)
 {
-	if (k->use == TICKET_SEND) {
+	if (k->use == TICKET_SEND)
 		o->sends--;
-		o->woken = true; /* the conversation's next message may go now */
-	}
 	k->use = TICKET_FREE;
 	k->waiter = NULL;
 	k->asker = (struct asker){0};
 	pthread_cond_broadcast(&o->changed);
+}
+
+void inside_send_ended(struct outbound *o, const struct sending *s, const struct settled *settled)
+{
+	const int64_t now = inside_now();
+	const struct lanes_end end = {.came = settled->came,
+		.scope = settled->scope,
+		.wait_until = settled->wait_ms > 0 ? now + settled->wait_ms : 0,
+		.conversation = s->conversation};
+
+	lanes_ended(o->lanes, s->connection_id, &end, now);
+	o->woken = true;
+	pthread_cond_broadcast(&o->changed);
+}
+
+void ticket_end(struct outbound *o, struct ticket *k, const struct settled *settled)
+{
+	inside_send_ended(o, &k->sending, settled);
+	ticket_release(o, k);
 }
 
 struct ticket *ticket_find(struct outbound *o, uint64_t number)

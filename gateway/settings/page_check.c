@@ -40,7 +40,7 @@ static void finish(
 {
 	checks_end(v);
 	if (v->s->outbound != NULL)
-		outbound_wake(v->s->outbound);
+		outbound_wake(v->s->outbound, NULL);
 	if (err == CONNECT_OK)
 		outcome_write(v, s, report, NULL);
 	else

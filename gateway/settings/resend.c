@@ -90,7 +90,7 @@ static enum resend again(struct visit *v, const struct store_message *old, const
 	if (queue(v, text, &m, &once)) {
 		log_info("a message is sent again business=%s message=%s as=%s", v->business.id, old->id, m.id);
 		if (v->s->outbound != NULL)
-			outbound_wake(v->s->outbound);
+			outbound_wake(v->s->outbound, m.connection_id);
 		return RESEND_QUEUED;
 	}
 	if (store_once_end(v->s->store, v->business.id, &undo) != STORE_OK)

@@ -261,8 +261,9 @@ void outbound_result_clear(struct outbound_result *r)
 	*r = (struct outbound_result){0};
 }
 
-void outbound_wake(struct outbound *o)
+void outbound_wake(struct outbound *o, const char *connection_id)
 {
+	(void)connection_id;
 	assert_ptr_equal(o, fake_outbound());
 	wakes++;
 }

@@ -437,7 +437,17 @@ static void a_failure_says_why(void **state)
 	outcome.message_id = path + strlen("/v1/businesses/fails/messages/");
 	answer_clear(&a);
 	for (int i = 0; i < 10 && !leased; i++) {
-		assert_int_equal(store_outbox_lease(store, store_now_ms(), 200, 200, lease_any, NULL), STORE_OK);
+		struct store_due due[8];
+		struct store_lease leases[8] = {{0}};
+		size_t len = 8;
+		int64_t next_at;
+
+		assert_int_equal(store_outbox_due(store, id, store_now_ms(), due, &len, &next_at), STORE_OK);
+		for (size_t j = 0; j < len; j++)
+			leases[j].seq = due[j].seq;
+		if (len > 0)
+			assert_int_equal(
+				store_outbox_lease(store, store_now_ms(), leases, len, lease_any, NULL), STORE_OK);
 		leased = store_outbox_settle(store, &outcome) == STORE_OK;
 	}
 	assert_true(leased);

@@ -358,8 +358,9 @@ enum outbound_error outbound_message_seal(
 	return OUTBOUND_OK;
 }
 
-void outbound_wake(struct outbound *o)
+void outbound_wake(struct outbound *o, const char *connection_id)
 {
+	(void)connection_id;
 	(void)o;
 	pthread_mutex_lock(&house_lock);
 	house.woken++;

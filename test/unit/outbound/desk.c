@@ -116,7 +116,7 @@ void desk_queue(struct desk *d, const char *connection, const char *number, cons
 	memcpy(id, m.id, sizeof(m.id));
 	free(content);
 	if (d->o != NULL)
-		outbound_wake(d->o);
+		outbound_wake(d->o, m.connection_id);
 }
 
 struct fake_row desk_await_state(const char *id, enum store_message_state state)

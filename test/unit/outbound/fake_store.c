@@ -347,59 +347,124 @@ enum store_error store_retries_due(struct store *s, const char *business_id, con
 	return STORE_OK;
 }
 
-static bool leasable(const struct fake_row *r, int64_t now, unsigned per_connection)
+static bool may_send(const char *connection)
 {
-	unsigned sending = 0;
-
-	if ((r->m.state != STORE_MESSAGE_QUEUED && r->m.state != STORE_MESSAGE_RETRY) || r->m.next_at > now)
-		return false;
 	for (size_t i = 0; i < connections_len; i++)
-		if (strcmp(connections[i].id, r->m.connection_id) == 0 &&
-			connections[i].status != STORE_CONNECTION_ACTIVE &&
-			connections[i].status != STORE_CONNECTION_PENDING &&
-			connections[i].status != STORE_CONNECTION_WEBHOOK_TAKEN)
-			return false;
-	for (size_t i = 0; i < rows_len; i++)
-		if (rows[i].m.state == STORE_MESSAGE_SENDING &&
-			strcmp(rows[i].m.connection_id, r->m.connection_id) == 0)
-			sending++;
-	return sending < per_connection;
+		if (strcmp(connections[i].id, connection) == 0)
+			return connections[i].status == STORE_CONNECTION_ACTIVE ||
+				connections[i].status == STORE_CONNECTION_PENDING ||
+				connections[i].status == STORE_CONNECTION_WEBHOOK_TAKEN;
+	return true;
 }
 
-enum store_error store_outbox_lease(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
-	bool (*each)(const struct store_message *m, void *arg), void *arg)
+static bool waits(const struct fake_row *r)
 {
-	(void)s;
-	for (unsigned n = 0; n < limit; n++) {
-		struct store_message m = {0};
-		bool found = false;
+	return r->m.state == STORE_MESSAGE_QUEUED || r->m.state == STORE_MESSAGE_RETRY;
+}
 
-		LOCK;
-		for (size_t i = 0; i < rows_len && !found; i++) {
-			if (!leasable(&rows[i], now, per_connection))
-				continue;
-			rows[i].m.state = STORE_MESSAGE_SENDING;
-			rows[i].m.attempts++;
-			m = rows[i].m;
-			found = true;
-		}
-		UNLOCK;
-		if (!found || !each(&m, arg))
-			break;
+/* Under the lock. due_at 0: nothing waits. */
+static void lane_fill(const char *connection, struct store_lane *l)
+{
+	*l = (struct store_lane){.provider = STORE_META};
+	(void)snprintf(l->connection_id, sizeof(l->connection_id), "%s", connection);
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, connection) == 0)
+			memcpy(l->app_id, connections[i].app_id, sizeof(l->app_id));
+	for (size_t i = 0; i < rows_len; i++) {
+		if (!waits(&rows[i]) || strcmp(rows[i].m.connection_id, connection) != 0)
+			continue;
+		memcpy(l->business_id, rows[i].m.business_id, sizeof(l->business_id));
+		if (l->due_at == 0 || rows[i].m.next_at < l->due_at)
+			l->due_at = rows[i].m.next_at;
 	}
+}
+
+enum store_error store_outbox_lanes(struct store *s, const char *after, unsigned limit,
+	bool (*each)(const struct store_lane *l, void *arg), void *arg)
+{
+	struct store_lane found[FAKE_CONNECTIONS];
+	unsigned len = 0;
+
+	(void)s;
+	LOCK;
+	for (size_t i = 0; i < rows_len && len < limit && len < FAKE_CONNECTIONS; i++) {
+		const char *id = rows[i].m.connection_id;
+		bool known = !waits(&rows[i]) || !may_send(id) || strcmp(id, after) <= 0;
+
+		for (unsigned j = 0; j < len; j++)
+			known = known || strcmp(found[j].connection_id, id) == 0;
+		if (!known)
+			lane_fill(id, &found[len++]);
+	}
+	UNLOCK;
+	for (unsigned i = 0; i < len; i++)
+		if (!each(&found[i], arg))
+			break;
 	return STORE_OK;
 }
 
-enum store_error store_outbox_next_due(struct store *s, int64_t *at)
+enum store_error store_outbox_lane(struct store *s, const char *connection_id, struct store_lane *out)
+{
+	bool may;
+
+	(void)s;
+	LOCK;
+	may = may_send(connection_id);
+	lane_fill(connection_id, out);
+	UNLOCK;
+	return may ? STORE_OK : STORE_NOT_FOUND;
+}
+
+/* Every message is its conversation's oldest here. */
+enum store_error store_outbox_due(
+	struct store *s, const char *connection_id, int64_t now, struct store_due *due, size_t *len, int64_t *next_at)
+{
+	const size_t room = *len;
+
+	(void)s;
+	*len = 0;
+	*next_at = INT64_MAX;
+	LOCK;
+	for (size_t i = 0; i < rows_len && may_send(connection_id); i++) {
+		const struct store_message *m = &rows[i].m;
+
+		if (!waits(&rows[i]) || strcmp(m->connection_id, connection_id) != 0)
+			continue;
+		if (m->next_at > now || *len == room) {
+			*next_at = m->next_at < *next_at ? m->next_at : *next_at;
+			continue;
+		}
+		due[*len] = (struct store_due){.seq = (int64_t)i + 1, .attempts = m->attempts, .size = m->content_len};
+		memcpy(due[*len].conversation, m->conversation, sizeof(m->conversation));
+		due[(*len)++].conversation[0] ^= (uint8_t)(i * 7); /* one customer's limit is not what is tested */
+		due[*len - 1].conversation[1] ^= (uint8_t)i;
+	}
+	UNLOCK;
+	return STORE_OK;
+}
+
+enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
+	bool (*each)(const struct store_message *m, void *arg), void *arg)
 {
 	(void)s;
-	*at = INT64_MAX;
-	LOCK;
-	for (size_t i = 0; i < rows_len; i++)
-		if ((rows[i].m.state == STORE_MESSAGE_QUEUED || rows[i].m.state == STORE_MESSAGE_RETRY) &&
-			rows[i].m.next_at < *at)
-			*at = rows[i].m.next_at;
-	UNLOCK;
+	for (size_t i = 0; i < len; i++) {
+		struct fake_row *r = &rows[leases[i].seq - 1];
+		struct store_message m;
+		bool leased;
+
+		LOCK;
+		leased = waits(r) && r->m.next_at <= now && may_send(r->m.connection_id);
+		if (leased) {
+			r->m.state = STORE_MESSAGE_SENDING;
+			r->m.attempts++;
+		}
+		m = r->m;
+		UNLOCK;
+		m.conversation[0] ^= (uint8_t)((leases[i].seq - 1) * 7);
+		m.conversation[1] ^= (uint8_t)(leases[i].seq - 1);
+		if (leased && !each(&m, arg))
+			break;
+	}
 	return STORE_OK;
 }
 
@@ -436,9 +501,10 @@ enum store_error store_outbox_settle(struct store *s, const struct store_outcome
 	return err;
 }
 
-enum store_error store_outbox_recover(struct store *s, unsigned *recovered)
+enum store_error store_outbox_recover(struct store *s, int64_t again_at, unsigned *recovered)
 {
 	(void)s;
+	(void)again_at;
 	*recovered = 0;
 	LOCK;
 	for (size_t i = 0; i < rows_len; i++)

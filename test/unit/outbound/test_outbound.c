@@ -109,11 +109,13 @@ static void answers_become_states(void **state)
 
 	(void)state;
 	desk_open(&f, NULL);
-	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	/* Each has a connection of its own: what the provider says of one stops what comes after it. */
+	for (int i = 0; i < 5; i++)
+		desk_connection(&f, STORE_META, rows[i].number, rows[i].number, TOKEN, NULL);
 	desk_start(&f, NULL);
 	for (int i = 0; i < 5; i++) {
 		server_set(rows[i].number, &rows[i].reply);
-		desk_queue(&f, "c1", rows[i].number, HELLO, ids[i], 0);
+		desk_queue(&f, rows[i].number, rows[i].number, HELLO, ids[i], 0);
 	}
 	for (int i = 0; i < 5; i++) {
 		const struct fake_row r = desk_await_state(ids[i], rows[i].to);
@@ -122,7 +124,38 @@ static void answers_become_states(void **state)
 		if (rows[i].wait_min > 0)
 			assert_true(r.m.next_at >= r.settled_at + rows[i].wait_min - 100);
 	}
-	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
+	assert_int_equal(fake_connection_status("301"), STORE_CONNECTION_PENDING);
+	desk_close(&f);
+}
+
+/* What the provider says of one message holds up those after it, and only those whom it is about. */
+static void a_refusal_stops_what_comes_after(void **state)
+{
+	static const struct server_reply limit = {
+		SERVER_ANSWER, 429, "Retry-After: 90\r\n", "{\"error\":{\"code\":130429,\"message\":\"slow\"}}"};
+	char first[STORE_ID_LEN + 1], held[STORE_ID_LEN + 1], other[STORE_ID_LEN + 1];
+	struct server_seen seen;
+	struct desk f = {0};
+	struct fake_row r;
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_connection(&f, STORE_META, "c2", "222", "EAAother", NULL);
+	server_set("111", &limit);
+	desk_start(&f, NULL);
+	desk_queue(&f, "c1", "111", HELLO, first, 0);
+	(void)desk_await_state(first, STORE_MESSAGE_RETRY);
+	(void)usleep(50000);
+	desk_queue(&f, "c1", "111", HELLO, held, 0);
+	desk_queue(&f, "c2", "222", HELLO, other, 0);
+	(void)desk_await_state(other, STORE_MESSAGE_SENT);
+	(void)usleep(50000);
+	assert_true(fake_row(held, &r));
+	assert_int_equal(r.m.state, STORE_MESSAGE_QUEUED);
+	assert_int_equal(r.m.attempts, 0);
+	server_seen("111", &seen);
+	assert_int_equal(seen.requests, 1);
 	desk_close(&f);
 }
 
@@ -280,7 +313,8 @@ static void what_cannot_go_ends_here(void **state)
 	desk_queue(&f, "c2", "222", HELLO, keyless, 0);
 	desk_queue(&f, "c1", "111", HELLO, old, 25LL * 3600 * 1000);
 	desk_start(&f, NULL);
-	assert_string_equal(desk_await_state(keyless, STORE_MESSAGE_DEAD).m.reason, "needs its key entered again");
+	/* It waits for a key. */
+	assert_string_equal(desk_await_state(keyless, STORE_MESSAGE_RETRY).m.reason, "needs its key entered again");
 	assert_int_equal(strncmp(desk_await_state(old, STORE_MESSAGE_DEAD).m.reason, "expired", 7), 0);
 	(void)desk_await_state("01pruned", STORE_MESSAGE_DEAD);
 	server_seen("111", &seen);
@@ -320,7 +354,7 @@ static void a_crash_leaves_unknown(void **state)
 	{
 		unsigned recovered;
 
-		assert_int_equal(store_outbox_recover(NULL, &recovered), STORE_OK);
+		assert_int_equal(store_outbox_recover(NULL, 0, &recovered), STORE_OK);
 		assert_int_equal(recovered, 1);
 	}
 	fake_reset();
@@ -442,7 +476,7 @@ static void a_command_asks_but_sends_nothing(void **state)
 
 		desk_start(&f, &opt);
 	}
-	outbound_wake(f.o);
+	outbound_wake(f.o, NULL);
 	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
 	(void)usleep(100000);
 	assert_true(fake_row(id, &r));
@@ -456,6 +490,7 @@ int main(void)
 		cmocka_unit_test(a_message_goes_out_once),
 		cmocka_unit_test(the_conversation_is_number_and_customer),
 		cmocka_unit_test(answers_become_states),
+		cmocka_unit_test(a_refusal_stops_what_comes_after),
 		cmocka_unit_test(the_log_says_why_a_send_was_not_accepted),
 		cmocka_unit_test(what_is_due_again_is_tried_again),
 		cmocka_unit_test(a_refused_key_marks_the_connection),

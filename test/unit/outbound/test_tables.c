@@ -172,7 +172,7 @@ static struct plan plan_of(
 	enum outbound_class class, int32_t code, uint32_t attempt, uint64_t random, int64_t retry_after)
 {
 	struct outbound_result r = {.class = class, .code = code, .retry_after_ms = retry_after, .reason = "why"};
-	const struct plan_attempt a = {attempt, NOW - 1000, NOW, random};
+	const struct plan_attempt a = {attempt, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, random};
 	struct plan p;
 
 	plan_make(&r, &a, &p);
@@ -195,7 +195,7 @@ static void classes_become_states(void **state)
 		{OUTBOUND_MESSAGE, STORE_MESSAGE_DEAD},
 		{OUTBOUND_RECIPIENT, STORE_MESSAGE_DEAD},
 		{OUTBOUND_WINDOW, STORE_MESSAGE_DEAD},
-		{OUTBOUND_NO_CREDENTIAL, STORE_MESSAGE_DEAD},
+		{OUTBOUND_NO_CREDENTIAL, STORE_MESSAGE_RETRY},
 	};
 
 	(void)state;
@@ -239,7 +239,7 @@ static void waits_are_kept(void **state)
 static void messages_expire(void **state)
 {
 	struct outbound_result r = {.class = OUTBOUND_NOT_SENT, .reason = "no route"};
-	struct plan_attempt a = {9, NOW - PLAN_EXPIRY_MS + 10000, NOW, 9999};
+	struct plan_attempt a = {9, STORE_AT_MOST_ONCE, plan_expires_at(0, NOW - PLAN_EXPIRY_MS + 10000), NOW, 9999};
 	struct plan p;
 
 	(void)state;
@@ -250,6 +250,33 @@ static void messages_expire(void **state)
 	assert_int_equal(p.to, STORE_MESSAGE_DEAD);
 	assert_int_equal(strncmp(p.reason, "expired", 7), 0);
 	assert_non_null(strstr(p.reason, "no route"));
+	/* A message may say otherwise. */
+	a.expires_at = plan_expires_at(NOW + 20000, NOW - PLAN_EXPIRY_MS);
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
+}
+
+/* What may have been accepted is repeated where that was asked for, after a while, and says so. */
+static void at_least_once(void **state)
+{
+	struct outbound_result r = {.class = OUTBOUND_OUTCOME_UNKNOWN, .reason = "no answer"};
+	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77};
+	struct plan p;
+
+	(void)state;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
+	assert_true(p.maybe_duplicate);
+	assert_int_equal(p.next_at, NOW + PLAN_AGAIN_MS + 77);
+	/* Too late for that, it is not said to have come to nothing. */
+	a.expires_at = NOW + 1000;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_UNKNOWN);
+	r.class = OUTBOUND_NOT_SENT;
+	a.expires_at = NOW + 300000;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
+	assert_false(p.maybe_duplicate);
 }
 
 /* ------------------------------------------------------------ statuses */
@@ -500,6 +527,7 @@ int main(void)
 		cmocka_unit_test(backoff_is_jittered_and_capped),
 		cmocka_unit_test(waits_are_kept),
 		cmocka_unit_test(messages_expire),
+		cmocka_unit_test(at_least_once),
 		cmocka_unit_test(statuses_move_forward_only),
 		cmocka_unit_test(statuses_in_every_order),
 		cmocka_unit_test(paths_take_only_digits),

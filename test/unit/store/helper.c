@@ -221,3 +221,51 @@ bool see_token(const struct store_token *t, void *seen)
 {
 	return see(seen, t->id);
 }
+
+/* ------------------------------------------------------------ the outbox */
+
+#define LANES_MAX 16u
+
+struct lanes {
+	struct store_lane all[LANES_MAX];
+	size_t len;
+};
+
+static bool take_lane(const struct store_lane *l, void *arg)
+{
+	struct lanes *lanes = arg;
+
+	lanes->all[lanes->len++] = *l;
+	return lanes->len < LANES_MAX;
+}
+
+enum store_error lease_due(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
+	bool (*each)(const struct store_message *m, void *arg), void *arg)
+{
+	struct store_lease leases[STORE_LEASES_MAX] = {{0}};
+	struct lanes lanes = {.len = 0};
+	enum store_error err = store_outbox_lanes(s, "", LANES_MAX, take_lane, &lanes);
+	size_t n = 0;
+
+	for (size_t i = 0; i < lanes.len && err == STORE_OK; i++) {
+		struct store_due due[STORE_LEASES_MAX];
+		size_t len = limit - n < per_connection ? limit - n : per_connection;
+		int64_t next_at;
+
+		err = store_outbox_due(s, lanes.all[i].connection_id, now, due, &len, &next_at);
+		for (size_t j = 0; j < len && err == STORE_OK; j++)
+			leases[n++].seq = due[j].seq;
+	}
+	return err == STORE_OK && n > 0 ? store_outbox_lease(s, now, leases, n, each, arg) : err;
+}
+
+int64_t next_due(struct store *s)
+{
+	struct lanes lanes = {.len = 0};
+	int64_t at = INT64_MAX;
+
+	assert_int_equal(store_outbox_lanes(s, "", LANES_MAX, take_lane, &lanes), STORE_OK);
+	for (size_t i = 0; i < lanes.len; i++)
+		at = lanes.all[i].due_at < at ? lanes.all[i].due_at : at;
+	return at;
+}

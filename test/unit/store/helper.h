@@ -57,6 +57,11 @@ bool see_connection(const struct store_connection *c, void *seen);
 bool see_event(const struct store_event *e, void *seen);
 bool see_summary(const struct store_event_summary *e, void *seen);
 bool see_message(const struct store_message *m, void *seen);
+/* Leases what is due, at most limit, per_connection of one. */
+enum store_error lease_due(struct store *s, int64_t now, unsigned limit, unsigned per_connection,
+	bool (*each)(const struct store_message *m, void *arg), void *arg);
+/* When the first of all messages that wait is due (INT64_MAX: none). */
+int64_t next_due(struct store *s);
 bool see_ask(const struct store_ask *a, void *seen);
 bool see_product(const struct store_product *p, void *seen);
 bool see_token(const struct store_token *t, void *seen);

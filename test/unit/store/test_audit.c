@@ -213,11 +213,11 @@ static void test_lease(void **state)
 	queue(h->store, "two", CONNECTION_TWO, 3, 0);
 	/* A lease whose rows get no seal leases nothing. */
 	s.refuse = 1;
-	assert_int_equal(store_outbox_lease(h->store, now, 10, 10, leased, &n), STORE_NO_MEMORY);
+	assert_int_equal(lease_due(h->store, now, 10, 10, leased, &n), STORE_NO_MEMORY);
 	assert_int_equal(n, 0);
 	assert_int_equal(state_of(h->store, "one", m[0].id), STORE_MESSAGE_QUEUED);
 	assert_int_equal(report(h).rows, before);
-	assert_int_equal(store_outbox_lease(h->store, now, 10, 10, leased, &n), STORE_OK);
+	assert_int_equal(lease_due(h->store, now, 10, 10, leased, &n), STORE_OK);
 	assert_int_equal(n, 3);
 	assert_int_equal(s.undone, 1);
 	whole(h, before + 2);
@@ -234,11 +234,11 @@ static void test_lease(void **state)
 	assert_int_equal(first, now);
 	/* To the minute. */
 	queue(h->store, "one", CONNECTION_ONE, 4, 0);
-	assert_int_equal(store_outbox_lease(h->store, now + 59000, 10, 10, leased, &n), STORE_OK);
+	assert_int_equal(lease_due(h->store, now + 59000, 10, 10, leased, &n), STORE_OK);
 	assert_int_equal(store_credential_list(h->store, "one", "access_token", used_at, &first), STORE_OK);
 	assert_int_equal(first, now);
 	queue(h->store, "one", CONNECTION_ONE, 5, 0);
-	assert_int_equal(store_outbox_lease(h->store, now + 60000, 10, 10, leased, &n), STORE_OK);
+	assert_int_equal(lease_due(h->store, now + 60000, 10, 10, leased, &n), STORE_OK);
 	assert_int_equal(store_credential_list(h->store, "one", "access_token", used_at, &first), STORE_OK);
 	assert_int_equal(first, now + 60000);
 }

@@ -49,10 +49,10 @@ static void test_what_waits(void **state)
 	question(s, "two", CONNECTION_TWO, 1);
 	assert_int_equal(store_ask_lease(s, 1, 1, 1, see_ask, &seen), STORE_OK);
 	queue(s, "one", CONNECTION_ONE, 1, 0);
-	assert_int_equal(store_outbox_lease(s, 1, 10, 10, retry, s), STORE_OK);
+	assert_int_equal(lease_due(s, 1, 10, 10, retry, s), STORE_OK);
 	queue(s, "two", CONNECTION_TWO, 1, 0);
 	queue(s, "two", CONNECTION_TWO, 2, 0);
-	assert_int_equal(store_outbox_lease(s, 1, 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, 1, 10, 10, see_message, &seen), STORE_OK);
 	for (uint8_t i = 3; i < 7; i++)
 		queue(s, "one", CONNECTION_ONE, i, 0);
 	c = counts_of(s);
@@ -112,8 +112,8 @@ static void test_a_shops_outbox(void **state)
 	for (unsigned i = 0; i < STORE_LIST_MAX + 50; i++)
 		queue(s, "one", CONNECTION_ONE, (uint8_t)i, 0);
 	queue(s, "two", CONNECTION_TWO, 1, 0);
-	assert_int_equal(store_outbox_lease(s, 1, 1, 1, retry, s), STORE_OK);
-	assert_int_equal(store_outbox_lease(s, 1, 1, 1, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, 1, 1, 1, retry, s), STORE_OK);
+	assert_int_equal(lease_due(s, 1, 1, 1, see_message, &seen), STORE_OK);
 	assert_int_equal(outbox_of(s, "one", 0).waiting, STORE_LIST_MAX + 50);
 	assert_int_equal(outbox_of(s, "one", 10 * hour).unknown, 3);
 	assert_int_equal(outbox_of(s, "two", 0).waiting, 1);

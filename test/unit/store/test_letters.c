@@ -79,7 +79,7 @@ static struct store_message ended(
 	struct store_message m = queue(s, business, connection, c, 0);
 	struct ending e = {s, to};
 
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, end_it, &e), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, end_it, &e), STORE_OK);
 	return m;
 }
 

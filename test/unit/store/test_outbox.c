@@ -17,7 +17,7 @@ static struct seen lease(struct store *s, unsigned limit, unsigned per_connectio
 {
 	struct seen seen = {0};
 
-	assert_int_equal(store_outbox_lease(s, NOW, limit, per_connection, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, NOW, limit, per_connection, see_message, &seen), STORE_OK);
 	return seen;
 }
 
@@ -42,7 +42,7 @@ static void test_lease_marks_before_it_shows(void **state)
 	struct store *s = store_of(state);
 	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, NOW);
 
-	assert_int_equal(store_outbox_lease(s, NOW, 10, 10, check_leased, NULL), STORE_OK);
+	assert_int_equal(lease_due(s, NOW, 10, 10, check_leased, NULL), STORE_OK);
 	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_SENDING);
 	assert_int_equal(lease(s, 10, 10).len, 0);
 }
@@ -50,14 +50,10 @@ static void test_lease_marks_before_it_shows(void **state)
 static void test_not_before_its_time(void **state)
 {
 	struct store *s = store_of(state);
-	int64_t at = 0;
-
-	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
-	assert_true(at == INT64_MAX);
+	assert_true(next_due(s) == INT64_MAX);
 	queue(s, "one", CONNECTION_ONE, 1, NOW + 1);
 	assert_int_equal(lease(s, 10, 10).len, 0);
-	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
-	assert_true(at == NOW + 1);
+	assert_true(next_due(s) == NOW + 1);
 }
 
 static void test_conversation_in_order(void **state)
@@ -77,7 +73,7 @@ static void test_conversation_in_order(void **state)
 	o.next_at = NOW + 1000;
 	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
 	assert_int_equal(lease(s, 10, 10).len, 0);
-	assert_int_equal(store_outbox_lease(s, NOW + 1000, 10, 10, see_message, &(struct seen){0}), STORE_OK);
+	assert_int_equal(lease_due(s, NOW + 1000, 10, 10, see_message, &(struct seen){0}), STORE_OK);
 	o.attempt = 2;
 	o.to = STORE_MESSAGE_UNKNOWN;
 	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
@@ -87,86 +83,15 @@ static void test_conversation_in_order(void **state)
 	assert_string_equal(seen.ids[0], second.id);
 }
 
-static void test_caps(void **state)
-{
-	struct store *s = store_of(state);
-
-	for (uint8_t i = 0; i < 10; i++)
-		queue(s, "one", CONNECTION_ONE, i, NOW);
-	assert_int_equal(lease(s, 2, 4).len, 2);
-	assert_int_equal(lease(s, 10, 4).len, 2);
-	assert_int_equal(lease(s, 10, 4).len, 0);
-	assert_int_equal(lease(s, 10, 5).len, 1);
-	assert_int_equal(lease(s, 10, 2).len, 0);
-	assert_int_equal(store_outbox_lease(s, NOW, 0, 4, see_message, NULL), STORE_INVALID);
-}
-
-static bool holds(const struct seen *seen, const char *id)
-{
-	for (size_t i = 0; i < seen->len; i++)
-		if (strcmp(seen->ids[i], id) == 0)
-			return true;
-	return false;
-}
-
-/* A backlog before them in every order, and one that may not send, do not hold up others. */
-static void test_everybody_is_served(void **state)
-{
-	struct store *s = store_of(state);
-	struct store_message two;
-	struct seen seen;
-
-	for (uint8_t i = 0; i < 50; i++)
-		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
-	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
-	seen = lease(s, 20, 8);
-	assert_int_equal(seen.len, 9);
-	assert_true(holds(&seen, two.id));
-}
-
-/* Where its cap would let one connection take the whole lease, it still takes turns. */
-static void test_a_share_each(void **state)
-{
-	struct store *s = store_of(state);
-	struct store_message two;
-	struct seen seen;
-
-	for (uint8_t i = 0; i < 50; i++)
-		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
-	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
-	seen = lease(s, 16, 64);
-	assert_int_equal(seen.len, 16);
-	assert_true(holds(&seen, two.id));
-	/* Alone, it takes what is left. */
-	assert_int_equal(lease(s, 40, 64).len, 35);
-}
-
-static void test_next_round_begins_elsewhere(void **state)
-{
-	struct store *s = store_of(state);
-	struct store_message two;
-	struct seen seen;
-
-	for (uint8_t i = 0; i < 50; i++)
-		queue(s, "one", CONNECTION_ONE, i, NOW - 100);
-	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
-	assert_int_equal(lease(s, 4, 8).len, 4);
-	seen = lease(s, 4, 8);
-	assert_int_equal(seen.len, 4);
-	assert_string_equal(seen.ids[0], two.id);
-}
-
 static void test_suspended_holds_up_nobody(void **state)
 {
 	struct store *s = store_of(state);
 	struct store_message two, one = queue(s, "one", CONNECTION_ONE, 1, NOW);
 	struct seen seen;
-	int64_t at;
 
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
-	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
-	assert_true(at == INT64_MAX);
+	assert_true(next_due(s) == INT64_MAX);
 	two = queue(s, "two", CONNECTION_TWO, 1, NOW);
 	seen = lease(s, 10, 10);
 	assert_int_equal(seen.len, 1);
@@ -183,13 +108,11 @@ static void test_who_may_send(void **state)
 {
 	static const bool may[] = {false, true, true, false, false, true, false};
 	struct store *s = store_of(state);
-	int64_t at;
 
 	for (enum store_connection_status c = STORE_CONNECTION_PENDING; c <= STORE_CONNECTION_SUSPENDED; c++) {
 		queue(s, "one", CONNECTION_ONE, (uint8_t)c, NOW);
 		assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, c), STORE_OK);
-		assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
-		assert_true(at == (may[c] ? NOW : INT64_MAX));
+		assert_true(next_due(s) == (may[c] ? NOW : INT64_MAX));
 		assert_int_equal(lease(s, 10, 10).len > 0, may[c]);
 	}
 }
@@ -256,6 +179,20 @@ static void test_settle_only_its_attempt(void **state)
 	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_SENT);
 }
 
+struct message_seen {
+	const char *id;
+	struct store_message message;
+};
+
+static bool look_at(const struct store_message *m, void *arg)
+{
+	struct message_seen *seen = arg;
+
+	assert_string_equal(m->id, seen->id);
+	seen->message = *m;
+	return true;
+}
+
 static void test_crash_makes_unknown(void **state)
 {
 	struct house *h = *state;
@@ -266,7 +203,7 @@ static void test_crash_makes_unknown(void **state)
 	assert_int_equal(lease(h->store, 1, 1).len, 1);
 	house_close(h);
 	house_open(h);
-	assert_int_equal(store_outbox_recover(h->store, &n), STORE_OK);
+	assert_int_equal(store_outbox_recover(h->store, NOW, &n), STORE_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(state_of(h->store, "one", m.id), STORE_MESSAGE_UNKNOWN);
 	assert_int_equal(state_of(h->store, "one", waiting.id), STORE_MESSAGE_QUEUED);
@@ -361,18 +298,139 @@ static void test_backlog_of_a_suspended_shop(void **state)
 {
 	struct store *s = store_of(state);
 	struct fill f = {20000};
-	int64_t at, begin, took;
+	int64_t begin, took;
 
 	assert_int_equal(core_write(s, run_fill, &f), STORE_OK);
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
 	queue(s, "two", CONNECTION_TWO, 1, NOW);
 	begin = microseconds();
-	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
+	assert_true(next_due(s) == NOW);
 	took = microseconds() - begin;
 	print_message("next due past %d suspended: %lld us\n", BACKLOG, (long long)took);
-	assert_true(at == NOW);
 	assert_true(took < 20000);
+}
+
+/* What was to be sent at least once is tried again after a crash, and says so. */
+static void test_crash_and_at_least_once(void **state)
+{
+	struct house *h = *state;
+	struct store_message m = outbound("one", CONNECTION_ONE, 1);
+	struct message_seen now = {.id = m.id};
+	unsigned n = 9;
+
+	m.policy = STORE_AT_LEAST_ONCE;
+	m.next_at = NOW;
+	assert_int_equal(store_message_queue(h->store, &m, NULL), STORE_OK);
+	assert_int_equal(lease(h->store, 1, 1).len, 1);
+	house_close(h);
+	house_open(h);
+	assert_int_equal(store_outbox_recover(h->store, NOW + 500, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(store_message_get(h->store, "one", m.id, look_at, &now), STORE_OK);
+	assert_int_equal(now.message.state, STORE_MESSAGE_RETRY);
+	assert_true(now.message.maybe_duplicate);
+	assert_int_equal(now.message.policy, STORE_AT_LEAST_ONCE);
+	assert_true(now.message.next_at == NOW + 500);
+	assert_int_equal(lease(h->store, 1, 1).len, 0);
+	assert_int_equal(lease_due(h->store, NOW + 500, 1, 1, look_at, &now), STORE_OK);
+	assert_int_equal(now.message.attempts, 2);
+}
+
+/* Put off, it is not due before then, and is not an attempt. */
+static void test_put_off(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = queue(s, "one", CONNECTION_ONE, 1, NOW),
+			     other = queue(s, "one", CONNECTION_ONE, 2, NOW);
+	struct store_due due[4];
+	struct store_lease leases[2] = {{0}};
+	struct message_seen now = {.id = m.id};
+	struct seen seen = {0};
+	size_t len = 4;
+	int64_t next_at;
+
+	assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
+	assert_int_equal(len, 2);
+	assert_true(next_at == INT64_MAX);
+	assert_int_equal(due[0].size, 7);
+	assert_memory_equal(due[0].conversation, m.conversation, sizeof(m.conversation));
+	leases[0] = (struct store_lease){.seq = due[0].seq, .put_off_to = NOW + 6000};
+	leases[1] = (struct store_lease){.seq = due[1].seq};
+	assert_int_equal(store_outbox_lease(s, NOW, leases, 2, see_message, &seen), STORE_OK);
+	assert_int_equal(seen.len, 1);
+	assert_string_equal(seen.ids[0], other.id);
+	assert_int_equal(store_message_get(s, "one", m.id, look_at, &now), STORE_OK);
+	assert_int_equal(now.message.state, STORE_MESSAGE_QUEUED);
+	assert_int_equal(now.message.attempts, 0);
+	/* Twice the same: it is on its way, and is passed over. */
+	seen.len = 0;
+	assert_int_equal(store_outbox_lease(s, NOW, &leases[1], 1, see_message, &seen), STORE_OK);
+	assert_int_equal(seen.len, 0);
+	len = 4;
+	assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
+	assert_int_equal(len, 0);
+	assert_true(next_at == NOW + 6000);
+	len = 1;
+	assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW + 6000, due, &len, &next_at), STORE_OK);
+	assert_int_equal(len, 1);
+	assert_true(next_at == NOW + 6000); /* there may be more */
+	assert_int_equal(store_outbox_lease(s, NOW, leases, 0, see_message, NULL), STORE_INVALID);
+	assert_int_equal(store_outbox_lease(s, NOW, leases, STORE_LEASES_MAX + 1, see_message, NULL), STORE_INVALID);
+}
+
+/* Where nothing may be sent, what waits too long ends all the same; what may still go waits on. */
+static void test_what_waits_expires(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message old = queue(s, "one", CONNECTION_ONE, 1, NOW),
+			     behind = queue(s, "one", CONNECTION_ONE, 1, NOW);
+	struct store_message young = outbound("one", CONNECTION_ONE, 2),
+			     theirs = queue(s, "two", CONNECTION_TWO, 1, NOW);
+	const int64_t late = store_now_ms() + 25 * INT64_C(3600000);
+	unsigned n = 9;
+
+	young.expires_at = late + 1;
+	assert_int_equal(store_message_queue(s, &young, NULL), STORE_OK);
+	assert_int_equal(store_outbox_expire(s, late, 10, &n), STORE_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_KEY_REFUSED), STORE_OK);
+	assert_int_equal(store_outbox_expire(s, store_now_ms(), 10, &n), STORE_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(store_outbox_expire(s, late, 10, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_of(s, "one", old.id), STORE_MESSAGE_DEAD);
+	assert_int_equal(store_outbox_expire(s, late, 10, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_of(s, "one", behind.id), STORE_MESSAGE_DEAD);
+	assert_int_equal(state_of(s, "one", young.id), STORE_MESSAGE_QUEUED);
+	assert_int_equal(state_of(s, "two", theirs.id), STORE_MESSAGE_QUEUED);
+	assert_int_equal(store_outbox_expire(s, late + 1, 10, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_of(s, "one", young.id), STORE_MESSAGE_DEAD);
+}
+
+/* Leaps over connections, in order, and only those that may send. */
+static void test_lanes(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_lane l;
+
+	assert_true(next_due(s) == INT64_MAX);
+	assert_int_equal(store_outbox_lane(s, CONNECTION_ONE, &l), STORE_OK);
+	assert_true(l.due_at == 0);
+	queue(s, "one", CONNECTION_ONE, 1, NOW + 5);
+	queue(s, "one", CONNECTION_ONE, 2, NOW + 3);
+	queue(s, "two", CONNECTION_TWO, 1, NOW + 4);
+	assert_true(next_due(s) == NOW + 3);
+	assert_int_equal(store_outbox_lane(s, CONNECTION_ONE, &l), STORE_OK);
+	assert_true(l.due_at == NOW + 3);
+	assert_string_equal(l.business_id, "one");
+	assert_string_equal(l.number, "1001");
+	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_BLOCKED), STORE_OK);
+	assert_int_equal(store_outbox_lane(s, CONNECTION_ONE, &l), STORE_NOT_FOUND);
+	assert_true(next_due(s) == NOW + 4);
 }
 
 /* A message that met a refused key goes with the new one at once; another connection's waits on. */
@@ -400,7 +458,7 @@ static void test_a_new_key_makes_retries_due(void **state)
 	out.next_at = later;
 	assert_int_equal(store_outbox_settle(s, &out), STORE_OK);
 	assert_int_equal(store_credential_put(s, "one", &key), STORE_OK);
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 	assert_string_equal(seen.ids[0], mine.id);
 }
@@ -412,16 +470,16 @@ int main(void)
 		TEST(test_lease_marks_before_it_shows),
 		TEST(test_not_before_its_time),
 		TEST(test_conversation_in_order),
-		TEST(test_caps),
-		TEST(test_everybody_is_served),
-		TEST(test_a_share_each),
-		TEST(test_next_round_begins_elsewhere),
 		TEST(test_suspended_holds_up_nobody),
 		TEST(test_who_may_send),
 		TEST(test_connection_of_another_business),
 		TEST(test_removed_connection_holds_up_nobody),
 		TEST(test_settle_only_its_attempt),
 		TEST(test_crash_makes_unknown),
+		TEST(test_crash_and_at_least_once),
+		TEST(test_put_off),
+		TEST(test_what_waits_expires),
+		TEST(test_lanes),
 		TEST(test_a_new_key_makes_retries_due),
 		TEST(test_backlog_of_many_customers),
 		TEST(test_backlog_of_one_customer),

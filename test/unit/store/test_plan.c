@@ -218,7 +218,6 @@ static void use_everything(struct store *s)
 	struct store_counts counts;
 	struct store_place place;
 	unsigned n, m;
-	int64_t at;
 	struct store_sharing sharing;
 	struct store_connection_facts facts = {.looked_at = 1};
 	struct store_activity activity;
@@ -236,6 +235,7 @@ static void use_everything(struct store *s)
 		.to = STORE_CONNECTION_ACTIVE,
 		.from = STORE_STATE_BIT(STORE_CONNECTION_PENDING)};
 	struct store_ties ties;
+	struct store_lane lane;
 	bool yes;
 
 	received.wamid_index[1] = 7;
@@ -267,11 +267,12 @@ static void use_everything(struct store *s)
 	assert_int_equal(store_connection_facts_get(s, "one", CONNECTION_ONE, &facts), STORE_OK);
 	assert_int_equal(store_conversation_paused(s, "one", received.conversation, 1, &yes), STORE_OK);
 	assert_int_equal(store_conversation_last(s, "one", received.conversation, &place), STORE_OK);
-	assert_int_equal(store_outbox_next_due(s, &at), STORE_OK);
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(store_outbox_expire(s, 1, 10, &n), STORE_OK);
+	assert_int_equal(store_outbox_lane(s, CONNECTION_ONE, &lane), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	outcome.message_id = sent.id;
 	assert_int_equal(store_outbox_settle(s, &outcome), STORE_OK);
-	assert_int_equal(store_outbox_recover(s, &n), STORE_OK);
+	assert_int_equal(store_outbox_recover(s, 1, &n), STORE_OK);
 	assert_int_equal(store_credential_put(s, "one", &credential), STORE_OK);
 	assert_int_equal(store_connection_by_number(s, "one", 0, "1001", &c), STORE_OK);
 	assert_int_equal(store_connection_number_set(s, "one", CONNECTION_ONE, "1001", "22", false), STORE_OK);

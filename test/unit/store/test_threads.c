@@ -119,7 +119,7 @@ static void *bustle_thread(void *arg)
 			b->failures += store_message_queue(b->s, &m, NULL) != STORE_OK;
 			b->failures += store_message_list(b->s, "one", NULL, &page, see_message, &seen) != STORE_OK;
 		} else {
-			b->failures += store_outbox_lease(b->s, store_now_ms(), 16, 64, settle_leased, b) != STORE_OK;
+			b->failures += lease_due(b->s, store_now_ms(), 16, 64, settle_leased, b) != STORE_OK;
 		}
 	}
 	return NULL;
@@ -132,7 +132,7 @@ static void test_nothing_is_leased_twice(void **state)
 	together(bustle_thread, &b, 4);
 	for (unsigned before = ~0u; before != b.leased;) {
 		before = b.leased;
-		assert_int_equal(store_outbox_lease(b.s, store_now_ms(), 200, 200, settle_leased, &b), STORE_OK);
+		assert_int_equal(lease_due(b.s, store_now_ms(), 200, 200, settle_leased, &b), STORE_OK);
 	}
 	assert_int_equal(b.failures, 0);
 	assert_int_equal(b.leased, MESSAGES);

@@ -178,7 +178,7 @@ static void test_echoes_are_logged_and_never_sent(void **state)
 	assert_int_equal(settle_one(s, "one", CONNECTION_ONE, again).duplicates, 1);
 	assert_int_equal(store_message_get(s, "one", twice.id, see_message, &seen), STORE_NOT_FOUND);
 	assert_true(kept(s, m.id)->echo);
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 0);
 	settle_one(s, "one", CONNECTION_ONE, status);
 	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_READ);
@@ -343,7 +343,7 @@ static void test_order_holds_across_names(void **state)
 	join(s, (const uint8_t[]){2, 1}, 2, NULL);
 	for (size_t i = 0; i < 4; i++) {
 		seen = (struct seen){0};
-		assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+		assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 		assert_int_equal(seen.len, 1);
 		assert_string_equal(seen.ids[0], sent[i].id);
 		outcome.message_id = sent[i].id;
@@ -429,18 +429,18 @@ static void test_order_holds_on_the_way(void **state)
 	struct store_message third;
 	struct seen seen = {0};
 
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 2);
 	third = queue(s, "one", CONNECTION_ONE, 2, 0);
 	join(s, (const uint8_t[]){2, 1}, 2, NULL);
 	for (size_t i = 0; i < 2; i++) {
 		seen = (struct seen){0};
-		assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+		assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 		assert_int_equal(seen.len, 0);
 		outcome.message_id = sent[1 - i].id;
 		assert_int_equal(store_outbox_settle(s, &outcome), STORE_OK);
 	}
-	assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 	assert_string_equal(seen.ids[0], third.id);
 }
@@ -505,7 +505,7 @@ static void test_sending_takes_over(void **state)
 			memcpy(m.type, "template", 9);
 		hold(s, 1, STORE_HELD_ELSEWHERE, 10 + i);
 		assert_int_equal(store_message_queue(s, &m, NULL), STORE_OK);
-		assert_int_equal(store_outbox_lease(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
+		assert_int_equal(lease_due(s, store_now_ms(), 10, 10, see_message, &seen), STORE_OK);
 		outcome.message_id = m.id;
 		outcome.to = i == 1 ? STORE_MESSAGE_DEAD : STORE_MESSAGE_SENT;
 		assert_int_equal(store_outbox_settle(s, &outcome), STORE_OK);

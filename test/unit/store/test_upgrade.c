@@ -148,7 +148,7 @@ static void test_the_rest_is_as_it_was(void **state)
 	assert_int_equal(counts.queued, 1);
 	assert_int_equal(store_conversation_last(h->store, "one", (uint8_t[STORE_INDEX_LEN]){1}, &place), STORE_OK);
 	assert_true(place.turn > 0);
-	assert_int_equal(store_outbox_lease(h->store, 20, 10, 10, see_message, &seen), STORE_OK);
+	assert_int_equal(lease_due(h->store, 20, 10, 10, see_message, &seen), STORE_OK);
 	assert_string_equal(seen.ids[0], "queued");
 	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_OK);
 	assert_int_equal(store_counts(h->store, &counts), STORE_OK);
