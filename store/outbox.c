@@ -249,6 +249,27 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, const struct s
 	return messages_show(&rows, core_write(s, run_lease, &a), each, arg);
 }
 
+static enum store_error run_send(struct db *db, void *arg)
+{
+	struct store_message *m = arg;
+	const struct lease a = {.now = m->updated_at};
+	struct store_credential key = {.version = 0};
+	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
+
+	if (err == STORE_OK)
+		err = alias_resolve(db, m->business_id, m->conversation);
+	if (err == STORE_OK)
+		err = message_insert(db, m);
+	return err == STORE_OK ? key_use(db, &a, m, &key) : err;
+}
+
+enum store_error store_message_send(struct store *s, struct store_message *m)
+{
+	if (!message_ok(m) || m->direction != STORE_OUTBOUND || m->state != STORE_MESSAGE_SENDING || m->attempts != 1)
+		return STORE_INVALID;
+	return core_write(s, run_send, m);
+}
+
 /* ------------------------------------------------------------ settling */
 
 static enum store_error run_settle(struct db *db, void *arg)
@@ -257,7 +278,7 @@ static enum store_error run_settle(struct db *db, void *arg)
 	const struct store_outcome *o = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = ?, next_at = ?, error_code = ?, reason = ?, updated_at = ?, "
-		"maybe_duplicate = max(maybe_duplicate, ?), "
+		"maybe_duplicate = max(maybe_duplicate, ?), discarded_at = CASE ? WHEN 1 THEN updated_at ELSE 0 END, "
 		"wamid_index = coalesce(?, wamid_index), wamid = coalesce(?, wamid) "
 		"WHERE id = ? AND business_id = ? AND state = 3 AND attempts = ?");
 	enum store_error err;
@@ -268,6 +289,7 @@ static enum store_error run_settle(struct db *db, void *arg)
 	query_text(&q, o->reason != NULL ? o->reason : "");
 	query_int(&q, store_now_ms());
 	query_int(&q, o->maybe_duplicate);
+	query_int(&q, o->told && o->to == STORE_MESSAGE_DEAD);
 	query_blob(&q, memcmp(o->wamid_index, no_index, sizeof(no_index)) != 0 ? o->wamid_index : NULL,
 		sizeof(o->wamid_index));
 	query_blob(&q, o->wamid, o->wamid_len);

@@ -1100,6 +1100,10 @@ struct store_lease {
 enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* Notes one outbound message that goes out at once (state SENDING, attempts 1) as a lease does: with the use of its key,
+ * durably. Its conversation becomes the one that it goes under. STORE_NOT_FOUND when the connection is not the business's. */
+enum store_error store_message_send(struct store *s, struct store_message *m) __attribute__((warn_unused_result));
+
 /* The outcome of one attempt. Applied only while the row is SENDING with this
  * attempt number; otherwise STORE_STALE. A RETRY carries next_at. */
 struct store_outcome {
@@ -1109,6 +1113,7 @@ struct store_outcome {
 	enum store_message_state to; /* SENT, RETRY, UNKNOWN, DEAD */
 	int64_t next_at;
 	bool maybe_duplicate; /* it may have been accepted, and is tried again all the same */
+	bool told; /* of one that ends DEAD: whoever sent it has heard so, and it is no letter */
 	uint8_t wamid_index[STORE_INDEX_LEN];
 	const uint8_t *wamid; /* sealed; may be NULL */
 	size_t wamid_len;

@@ -1,6 +1,6 @@
 /*
  * What the files of the listener's half share: the state, tickets, the socket. For outbound.c,
- * schedule.c, results.c, ask.c and ticket.c only.
+ * schedule.c, direct.c, results.c, ask.c and ticket.c only.
  *
  * A ticket is one job on its way. Its number carries the slot and a generation, so an answer to a
  * job that nobody knows is noticed.
@@ -38,7 +38,7 @@ struct ticket {
 	bool answered; /* its result is being worked on: a second one is malformed */
 	uint64_t number;
 	struct sending sending; /* SEND, CONFIRM */
-	struct waiter *waiter; /* CHECK; NULL: nobody waits any more */
+	struct waiter *waiter; /* CHECK, SEND; NULL: nobody waits, or not any more */
 	struct asker asker; /* ASK */
 };
 
@@ -91,6 +91,11 @@ struct ticket *ticket_find(struct outbound *o, uint64_t number);
 void ticket_end(struct outbound *o, struct ticket *k, const struct settled *settled);
 /* The same for one that had no ticket. */
 void inside_send_ended(struct outbound *o, const struct sending *s, const struct settled *settled);
+
+/* What a leased message, or one that goes at once, is known by. */
+void sending_from(struct sending *s, const struct store_message *m);
+/* An attempt that ended before the sender heard of it. */
+void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason);
 
 /* An ask's answer came. Tells its asker, once. */
 void ask_answered(struct outbound *o, struct ticket *k, const struct outbound_result *r);

@@ -166,6 +166,25 @@ bool outbound_clock(struct outbound *o, int32_t *ahead_s, int64_t *at);
  * not to wait for a provider. */
 void outbound_checks_end(struct outbound *o);
 
+/* A send for which somebody waits: noted durably, sent at once where the limits allow it, and never tried again from
+ * here, since whoever waits is told how it ended. */
+struct outbound_direct {
+	struct store_message
+		message; /* as outbound_message_seal left it; business_id, connection_id and number are set */
+	const char *version; /* of Meta's API, the client's; NULL: ours */
+};
+enum outbound_go {
+	OUTBOUND_WENT = 1, /* *r says what came of it. Owns: caller clears it */
+	OUTBOUND_NOT_NOW, /* not sent, and nothing noted: not before *retry_after_ms */
+	OUTBOUND_PAIR_LIMIT, /* the same: the limit of this number to this customer */
+	OUTBOUND_NO_KEY, /* not sent: no key that works, the connection is suspended, or its business */
+	OUTBOUND_LATE, /* it went, and no answer came in time: its outcome is not known here yet */
+	OUTBOUND_FAULT, /* not sent: store, vault, memory or the sender */
+};
+/* Waits up to timeout_ms for the answer, before that a moment for the number's limit. */
+enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, unsigned timeout_ms,
+	struct outbound_result *r, int64_t *retry_after_ms) __attribute__((warn_unused_result));
+
 /* A platform's responder is asked, or told of a status. POST to url, signed as Standard Webhooks (webhook-id,
  * webhook-timestamp, webhook-signature: v1 over "id.timestamp.body") with the bytes that the secret's text carries in
  * base64 after "whsec_", and as Meta does (X-Hub-Signature-256) with the whole text as app secret: so that a Meta SDK

@@ -9,6 +9,7 @@
  *   AUTH, NO_CREDENTIAL, ACCOUNT           RETRY     minutes later, or as soon as a key is entered
  *   MESSAGE, RECIPIENT, WINDOW             DEAD
  *   any RETRY that would come too late     DEAD      expired
+ *   any RETRY of a send that is waited for DEAD      whoever waits is told, and decides himself
  *
  * Called by settle.c.
  */
@@ -66,6 +67,11 @@ static void set_retry(struct plan *out, const struct plan_attempt *a, int64_t wa
 {
 	char last[sizeof(out->reason)];
 
+	if (a->once) {
+		out->to = STORE_MESSAGE_DEAD;
+		out->next_at = a->now + wait; /* for those that come after it */
+		return;
+	}
 	if (a->now + wait < a->expires_at) {
 		out->to = STORE_MESSAGE_RETRY;
 		out->next_at = a->now + wait;
@@ -96,7 +102,7 @@ void plan_make(const struct outbound_result *r, const struct plan_attempt *a, st
 		return;
 	case OUTBOUND_OUTCOME_UNKNOWN:
 		out->to = STORE_MESSAGE_UNKNOWN;
-		if (a->policy != STORE_AT_LEAST_ONCE)
+		if (a->policy != STORE_AT_LEAST_ONCE || a->once)
 			return;
 		out->maybe_duplicate = true;
 		set_retry(out, a, PLAN_AGAIN_MS + backoff(a));

@@ -23,11 +23,12 @@ struct plan_attempt {
 	int64_t expires_at;
 	int64_t now;
 	uint64_t random; /* uniform, for the jitter */
+	bool once; /* whoever sends it hears of its end at once, and decides himself: it is never tried again */
 };
 
 struct plan {
 	enum store_message_state to; /* SENT, RETRY, UNKNOWN, DEAD */
-	int64_t next_at; /* of a RETRY */
+	int64_t next_at; /* of a RETRY, or when it would be one; 0: there is none */
 	bool maybe_duplicate; /* of a RETRY: this attempt may have been accepted */
 	char reason[STORE_TEXT_LEN + 1];
 };

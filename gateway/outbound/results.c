@@ -73,6 +73,8 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 {
 	const struct sending s = k->sending;
 	const enum ticket_use use = k->use;
+	const enum outbound_class class = r->class;
+	const int32_t code = r->code;
 	struct settled settled = {.came = LANES_NOTHING};
 
 	if (use == TICKET_ASK) {
@@ -84,7 +86,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
 		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
-	if (use == TICKET_CHECK && k->waiter != NULL) {
+	if (k->waiter != NULL) {
 		*k->waiter->result = *r;
 		*r = (struct outbound_result){0}; /* transferred */
 		k->waiter->done = true;
@@ -94,7 +96,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	else
 		ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
-	if (use == TICKET_SEND && r->class == OUTBOUND_AUTH && (kind_is_d360(s.kind) || r->code == CODE_BAD_TOKEN))
+	if (use == TICKET_SEND && class == OUTBOUND_AUTH && (kind_is_d360(s.kind) || code == CODE_BAD_TOKEN))
 		confirm_begin(o, &s);
 }
 

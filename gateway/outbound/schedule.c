@@ -67,7 +67,7 @@ static bool batch_add(const struct store_message *m, void *arg)
 	return b->len < STORE_LEASES_MAX;
 }
 
-static void sending_from(struct sending *s, const struct store_message *m)
+void sending_from(struct sending *s, const struct store_message *m)
 {
 	*s = (struct sending){.attempt = m->attempts,
 		.policy = m->policy,
@@ -79,7 +79,7 @@ static void sending_from(struct sending *s, const struct store_message *m)
 }
 
 /* An attempt that ended before the sender heard of it, as a result. */
-static void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason)
+void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason)
 {
 	struct outbound_result r = {.class = class};
 	struct settled settled;

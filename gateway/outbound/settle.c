@@ -229,8 +229,11 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 struct settled settle_send(
 	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
 {
-	struct plan_attempt attempt = {
-		.attempt = s->attempt, .policy = s->policy, .expires_at = s->expires_at, .now = store_now_ms()};
+	struct plan_attempt attempt = {.attempt = s->attempt,
+		.policy = s->policy,
+		.expires_at = s->expires_at,
+		.now = store_now_ms(),
+		.once = s->once};
 	struct store_outcome outcome = {.business_id = s->business_id,
 		.message_id = s->message_id,
 		.attempt = s->attempt,
@@ -244,7 +247,8 @@ struct settled settle_send(
 	outcome.to = plan.to;
 	outcome.next_at = plan.next_at;
 	outcome.maybe_duplicate = plan.maybe_duplicate;
-	settled = settled_of(r, plan.to == STORE_MESSAGE_RETRY ? plan.next_at - attempt.now : r->retry_after_ms);
+	outcome.told = s->once;
+	settled = settled_of(r, plan.next_at > attempt.now ? plan.next_at - attempt.now : r->retry_after_ms);
 	outcome.reason = plan.reason[0] != '\0' ? plan.reason : NULL;
 	if (plan.to == STORE_MESSAGE_SENT)
 		wamid_fill(t, s, r, &outcome, &sealed);

@@ -19,6 +19,7 @@ struct sending {
 	uint32_t attempt;
 	enum store_policy policy;
 	int64_t expires_at;
+	bool once; /* somebody waits for its end */
 	uint8_t conversation[STORE_INDEX_LEN];
 	const struct kind *kind; /* what it was sent as */
 	uint64_t credential_version; /* of the kind's first credential, which it was sent with */

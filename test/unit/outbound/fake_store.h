@@ -10,6 +10,7 @@
 struct fake_row {
 	struct store_message m;
 	int64_t settled_at;
+	bool told;
 };
 
 void fake_reset(void);
