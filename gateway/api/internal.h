@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "gateway/api/api.h"
+#include "gateway/once.h"
 
 struct cJSON;
 

@@ -27,7 +27,7 @@ FLOORS = [
     {"gateway/inbound", "gateway/api", "gateway/settings"},
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
+    {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
     {"gateway/tenant"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/delivery", "gateway/json", "gateway/keycache", "gateway/link"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
