@@ -81,7 +81,7 @@ static const struct command commands[] = {
 		"open every sealed value of a backup, or of the database, and count", command_verify},
 	{"verify", NULL, 0, 1, "--audit [FILE]",
 		"whether the audit, or that of a copy, is whole and as the vault sealed it; names the first broken "
-		"row, and tokens, links and sessions that it does not know of",
+		"row, and tokens, keys, links and sessions that it does not know of",
 		command_verify},
 	{"restore", NULL, 1, 1, "FILE [--yes]", "a backup takes the database's place, which is kept aside",
 		command_restore},

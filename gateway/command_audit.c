@@ -146,15 +146,18 @@ static const char *thing_text(enum store_audit_thing thing)
 		return "session of settings link";
 	case STORE_THING_OPERATOR_SESSION:
 		return "operator's session";
+	case STORE_THING_VIRTUAL_KEY:
+		return "virtual key";
 	}
 	return "";
 }
 
 static const char *of_text(enum store_audit_thing thing)
 {
-	return thing == STORE_THING_LINK || thing == STORE_THING_LINK_SESSION ? " of business "
-		: thing == STORE_THING_OPERATOR_SESSION			      ? " by token "
-									      : " named ";
+	const bool of_business =
+		thing == STORE_THING_LINK || thing == STORE_THING_LINK_SESSION || thing == STORE_THING_VIRTUAL_KEY;
+
+	return of_business ? " of business " : thing == STORE_THING_OPERATOR_SESSION ? " by token " : " named ";
 }
 
 static bool unheard(void *ctx, const struct store_audit_unheard *u)
@@ -191,7 +194,8 @@ static bool review_print(const struct review *v, const struct store_audit_report
 		(void)fprintf(stderr,
 			"keyhouse: the audit begins at %s with row 1, but older than that are: businesses %lld; "
 			"tokens, "
-			"links and sessions %lld; what was before was removed, or the version of then kept none\n",
+			"keys, links and sessions %lld; what was before was removed, or the version of then kept "
+			"none\n",
 			time_text(r->first_at, first), (long long)v->older_businesses, (long long)v->older_others);
 	for (int64_t i = 0; i < v->unheard && i < UNHEARD_SHOWN; i++)
 		thing_print(&v->shown[i]);
@@ -200,9 +204,10 @@ static bool review_print(const struct review *v, const struct store_audit_report
 	if (v->unheard > 0)
 		(void)fprintf(stderr,
 			"keyhouse: what the audit does not know of: %lld; it was put into the database past keyhouse: "
-			"end it (keyhouse token revoke ID; keyhouse link revoke BUSINESS ID; an operator's session "
-			"ends "
-			"with its token), and look who can write the file\n",
+			"end it (keyhouse token revoke ID; keyhouse link revoke BUSINESS ID; a virtual key on its "
+			"business's page of the operator's; an operator's session ends with its token), and look who "
+			"can "
+			"write the file\n",
 			(long long)v->unheard);
 	return v->older_businesses + v->older_others + v->unheard == 0;
 }

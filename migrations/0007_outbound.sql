@@ -19,7 +19,8 @@ ALTER TABLE businesses ADD COLUMN window_checked INTEGER NOT NULL DEFAULT 1 CHEC
 
 -- Virtual keys: each stands for a business's real ones towards one consumer, and is found by its hash. scopes: bits, as
 -- enum store_scope. numbers: phone_number_ids with a space between, '' for all. rate: calls a minute, budget: messages a
--- day (UTC); 0: as many as they like. expires_at 0: never. refused: when a call with it was refused last, and why.
+-- day (UTC); 0: as many as they like. expires_at 0: never. refused: when a call with it was refused last, why, and how
+-- many were.
 CREATE TABLE virtual_keys (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	id TEXT NOT NULL UNIQUE,
@@ -40,6 +41,9 @@ CREATE TABLE virtual_keys (
 	refused_count INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX virtual_keys_business ON virtual_keys (business_id, seq);
+CREATE INDEX virtual_keys_name ON virtual_keys (business_id, name) WHERE revoked_at = 0;
+CREATE INDEX virtual_keys_revoked ON virtual_keys (revoked_at) WHERE revoked_at > 0;
+CREATE INDEX virtual_keys_expires ON virtual_keys (expires_at) WHERE expires_at > 0;
 CREATE TABLE virtual_key_days (
 	key_id TEXT NOT NULL REFERENCES virtual_keys (id) ON DELETE CASCADE,
 	day INTEGER NOT NULL,

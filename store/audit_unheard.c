@@ -1,5 +1,5 @@
 /*
- * What the audit does not know of: a token, link or session that somebody wrote into the
+ * What the audit does not know of: a token, key, link or session that somebody wrote into the
  * file gives access like any other, but no row says that it was made. Rows name what they
  * made by the hash by which it is found, so that another one in its place is not taken for it.
  */
@@ -32,6 +32,8 @@ static const struct {
 	{"link_revoked", STORE_THING_LINK_SESSION, true},
 	{"operator_in", STORE_THING_OPERATOR_SESSION, false},
 	{"operator_out", STORE_THING_OPERATOR_SESSION, true},
+	{"key_made", STORE_THING_VIRTUAL_KEY, false},
+	{"key_revoked", STORE_THING_VIRTUAL_KEY, true},
 };
 #define SAYINGS (sizeof(sayings) / sizeof(sayings[0]))
 
@@ -47,6 +49,8 @@ static enum store_error things_read(struct db *db, int64_t now, struct rows *thi
 		"WHERE session_hash IS NOT NULL AND revoked_at = 0 AND ends_at > ?1 "
 		"UNION ALL SELECT o.id, 5, t.name, o.created_at, o.session_hash FROM operator_sessions o "
 		"JOIN tokens t ON t.id = o.token_id AND t.revoked_at = 0 WHERE o.ends_at > ?1 "
+		"UNION ALL SELECT id, 6, business_id, created_at, hash FROM virtual_keys "
+		"WHERE revoked_at = 0 AND (expires_at = 0 OR expires_at > ?1) "
 		"ORDER BY 1");
 
 	query_int(&q, now);
@@ -109,7 +113,8 @@ static enum store_error rows_hear(struct db *db, int64_t pruned, struct thing *t
 	struct query q = query_start(db,
 		"SELECT action, CASE action WHEN 'business_added' THEN business_id ELSE subject END, value "
 		"FROM audit NOT INDEXED WHERE seq > ? AND action IN ('business_added', 'token_made', 'token_revoked', "
-		"'link_made', 'link_opened', 'link_revoked', 'operator_in', 'operator_out')");
+		"'link_made', 'link_opened', 'link_revoked', 'operator_in', 'operator_out', 'key_made', "
+		"'key_revoked')");
 
 	query_int(&q, pruned);
 	while (query_step(&q)) {

@@ -405,6 +405,9 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",
 		("DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
 		 "FROM demand WHERE business_id = ? LIMIT ?)"),
+		("DELETE FROM virtual_key_days WHERE (key_id, day) IN (SELECT d.key_id, d.day FROM virtual_keys k "
+		 "CROSS JOIN virtual_key_days d ON d.key_id = k.id WHERE k.business_id = ? LIMIT ?)"),
+		("DELETE FROM virtual_keys WHERE seq IN (SELECT seq FROM virtual_keys WHERE business_id = ? LIMIT ?)"),
 	};
 	struct removal *r = arg;
 	struct query begun = query_start(db, "SELECT 1 FROM businesses WHERE id = ? AND removing_at > 0");

@@ -11,6 +11,7 @@
 #define LINK_DAYS 30
 #define ONCE_DAYS 7
 #define SEEN_DAYS 8
+#define KEY_DAYS 40 /* what went out with a virtual key on a day */
 #define ROW_DAYS AUDIT_DAYS
 #define STEP_ROWS 100 /* a body may be 3 MiB */
 
@@ -86,6 +87,15 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		{"DELETE FROM demand WHERE (business_id, day, product_id) IN (SELECT business_id, day, product_id "
 		 "FROM demand INDEXED BY demand_day WHERE day < ? LIMIT ?)",
 			rows / DAY_MS, 0},
+		{"DELETE FROM virtual_key_days WHERE (key_id, day) IN (SELECT key_id, day FROM virtual_key_days "
+		 "INDEXED BY virtual_key_days_day WHERE day < ? LIMIT ?)",
+			now / DAY_MS - KEY_DAYS, 0},
+		{"DELETE FROM virtual_keys WHERE seq IN (SELECT seq FROM virtual_keys INDEXED BY virtual_keys_revoked "
+		 "WHERE revoked_at > 0 AND revoked_at < ? LIMIT ?)",
+			rows, 0},
+		{"DELETE FROM virtual_keys WHERE seq IN (SELECT seq FROM virtual_keys INDEXED BY virtual_keys_expires "
+		 "WHERE expires_at > 0 AND expires_at < ? LIMIT ?)",
+			rows, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

@@ -188,11 +188,13 @@ enum store_audit_thing {
 	STORE_THING_LINK,
 	STORE_THING_LINK_SESSION,
 	STORE_THING_OPERATOR_SESSION,
+	STORE_THING_VIRTUAL_KEY, /* live ones */
 };
 struct store_audit_unheard {
 	enum store_audit_thing thing;
 	char id[STORE_BUSINESS_ID_LEN + 1];
-	char name[STORE_NAME_LEN + 1]; /* its name; a link's business; the token behind an operator's session */
+	char name[STORE_NAME_LEN +
+		1]; /* its name; a link's or virtual key's business; the token behind an operator's session */
 	bool ended; /* a row says that it was */
 	bool older; /* by its own word it was there before the audit, which begins with row 1 */
 };
@@ -1222,6 +1224,80 @@ enum store_error store_token_revoke(struct store *s, const char *id) __attribute
 enum store_error store_token_list(struct store *s, const struct store_page *page,
 	bool (*each)(const struct store_token *t, void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* ------------------------------------------------------------ virtual keys */
+
+/* What calls may be made with one; bits. */
+enum store_scope {
+	STORE_SCOPE_SEND = 1,
+	STORE_SCOPE_MEDIA = 2,
+	STORE_SCOPE_TEMPLATES = 4,
+	STORE_SCOPE_READ = 8,
+};
+#define STORE_SCOPES_ALL 15u
+#define STORE_KEY_NUMBERS_MAX 32u
+#define STORE_KEY_NUMBERS_LEN (STORE_KEY_NUMBERS_MAX * (STORE_PROVIDER_ID_LEN + 1))
+#define STORE_KEY_WHY_LEN 32u
+#define STORE_KEYS_LIVE_MAX 2u /* of one name: the one in use, and the one that takes its place */
+
+/* A key of ours that stands for a business's real ones towards one consumer. */
+struct store_virtual_key {
+	char id[STORE_ID_LEN + 1];
+	char business_id[STORE_BUSINESS_ID_LEN + 1];
+	char name[STORE_NAME_LEN + 1]; /* the consumer's */
+	uint8_t hash[32];
+	char last4[5];
+	unsigned scopes; /* of enum store_scope, at least one */
+	char numbers[STORE_KEY_NUMBERS_LEN + 1]; /* phone_number_ids with a space between; "": all, also later ones */
+	uint32_t rate; /* calls a minute; 0: as many as they like */
+	uint32_t budget; /* messages a day of UTC; 0: as many as they like */
+	int64_t created_at;
+	int64_t expires_at; /* it is good before that; 0: for ever */
+	/* Coming out: */
+	int64_t revoked_at; /* 0: not */
+	int64_t used_at; /* in a call that was let through, to the minute; 0: never */
+	int64_t refused_at; /* of the last call with it that was refused; 0: none */
+	char refused_why[STORE_KEY_WHY_LEN + 1]; /* a short word of the caller's */
+	int64_t refused_count; /* all of them */
+	int64_t messages_today; /* of the day that now falls into */
+};
+/* STORE_TOO_MANY: so many of its name as may live at once do. STORE_NOT_FOUND: no such business. */
+enum store_error store_virtual_key_add(struct store *s, const struct store_virtual_key *k)
+	__attribute__((warn_unused_result));
+/* Adds one that takes another's place: of fresh, id, hash, last4 and created_at are read, and the rest is filled with what
+ * the other one has; it lives as long from its making as that one was to. old_ends_at: the other one expires then at the
+ * latest; 0: it goes on as it was. STORE_TOO_MANY as above; STORE_STALE: it is revoked or expired; STORE_NOT_FOUND: there is
+ * none, or it is another business's. */
+enum store_error store_virtual_key_rotate(struct store *s, const char *business_id, const char *id, int64_t old_ends_at,
+	struct store_virtual_key *fresh) __attribute__((warn_unused_result));
+/* Finds also one that is revoked or expired, so that it can be said why it is refused, and one of a suspended business; none
+ * of a business that is being removed. STORE_NOT_FOUND. */
+enum store_error store_virtual_key_find(struct store *s, const uint8_t hash[static 32], int64_t now,
+	struct store_virtual_key *out) __attribute__((warn_unused_result));
+/* STORE_NOT_FOUND, also for another business's. */
+enum store_error store_virtual_key_get(struct store *s, const char *business_id, const char *id, int64_t now,
+	struct store_virtual_key *out) __attribute__((warn_unused_result));
+enum store_error store_virtual_key_list(struct store *s, const char *business_id, const struct store_page *page,
+	int64_t now, bool (*each)(const struct store_virtual_key *k, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+/* At once. STORE_OK also where it was revoked before; STORE_NOT_FOUND for another business's. */
+enum store_error store_virtual_key_revoke(struct store *s, const char *business_id, const char *id)
+	__attribute__((warn_unused_result));
+
+/* What calls with a key came to since the last note of it. */
+struct store_virtual_key_note {
+	char id[STORE_ID_LEN + 1]; /* of the key */
+	int64_t used_at; /* 0: not */
+	int64_t refused_at; /* 0: not */
+	char refused_why[STORE_KEY_WHY_LEN + 1];
+	int64_t refused_count;
+};
+#define STORE_VIRTUAL_KEY_NOTES_MAX 100u /* at once: the writer is held up for a few milliseconds */
+/* Adds them to what is known. Keys that are gone are passed over. */
+enum store_error store_virtual_keys_note(struct store *s, const struct store_virtual_key_note *notes, size_t len)
+	__attribute__((warn_unused_result));
+/* The same in memory: what was noted later is added to a key that was read. */
+void store_virtual_key_noted(struct store_virtual_key *k, const struct store_virtual_key_note *later);
+
 /* ------------------------------------------------------------ settings links */
 
 /* A link for a shop owner, and the session that it opened. Each is known by a hash of what the browser holds. */
@@ -1386,8 +1462,9 @@ void store_remove_copy(const char *path);
 
 /* Removes, in small transactions, bodies older than body_days (events and messages
  * keep their row without content, and messages the wamid_index, by which they are known again), dedupe marks older than
- * 8 days, remembered calls older than 7, settings links older than 30, rows older than 400 days (of the audit up to a
- * seal, which stays), and the operator's sessions that have ended. */
+ * 8 days, remembered calls older than 7, settings links older than 30, what virtual keys sent on a day longer than 40 days
+ * ago, rows older than 400 days (of the audit up to a seal, which stays; virtual keys that ended then), and the operator's
+ * sessions that have ended. */
 enum store_error store_prune(struct store *s, int64_t now, unsigned body_days) __attribute__((warn_unused_result));
 
 #endif

@@ -553,7 +553,7 @@ def test_an_emptied_audit_is_not_whole(gateway, paul):
     for words in ((), (copy,)):
         found = verify(gateway, *words)
         assert found.returncode == 1 and "whole" not in found.stdout and "!!" not in found.stdout
-        assert re.search(r"begins at \d{4}-.*older than that are: businesses 1; tokens, links and sessions 1;", found.stderr), found.stderr
+        assert re.search(r"begins at \d{4}-.*older than that are: businesses 1; tokens, keys, links and sessions 1;", found.stderr), found.stderr
 
 
 def test_a_first_start_begins_the_audit(directory, provider):

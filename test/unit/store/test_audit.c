@@ -507,6 +507,14 @@ static void add_access(struct house *h)
 	struct store_token t = {.id = "token", .name = "Of Paul", .hash = {1}, .created_at = now};
 	struct store_link l = {.id = "link", .business_id = "one", .created_at = now, .expires_at = now + HOUR_MS};
 	struct store_operator o = {.id = "operator", .token_id = "token", .created_at = now, .ends_at = now + HOUR_MS};
+	const struct store_virtual_key k = {.id = "virtual",
+		.business_id = "one",
+		.name = "n",
+		.hash = {6},
+		.last4 = "last",
+		.scopes = 1,
+		.created_at = now,
+		.expires_at = now + HOUR_MS};
 
 	assert_int_equal(store_token_add(h->store, &t), STORE_OK);
 	assert_int_equal(store_link_add(h->store, &l, (uint8_t[32]){2}), STORE_OK);
@@ -515,6 +523,7 @@ static void add_access(struct house *h)
 	assert_int_equal(
 		store_link_open(h->store, (uint8_t[32]){3}, (uint8_t[32]){4}, now, now + HOUR_MS, &l), STORE_OK);
 	assert_int_equal(store_operator_open(h->store, &o, (uint8_t[32]){5}), STORE_OK);
+	assert_int_equal(store_virtual_key_add(h->store, &k), STORE_OK);
 }
 
 #define IN_AN_HOUR "unixepoch() * 1000 + 3600000"
@@ -552,10 +561,24 @@ static void test_what_was_put_in(void **state)
 		 "responder, "
 		 "created_at, updated_at) VALUES ('evil', 'n', 1, 'none', unixepoch() * 1000, 1)",
 			"evil", STORE_THING_BUSINESS, false},
-		{"DELETE FROM businesses WHERE id = 'evil'; UPDATE tokens SET revoked_at = 0", "revoked",
+		{"DELETE FROM businesses WHERE id = 'evil'; UPDATE virtual_keys SET hash = randomblob(32) "
+		 "WHERE id = 'virtual'",
+			"virtual", STORE_THING_VIRTUAL_KEY, false},
+		{"UPDATE virtual_keys SET hash = CAST(x'06' || zeroblob(31) AS BLOB) WHERE id = 'virtual'; "
+		 "UPDATE virtual_keys SET revoked_at = 0",
+			"ended", STORE_THING_VIRTUAL_KEY, true},
+		{"DELETE FROM virtual_keys WHERE id = 'ended'; UPDATE tokens SET revoked_at = 0", "revoked",
 			STORE_THING_TOKEN, true},
 	};
 	struct store_token t = {.id = "revoked", .name = "n", .hash = {9}};
+	const struct store_virtual_key ended = {.id = "ended",
+		.business_id = "one",
+		.name = "n",
+		.hash = {10},
+		.last4 = "last",
+		.scopes = 1,
+		.created_at = store_now_ms()};
+	struct seen_rows last;
 	struct house *h = *state;
 	struct sealer s = {.end = 0};
 
@@ -565,6 +588,13 @@ static void test_what_was_put_in(void **state)
 	add_access(h);
 	assert_int_equal(store_token_add(h->store, &t), STORE_OK);
 	assert_int_equal(store_token_revoke(h->store, t.id), STORE_OK);
+	assert_int_equal(store_virtual_key_add(h->store, &ended), STORE_OK);
+	assert_int_equal(store_virtual_key_revoke(h->store, "one", ended.id), STORE_OK);
+	last = rows_of(h->store, "one");
+	row_is(&last.rows[last.len - 1], "keyhouse", "key_revoked", "ended");
+	/* Once more it is as it was. */
+	assert_int_equal(store_virtual_key_revoke(h->store, "one", ended.id), STORE_OK);
+	assert_int_equal(rows_of(h->store, "one").len, last.len);
 	assert_int_equal(unheard(h, store_now_ms()).len, 0);
 	for (size_t i = 0; i < sizeof(planted) / sizeof(planted[0]); i++) {
 		struct unheard seen;
@@ -609,7 +639,7 @@ static void test_begun_anew(void **state)
 	assert_true(is.fits && is.seq == 2 && is.broken_at == 0);
 	whole(h, 2);
 	seen = unheard(h, store_now_ms());
-	assert_int_equal(seen.len, 5);
+	assert_int_equal(seen.len, 6);
 	for (size_t i = 0; i < seen.len; i++) {
 		const char *id = seen.list[i].id;
 
@@ -634,7 +664,7 @@ static void test_of_before_the_rows_that_are_kept(void **state)
 	sql(h,
 		"UPDATE businesses SET created_at = 1; UPDATE tokens SET created_at = 1; "
 		"UPDATE settings_links SET created_at = 1, opened_at = opened_at > 0; UPDATE operator_sessions SET "
-		"created_at = 1");
+		"created_at = 1; UPDATE virtual_keys SET created_at = 1");
 	add_business(h->store, "two");
 	s.at = now;
 	assert_int_equal(store_audit(h->store, &(struct store_audit){.action = "kit_made"}), STORE_OK);

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "store/core.h"
+#include "store/virtual_key.h"
 #include "test/unit/store/helper.h"
 
 #define CAUGHT_MAX 256
@@ -144,6 +145,44 @@ static void use_operator(struct store *s)
 	assert_int_equal(store_business_find(s, "o", 5, see_business, &seen), STORE_OK);
 }
 
+static bool see_virtual_key(const struct store_virtual_key *k, void *arg)
+{
+	(void)arg;
+	return k->id[0] != '\0';
+}
+
+static enum store_error run_spend(struct db *db, void *arg)
+{
+	return virtual_key_spend(db, arg, store_now_ms());
+}
+
+static void use_virtual_keys(struct store *s)
+{
+	const struct store_page pages[] = {{.limit = 5}, {.limit = 5, .ascending = true, .after = "v"}};
+	const struct store_virtual_key_note note = {.id = "v", .used_at = 1};
+	struct store_virtual_key k = {.id = "v",
+		.business_id = "one",
+		.name = "n",
+		.hash = {7},
+		.last4 = "last",
+		.scopes = 1,
+		.created_at = store_now_ms()};
+	struct store_virtual_key fresh = k;
+	const int64_t now = k.created_at;
+
+	assert_int_equal(store_virtual_key_add(s, &k), STORE_OK);
+	fresh.id[0] = 'w';
+	fresh.hash[0] = 8;
+	assert_int_equal(store_virtual_key_rotate(s, "one", "v", now + 1, &fresh), STORE_OK);
+	assert_int_equal(store_virtual_key_find(s, k.hash, now, &k), STORE_OK);
+	assert_int_equal(store_virtual_key_get(s, "one", "v", now, &k), STORE_OK);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(store_virtual_key_list(s, "one", &pages[i], now, see_virtual_key, NULL), STORE_OK);
+	assert_int_equal(store_virtual_keys_note(s, &note, 1), STORE_OK);
+	assert_int_equal(core_write(s, run_spend, fresh.id), STORE_OK);
+	assert_int_equal(store_virtual_key_revoke(s, "one", "v"), STORE_OK);
+}
+
 static bool see_delivery(const struct store_delivery *d, void *arg)
 {
 	(void)arg;
@@ -261,6 +300,7 @@ static void use_everything(struct store *s)
 	use_asks(s);
 	use_once(s);
 	use_operator(s);
+	use_virtual_keys(s);
 	use_deliveries(s, event);
 	assert_int_equal(store_counts(s, &counts), STORE_OK);
 	assert_int_equal(store_connection_facts_put(s, "one", CONNECTION_ONE, &facts), STORE_OK);
@@ -392,6 +432,13 @@ static const struct {
 	{"WHERE o.session_hash = ?", "SEARCH o USING INDEX sqlite_autoindex_operator_sessions_2 (session_hash=?)"},
 	{"ORDER BY o.ends_at DESC", "operator_sessions_ends (ends_at>?)"},
 	{"operator_sessions_ends WHERE ends_at <", "operator_sessions_ends (ends_at<?)"},
+	{"k.hash = ?2", "SEARCH k USING INDEX sqlite_autoindex_virtual_keys_2 (hash=?)"},
+	{"k.hash = ?2", "SEARCH d USING PRIMARY KEY (key_id=? AND day=?)"},
+	{"count(*) FROM virtual_keys", "virtual_keys_name (business_id=? AND name=?)"},
+	{"virtual_key_days_day WHERE day <", "virtual_key_days_day (day<?)"},
+	{"virtual_keys_revoked WHERE", "virtual_keys_revoked (revoked_at>? AND revoked_at<?)"},
+	{"virtual_keys_expires WHERE", "virtual_keys_expires (expires_at>? AND expires_at<?)"},
+	{"CROSS JOIN virtual_key_days", "SEARCH k USING INDEX virtual_keys_business (business_id=?)"},
 };
 #define WANTED (sizeof(wanted) / sizeof(wanted[0]))
 static bool met[WANTED]; /* a statement like it was run */

@@ -66,12 +66,18 @@ static enum store_error run_fill(struct db *db, void *arg)
 		"INSERT INTO once (business_id, key, request, status, at) SELECT 'one', key, key, 200, 1 FROM seen;"
 		"INSERT INTO once (business_id, key, request, status, at) VALUES ('', x'01', x'01', 200, 1);"
 		"INSERT INTO demand (business_id, day, product_id, n) SELECT 'one', seq, '', 1 FROM messages;"
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+		"INSERT INTO virtual_keys (id, business_id, name, hash, last4, scopes, numbers, rate, budget, "
+		"created_at, "
+		"expires_at) SELECT printf('k%%025d', i), 'one', i, CAST(printf('%%032d', i) AS BLOB), '', 1, '', 0, "
+		"0, 1, 0 FROM n;"
+		"INSERT INTO virtual_key_days (key_id, day, messages) SELECT id, 1, 1 FROM virtual_keys;"
 		"INSERT INTO responders (business_id, url, version, last4, secret, created_at) "
 		"VALUES ('one', x'01', 1, '', x'01', 1)";
 	char text[sizeof(sql) + 32];
 
 	(void)arg;
-	(void)snprintf(text, sizeof(text), sql, ROWS, ROWS, ROWS);
+	(void)snprintf(text, sizeof(text), sql, ROWS, ROWS, ROWS, ROWS);
 	return db_run(db, text);
 }
 
@@ -122,7 +128,7 @@ static void test_large_business(void **state)
 	before = writer_commits(h->store->writer);
 	assert_int_equal(store_business_remove(h->store, "one", NULL), STORE_OK);
 	/* In steps, between which others may write. */
-	assert_true(writer_commits(h->store->writer) - before > 18);
+	assert_true(writer_commits(h->store->writer) - before > 22);
 	assert_int_equal(rows_of(h->path, "one"), 0);
 	assert_int_equal(rows_of(h->path, "two"), theirs);
 	assert_int_equal(rows_of(h->path, ""), 1);
@@ -208,7 +214,11 @@ static void test_cut_short_is_not_found(void **state)
 	const struct store_product product = {.name = "Bread", .name_key = "bread", .price = "1", .currency = "EUR"};
 	struct store_connection c = connection("0000000000000000000000c0n9", "one", "1009");
 	struct store_tenant_key key = {.purpose = STORE_KEY_CONTENT, .version = 1, .blob_len = 1};
+	const struct store_virtual_key virtual = {
+		.id = "v", .business_id = "one", .name = "n", .last4 = "last", .scopes = 1, .created_at = 1};
+	struct store_virtual_key found;
 	const uint8_t hash[32] = {1};
+	uint8_t of_first[33];
 	unsigned added, changed, letters = 0;
 	struct seen seen = {0};
 
@@ -228,6 +238,11 @@ static void test_cut_short_is_not_found(void **state)
 	assert_int_equal(store_tenant_key_add(s, "one", &key), STORE_NOT_FOUND);
 	assert_int_equal(store_connection_add(s, &c, NULL, 0), STORE_NOT_FOUND);
 	assert_int_equal(store_link_add(s, &link, hash), STORE_NOT_FOUND);
+	assert_int_equal(store_virtual_key_add(s, &virtual), STORE_NOT_FOUND);
+	(void)snprintf((char *)of_first, sizeof(of_first), "%032d", 1);
+	assert_int_equal(store_virtual_key_get(s, "one", "k0000000000000000000000001", 1, &found), STORE_OK);
+	assert_memory_equal(found.hash, of_first, 32);
+	assert_int_equal(store_virtual_key_find(s, of_first, 1, &found), STORE_NOT_FOUND);
 	assert_int_equal(store_product_put(s, "one", &product, 1, &added, &changed), STORE_NOT_FOUND);
 	assert_int_equal(store_responder_put(s, "one", "catalogue", NULL), STORE_NOT_FOUND);
 	/* Nor is its id free before it is gone. */
