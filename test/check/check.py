@@ -28,8 +28,8 @@ FLOORS = [
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
-    {"gateway/tenant"},
-    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/delivery", "gateway/json", "gateway/keycache", "gateway/link"},
+    {"gateway/tenant", "gateway/virtual_key"},
+    {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/delivery", "gateway/json", "gateway/keycache", "gateway/link", "gateway/refused_calls"},
     {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
     {"gateway/utf8"},
 ]
