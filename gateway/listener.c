@@ -31,6 +31,7 @@
 #include "gateway/rotation.h"
 #include "gateway/settings/settings.h"
 #include "gateway/tenant.h"
+#include "gateway/virtual_key.h"
 #include "store/store.h"
 #include "vault/vault.h"
 
@@ -65,6 +66,7 @@ struct listener {
 	struct settings *settings;
 	struct health *health;
 	struct rotation *rotation;
+	struct virtual_keys *virtual_keys;
 	struct http_server *server, *control;
 	bool unconfined; /* Landlock could not be had */
 	atomic_bool open; /* the second filter is on */
@@ -408,6 +410,7 @@ static bool open_pages(struct listener *l, const struct doctor *doctor, char *wh
 	const struct settings_options settings = {.doctor = *doctor,
 		.vault = l->vault,
 		.rotation = l->rotation,
+		.virtual_keys = l->virtual_keys,
 		.frame_ancestors = config_get(c, CONFIG_FRAME_ANCESTORS)};
 	const struct health_options health = {
 		.connect = doctor->connect, .interval_s = config_number(c, CONFIG_CHECK_INTERVAL)};
@@ -447,11 +450,24 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		return sentence(why, why_len, "the inbox cannot start", "out of memory or threads");
 	if (!open_rotation(l, why, why_len))
 		return false;
+	l->virtual_keys = virtual_keys_new(l->store);
+	if (l->virtual_keys == NULL)
+		return sentence(why, why_len, "virtual keys cannot be looked after", "out of memory");
 	api.rotation = l->rotation;
+	api.virtual_keys = l->virtual_keys;
 	l->api = api_new(&api);
 	if (l->api == NULL)
 		return sentence(why, why_len, "the API cannot start", "out of memory");
 	return open_pages(l, &api.doctor, why, why_len) && open_server(l, why, why_len);
+}
+
+/* Each minute: what calls with virtual keys came to. */
+static void note_calls(struct listener *l)
+{
+	enum store_error err = virtual_keys_write(l->virtual_keys);
+
+	if (err != STORE_OK)
+		log_warn("what calls with virtual keys came to is not written yet: %s", store_error_text(err));
 }
 
 /* In the order in which nothing is asked of what is gone already. */
@@ -467,6 +483,8 @@ static void close_all(struct listener *l)
 	settings_free(l->settings);
 	api_free(l->api);
 	rotation_free(l->rotation);
+	note_calls(l);
+	virtual_keys_free(l->virtual_keys);
 	tenants_close(l->tenants);
 	vault_client_free(l->vault);
 	store_close(l->store);
@@ -569,6 +587,7 @@ int listener_run(const struct role_boot *boot)
 	for (unsigned minute = 1; poll(wait, 2, UPKEEP_EVERY_MS) <= 0; minute++) {
 		sweep(&l);
 		inbound_upkeep(l.inbound);
+		note_calls(&l);
 		if (minute % EXPIRE_EVERY == 0)
 			expire(&l);
 		if (minute % PRUNE_EVERY == 0)

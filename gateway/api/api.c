@@ -46,10 +46,14 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/audit", "GET, HEAD", .get = audit_list},
 	{"/v1/businesses/{b}/settings-links", "GET, HEAD, POST", .get = links_list, .post = links_add},
 	{"/v1/businesses/{b}/settings-links/{id}", "DELETE", .del = links_revoke},
+	{"/v1/businesses/{b}/keys", "GET, HEAD, POST", .get = virtual_keys_list, .post = virtual_keys_add},
+	{"/v1/businesses/{b}/keys/{id}", "GET, HEAD, DELETE", .get = virtual_keys_get, .del = virtual_keys_revoke},
+	{"/v1/businesses/{b}/keys/{id}/rotate", "POST", .post = virtual_keys_rotate},
 	{"/control/audit", "GET, HEAD", .get = audit_list_all},
 	{"/control/keys", "GET, HEAD", .get = keys_get},
 	{"/control/keys/rotate", "POST", .post = keys_rotate},
 	{"/control/kit", "GET, HEAD, POST", .get = kit_get, .post = kit_post},
+	{"/control/refusals", "GET, HEAD", .get = refusals_get},
 	{"/control/tokens", "GET, HEAD, POST", .get = tokens_list, .post = tokens_add},
 	{"/control/tokens/{id}", "DELETE", .del = tokens_revoke},
 };
@@ -75,6 +79,7 @@ struct api *api_new(const struct api_options *opt)
 	a->store = tenants_store(a->tenants);
 	a->outbound = opt->doctor.connect.outbound;
 	a->rotation = opt->rotation;
+	a->virtual_keys = opt->virtual_keys;
 	return a;
 }
 

@@ -17,6 +17,7 @@
 
 #include "gateway/doctor.h"
 #include "gateway/rotation.h"
+#include "gateway/virtual_key.h"
 
 #define API_BODY_MAX (2u * 1024u * 1024u)
 
@@ -25,6 +26,7 @@ struct api;
 struct api_options {
 	struct doctor doctor; /* copied, and public_url with it; what else it points to is borrowed */
 	struct rotation *rotation; /* borrowed */
+	struct virtual_keys *virtual_keys; /* borrowed; NULL: no service runs, and nobody calls */
 	const char *responder_allow; /* copied; the setting */
 };
 struct api *api_new(const struct api_options *opt); /* NULL when memory is short */

@@ -11,7 +11,7 @@
 
 struct cJSON;
 
-enum form_type { FORM_TEXT, FORM_BOOL, FORM_NUMBER };
+enum form_type { FORM_TEXT, FORM_BOOL, FORM_NUMBER, FORM_LIST };
 
 struct form_field {
 	const char *name;
@@ -35,5 +35,8 @@ struct secret *form_secret(struct cJSON *object, const char *name);
 
 /* A name for people: 1 to STORE_NAME_LEN bytes, no control characters. Answers the problem when it is none. */
 bool form_name_ok(struct call *c, const char *field, const char *name);
+
+/* A moment as RFC 3339 writes it: 2030-01-31T23:59:59Z, with a fraction or an offset where one is given. False: it is none. */
+bool form_time(const char *text, int64_t *ms);
 
 #endif

@@ -22,6 +22,7 @@ struct api {
 	char *responder_allow;
 	struct doctor doctor;
 	struct rotation *rotation;
+	struct virtual_keys *virtual_keys; /* may be NULL */
 	pthread_mutex_t business_lock; /* held from reading a business's responder to writing it back */
 };
 
@@ -92,6 +93,14 @@ void doctor_post(struct call *c);
 void links_add(struct call *c);
 void links_list(struct call *c);
 void links_revoke(struct call *c);
+
+void virtual_keys_add(struct call *c);
+void virtual_keys_list(struct call *c);
+void virtual_keys_get(struct call *c);
+void virtual_keys_rotate(struct call *c);
+void virtual_keys_revoke(struct call *c);
+
+void refusals_get(struct call *c);
 
 void keys_get(struct call *c);
 void keys_rotate(struct call *c);

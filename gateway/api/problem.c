@@ -49,6 +49,8 @@ static const struct problem_row rows_of_problems[] = {
 		"the responders are none, catalogue and platform"},
 	[PROBLEM_TOO_MANY_PRODUCTS] = {422, "too_many_products", "Unprocessable Content",
 		"a business has at most 20000 products; nothing was stored"},
+	[PROBLEM_TOO_MANY_KEYS] = {409, "too_many_keys", "Conflict",
+		"two keys of this name live already, enough for one to take the other's place: revoke one of them"},
 	[PROBLEM_UNAVAILABLE] = {503, "unavailable", "Service Unavailable",
 		"this cannot be done now; try again in a few seconds"},
 };

@@ -27,6 +27,7 @@ struct settings {
 	struct outbound *outbound;
 	struct vault_client *vault;
 	struct rotation *rotation;
+	struct virtual_keys *virtual_keys;
 	struct doctor doctor;
 	const char *public_url;
 	char csp[2304]; /* Content-Security-Policy of every answer to a shop owner */

@@ -86,6 +86,7 @@ struct settings *settings_new(const struct settings_options *opt)
 	s->public_url = opt->doctor.connect.public_url;
 	s->vault = opt->vault;
 	s->rotation = opt->rotation;
+	s->virtual_keys = opt->virtual_keys;
 	s->framed = opt->frame_ancestors[0] != '\0';
 	policy(s->csp, sizeof(s->csp), s->framed ? opt->frame_ancestors : "'none'");
 	policy(s->admin_csp, sizeof(s->admin_csp), "'none'");

@@ -18,6 +18,7 @@
 #include "gateway/doctor.h"
 #include "gateway/http/http.h"
 #include "gateway/rotation.h"
+#include "gateway/virtual_key.h"
 
 struct settings;
 
@@ -25,6 +26,7 @@ struct settings_options {
 	struct doctor doctor; /* copied; what it points to is borrowed */
 	struct vault_client *vault; /* borrowed; asked for its status alone */
 	struct rotation *rotation; /* borrowed; asked how far the replacing of keys is */
+	struct virtual_keys *virtual_keys; /* borrowed; asked what calls came to */
 	const char *frame_ancestors; /* borrowed; the setting: origins that may embed the pages; "" for none */
 };
 struct settings *settings_new(const struct settings_options *opt); /* NULL when memory is short */

@@ -23,6 +23,7 @@ struct house {
 	struct vault_client *vault;
 	struct store *store;
 	struct tenants *tenants;
+	struct virtual_keys *virtual_keys;
 	struct api *api;
 	char dir[64];
 	char bearer[96];
@@ -111,6 +112,8 @@ struct house *house_open(bool sender)
 	house_handshakes(h, true);
 	api.doctor.connect.tenants = h->tenants;
 	api.doctor.connect.outbound = sender ? fake_outbound() : NULL;
+	api.virtual_keys = h->virtual_keys = virtual_keys_new(h->store);
+	assert_non_null(h->virtual_keys);
 	h->api = api_new(&api);
 	assert_non_null(h->api);
 	token_make(h);
@@ -123,6 +126,7 @@ void house_close(struct house *h)
 	char path[128];
 
 	api_free(h->api);
+	virtual_keys_free(h->virtual_keys);
 	tenants_close(h->tenants);
 	store_close(h->store);
 	vault_client_free(h->vault);
@@ -149,6 +153,11 @@ struct api *house_api(struct house *h)
 struct tenants *house_tenants(struct house *h)
 {
 	return h->tenants;
+}
+
+struct virtual_keys *house_virtual_keys(struct house *h)
+{
+	return h->virtual_keys;
 }
 
 /* ------------------------------------------------------------ looking for secrets */

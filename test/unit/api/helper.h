@@ -46,6 +46,7 @@ struct api *house_api(struct house *h);
 /* Whether the fake provider calls our URL when it is registered; it does at first. */
 void house_handshakes(struct house *h, bool on);
 struct tenants *house_tenants(struct house *h);
+struct virtual_keys *house_virtual_keys(struct house *h);
 
 struct answer {
 	int status;

@@ -134,7 +134,9 @@ static void methods_are_known_by_path(void **state)
 		{"/v1/businesses/m/connections/c/test", "POST"}, {"/v1/businesses/m/messages", "GET, HEAD, POST"},
 		{"/v1/businesses/m/messages/x", "GET, HEAD"}, {"/v1/businesses/m/products", "GET, HEAD, POST"},
 		{"/v1/businesses/m/products/p", "DELETE"}, {"/v1/businesses/m/responder", "GET, HEAD, PUT"},
-		{"/v1/businesses/m/events", "GET, HEAD"}, {"/openapi.yaml", "GET, HEAD"}};
+		{"/v1/businesses/m/keys", "GET, HEAD, POST"}, {"/v1/businesses/m/keys/k", "GET, HEAD, DELETE"},
+		{"/v1/businesses/m/keys/k/rotate", "POST"}, {"/v1/businesses/m/events", "GET, HEAD"},
+		{"/openapi.yaml", "GET, HEAD"}};
 	static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"};
 
 	(void)state;
@@ -156,7 +158,8 @@ static void the_description_is_for_everybody(void **state)
 	static const char *const paths[] = {"\n  /v1/businesses:\n", "\n  /v1/businesses/{business}:\n",
 		"/{business}/connections:\n", "/{business}/connections/{id}:\n", "/{business}/connections/{id}/test:\n",
 		"/{business}/messages:\n", "/{business}/messages/{id}:\n", "/{business}/products:\n",
-		"/{business}/products/{id}:\n", "/{business}/responder:\n", "/{business}/events:\n"};
+		"/{business}/products/{id}:\n", "/{business}/responder:\n", "/{business}/events:\n",
+		"/{business}/keys:\n", "/{business}/keys/{id}:\n", "/{business}/keys/{id}/rotate:\n"};
 	struct answer a = ask_with(NULL, "GET", "/openapi.yaml");
 
 	(void)state;

@@ -1,0 +1,363 @@
+/*
+ * Virtual keys of a business: each is made for one consumer, shown once, and kept as a hash.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/api/form.h"
+#include "gateway/api/json_out.h"
+#include "gateway/api/page.h"
+#include "gateway/api/problem.h"
+#include "gateway/json.h"
+#include "gateway/log.h"
+#include "gateway/virtual_key.h"
+
+#define DAY_MS INT64_C(86400000)
+#define MINUTE_MS INT64_C(60000)
+#define DAYS_MAX 3650
+#define RATE_MAX 100000
+#define BUDGET_MAX 10000000
+#define OLD_MINUTES_MAX 43200 /* 30 days */
+
+static const struct {
+	const char *name;
+	enum store_scope scope;
+} scopes[] = {{"send", STORE_SCOPE_SEND}, {"media", STORE_SCOPE_MEDIA}, {"templates", STORE_SCOPE_TEMPLATES},
+	{"read", STORE_SCOPE_READ}};
+#define SCOPES (sizeof(scopes) / sizeof(scopes[0]))
+
+/* ------------------------------------------------------------ showing */
+
+static void list_add(struct out *o, cJSON *list, cJSON *item)
+{
+	if (item == NULL || !cJSON_AddItemToArray(list, item)) {
+		cJSON_Delete(item);
+		o->failed = true;
+	}
+}
+
+static void out_scopes(struct out *o, unsigned bits)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < SCOPES; i++)
+		if ((bits & scopes[i].scope) != 0)
+			list_add(o, list, cJSON_CreateString(scopes[i].name));
+	out_value(o, "scopes", list);
+}
+
+/* null: all. */
+static void out_numbers(struct out *o, const char *numbers)
+{
+	cJSON *list;
+
+	if (numbers[0] == '\0') {
+		out_null(o, "numbers");
+		return;
+	}
+	list = cJSON_CreateArray();
+	for (const char *p = numbers; *p != '\0'; p += strspn(p, " ")) {
+		const size_t len = strcspn(p, " ");
+		char number[STORE_PROVIDER_ID_LEN + 1];
+
+		(void)snprintf(number, sizeof(number), "%.*s", (int)len, p);
+		list_add(o, list, cJSON_CreateString(number));
+		p += len;
+	}
+	out_value(o, "numbers", list);
+}
+
+/* null: as many as it likes. */
+static void out_limit(struct out *o, const char *name, uint32_t limit)
+{
+	if (limit > 0)
+		out_number(o, name, limit);
+	else
+		out_null(o, name);
+}
+
+static void out_refused(struct out *o, const struct store_virtual_key *k)
+{
+	struct out refused;
+
+	if (k->refused_at == 0) {
+		out_null(o, "refused");
+		return;
+	}
+	out_begin(&refused);
+	out_time(&refused, "at", k->refused_at);
+	out_text(&refused, "why", k->refused_why);
+	out_number(&refused, "count", k->refused_count);
+	out_value(o, "refused", out_end(&refused));
+}
+
+/* text NULL: not shown. */
+static cJSON *key_json(const struct call *c, const struct store_virtual_key *read, const char *text)
+{
+	struct store_virtual_key k = *read;
+	struct out o;
+
+	if (c->api->virtual_keys != NULL)
+		virtual_keys_news(c->api->virtual_keys, &k);
+	out_begin(&o);
+	out_text(&o, "id", k.id);
+	out_text(&o, "name", k.name);
+	if (text != NULL)
+		out_text(&o, "key", text);
+	out_text(&o, "last4", k.last4);
+	out_scopes(&o, k.scopes);
+	out_numbers(&o, k.numbers);
+	out_limit(&o, "rate_per_minute", k.rate);
+	out_limit(&o, "messages_per_day", k.budget);
+	out_number(&o, "messages_today", k.messages_today);
+	out_time(&o, "created_at", k.created_at);
+	out_time(&o, "expires_at", k.expires_at);
+	out_time(&o, "revoked_at", k.revoked_at);
+	out_time(&o, "used_at", k.used_at);
+	out_refused(&o, &k);
+	return out_end(&o);
+}
+
+static void show_new(struct call *c, const struct store_virtual_key *k, const char *text)
+{
+	cJSON *shown = key_json(c, k, NULL);
+
+	idempotency_keep(c, shown);
+	cJSON_Delete(shown);
+	out_send_tree(key_json(c, k, text), c->res, 201);
+}
+
+/* ------------------------------------------------------------ reading what a key is to be */
+
+/* A whole number from 1 to max; 0 where the field is absent. False after the problem was answered. */
+static bool whole(struct call *c, const cJSON *body, const char *name, int64_t max, int64_t *out)
+{
+	const cJSON *item = json_get(body, name);
+	char rule[64];
+
+	*out = 0;
+	if (item == NULL)
+		return true;
+	if (item->valuedouble >= 1 && item->valuedouble <= (double)max) {
+		*out = (int64_t)item->valuedouble;
+		if ((double)*out == item->valuedouble)
+			return true;
+	}
+	(void)snprintf(rule, sizeof(rule), "must be a whole number from 1 to %lld", (long long)max);
+	problem(c->res, PROBLEM_INVALID_FIELD, name, rule);
+	return false;
+}
+
+static bool read_scopes(struct call *c, const cJSON *body, unsigned *out)
+{
+	const cJSON *list = json_get(body, "scopes"), *item;
+
+	*out = list == NULL ? STORE_SCOPES_ALL : 0;
+	cJSON_ArrayForEach (item, list) {
+		const char *name = cJSON_IsString(item) ? item->valuestring : "";
+		size_t i = 0;
+
+		while (i < SCOPES && strcmp(scopes[i].name, name) != 0)
+			i++;
+		if (i == SCOPES) {
+			problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must be of: send, media, templates, read");
+			return false;
+		}
+		*out |= scopes[i].scope;
+	}
+	if (*out == 0)
+		problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must name one at least; left out, it has all");
+	return *out != 0;
+}
+
+/* Adds one, which must be the business's own. False after the problem was answered. */
+static bool number_add(struct call *c, const cJSON *item, struct store_virtual_key *k)
+{
+	const char *number = cJSON_IsString(item) ? item->valuestring : "";
+	const size_t len = strlen(number), at = strlen(k->numbers);
+	struct store_connection connection;
+	enum store_error err = STORE_NOT_FOUND;
+
+	if (len > 0 && len <= STORE_PROVIDER_ID_LEN && number[strspn(number, "0123456789")] == '\0')
+		err = store_connection_by_number(c->api->store, c->business.id, 0, number, &connection);
+	if (err == STORE_NOT_FOUND)
+		problem(c->res, PROBLEM_INVALID_FIELD, "numbers",
+			"must be phone_number_ids of this business's connections");
+	else if (err != STORE_OK)
+		problem_store(c, err);
+	else
+		(void)snprintf(k->numbers + at, sizeof(k->numbers) - at, "%s%s", at > 0 ? " " : "", number);
+	return err == STORE_OK;
+}
+
+static bool read_numbers(struct call *c, const cJSON *body, struct store_virtual_key *k)
+{
+	const cJSON *list = json_get(body, "numbers"), *item;
+	const int len = cJSON_GetArraySize(list);
+
+	if (list != NULL && (len < 1 || len > (int)STORE_KEY_NUMBERS_MAX)) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "numbers",
+			"must name 1 to 32; left out, it has all, also later ones");
+		return false;
+	}
+	cJSON_ArrayForEach (item, list)
+		if (!number_add(c, item, k))
+			return false;
+	return true;
+}
+
+static bool read_expiry(struct call *c, const cJSON *body, int64_t now, int64_t *out)
+{
+	const char *at = json_get_string(body, "expires_at");
+	int64_t days;
+
+	*out = 0;
+	if (!whole(c, body, "expires_in_days", DAYS_MAX, &days))
+		return false;
+	if (at == NULL) {
+		*out = days > 0 ? now + days * DAY_MS : 0;
+		return true;
+	}
+	if (days > 0) {
+		problem(c->res, PROBLEM_INVALID_FIELD, "expires_at", "is one too many beside expires_in_days");
+		return false;
+	}
+	if (form_time(at, out) && *out > now && *out <= now + DAYS_MAX * DAY_MS)
+		return true;
+	problem(c->res, PROBLEM_INVALID_FIELD, "expires_at",
+		"must be a time to come within ten years, as 2030-01-31T23:59:59Z");
+	return false;
+}
+
+static bool key_read(struct call *c, const cJSON *body, struct store_virtual_key *k)
+{
+	const char *name = json_get_string(body, "name");
+	int64_t rate, budget;
+
+	if (name == NULL || !form_name_ok(c, "name", name) || !read_scopes(c, body, &k->scopes) ||
+		!read_numbers(c, body, k) || !whole(c, body, "rate_per_minute", RATE_MAX, &rate) ||
+		!whole(c, body, "messages_per_day", BUDGET_MAX, &budget) ||
+		!read_expiry(c, body, store_now_ms(), &k->expires_at))
+		return false;
+	(void)snprintf(k->name, sizeof(k->name), "%s", name);
+	memcpy(k->business_id, c->business.id, sizeof(k->business_id));
+	k->rate = (uint32_t)rate;
+	k->budget = (uint32_t)budget;
+	return true;
+}
+
+/* ------------------------------------------------------------ making */
+
+static void not_made(struct call *c, enum store_error err)
+{
+	if (err == STORE_TOO_MANY)
+		problem(c->res, PROBLEM_TOO_MANY_KEYS, NULL, NULL);
+	else if (err == STORE_STALE)
+		problem(c->res, PROBLEM_CONFLICT, NULL, "this key is revoked or has expired: make a new one");
+	else
+		problem_store(c, err);
+}
+
+void virtual_keys_add(struct call *c)
+{
+	static const struct form_field fields[] = {{"name", FORM_TEXT, true}, {"scopes", FORM_LIST, false},
+		{"numbers", FORM_LIST, false}, {"rate_per_minute", FORM_NUMBER, false},
+		{"messages_per_day", FORM_NUMBER, false}, {"expires_at", FORM_TEXT, false},
+		{"expires_in_days", FORM_NUMBER, false}};
+	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
+	struct store_virtual_key k = {.id = ""};
+	char text[VIRTUAL_KEY_ROOM];
+	enum store_error err;
+
+	if (body != NULL && key_read(c, body, &k)) {
+		virtual_key_make(&k, text);
+		err = store_virtual_key_add(c->api->store, &k);
+		if (err == STORE_OK) {
+			log_info("virtual key made business=%s key=%s", k.business_id, k.id);
+			show_new(c, &k, text);
+		} else {
+			not_made(c, err);
+		}
+		vault_wipe(text, sizeof(text));
+	}
+	cJSON_Delete(body);
+}
+
+static void rotate(struct call *c, int64_t old_ends_in_minutes)
+{
+	struct store_virtual_key k = {.id = ""};
+	char text[VIRTUAL_KEY_ROOM];
+	enum store_error err;
+
+	virtual_key_make(&k, text);
+	err = store_virtual_key_rotate(c->api->store, c->business.id, c->id,
+		old_ends_in_minutes > 0 ? k.created_at + old_ends_in_minutes * MINUTE_MS : 0, &k);
+	if (err == STORE_OK) {
+		log_info("virtual key made in another's place business=%s key=%s other=%s", k.business_id, k.id, c->id);
+		show_new(c, &k, text);
+	} else {
+		not_made(c, err);
+	}
+	vault_wipe(text, sizeof(text));
+}
+
+/* A body is optional, and so is its one field. */
+void virtual_keys_rotate(struct call *c)
+{
+	static const struct form_field fields[] = {{"old_ends_in_minutes", FORM_NUMBER, false}};
+	int64_t minutes;
+	cJSON *body;
+
+	if (c->req->body_len == 0) {
+		rotate(c, 0);
+		return;
+	}
+	body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
+	if (body != NULL && whole(c, body, "old_ends_in_minutes", OLD_MINUTES_MAX, &minutes))
+		rotate(c, minutes);
+	cJSON_Delete(body);
+}
+
+/* ------------------------------------------------------------ reading and revoking */
+
+void virtual_keys_get(struct call *c)
+{
+	struct store_virtual_key k;
+	enum store_error err = store_virtual_key_get(c->api->store, c->business.id, c->id, store_now_ms(), &k);
+
+	if (err == STORE_OK)
+		out_send_tree(key_json(c, &k, NULL), c->res, 200);
+	else
+		problem_store(c, err);
+}
+
+static bool list_one(const struct store_virtual_key *k, void *arg)
+{
+	struct listing *l = arg;
+
+	return listing_wants(l) && listing_add(l, k->id, key_json(l->call, k, NULL));
+}
+
+static enum store_error list(struct listing *l, const void *ctx)
+{
+	(void)ctx;
+	return store_virtual_key_list(l->call->api->store, l->call->business.id, &l->page, store_now_ms(), list_one, l);
+}
+
+void virtual_keys_list(struct call *c)
+{
+	listing_answer(c, list, NULL, NULL);
+}
+
+void virtual_keys_revoke(struct call *c)
+{
+	enum store_error err = store_virtual_key_revoke(c->api->store, c->business.id, c->id);
+
+	if (err != STORE_OK) {
+		problem_store(c, err);
+		return;
+	}
+	log_info("virtual key revoked business=%s key=%s", c->business.id, c->id);
+	c->res->status = 204;
+}
