@@ -64,6 +64,8 @@ static const struct command commands[] = {
 		"who used or changed which key, oldest first; --json: all of it as JSON lines", command_audit},
 	{"doctor", NULL, 0, 1, "[BUSINESS] [--json]",
 		"what is amiss, why, and what to do; a business's providers are asked now", command_doctor},
+	{"refused", NULL, 0, 0, "[--json]", "which calls with virtual keys were refused lately, why, and what to do",
+		command_refused},
 	{"key", "rotate", 0, 1, "BUSINESS | --all", "new keys for one shop or for all: what they sealed is sealed anew",
 		command_key_rotate},
 	{"key", "rotate", 0, 1, "--master [--to FILE]",

@@ -85,6 +85,8 @@ int command_link_revoke(struct line *l);
 
 int command_doctor(struct line *l);
 
+int command_refused(struct line *l);
+
 int command_key_rotate(struct line *l);
 int command_key_status(struct line *l);
 int command_key_retire(struct line *l);

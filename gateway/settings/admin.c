@@ -20,9 +20,11 @@ const struct route admin_routes[] = {
 	{.name = "resume", .post = admin_resume_post, .form_max = FORM_MAX},
 	{.name = "letters", .get = admin_letters_get},
 	{.name = "quarantine", .get = admin_quarantine_get},
+	{.name = "refused", .get = admin_refused_get},
 	{.name = "keys", .get = admin_keys_get},
 	{.name = "audit", .get = admin_audit_get},
 	{.name = "revoke-token", .post = admin_revoke_token_post, .form_max = FORM_MAX},
+	{.name = "revoke-key", .post = admin_revoke_key_post, .form_max = FORM_MAX},
 	{.name = "end-session", .post = admin_end_session_post, .form_max = FORM_MAX},
 };
 const size_t admin_routes_len = sizeof(admin_routes) / sizeof(admin_routes[0]);
@@ -100,6 +102,7 @@ void admin_done(struct visit *v)
 			"again."},
 		{"link-ended", "ok", "That link, and the browser that opened it, cannot come in any more."},
 		{"revoked", "ok", "The token is revoked. What was opened with it has ended."},
+		{"key-revoked", "ok", "The virtual key is revoked. Calls with it are refused."},
 		{"session-ended", "ok", "That browser is signed out."},
 		{"signed-out", "info", "You are signed out."},
 		{"gone", "info", "That was gone already."},

@@ -29,6 +29,10 @@ void admin_done(struct visit *v);
 void admin_kit_write(struct visit *v);
 /* Boxes that say what is amiss with the audit, where something is. */
 void admin_audit_note(struct visit *v, const struct store_audit_state *state);
+/* A line about refused calls, with a link to their page. */
+void admin_refused_note(struct visit *v);
+/* The virtual keys of a business, under a heading. */
+void admin_virtual_keys_write(struct visit *v, const char *business_id);
 /* <a> to a business's page. */
 void admin_business_link(struct visit *v, const char *id, const char *name);
 
@@ -66,9 +70,11 @@ void admin_suspend_post(struct visit *v);
 void admin_resume_post(struct visit *v);
 void admin_letters_get(struct visit *v);
 void admin_quarantine_get(struct visit *v);
+void admin_refused_get(struct visit *v);
 void admin_keys_get(struct visit *v);
 void admin_audit_get(struct visit *v);
 void admin_revoke_token_post(struct visit *v);
+void admin_revoke_key_post(struct visit *v);
 void admin_end_session_post(struct visit *v);
 
 #endif

@@ -14,7 +14,7 @@ static const struct link pages[] = {{"", "Status"}, {"activity", "Activity"}, {"
 	{"messages", "Messages"}, {"sign", "Shop sign"}, {"access", "Keys and access"}};
 
 static const struct link admin_pages[] = {{"", "Overview"}, {"letters", "Dead letters"}, {"quarantine", "Quarantine"},
-	{"keys", "Keys and tokens"}, {"audit", "Audit"}};
+	{"refused", "Refused calls"}, {"keys", "Keys and tokens"}, {"audit", "Audit"}};
 
 static void links(struct visit *v, const struct link *list, size_t len, const char *current)
 {

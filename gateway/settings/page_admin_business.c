@@ -1,6 +1,6 @@
 /*
  * One business, for the operator: its connections, what came and went lately without what
- * it said or whom it was to, its settings links; and switching it off and on.
+ * it said or whom it was to, its virtual keys and settings links; and switching it off and on.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,6 +323,7 @@ void admin_business_get(struct visit *v)
 	about(v, &b);
 	findings(v, b.id);
 	happenings(v, b.id);
+	admin_virtual_keys_write(v, b.id);
 	links(v, b.id);
 	html_put(&v->out, "<p><a href=\"audit?business=%s\">Who used or changed its keys</a></p>", b.id);
 	layout_end(v);
@@ -376,6 +377,25 @@ void admin_end_link_post(struct visit *v)
 	err = store_link_revoke(v->s->store, b.id, visit_field(v, "link"));
 	if (err == STORE_OK || err == STORE_NOT_FOUND)
 		back(v, &b, err == STORE_OK ? "link-ended" : "gone");
+	else
+		visit_failed(v, store_error_text(err));
+}
+
+/* ------------------------------------------------------------ revoking a virtual key */
+
+void admin_revoke_key_post(struct visit *v)
+{
+	const char *key = visit_field(v, "key");
+	struct store_business b;
+	enum store_error err;
+
+	if (!business_get(v, visit_field(v, "business"), &b))
+		return;
+	err = store_virtual_key_revoke(v->s->store, b.id, key);
+	if (err == STORE_OK)
+		log_info("virtual key revoked by the operator business=%s key=%s session=%s", b.id, key, v->who.id);
+	if (err == STORE_OK || err == STORE_NOT_FOUND)
+		back(v, &b, err == STORE_OK ? "key-revoked" : "gone");
 	else
 		visit_failed(v, store_error_text(err));
 }

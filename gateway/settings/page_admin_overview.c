@@ -206,6 +206,7 @@ void admin_overview_get(struct visit *v)
 		admin_kit_write(v);
 	installation(v);
 	totals(v, &counts);
+	admin_refused_note(v);
 	if (counts.businesses == 0) {
 		first_business(v);
 	} else {

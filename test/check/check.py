@@ -18,7 +18,7 @@ FLOORS = [
     {"gateway/main", "examples/sandbox"},
     {"gateway/supervisor", "gateway/command"},
     {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_doctor",
-     "gateway/command_kit", "gateway/command_link", "gateway/command_rotate", "gateway/command_verify"},
+     "gateway/command_kit", "gateway/command_link", "gateway/command_refused", "gateway/command_rotate", "gateway/command_verify"},
     {"gateway/command_audit"},
     {"gateway/command_line"},
     {"gateway/session"},

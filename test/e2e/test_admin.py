@@ -21,7 +21,7 @@ MARKUP = "<img src=x onerror='window.pwned=1'>&amp;\""
 FORM = "application/x-www-form-urlencoded"
 COOKIE = "__Host-keyhouse-admin"
 WRONG = "That is no admin token"
-PAGES = ("", "letters", "quarantine", "keys")
+PAGES = ("", "letters", "quarantine", "refused", "keys")
 WORDS_BROKEN = r"""return [...document.querySelectorAll('td.who')].flatMap(cell => {
     const text = cell.firstChild, range = document.createRange();
     return [...text.data.matchAll(/\S+/g)].filter(word => {
@@ -250,7 +250,7 @@ def test_forms_come_from_the_same_session_and_site(gateway, operator, paul):
     other, csrf = Operator(gateway).sign_in(), operator.csrf()
     forms = {"suspend": {"business": paul.id}, "resume": {"business": paul.id}, "link": {"business": paul.id},
              "end-link": {"business": paul.id, "link": "x"}, "sign-out": {}, "end-session": {"session": "x"},
-             "revoke-token": {"token": "x", "sure": "yes"}, "replay": {"business": paul.id, "event": "x"}}
+             "revoke-token": {"token": "x", "sure": "yes"}, "revoke-key": {"business": paul.id, "key": "x"}, "replay": {"business": paul.id, "event": "x"}}
     for name, fields in forms.items():
         assert operator.post(name, **fields).status == 403, name
         assert operator.post(name, csrf=other.csrf(), **fields).status == 403, name
@@ -421,7 +421,7 @@ def test_an_operators_round(owner, gateway, provider):  # noqa: F811
         Business(gateway, f"Shop {number} with a name that is long enough to need a second line on a phone", "none")
     gateway.run("token", "new", "--name", "Ada's platform " + MARKUP)
     for page, title, part in (("", "Overview", name), ("letters", "Dead letters", MARKUP), ("quarantine", "Quarantine", name),
-                              ("keys", "Keys and tokens", "this browser"), ("audit", "Audit", "Keyhouse by itself"),
+                              ("refused", "Refused calls", "None since the service was started."), ("keys", "Keys and tokens", "this browser"), ("audit", "Audit", "Keyhouse by itself"),
                               ("business?id=" + paul.id, name, MARKUP)):
         assert go(page) == title
         owner.says(part)

@@ -176,6 +176,12 @@ class Canary(House):
     def spare(self, label="a spare"):
         return Business(self.gateway, label, "none")
 
+    def virtual_key(self, business):
+        """A fresh one's id."""
+        made = self.gateway.api("POST", business.path("keys"), {"name": word()}).json
+        self.plant("virtual key", made["key"])
+        return made["id"]
+
     def connected(self, label):
         """A business with a connection that nobody else needs."""
         spare = self.spare(label)
@@ -186,7 +192,7 @@ class Canary(House):
 
     def keep_shown(self, answer):
         """What an answer shows once is a secret from then on: a token, a link, a signing or webhook secret, a cookie."""
-        for value in re.findall(rb"kh_[\w-]{40,}|whsec_[\w+/=]{40,}|(?<=#)[\w-]{43}|(?<=X-Keyhouse-Secret\":\")[^\"]+|"
+        for value in re.findall(rb"khv?_[\w-]{40,}|whsec_[\w+/=]{40,}|(?<=#)[\w-]{43}|(?<=X-Keyhouse-Secret\":\")[^\"]+|"
                                 rb"(?<=__Host-keyhouse=)[\w-]{43}|(?<=__Host-keyhouse-admin=)[\w-]{43}", answer):
             self.plant("what was shown once", value.decode())
 
@@ -246,6 +252,13 @@ def api_rows():
         f"GET {B}/{{business}}/settings-links": lambda h: [h.api("GET", h.meta.path("settings-links"))],
         f"DELETE {B}/{{business}}/settings-links/{{id}}": lambda h: [
             h.api("DELETE", (s := h.spare()).path("settings-links", (h.link("one revoked", s), h.one(s, "settings-links"))[1]))],
+        f"POST {B}/{{business}}/keys": lambda h: [
+            h.api("POST", h.meta.path("keys"), {"name": word(), "scopes": ["send"], "numbers": [h.meta.number]}, free=("name",))],
+        f"GET {B}/{{business}}/keys": lambda h: [h.api("GET", h.meta.path("keys"))],
+        f"GET {B}/{{business}}/keys/{{id}}": lambda h: [h.api("GET", h.meta.path("keys", h.virtual_key(h.meta)))],
+        f"DELETE {B}/{{business}}/keys/{{id}}": lambda h: [h.api("DELETE", h.meta.path("keys", h.virtual_key(h.meta)))],
+        f"POST {B}/{{business}}/keys/{{id}}/rotate": lambda h: [
+            h.api("POST", h.meta.path("keys", h.virtual_key(h.meta), "rotate"), {"old_ends_in_minutes": 5})],
         f"GET {B}/{{business}}/doctor": lambda h: [h.api("GET", h.meta.path("doctor"))],
         f"POST {B}/{{business}}/doctor": lambda h: [h.api("POST", h.connected("one looked at").path("doctor"))],
         f"GET {B}/{{business}}/audit": lambda h: [h.api("GET", h.meta.path("audit"))],
@@ -267,6 +280,7 @@ def control_rows():
         "GET /control/audit": lambda h: [Shot("GET", "/control/audit")],
         "GET /control/kit": lambda h: [Shot("GET", "/control/kit")],
         "POST /control/kit": lambda h: [Shot("POST", "/control/kit", {}, {"key_id": h.plant("master key for its id", word(16))})],
+        "GET /control/refusals": lambda h: [Shot("GET", "/control/refusals")],
         "GET /control/tokens": lambda h: [Shot("GET", "/control/tokens")],
         "POST /control/tokens": lambda h: [Shot("POST", "/control/tokens", {}, {"name": "another"}, free=("name",))],
         "DELETE /control/tokens/{id}": lambda h: [Shot("DELETE", "/control/tokens/" + tokens(h))],
@@ -347,7 +361,7 @@ def admin_rows():
         assert cookie
         return re.findall(rf'name="{what}" value="([A-Za-z0-9_-]+)"', page)[-1]
     rows = {f"GET /admin/{name}": lambda h, name=name: [h.form("admin", name)] for name in
-            ("sign-in", "", "letters", "quarantine", "keys", "audit")}
+            ("sign-in", "", "letters", "quarantine", "refused", "keys", "audit")}
     rows.update({
         "GET /admin/find": lambda h: [h.form("admin", "find?text=paul")],
         "GET /admin/business": lambda h: [h.form("admin", "business?id=" + h.meta.id)],
@@ -364,6 +378,9 @@ def admin_rows():
         "POST /admin/resume": lambda h: [h.form("admin", "resume", {"business": h.meta.id})],
         "POST /admin/revoke-token": lambda h: [h.form("admin", "revoke-token", {"token": h.plant("token's text for its id", "kh_" + word(43)),
                                                                                 "sure": "yes"})],
+        "POST /admin/revoke-key": lambda h: [
+            h.form("admin", "revoke-key", {"business": h.meta.id, "key": h.virtual_key(h.meta)}),
+            h.form("admin", "revoke-key", {"business": h.meta.id, "key": h.plant("key's text for its id", "khv_" + word(43))})],
         "POST /admin/end-session": lambda h: [h.form("admin", "end-session", {"session": ended(h, "session")})],
     })
     return rows
@@ -515,7 +532,7 @@ def commands(house, spare, how):
         (("doctor", house.meta.id), lost), (("connection", "list", house.meta.id, "--json"), lost), (("nonsense",), lost),
         (("key", "kit", "--passphrase-file", str(phrase), "--no-qr"), lost), (("restore-key", str(file), "--passphrase-file", str(phrase)), lost),
         (("verify",), lost), (("verify", "--audit"), lost), (("audit", house.meta.id, "--json"), lost), (("audit",), lost),
-        (("config", "check"), lost), (("business", "show", house.meta.id, "--json"), lost), (("link", "list", house.meta.id), lost)]
+        (("refused",), lost), (("config", "check"), lost), (("business", "show", house.meta.id, "--json"), lost), (("link", "list", house.meta.id), lost)]
     for words, stdin in rows:
         done = house.gateway.run(*words, stdin=stdin, check=False)
         told.append(f"{words} {done.stdout} {done.stderr}")

@@ -1,0 +1,189 @@
+"""Goal of this test: over the real program, a virtual key is made, shown once and nowhere else ever, changed for another and
+revoked; each of that is in the audit; a key that somebody wrote into the database is named; and the operator sees and ends
+them in his pages."""
+import json
+import re
+import sqlite3
+import time
+
+import pytest
+
+import owner as pages
+from conftest import Shop, wait_for
+from owner import owner  # noqa: F401
+from remains import search_files
+from shops import Business
+from test_admin import Operator
+
+NUMBER = "106540352242922"
+MARKUP = "<img src=x onerror='window.pwned=1'>&amp;\""
+DAY_MS = 86400_000
+
+
+@pytest.fixture
+def paul(gateway, provider):
+    return Shop(gateway, provider, "Paul's Electronics", NUMBER, responder="none")
+
+
+def make(business, **fields):
+    answer = business.gateway.api("POST", business.path("keys"), {"name": "till", **fields})
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+def keys_of(business):
+    return business.gateway.api("GET", business.path("keys")).json["data"]
+
+
+def files(gateway):
+    """All that is ever written, a backup among it."""
+    copy = gateway.dir / "copy.db"
+    copy.unlink(missing_ok=True)
+    gateway.run("backup", str(copy))
+    return [p for p in gateway.data.rglob("*") if p.is_file() and p.name != "master.key"] + [copy, gateway.log_path]
+
+
+def changed(gateway, sql, *values):
+    gateway.stop()
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        rows = db.execute(sql, values).rowcount
+    gateway.start()
+    return rows
+
+
+# ---------------------------------------------------------------- over the API
+
+def test_a_keys_life(gateway, paul):
+    made = make(paul, scopes=["send", "media"], numbers=[NUMBER], rate_per_minute=60, messages_per_day=1000, expires_in_days=30)
+    assert re.fullmatch(r"khv_[\w-]{43}", made["key"]) and made["key"].endswith(made["last4"])
+    shown = {k: v for k, v in made.items() if k != "key"}
+    assert gateway.api("GET", paul.path("keys", made["id"])).json == shown and keys_of(paul) == [shown]
+    assert (shown["numbers"], shown["messages_today"], shown["used_at"], shown["refused"]) == ([NUMBER], 0, None, None)
+
+    second = gateway.api("POST", paul.path("keys", made["id"], "rotate"), {"old_ends_in_minutes": 60})
+    assert second.status == 201 and second.json["key"] != made["key"] and second.json["scopes"] == ["send", "media"]
+    assert second.json["rate_per_minute"] == 60 and second.json["messages_per_day"] == 1000 and second.json["numbers"] == [NUMBER]
+    third = gateway.api("POST", paul.path("keys"), {"name": "till"})
+    assert third.status == 409 and third.json["code"] == "too_many_keys" and "revoke one of them" in third.json["detail"]
+    assert gateway.api("POST", paul.path("keys", second.json["id"], "rotate")).status == 409
+
+    for _ in range(2):
+        assert gateway.api("DELETE", paul.path("keys", made["id"])).status == 204
+    assert [k["revoked_at"] is None for k in keys_of(paul)] == [True, False]
+    assert gateway.api("POST", paul.path("keys", made["id"], "rotate")).json["code"] == "conflict"
+    make(paul)
+
+    rows = [r for r in gateway.api("GET", paul.path("audit") + "?order=asc").json["data"] if r["action"].startswith("key_")
+            and r["subject"] in {k["id"] for k in keys_of(paul)}]
+    assert [(r["action"], r["subject"]) for r in rows[:4]] == [
+        ("key_made", made["id"]), ("key_made", second.json["id"]), ("key_ending", made["id"]), ("key_revoked", made["id"])]
+    assert {r["actor"].split(":")[0] for r in rows} == {"token"} and len(rows) == 5
+    assert "whole" in gateway.run("verify", "--audit").stdout
+
+
+def test_another_business_does_not_see_it(gateway, paul):
+    made, rival = make(paul), Business(gateway, "Rival", "none")
+    for method, part in (("GET", ()), ("DELETE", ()), ("POST", ("rotate",))):
+        assert gateway.api(method, rival.path("keys", made["id"], *part)).status == 404
+    assert gateway.api("POST", rival.path("keys"), {"name": "x", "numbers": [NUMBER]}).json["field"] == "numbers"
+    assert keys_of(rival) == [] and keys_of(paul)[0]["revoked_at"] is None
+    assert gateway.request("GET", paul.path("keys"), headers={"Authorization": "Bearer " + made["key"]}).status == 401
+
+
+def test_the_text_is_nowhere(gateway, paul):
+    """Nor is it repeated to who asks again."""
+    first, again = (gateway.api("POST", paul.path("keys"), {"name": "once"}, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert first.status == again.status == 201 and again.headers["idempotent-replayed"] == "true"
+    assert again.json == {k: v for k, v in first.json.items() if k != "key"} and len(keys_of(paul)) == 1
+    second = gateway.api("POST", paul.path("keys", first.json["id"], "rotate")).json
+    gateway.api("DELETE", paul.path("keys", second["id"]))
+    for path in ("", "keys", "audit", "keys/" + second["id"]):
+        for key in (first.json["key"], second["key"]):
+            assert key.encode() not in gateway.api("GET", paul.path(path)).body
+    wanted = {"first": first.json["key"], "second": second["key"], "first, bare": first.json["key"][4:]}
+    for how in ("running", "stopped"):
+        assert search_files(files(gateway), wanted) == [], how
+        if how == "running":
+            gateway.stop()
+    assert search_files(files(gateway), {"id": first.json["id"]}), "the search finds what is there"
+
+
+def test_a_removed_business_has_none(gateway, paul):
+    make(paul)
+    gateway.run("business", "remove", paul.id, "--yes")
+    gateway.stop()
+    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
+        assert db.execute("SELECT count(*) FROM virtual_keys").fetchone() == (0,)
+
+
+def test_one_that_was_put_in_is_named(gateway, paul):
+    make(paul)
+    assert changed(gateway, "INSERT INTO virtual_keys (id, business_id, name, hash, last4, scopes, numbers, rate, budget, "
+                   "created_at, expires_at) SELECT 'evil', business_id, 'x', randomblob(32), last4, scopes, numbers, 0, 0, "
+                   "unixepoch() * 1000, 0 FROM virtual_keys") == 1
+    found = gateway.run("verify", "--audit", check=False)
+    assert found.returncode == 1 and f"virtual key evil of business {paul.id}: no row" in found.stdout, found.stdout
+    assert gateway.api("DELETE", paul.path("keys", "evil")).status == 204
+    assert "whole" in gateway.run("verify", "--audit").stdout
+
+
+# ---------------------------------------------------------------- the operator
+
+def test_the_command(gateway):
+    done = gateway.run("refused")
+    assert done.stdout == "" and done.stderr == "none since the service was started\n"
+    assert json.loads(gateway.run("refused", "--json").stdout) == []
+    assert gateway.api("GET", "/control/refusals").status == 404
+    gateway.stop()
+    done = gateway.run("refused", check=False)
+    assert done.returncode == 1 and "the service does not run" in done.stderr
+
+
+def test_the_operator_revokes_one(gateway, paul):
+    operator, made, rival = Operator(gateway).sign_in(), make(paul, name="till " + MARKUP), Business(gateway, "Rival", "none")
+    page = operator.get("business?id=" + paul.id).body.decode()
+    assert "till &lt;img" in page and f"ends in <code>{made['last4']}</code>" in page and MARKUP not in page
+    assert made["key"] not in page and "There is none yet." in operator.get("business?id=" + rival.id).body.decode()
+    csrf = operator.csrf()
+    assert operator.post("revoke-key", csrf="0" * 32, business=paul.id, key=made["id"]).status == 403
+    assert operator.post("revoke-key", csrf=csrf, business=rival.id, key=made["id"]).headers["location"].endswith("done=gone")
+    assert operator.post("revoke-key", csrf=csrf, business="nobody", key=made["id"]).status == 404
+    assert keys_of(paul)[0]["revoked_at"] is None
+    answer = operator.post("revoke-key", csrf=csrf, business=paul.id, key=made["id"])
+    assert answer.headers["location"] == f"business?id={paul.id}&done=key-revoked"
+    assert keys_of(paul)[0]["revoked_at"] is not None
+    row = gateway.api("GET", paul.path("audit")).json["data"][0]
+    assert (row["action"], row["subject"], row["actor"].split(":")[0]) == ("key_revoked", made["id"], "operator")
+
+
+@pages.needed
+def test_the_pages(owner, gateway, paul):  # noqa: F811
+    """Keys in every state, at the width of a phone and of a desk; one is revoked."""
+    make(paul, name="live " + MARKUP, scopes=["send", "templates"], numbers=[NUMBER], rate_per_minute=600, messages_per_day=1000)
+    for name, fields in (("ends", {"expires_in_days": 3}), ("expired", {"expires_in_days": 3}), ("revoked", {})):
+        make(paul, name=name + " and has a name that needs a second line on a phone", **fields)
+    gateway.api("DELETE", paul.path("keys", keys_of(paul)[0]["id"]))
+    now = int(time.time() * 1000)
+    assert changed(gateway, "UPDATE virtual_keys SET expires_at = ?1, used_at = ?2, refused_at = ?2, refused_count = 12, "
+                   "refused_why = 'key_expired' WHERE name LIKE 'expired%'", now - DAY_MS, now - 60_000) == 1
+    base = f"http://127.0.0.1:{gateway.port}/admin/"
+    owner.browser.get(base)
+    owner.one("#token").send_keys(gateway.token, pages.Keys.ENTER)
+    owner.says("Refused calls: 0 of those kept")
+    owner.browser.get(base + "refused")
+    assert owner.one("h1").text == "Refused calls" and owner.one("nav a[aria-current]").text == "Refused calls"
+    owner.says("None since the service was started.")
+    owner.shoot_both("admin-refused-calls-empty")
+    owner.browser.get(base + "business?id=" + paul.id)
+    table = owner.one("table.keys").text
+    for part in ("live " + MARKUP, "number ids " + NUMBER, "600 calls a minute", "0 of 1000 messages today", "send, templates",
+                 "all numbers", "Last used: never", "Last refused: ", ", 12 in all", "This virtual key has expired."):
+        assert part in table, (part, table)
+    assert owner.js("return document.querySelectorAll('table.keys form').length") == 2, "what is over is not revoked"
+    for summary in owner.all("table.keys summary"):
+        summary.click()
+    owner.shoot_both("admin-virtual-keys")
+    owner.all("table.keys form button")[1].click()
+    owner.says("The virtual key is revoked.")
+    assert wait_for(lambda: [k["revoked_at"] is None for k in keys_of(paul)] == [False, True, True, False])
+    assert owner.js("return window.pwned") is None
