@@ -1,6 +1,6 @@
 /*
- * Retention: bodies after some days, remembered calls after 7, dedupe marks after 8, rows after 400. Each step
- * is a small transaction of its own, so that pruning never holds up a webhook.
+ * Retention: bodies after some days, remembered calls after 7, dedupe marks after 8, a virtual key's days after 40, rows after
+ * 400. Each step is a small transaction of its own, so that pruning never holds up a webhook.
  *
  * A message is known again by its row, which must therefore outlive the marks: without content it stays until it is 400
  * days old, and no event is settled once more so late that its messages would be that old within 8 days.
