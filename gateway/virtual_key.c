@@ -166,11 +166,13 @@ static unsigned bucket_take(struct place *p, uint32_t rate, int64_t now)
 
 /* ------------------------------------------------------------ admitting */
 
-static bool has_number(const char *numbers, const char *number)
+bool virtual_key_has_number(const struct store_virtual_key *k, const char *number)
 {
 	const size_t len = strlen(number);
 
-	for (const char *p = numbers; *p != '\0'; p += strspn(p, " ")) {
+	if (k->numbers[0] == '\0')
+		return true;
+	for (const char *p = k->numbers; *p != '\0'; p += strspn(p, " ")) {
 		const size_t part = strcspn(p, " ");
 
 		if (part == len && memcmp(p, number, len) == 0)
@@ -190,11 +192,11 @@ static enum refused_why look_into(
 		return REFUSED_EXPIRED;
 	if (b->status != STORE_BUSINESS_ACTIVE)
 		return REFUSED_SUSPENDED;
-	if ((k->scopes & call->scope) == 0)
+	if ((k->scopes & call->scopes) == 0)
 		return REFUSED_SCOPE;
-	if (call->number != NULL && k->numbers[0] != '\0' && !has_number(k->numbers, call->number))
+	if (call->number != NULL && !virtual_key_has_number(k, call->number))
 		return REFUSED_NUMBER;
-	if (call->scope == STORE_SCOPE_SEND && k->budget > 0 && k->messages_today >= k->budget)
+	if (call->scopes == STORE_SCOPE_SEND && k->budget > 0 && k->messages_today >= k->budget)
 		return REFUSED_BUDGET;
 	return REFUSED_NOT;
 }

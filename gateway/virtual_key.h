@@ -28,9 +28,12 @@ void virtual_keys_free(struct virtual_keys *v); /* what is not written yet is lo
 /* A new key's text, and its id, hash, last4 and created_at. Secrets: the caller shows text once and wipes it. */
 void virtual_key_make(struct store_virtual_key *k, char text[static VIRTUAL_KEY_ROOM]);
 
+/* Whether it was given this number, or all of its business. */
+bool virtual_key_has_number(const struct store_virtual_key *k, const char *number);
+
 struct virtual_key_call {
 	const char *text; /* what was presented in place of a key, bare; NULL: nothing was, or it was twice */
-	enum store_scope scope; /* what the call needs */
+	unsigned scopes; /* what the call needs: one of these bits of enum store_scope */
 	const char *number; /* the phone_number_id that it is about; NULL: none */
 	int64_t now;
 	const char *method, *path; /* the request's, as it came */

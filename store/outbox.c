@@ -10,6 +10,7 @@
 #include "store/alias.h"
 #include "store/core.h"
 #include "store/message.h"
+#include "store/virtual_key.h"
 
 /* Heads that wait, along an index that holds nothing else. */
 #define WAITING "messages INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1"
@@ -249,9 +250,15 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, const struct s
 	return messages_show(&rows, core_write(s, run_lease, &a), each, arg);
 }
 
+struct send {
+	struct store_message *message;
+	const char *virtual_key_id;
+};
+
 static enum store_error run_send(struct db *db, void *arg)
 {
-	struct store_message *m = arg;
+	const struct send *send = arg;
+	struct store_message *m = send->message;
 	const struct lease a = {.now = m->updated_at};
 	struct store_credential key = {.version = 0};
 	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
@@ -260,14 +267,21 @@ static enum store_error run_send(struct db *db, void *arg)
 		err = alias_resolve(db, m->business_id, m->conversation);
 	if (err == STORE_OK)
 		err = message_insert(db, m);
-	return err == STORE_OK ? key_use(db, &a, m, &key) : err;
+	if (err == STORE_OK)
+		err = key_use(db, &a, m, &key);
+	if (err != STORE_OK || send->virtual_key_id[0] == '\0')
+		return err;
+	err = virtual_key_spend(db, send->virtual_key_id, a.now);
+	return err == STORE_NOT_FOUND ? STORE_STALE : err;
 }
 
-enum store_error store_message_send(struct store *s, struct store_message *m)
+enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
 {
+	struct send send = {m, virtual_key_id};
+
 	if (!message_ok(m) || m->direction != STORE_OUTBOUND || m->state != STORE_MESSAGE_SENDING || m->attempts != 1)
 		return STORE_INVALID;
-	return core_write(s, run_send, m);
+	return core_write(s, run_send, &send);
 }
 
 /* ------------------------------------------------------------ settling */

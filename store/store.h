@@ -1103,8 +1103,11 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, const struct s
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* Notes one outbound message that goes out at once (state SENDING, attempts 1) as a lease does: with the use of its key,
- * durably. Its conversation becomes the one that it goes under. STORE_NOT_FOUND when the connection is not the business's. */
-enum store_error store_message_send(struct store *s, struct store_message *m) __attribute__((warn_unused_result));
+ * durably. Its conversation becomes the one that it goes under. virtual_key_id: the one that it was asked for with, and is
+ * counted for; "": none. STORE_NOT_FOUND when the connection is not the business's; STORE_STALE: the virtual key was revoked
+ * or has expired meanwhile; STORE_TOO_MANY: it has sent as many today as it may. */
+enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
+	__attribute__((warn_unused_result));
 
 /* The outcome of one attempt. Applied only while the row is SENDING with this
  * attempt number; otherwise STORE_STALE. A RETRY carries next_at. */

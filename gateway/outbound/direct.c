@@ -70,6 +70,16 @@ static enum outbound_go from_prepare(enum prepare_error err)
 	return OUTBOUND_FAULT;
 }
 
+static enum outbound_go not_noted(const struct store_message *m, enum store_error err)
+{
+	if (err == STORE_STALE)
+		return OUTBOUND_KEY_ENDED;
+	if (err == STORE_TOO_MANY)
+		return OUTBOUND_NO_BUDGET;
+	log_warn("a send could not be noted, and is not made business=%s: %s", m->business_id, store_error_text(err));
+	return OUTBOUND_FAULT;
+}
+
 /* Hands it out and waits. */
 static enum outbound_go job_run(struct outbound *o, struct job *j, const struct sending *s,
 	const struct timespec *until, struct outbound_result *r)
@@ -128,12 +138,10 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
 	s.kind = p.job.kind;
 	s.credential_version = p.credentials[0].version;
 	s.credential_unproven = p.credentials[0].proven_at == 0;
-	err = store_message_send(tenants_store(o->tenants), m);
+	err = store_message_send(tenants_store(o->tenants), m, d->virtual_key_id);
 	if (err != STORE_OK) {
-		log_warn("a send could not be noted, and is not made business=%s: %s", m->business_id,
-			store_error_text(err));
 		place_leave(o, &s);
-		go = OUTBOUND_FAULT;
+		go = not_noted(m, err);
 		goto out;
 	}
 	go = job_run(o, &p.job, &s, &until, r);

@@ -171,6 +171,7 @@ void outbound_checks_end(struct outbound *o);
 struct outbound_direct {
 	struct store_message
 		message; /* as outbound_message_seal left it; business_id, connection_id and number are set */
+	const char *virtual_key_id; /* the one that it was asked for with; "": none */
 	const char *version; /* of Meta's API, the client's; NULL: ours */
 };
 enum outbound_go {
@@ -178,6 +179,8 @@ enum outbound_go {
 	OUTBOUND_NOT_NOW, /* not sent, and nothing noted: not before *retry_after_ms */
 	OUTBOUND_PAIR_LIMIT, /* the same: the limit of this number to this customer */
 	OUTBOUND_NO_KEY, /* not sent: no key that works, the connection is suspended, or its business */
+	OUTBOUND_KEY_ENDED, /* not sent: the virtual key was revoked or has expired meanwhile */
+	OUTBOUND_NO_BUDGET, /* not sent: the virtual key's messages of today are used up */
 	OUTBOUND_LATE, /* it went, and no answer came in time: its outcome is not known here yet */
 	OUTBOUND_FAULT, /* not sent: store, vault, memory or the sender */
 };

@@ -310,7 +310,7 @@ static void refused_calls_are_the_operators(void **state)
 	struct virtual_keys *keys = house_virtual_keys(house);
 	char id[STORE_ID_LEN + 1], text[VIRTUAL_KEY_ROOM];
 	struct virtual_key_call call = {.text = text,
-		.scope = STORE_SCOPE_SEND,
+		.scopes = STORE_SCOPE_SEND,
 		.now = store_now_ms(),
 		.method = "POST",
 		.path = "/v26.0/90001/messages",

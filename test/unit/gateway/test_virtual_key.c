@@ -89,7 +89,7 @@ static void key_new(const struct store_virtual_key *more)
 static struct virtual_key_call call_with(const char *text)
 {
 	return (struct virtual_key_call){.text = text,
-		.scope = STORE_SCOPE_SEND,
+		.scopes = STORE_SCOPE_SEND,
 		.number = "1001",
 		.now = NOON,
 		.method = "POST",
@@ -386,10 +386,10 @@ static void test_a_budget_is_over_at_midnight(void **state)
 	assert_int_equal(admit_at(last), REFUSED_BUDGET);
 	assert_int_equal(verdict.retry_after_ms, 1);
 	/* What sends nothing goes on. */
-	call.scope = STORE_SCOPE_READ;
+	call.scopes = STORE_SCOPE_READ;
 	assert_int_equal(admit(&call), REFUSED_NOT);
 	assert_int_equal(admit_at(last + 1), REFUSED_NOT);
-	call.scope = STORE_SCOPE_SEND;
+	call.scopes = STORE_SCOPE_SEND;
 	/* Another call was quicker, and took the last. */
 	virtual_keys_refuse(house.keys, &call, REFUSED_BUDGET, &verdict);
 	assert_int_equal(verdict.why, REFUSED_BUDGET);

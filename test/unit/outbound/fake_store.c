@@ -526,9 +526,11 @@ enum store_error store_health_soon(struct store *s, const char *business_id, con
 	return STORE_OK;
 }
 
-enum store_error store_message_send(struct store *s, struct store_message *m)
+enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
 {
 	bool fails;
+
+	(void)virtual_key_id;
 
 	(void)s;
 	LOCK;

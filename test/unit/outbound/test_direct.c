@@ -29,7 +29,7 @@ struct sent {
 static struct sent send_to(
 	struct desk *d, const char *connection, const char *number, const char *json, unsigned wait_ms)
 {
-	struct outbound_direct direct = {.version = NULL};
+	struct outbound_direct direct = {.virtual_key_id = ""};
 	struct store_message *m = &direct.message;
 	struct sent sent = {.go = OUTBOUND_FAULT};
 	uint8_t *content;
