@@ -95,6 +95,7 @@ static int sender_main(const struct config *config)
 		.vault_fd = ROLE_FIRST_FD + 1,
 		.meta_api_url = config_get(config, CONFIG_META_API_URL),
 		.meta_api_version = config_get(config, CONFIG_META_API_VERSION),
+		.meta_media_url = config_get(config, CONFIG_META_MEDIA_URL),
 		.d360_api_url = config_get(config, CONFIG_D360_API_URL),
 		.d360_sandbox_url = config_get(config, CONFIG_D360_SANDBOX_URL),
 		.public_url = config_get(config, CONFIG_PUBLIC_URL),

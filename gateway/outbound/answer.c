@@ -62,10 +62,11 @@ static void held_of(const struct answer_to *to, struct held *h)
 {
 	*h = (struct held){0};
 	for (size_t i = 0; i < kind_credentials(to->kind); i++)
-		held_add(h, secret_bytes(to->secrets[i]), secret_len(to->secrets[i]));
+		if (to->secrets[i] != NULL)
+			held_add(h, secret_bytes(to->secrets[i]), secret_len(to->secrets[i]));
 	if (to->kind->auth == KIND_SIGNED)
 		held_add(h, signed_key_text(to->secrets[0]), strlen(signed_key_text(to->secrets[0])));
-	if (!kind_is_proven(to->kind))
+	if (!kind_is_proven(to->kind) || to->secrets[1] == NULL)
 		return;
 	kind_proof(to->secrets, h->proof);
 	held_add(h, h->proof, strlen(h->proof));
@@ -311,6 +312,7 @@ static char *good_fields(const struct answer_to *to, const cJSON *answer, bool e
 		return text_out(to, exchange_seal(to->exchange, answer));
 	case KIND_JSON:
 	case KIND_REFUSAL:
+	case KIND_VERBATIM:
 		break;
 	}
 	return NULL;
@@ -394,6 +396,57 @@ static void read_provider(const struct answer_to *to, const struct transfer_end 
 	cJSON_Delete(answer);
 }
 
+/* A client reads it himself: only what it means is asked here. Of a streamed one nothing is left, and it was good. */
+static void read_passed(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
+{
+	cJSON *answer = json_parse(end->body, end->body_len);
+
+	if (is_2xx(end) && !holds_error(to->kind, answer))
+		r->class = OUTBOUND_ACCEPTED;
+	else
+		read_refusal(to, answer, r);
+	cJSON_Delete(answer);
+}
+
+char *answer_text(const struct answer_to *to, const struct transfer_end *end, size_t max)
+{
+	const size_t len = strnlen(end->body, end->body_len), start = strspn(end->body, " \t\r\n");
+	char *text = len <= max ? malloc(len + 1) : NULL;
+	struct held h;
+
+	if (text == NULL)
+		return NULL;
+	memcpy(text, end->body, len);
+	text[len] = '\0';
+	held_of(to, &h);
+	/* A secret that stands there as a number is blanked, too: then it is no JSON any more. */
+	if (start < len && strchr("{[\"", text[start]) != NULL)
+		(void)!scrub_json(text, &h);
+	else
+		scrub_text(text, &h);
+	vault_wipe(&h, sizeof(h));
+	return text;
+}
+
+void answer_scrub_value(const void *to, char *value)
+{
+	struct held h;
+
+	held_of(to, &h);
+	scrub_text(value, &h);
+	vault_wipe(&h, sizeof(h));
+}
+
+static void keep_verbatim(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
+{
+	r->verbatim = answer_text(to, end, OUTBOUND_VERBATIM_MAX);
+	if (r->verbatim == NULL || strlen(end->content_type) >= sizeof(r->content_type) ||
+		!job_header_ok(end->content_type))
+		return;
+	memcpy(r->content_type, end->content_type, strlen(end->content_type) + 1);
+	answer_scrub_value(to, r->content_type);
+}
+
 /* Of a good answer: what stands between may have a clock of its own. Whoever is off by more says nonsense. */
 static void read_clock(const struct transfer_end *end, struct outbound_result *r)
 {
@@ -466,8 +519,11 @@ void answer_read(const struct answer_to *to, const struct transfer_end *end, str
 	const bool responder = to->kind->host == KIND_JOB_URL, ourselves = to->kind->host == KIND_OURSELVES;
 
 	*r = (struct outbound_result){.class = OUTBOUND_OUTCOME_UNKNOWN,
+		.whole = end->how == TRANSFER_ANSWERED,
 		.http_status = end->http_status,
-		.retry_after_ms = end->retry_after_ms};
+		.retry_after_ms = end->retry_after_ms,
+		.regain_ms = end->usage.regain_ms,
+		.usage_percent = end->usage.percent};
 	if (end->how != TRANSFER_ANSWERED) {
 		if (end->how == TRANSFER_NOT_SENT)
 			r->class = OUTBOUND_NOT_SENT;
@@ -481,6 +537,11 @@ void answer_read(const struct answer_to *to, const struct transfer_end *end, str
 		read_ourselves(end, r);
 	} else {
 		read_clock(end, r);
-		read_provider(to, end, r);
+		if (to->kind->use == KIND_PASS)
+			read_passed(to, end, r);
+		else
+			read_provider(to, end, r);
+		if (to->verbatim)
+			keep_verbatim(to, end, r);
 	}
 }

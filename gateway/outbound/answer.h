@@ -18,14 +18,22 @@
 /* What was asked, for reading the answer. */
 struct answer_to {
 	const struct kind *kind;
-	const struct secret *const *secrets; /* as many as the kind has credentials: blanked in all that goes back */
+	const struct secret *const *secrets; /* as many as the kind has credentials, NULL for one that is not
+						* held: blanked in all that goes back */
 	const char *app_id; /* "" where the kind wants none */
 	const char *url; /* the job's; likewise */
 	const char *public_url; /* without a final slash; "": no address is of this house */
 	const struct exchange *exchange; /* of a kind that brings a token; else NULL */
+	bool verbatim; /* a send whose answer's body goes back, too */
 };
 
 /* Owns: caller clears r. */
 void answer_read(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r);
+
+/* The body of a whole answer as it came, but for secrets, as text: what lies behind a NUL is none. Owns: the caller frees
+ * it with json_text_free. NULL: it is longer than max, or memory is short. */
+char *answer_text(const struct answer_to *to, const struct transfer_end *end, size_t max);
+/* The same of a header's value, in place. to: a struct answer_to. */
+void answer_scrub_value(const void *to, char *value);
 
 #endif

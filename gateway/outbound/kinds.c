@@ -1,10 +1,8 @@
 /*
- * The table of kinds, and building what it describes. The sender runs this on jobs that it has
- * checked; a value that breaks its rule gives no URL. Called by job.c, prepare.c, request.c, answer.c.
+ * The table of kinds. Called by job.c, prepare.c, request.c, answer.c.
  */
 #include "gateway/outbound/kinds.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const send_fields[] = {
@@ -28,12 +26,18 @@ static const char *const success_fields[] = {"success", NULL};
 #define SHORT_FIELDS                                                                                                   \
 	"id,display_phone_number,verified_name,quality_rating,code_verification_status,platform_type,throughput"
 
+#define PASSED_TO_META                                                                                                 \
+	.use = KIND_PASS, .host = KIND_META, .auth = KIND_BEARER_TOKEN, .credentials = {"access_token", "app_secret"}, \
+	.optional = true, .answer = KIND_VERBATIM
+#define PASSED_TO_D360                                                                                                 \
+	.use = KIND_PASS, .host = KIND_D360, .auth = KIND_D360_KEY, .credentials = {"api_key"}, .answer = KIND_VERBATIM
+
 static const struct kind kinds[] = {
 	{.kind = OUTBOUND_META_SEND,
 		.name = "send",
 		.use = KIND_SEND,
 		.host = KIND_META,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/{version}/{number}/messages",
 		.wants = KIND_WANTS_NUMBER | KIND_WANTS_BODY,
 		.auth = KIND_BEARER_TOKEN,
@@ -46,6 +50,7 @@ static const struct kind kinds[] = {
 		.name = "number",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/{number}?fields=" SHORT_FIELDS
 			",status,name_status,whatsapp_business_manager_messaging_limit,health_status"
 			"&appsecret_proof={proof}",
@@ -60,6 +65,7 @@ static const struct kind kinds[] = {
 		.name = "debug_token",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/debug_token?input_token={token}",
 		.wants = KIND_WANTS_APP,
 		.auth = KIND_BEARER_APP,
@@ -71,6 +77,7 @@ static const struct kind kinds[] = {
 		.name = "app_callback",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/{app}/subscriptions",
 		.wants = KIND_WANTS_APP | KIND_WANTS_URL,
 		.auth = KIND_BEARER_APP,
@@ -80,7 +87,7 @@ static const struct kind kinds[] = {
 		.name = "app_subscribe",
 		.use = KIND_CHECK,
 		.host = KIND_META,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/{version}/{app}/subscriptions",
 		.wants = KIND_WANTS_APP | KIND_WANTS_BODY,
 		.auth = KIND_BEARER_APP,
@@ -91,6 +98,7 @@ static const struct kind kinds[] = {
 		.name = "waba_callback",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/{waba}/subscribed_apps?appsecret_proof={proof}",
 		.wants = KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_URL,
 		.auth = KIND_BEARER_TOKEN,
@@ -100,7 +108,7 @@ static const struct kind kinds[] = {
 		.name = "waba_subscribe",
 		.use = KIND_CHECK,
 		.host = KIND_META,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/{version}/{waba}/subscribed_apps?appsecret_proof={proof}",
 		.wants = KIND_WANTS_WABA | KIND_WANTS_BODY,
 		.auth = KIND_BEARER_TOKEN,
@@ -112,7 +120,7 @@ static const struct kind kinds[] = {
 		.name = "send",
 		.use = KIND_SEND,
 		.host = KIND_D360,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/messages",
 		.wants = KIND_WANTS_BODY,
 		.auth = KIND_D360_KEY,
@@ -124,6 +132,7 @@ static const struct kind kinds[] = {
 		.name = "health",
 		.use = KIND_CHECK,
 		.host = KIND_D360,
+		.methods = KIND_GET,
 		.path = "/health_status?fields=id,display_phone_number,verified_name,quality_rating",
 		.auth = KIND_D360_KEY,
 		.credentials = {"api_key"},
@@ -134,6 +143,7 @@ static const struct kind kinds[] = {
 		.name = "webhook",
 		.use = KIND_CHECK,
 		.host = KIND_D360,
+		.methods = KIND_GET,
 		.path = "/v1/configs/webhook",
 		.wants = KIND_WANTS_URL,
 		.auth = KIND_D360_KEY,
@@ -143,7 +153,7 @@ static const struct kind kinds[] = {
 		.name = "webhook_set",
 		.use = KIND_CHECK,
 		.host = KIND_D360,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/v1/configs/webhook",
 		.wants = KIND_WANTS_URL,
 		.auth = KIND_D360_KEY,
@@ -153,7 +163,7 @@ static const struct kind kinds[] = {
 		.name = "ask",
 		.use = KIND_ASK,
 		.host = KIND_JOB_URL,
-		.post = true,
+		.methods = KIND_POST,
 		.wants = KIND_WANTS_URL | KIND_WANTS_BODY,
 		.auth = KIND_SIGNED,
 		.credentials = {"signing_secret"},
@@ -162,6 +172,7 @@ static const struct kind kinds[] = {
 		.name = "token_exchange",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/oauth/"
 			"access_token?grant_type=fb_exchange_token&client_id={app}&client_secret={secret}"
 			"&fb_exchange_token={token}&set_token_expires_in_60_days=true",
@@ -173,6 +184,7 @@ static const struct kind kinds[] = {
 		.name = "waba_numbers",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/{waba}/phone_numbers?fields=id,display_phone_number,verified_name,quality_rating"
 			"&limit=50&appsecret_proof={proof}",
 		.wants = KIND_WANTS_WABA,
@@ -184,6 +196,7 @@ static const struct kind kinds[] = {
 		.name = "number",
 		.use = KIND_CHECK,
 		.host = KIND_META,
+		.methods = KIND_GET,
 		.path = "/{version}/{number}?fields=" SHORT_FIELDS "&appsecret_proof={proof}",
 		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,
@@ -196,6 +209,7 @@ static const struct kind kinds[] = {
 		.name = "ourselves",
 		.use = KIND_CHECK,
 		.host = KIND_OURSELVES,
+		.methods = KIND_GET,
 		.path = "/webhooks/{business}",
 		.auth = KIND_NO_KEY,
 		.answer = KIND_REFUSAL},
@@ -204,7 +218,7 @@ static const struct kind kinds[] = {
 		.name = "send",
 		.use = KIND_SEND,
 		.host = KIND_D360_SANDBOX,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/v1/messages",
 		.wants = KIND_WANTS_BODY,
 		.auth = KIND_D360_KEY,
@@ -216,6 +230,7 @@ static const struct kind kinds[] = {
 		.name = "webhook",
 		.use = KIND_CHECK,
 		.host = KIND_D360_SANDBOX,
+		.methods = KIND_GET,
 		.path = "/v1/configs/webhook",
 		.wants = KIND_WANTS_URL,
 		.auth = KIND_D360_KEY,
@@ -225,12 +240,130 @@ static const struct kind kinds[] = {
 		.name = "webhook_set",
 		.use = KIND_CHECK,
 		.host = KIND_D360_SANDBOX,
-		.post = true,
+		.methods = KIND_POST,
 		.path = "/v1/configs/webhook",
 		.wants = KIND_WANTS_URL,
 		.auth = KIND_D360_KEY,
 		.credentials = {"api_key", "webhook_secret"},
 		.answer = KIND_NOTHING},
+	/* Calls passed through. The path's ids are the connection's own, and Meta gets no object but with the number that it
+	 * belongs to. Where the app secret is held, they are proven by it. */
+	{.kind = OUTBOUND_META_PASS_NUMBER,
+		.name = "pass_number",
+		PASSED_TO_META,
+		.methods = KIND_GET,
+		.path = "/{version}/{number}",
+		.wants = KIND_WANTS_NUMBER,
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_META_PASS_NUMBERS,
+		.name = "pass_numbers",
+		PASSED_TO_META,
+		.methods = KIND_GET,
+		.path = "/{version}/{waba}/phone_numbers",
+		.wants = KIND_WANTS_WABA,
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_META_PASS_TEMPLATES,
+		.name = "pass_templates",
+		PASSED_TO_META,
+		.methods = KIND_GET | KIND_POST | KIND_DELETE,
+		.path = "/{version}/{waba}/message_templates",
+		.wants = KIND_WANTS_WABA,
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_META_PASS_PROFILE,
+		.name = "pass_profile",
+		PASSED_TO_META,
+		.methods = KIND_GET | KIND_POST,
+		.path = "/{version}/{number}/whatsapp_business_profile",
+		.wants = KIND_WANTS_NUMBER,
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_META_PASS_MESSAGES,
+		.name = "pass_messages",
+		PASSED_TO_META,
+		.methods = KIND_POST,
+		.path = "/{version}/{number}/messages",
+		.wants = KIND_WANTS_NUMBER,
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_META_PASS_UPLOAD,
+		.name = "pass_upload",
+		PASSED_TO_META,
+		.methods = KIND_POST,
+		.path = "/{version}/{number}/media",
+		.wants = KIND_WANTS_NUMBER,
+		.carries = KIND_QUERY | KIND_UPLOAD},
+	{.kind = OUTBOUND_META_PASS_OBJECT,
+		.name = "pass_object",
+		PASSED_TO_META,
+		.methods = KIND_GET | KIND_DELETE,
+		.path = "/{version}/{object}?phone_number_id={number}",
+		.wants = KIND_WANTS_NUMBER | KIND_WANTS_OBJECT},
+	/* Signed by its query, which takes no more of ours. */
+	{.kind = OUTBOUND_META_PASS_DOWNLOAD,
+		.name = "pass_download",
+		.use = KIND_PASS,
+		.host = KIND_META_MEDIA,
+		.methods = KIND_GET,
+		.path = "{path}",
+		.wants = KIND_WANTS_PATH,
+		.carries = KIND_QUERY | KIND_DOWNLOAD,
+		.auth = KIND_BEARER_TOKEN,
+		.credentials = {"access_token"},
+		.answer = KIND_VERBATIM},
+	{.kind = OUTBOUND_D360_PASS_MESSAGES,
+		.name = "pass_messages",
+		PASSED_TO_D360,
+		.methods = KIND_POST,
+		.path = "/messages"},
+	{.kind = OUTBOUND_D360_PASS_UPLOAD,
+		.name = "pass_upload",
+		PASSED_TO_D360,
+		.methods = KIND_POST,
+		.path = "/media",
+		.carries = KIND_UPLOAD},
+	{.kind = OUTBOUND_D360_PASS_OBJECT,
+		.name = "pass_object",
+		PASSED_TO_D360,
+		.methods = KIND_GET | KIND_DELETE,
+		.path = "/{object}",
+		.wants = KIND_WANTS_OBJECT},
+	{.kind = OUTBOUND_D360_PASS_DOWNLOAD,
+		.name = "pass_download",
+		PASSED_TO_D360,
+		.methods = KIND_GET,
+		.path = "/whatsapp_business/attachments/",
+		.carries = KIND_QUERY | KIND_DOWNLOAD},
+	{.kind = OUTBOUND_D360_PASS_CONFIG_TEMPLATES,
+		.name = "pass_templates",
+		PASSED_TO_D360,
+		.methods = KIND_GET | KIND_POST | KIND_DELETE,
+		.path = "/v1/configs/templates",
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_D360_PASS_TEMPLATES,
+		.name = "pass_templates",
+		PASSED_TO_D360,
+		.methods = KIND_GET | KIND_POST | KIND_DELETE,
+		.path = "/message_templates",
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_D360_PASS_PROFILE,
+		.name = "pass_profile",
+		PASSED_TO_D360,
+		.methods = KIND_GET | KIND_POST,
+		.path = "/whatsapp_business_profile",
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_D360_PASS_HEALTH,
+		.name = "pass_health",
+		PASSED_TO_D360,
+		.methods = KIND_GET,
+		.path = "/health_status",
+		.carries = KIND_QUERY},
+	{.kind = OUTBOUND_D360_SANDBOX_PASS_MESSAGES,
+		.name = "pass_messages",
+		.use = KIND_PASS,
+		.host = KIND_D360_SANDBOX,
+		.methods = KIND_POST,
+		.path = "/v1/messages",
+		.auth = KIND_D360_KEY,
+		.credentials = {"api_key"},
+		.answer = KIND_VERBATIM},
 };
 
 const struct kind *kind_find(uint32_t number)
@@ -265,6 +398,16 @@ bool kind_wants(const struct kind *k, unsigned what)
 	return (k->wants & what) != 0;
 }
 
+bool kind_carries(const struct kind *k, unsigned what)
+{
+	return (k->carries & what) != 0;
+}
+
+bool kind_has_version(const struct kind *k)
+{
+	return k->path != NULL && strncmp(k->path, "/{version}/", 11) == 0;
+}
+
 bool kind_is_proven(const struct kind *k)
 {
 	return k->auth == KIND_BEARER_TOKEN && kind_credentials(k) > 1;
@@ -280,37 +423,6 @@ void kind_proof(const struct secret *const *secrets, char out[static KIND_PROOF_
 	vault_wipe(mac, sizeof(mac));
 }
 
-/* ------------------------------------------------------------ rules */
-
-static size_t digits(const char *text)
-{
-	size_t n = 0;
-
-	while (text[n] >= '0' && text[n] <= '9')
-		n++;
-	return n;
-}
-
-bool kind_digits_ok(const char *text)
-{
-	const size_t n = digits(text);
-
-	return n >= 1 && n <= STORE_PROVIDER_ID_LEN && text[n] == '\0';
-}
-
-bool kind_version_ok(const char *text)
-{
-	size_t major, minor;
-
-	if (text[0] != 'v')
-		return false;
-	major = digits(text + 1);
-	if (major < 1 || major > 3 || text[1 + major] != '.')
-		return false;
-	minor = digits(text + 2 + major);
-	return minor >= 1 && minor <= 3 && text[2 + major + minor] == '\0';
-}
-
 bool kind_header_safe(const struct secret *s)
 {
 	const uint8_t *bytes = secret_bytes(s);
@@ -319,126 +431,4 @@ bool kind_header_safe(const struct secret *s)
 		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f)
 			return false;
 	return true;
-}
-
-/* ------------------------------------------------------------ building */
-
-/* The length is known before the memory is taken, so nothing secret is left by growing. */
-struct text {
-	char *data; /* NULL: only counting */
-	size_t len;
-};
-
-static void text_add(struct text *t, const char *data, size_t len)
-{
-	if (t->data != NULL)
-		memcpy(t->data + t->len, data, len);
-	t->len += len;
-}
-
-static void text_add_encoded(struct text *t, const struct secret *s)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	const uint8_t *bytes = secret_bytes(s);
-
-	for (size_t i = 0; i < secret_len(s); i++) {
-		const uint8_t b = bytes[i];
-		const char escaped[3] = {'%', hex[b >> 4], hex[b & 15]};
-		const bool plain = (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') ||
-			b == '-' || b == '.' || b == '_' || b == '~';
-
-		if (plain)
-			text_add(t, (const char *)&bytes[i], 1);
-		else
-			text_add(t, escaped, sizeof(escaped));
-	}
-}
-
-/* The hole at p, "{name}": its length, and adds what fills it. 0: there is none. */
-static size_t hole_fill(struct text *t, const char *p, const struct kind_target *target)
-{
-	const struct {
-		const char *name, *value;
-	} holes[] = {{"{version}", target->version}, {"{number}", target->number}, {"{app}", target->app_id},
-		{"{waba}", target->waba_id}, {"{proof}", target->proof}};
-	const struct {
-		const char *name;
-		const struct secret *value;
-	} secret_holes[] = {{"{token}", target->token}, {"{secret}", target->secret}};
-
-	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
-		const size_t len = strlen(holes[i].name);
-
-		if (strncmp(p, holes[i].name, len) != 0)
-			continue;
-		text_add(t, holes[i].value, strlen(holes[i].value));
-		return len;
-	}
-	for (size_t i = 0; i < sizeof(secret_holes) / sizeof(secret_holes[0]); i++) {
-		const size_t len = strlen(secret_holes[i].name);
-
-		if (strncmp(p, secret_holes[i].name, len) != 0)
-			continue;
-		text_add_encoded(t, secret_holes[i].value);
-		return len;
-	}
-	return 0;
-}
-
-static void url_write(struct text *t, const struct kind *k, const struct kind_target *target)
-{
-	text_add(t, target->base_url, strlen(target->base_url));
-	for (const char *p = k->path; *p != '\0';) {
-		const size_t filled = *p == '{' ? hole_fill(t, p, target) : 0;
-
-		if (filled == 0)
-			text_add(t, p++, 1);
-		p += filled;
-	}
-	text_add(t, "", 1);
-}
-
-char *kind_url(const struct kind *k, const struct kind_target *target)
-{
-	struct text t = {NULL, 0};
-
-	if (!kind_version_ok(target->version) ||
-		(kind_wants(k, KIND_WANTS_NUMBER) && !kind_digits_ok(target->number)) ||
-		(kind_wants(k, KIND_WANTS_APP) && !kind_digits_ok(target->app_id)) ||
-		(kind_wants(k, KIND_WANTS_WABA) && !kind_digits_ok(target->waba_id)))
-		return NULL;
-	url_write(&t, k, target);
-	t.data = malloc(t.len);
-	t.len = 0;
-	if (t.data != NULL)
-		url_write(&t, k, target);
-	return t.data;
-}
-
-const char *kind_key_header(const struct kind *k)
-{
-	return k->auth == KIND_D360_KEY ? "D360-API-KEY" : "Authorization";
-}
-
-char *kind_key_value(const struct kind *k, const char *app_id, const struct secret *const *secrets)
-{
-	static const char scheme[] = "Bearer ";
-	const bool app = k->auth == KIND_BEARER_APP;
-	const struct secret *key = secrets[app ? kind_credentials(k) - 1 : 0];
-	struct text t = {NULL, 0};
-
-	if (!kind_header_safe(key) || (app && !kind_digits_ok(app_id)))
-		return NULL;
-	t.data = malloc(sizeof(scheme) + STORE_PROVIDER_ID_LEN + 1 + secret_len(key));
-	if (t.data == NULL)
-		return NULL;
-	if (k->auth != KIND_D360_KEY)
-		text_add(&t, scheme, sizeof(scheme) - 1);
-	if (app) {
-		text_add(&t, app_id, strlen(app_id));
-		text_add(&t, "|", 1);
-	}
-	text_add(&t, (const char *)secret_bytes(key), secret_len(key));
-	text_add(&t, "", 1);
-	return t.data;
 }

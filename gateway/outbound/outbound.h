@@ -66,6 +66,25 @@ enum outbound_kind {
 		17, /* POST /v1/messages; these three go to 360dialog's sandbox, and nowhere else */
 	OUTBOUND_D360_SANDBOX_WEBHOOK = 18, /* C as D360_WEBHOOK */
 	OUTBOUND_D360_SANDBOX_WEBHOOK_SET = 19, /* as D360_WEBHOOK_SET */
+	/* Calls passed through (outbound_pass); their paths' ids are the connection's own */
+	OUTBOUND_META_PASS_NUMBER = 20, /* GET  /{version}/{phone_number_id} */
+	OUTBOUND_META_PASS_NUMBERS = 21, /* GET  /{version}/{waba_id}/phone_numbers */
+	OUTBOUND_META_PASS_TEMPLATES = 22, /* GET, POST, DELETE  /{version}/{waba_id}/message_templates */
+	OUTBOUND_META_PASS_PROFILE = 23, /* GET, POST  /{version}/{phone_number_id}/whatsapp_business_profile */
+	OUTBOUND_META_PASS_MESSAGES = 24, /* POST /{version}/{phone_number_id}/messages of what is no message */
+	OUTBOUND_META_PASS_UPLOAD = 25, /* POST /{version}/{phone_number_id}/media; streamed up */
+	OUTBOUND_META_PASS_OBJECT = 26, /* GET, DELETE  /{version}/{object_id}?phone_number_id=: added here; no query */
+	OUTBOUND_META_PASS_DOWNLOAD = 27, /* GET  path and query of a media URL, on Meta's media host; streamed down */
+	OUTBOUND_D360_PASS_MESSAGES = 28, /* POST /messages */
+	OUTBOUND_D360_PASS_UPLOAD = 29, /* POST /media; streamed up */
+	OUTBOUND_D360_PASS_OBJECT = 30, /* GET, DELETE  /{object_id}; no query */
+	OUTBOUND_D360_PASS_DOWNLOAD =
+		31, /* GET  /whatsapp_business/attachments/ and the media URL's query; streamed down */
+	OUTBOUND_D360_PASS_CONFIG_TEMPLATES = 32, /* GET, POST, DELETE  /v1/configs/templates */
+	OUTBOUND_D360_PASS_TEMPLATES = 33, /* GET, POST, DELETE  /message_templates */
+	OUTBOUND_D360_PASS_PROFILE = 34, /* GET, POST  /whatsapp_business_profile */
+	OUTBOUND_D360_PASS_HEALTH = 35, /* GET  /health_status */
+	OUTBOUND_D360_SANDBOX_PASS_MESSAGES = 36, /* POST /v1/messages, to 360dialog's sandbox */
 };
 
 /* The header that 360dialog sends with every webhook, because we ask it to (facts/360dialog.md 2.3: letters, digits,
@@ -92,17 +111,29 @@ const char *outbound_class_text(enum outbound_class c); /* plain words for a sho
 bool outbound_code_class(int32_t code, enum outbound_class *out);
 
 #define OUTBOUND_CLOCK_MAX_S 31536000 /* a year */
+#define OUTBOUND_REGAIN_MAX_MS 604800000 /* a week */
+#define OUTBOUND_USAGE_MAX 1000u
+#define OUTBOUND_VERBATIM_MAX 65536u
+#define OUTBOUND_TYPE_MAX 255u
 struct outbound_result {
 	enum outbound_class class;
+	bool whole; /* a whole answer came, whatever it says */
 	int http_status; /* 0: no answer */
 	int32_t code; /* the provider's error code, or 0 */
 	int32_t subcode;
 	int64_t retry_after_ms; /* 0: not said */
+	/* What the provider says of its limits with any answer (X-Business-Use-Case-Usage, X-App-Usage; facts/meta.md 3): */
+	int64_t regain_ms; /* the longest time until calls are let through again; 0: not said; at most a week */
+	unsigned usage_percent; /* the fullest of its meters; 0: not said; at most OUTBOUND_USAGE_MAX */
 	bool clock_told; /* the provider's answer said what time it is: */
 	int32_t clock_ahead_s; /* how far its clock is before ours; negative: behind; within OUTBOUND_CLOCK_MAX_S */
 	char reason[256]; /* plain words; secrets the sender held are blanked */
 	char *fields; /* ACCEPTED: the answer's fields that the kind names, as JSON in the answer's own
 				* shape ("messages[0].id" and "data.is_valid" are paths in it); else NULL */
+	/* Of a send whose job asks for it, where a whole answer came: its body as it came, whatever the class, without the
+	 * secrets that the sender held; NULL: none, or longer than OUTBOUND_VERBATIM_MAX. */
+	char *verbatim;
+	char content_type[OUTBOUND_TYPE_MAX + 1]; /* the body's; "": not said */
 };
 void outbound_result_clear(struct outbound_result *r);
 
@@ -188,6 +219,55 @@ enum outbound_go {
 enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, unsigned timeout_ms,
 	struct outbound_result *r, int64_t *retry_after_ms) __attribute__((warn_unused_result));
 
+/* A client's call goes to the provider with the connection's own key, and the answer comes back as it came; bodies of any
+ * length are never held as a whole. What the call says is the client's, but who asks, the host and the path's ids are the
+ * connection's. It is called, and calls back, on the caller's thread, and waits: connecting at most 5 seconds, 30 in all
+ * where nothing is streamed; else for as long as bytes move (1 KiB a second), an hour at most. */
+#define OUTBOUND_LEN_UNKNOWN UINT64_MAX
+#define OUTBOUND_PASSES_MAX 256u /* at once, of those that stream nothing */
+#define OUTBOUND_STREAMS_MAX 64u /* of the others */
+#define OUTBOUND_PASSES_PER_CONNECTION 16u /* of both */
+struct outbound_header {
+	const char *name, *value;
+};
+struct outbound_pass {
+	enum outbound_kind kind; /* OUTBOUND_*_PASS_* */
+	const char *business_id, *connection_id;
+	const char *method; /* "GET", "POST", "DELETE": one of the kind's */
+	const char *version; /* Meta: "v25.0"; NULL: the setting's */
+	const char *object_id; /* *_OBJECT: digits */
+	const char *path; /* META_PASS_DOWNLOAD: of the media URL */
+	/* As the client sent it, without "?"; NULL: none. Nothing in it may say who asks or with which method: access_token,
+	 * appsecret_proof and the like, method. Printable ASCII, no "#", at most 4096 bytes. */
+	const char *query;
+	const char *content_type; /* of a body; NULL: JSON */
+	/* Of a POST that is not streamed: a JSON object or a form (by its type), of which the same is true; at most 128 KiB. */
+	const char *body;
+	size_t body_len;
+	uint64_t upload_len; /* *_UPLOAD: 1 to 128 MiB, or OUTBOUND_LEN_UNKNOWN */
+	/* *_UPLOAD: the next bytes of the body into buf. 0: it ended; less than 0: it broke off. Waits as it likes. */
+	ptrdiff_t (*read)(void *arg, void *buf, size_t room);
+	/* The answer's status, those of its headers that a client may see, its length or OUTBOUND_LEN_UNKNOWN; once, before
+	 * the first part. A redirect comes without its target. False: nobody wants it any more. */
+	bool (*head)(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len);
+	/* The next 1 to 65536 bytes of the answer's body. JSON and text are without the secrets that the sender held. False:
+	 * likewise. */
+	bool (*part)(void *arg, const void *data, size_t len);
+	void *arg;
+};
+enum outbound_passed {
+	OUTBOUND_PASSED_WHOLE = 1, /* head and all parts were called back; class says what the answer means */
+	OUTBOUND_PASSED_NOT_SENT, /* provably nothing was asked; reason says why, in plain words */
+	OUTBOUND_PASSED_BROKEN, /* something was asked, and no whole answer came: head may have been called; reason */
+	OUTBOUND_PASSED_STOPPED, /* a callback ended it; something may have been asked */
+	OUTBOUND_PASSED_BUSY, /* as many as may be are on their way, of all or of this connection; nothing was asked */
+	OUTBOUND_PASSED_GONE, /* the sender does not answer, or the house is closing; something may have been asked */
+	OUTBOUND_PASSED_INVALID, /* the call breaks its kind's rules, or is of another provider; nothing was asked */
+};
+/* Audited like a check. Owns: caller clears r, whose fields and verbatim are never set. */
+enum outbound_passed outbound_pass(struct outbound *o, const struct outbound_pass *call, struct outbound_result *r)
+	__attribute__((warn_unused_result));
+
 /* A platform's responder is asked, or told of a status. POST to url, signed as Standard Webhooks (webhook-id,
  * webhook-timestamp, webhook-signature: v1 over "id.timestamp.body") with the bytes that the secret's text carries in
  * base64 after "whsec_", and as Meta does (X-Hub-Signature-256) with the whole text as app secret: so that a Meta SDK
@@ -244,11 +324,13 @@ struct outbound_sender_options {
 	int vault_fd;
 	const char *meta_api_url; /* "https://graph.facebook.com" */
 	const char *meta_api_version; /* "v26.0" */
+	const char *meta_media_url; /* "https://lookaside.fbsbx.com" */
 	const char *d360_api_url; /* "https://waba-v2.360dialog.io" */
 	const char *d360_sandbox_url; /* "https://waba-sandbox.360dialog.io" */
 	const char *public_url; /* what webhook URLs of ours begin with */
 	const char *responder_allow; /* "host:port, host:port": may be private, may be http; "" for none */
 	unsigned responder_timeout_ms;
+	unsigned slow_ms; /* how long a provider may be slow with what is streamed; 0 = 30 seconds */
 };
 /* Before outbound_sender_run: has the libraries read the settings of the system and load what these name, which a caller
  * may forbid afterwards. False: memory is short. */

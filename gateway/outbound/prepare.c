@@ -21,7 +21,7 @@ void prepared_clear(struct prepared *p)
 
 bool prepared_note(struct tenants *t, const struct prepared *p)
 {
-	const size_t len = kind_credentials(p->job.kind);
+	const size_t len = job_credentials(&p->job);
 
 	return len == 0 ||
 		store_credential_use(tenants_store(t), p->business_id, p->credentials, len, p->job.kind->name, p->id) ==
@@ -111,6 +111,8 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 		const struct store_credential *c = &p->credentials[i];
 		enum tenant_error err;
 
+		if (c->blob == NULL && j->kind->optional)
+			break;
 		j->credentials[i] = (struct job_credential){.connection_id = c->connection_id,
 			.field = c->field,
 			.version = c->version,
@@ -270,4 +272,74 @@ enum prepare_error prepare_confirm(
 	if (err == PREPARE_OK)
 		err = job_fill(t, OUTBOUND_META_DEBUG_TOKEN, out);
 	return err;
+}
+
+/* The ids in the path are the connection's own, whatever the client asked for. */
+static enum prepare_error pass_copy(const struct kind *k, const struct store_connection *c, struct prepared *out)
+{
+	const enum kind_host host = c->provider == STORE_META ? KIND_META : c->sandbox ? KIND_D360_SANDBOX : KIND_D360;
+
+	if (k->host != host && !(k->host == KIND_META_MEDIA && host == KIND_META))
+		return PREPARE_INVALID;
+	store_id_new(out->id);
+	if (!copy_text(out->business_id, sizeof(out->business_id), c->business_id) ||
+		!copy_text(out->number, sizeof(out->number),
+			kind_wants(k, KIND_WANTS_NUMBER) ? c->phone_number_id : NULL) ||
+		!copy_text(out->waba_id, sizeof(out->waba_id), kind_wants(k, KIND_WANTS_WABA) ? c->waba_id : NULL))
+		return PREPARE_INVALID;
+	return PREPARE_OK;
+}
+
+static enum prepare_error pass_credentials(
+	struct tenants *t, const struct kind *k, const struct store_connection *c, struct prepared *out)
+{
+	const size_t len = kind_credentials(k);
+
+	for (size_t i = 0; i < len; i++) {
+		const enum prepare_error err = prepare_credential(
+			t, c->business_id, c->id, k->credentials[i], &out->credentials[i], &out->blobs[i]);
+
+		if (err != PREPARE_OK && !(err == PREPARE_NO_CREDENTIAL && k->optional && i + 1 == len))
+			return err;
+	}
+	return PREPARE_OK;
+}
+
+static enum kind_method method_of(const char *name)
+{
+	if (strcmp(name, "GET") == 0)
+		return KIND_GET;
+	if (strcmp(name, "POST") == 0)
+		return KIND_POST;
+	return strcmp(name, "DELETE") == 0 ? KIND_DELETE : 0;
+}
+
+enum prepare_error prepare_pass(struct tenants *t, const struct outbound_pass *call, struct prepared *out)
+{
+	const struct kind *k = kind_find((uint32_t)call->kind);
+	struct store_connection connection;
+	enum prepare_error err;
+	enum store_error found;
+
+	if (k == NULL || k->use != KIND_PASS || call->business_id == NULL || call->connection_id == NULL ||
+		call->method == NULL)
+		return PREPARE_INVALID;
+	found = store_connection_get(tenants_store(t), call->business_id, call->connection_id, &connection);
+	if (found != STORE_OK)
+		return found == STORE_NOT_FOUND ? PREPARE_INVALID : PREPARE_LATER;
+	err = pass_copy(k, &connection, out);
+	if (err == PREPARE_OK)
+		err = pass_credentials(t, k, &connection, out);
+	if (err != PREPARE_OK)
+		return err;
+	out->job.method = method_of(call->method);
+	out->job.version = call->version;
+	out->job.object_id = call->object_id;
+	out->job.path = call->path;
+	out->job.query = call->query;
+	out->job.content_type = call->content_type;
+	out->job.upload_len = call->upload_len;
+	out->job.body = call->body;
+	out->job.body_len = call->body_len;
+	return job_fill(t, call->kind, out);
 }

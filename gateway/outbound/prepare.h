@@ -1,6 +1,6 @@
 /*
  * Preparing: from a leased message, or a question about a key, to a job for the sender. Reads the
- * store, opens the message's content, never a credential. Called by outbound.c, schedule.c, results.c, ask.c.
+ * store, opens the message's content, never a credential. Called by outbound.c, schedule.c, results.c, ask.c, pass.c.
  */
 #ifndef KEYHOUSE_OUTBOUND_PREPARE_H
 #define KEYHOUSE_OUTBOUND_PREPARE_H
@@ -17,7 +17,7 @@ enum prepare_error {
 };
 
 /* A job and what it borrows from. Zero-initialise; prepared_clear may be called twice. Must not be
- * copied: the job points into it. An ask's body stays the caller's. */
+ * copied: the job points into it. An ask's and a pass's body stay the caller's. */
 struct prepared {
 	struct job job;
 	char id[STORE_ID_LEN + 1];
@@ -39,6 +39,10 @@ enum prepare_error prepare_send(struct tenants *t, const struct store_message *m
 enum prepare_error prepare_check(struct tenants *t, const struct outbound_check *check, struct prepared *out)
 	__attribute__((warn_unused_result));
 enum prepare_error prepare_ask(struct tenants *t, const struct outbound_ask *ask, struct prepared *out)
+	__attribute__((warn_unused_result));
+/* With the connection's current keys; texts and body stay the caller's. PREPARE_INVALID also where the connection is
+ * not there, or another provider's. */
+enum prepare_error prepare_pass(struct tenants *t, const struct outbound_pass *call, struct prepared *out)
 	__attribute__((warn_unused_result));
 /* Asks about a Meta connection's current token. PREPARE_NO_CREDENTIAL also where no app id is known. */
 enum prepare_error prepare_confirm(struct tenants *t, const char *business_id, const char *connection_id,

@@ -13,6 +13,7 @@
 #include "gateway/json.h"
 #include "gateway/outbound/d360.h"
 #include "gateway/outbound/destination.h"
+#include "gateway/outbound/relay.h"
 
 static const char short_of_memory[] = "the sender is short of memory";
 
@@ -41,6 +42,11 @@ void request_clear(struct request *r)
 static void header_add(struct request *r, const char *name, const char *value)
 {
 	r->transfer.headers[r->transfer.headers_len++] = (struct transfer_header){name, value};
+}
+
+static bool posts(const struct job *j)
+{
+	return (j->kind->use == KIND_PASS ? (unsigned)j->method : j->kind->methods) == KIND_POST;
 }
 
 /* ------------------------------------------------------------ to a responder */
@@ -87,6 +93,8 @@ static const struct request_host *host_of(const struct request_world *world, enu
 		return &world->d360;
 	case KIND_D360_SANDBOX:
 		return &world->d360_sandbox;
+	case KIND_META_MEDIA:
+		return &world->meta_media;
 	case KIND_META:
 	case KIND_JOB_URL: /* build_signed's and build_ourselves' */
 	case KIND_OURSELVES:
@@ -98,7 +106,7 @@ static const struct request_host *host_of(const struct request_world *world, enu
 static bool keys_are_safe(const struct kind *k, const struct secret *const *secrets)
 {
 	for (size_t i = 0; i < kind_credentials(k); i++)
-		if (!kind_header_safe(secrets[i]))
+		if (secrets[i] != NULL && !kind_header_safe(secrets[i]))
 			return false;
 	return true;
 }
@@ -119,14 +127,18 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	const struct secret *const *secrets, const char **why)
 {
 	const struct request_host *host = host_of(world, j->kind->host);
+	const bool proven = kind_is_proven(j->kind) && secrets[1] != NULL;
 	const struct kind_target target = {.base_url = host->base_url,
-		.version = world->version,
+		.version = j->version != NULL && j->version[0] != '\0' ? j->version : world->version,
 		.number = j->number,
 		.app_id = j->app_id,
 		.waba_id = j->waba_id,
+		.object_id = j->object_id,
+		.path = j->path,
+		.query = j->query,
 		.token = secrets[0],
 		.secret = kind_credentials(j->kind) > 1 ? secrets[1] : NULL,
-		.proof = r->proof};
+		.proof = proven ? r->proof : NULL};
 
 	if (!keys_are_safe(j->kind, secrets)) {
 		*why = "the key holds characters that no key has; it needs to be entered again";
@@ -136,7 +148,7 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 		*why = "the webhook's address is not the business's own";
 		return OUTBOUND_NOT_SENT;
 	}
-	if (kind_is_proven(j->kind))
+	if (proven)
 		kind_proof(secrets, r->proof);
 	r->url = kind_url(j->kind, &target);
 	if (j->kind->auth != KIND_IN_URL)
@@ -144,7 +156,7 @@ static enum outbound_class build_keyed(struct request *r, const struct request_w
 	if (kind_sets_webhook(j->kind))
 		r->body = d360_webhook_body(j->url, secrets[1]);
 	if (r->url == NULL || (r->key == NULL && j->kind->auth != KIND_IN_URL) ||
-		(j->kind->post && j->body_len == 0 && r->body == NULL))
+		(posts(j) && !job_uploads(j) && j->body_len == 0 && r->body == NULL))
 		return OUTBOUND_NOT_SENT;
 	if (r->key != NULL)
 		header_add(r, kind_key_header(j->kind), r->key);
@@ -175,6 +187,22 @@ static enum outbound_class build_ourselves(
 	return OUTBOUND_ACCEPTED;
 }
 
+/* ------------------------------------------------------------ a client's call */
+
+static void pass_fill(struct transfer_request *t, const struct request_world *world, const struct job *j)
+{
+	t->deletes = j->method == KIND_DELETE;
+	t->content_type = j->content_type;
+	t->any_type = kind_carries(j->kind, KIND_DOWNLOAD);
+	t->uploads = job_uploads(j);
+	t->upload_len = j->upload_len;
+	t->answer_max = RELAY_TEXT_MAX;
+	if (!t->uploads && !t->any_type)
+		return;
+	t->timeout_ms = TRANSFER_STREAM_MS;
+	t->slow_ms = world->slow_ms > 0 ? world->slow_ms : TRANSFER_SLOW_MS;
+}
+
 enum outbound_class request_build(struct request *r, const struct request_world *world, const struct job *j,
 	const struct secret *const *secrets, const char **why)
 {
@@ -185,7 +213,9 @@ enum outbound_class request_build(struct request *r, const struct request_world 
 		return build_ourselves(r, world, j, why);
 	class = j->kind->auth == KIND_SIGNED ? build_signed(r, world, j, secrets[0], why)
 					     : build_keyed(r, world, j, secrets, why);
-	if (class != OUTBOUND_ACCEPTED || !j->kind->post)
+	if (class == OUTBOUND_ACCEPTED && j->kind->use == KIND_PASS)
+		pass_fill(&r->transfer, world, j);
+	if (class != OUTBOUND_ACCEPTED || !posts(j) || job_uploads(j))
 		return class;
 	r->transfer.body = r->body != NULL ? r->body : j->body;
 	r->transfer.body_len = r->body != NULL ? strlen(r->body) : j->body_len;

@@ -17,11 +17,13 @@
 #include "gateway/outbound/destination.h"
 #include "gateway/outbound/job.h"
 #include "gateway/outbound/outbound.h"
+#include "gateway/outbound/relay.h"
 #include "gateway/outbound/request.h"
 #include "gateway/outbound/transfer.h"
 
-#define RUNNING_MAX 2048u /* above what the listener hands out; more stays in its socket */
-#define OUTPUTS_MAX (2u * RUNNING_MAX) /* no honest listener leaves so many unread: it has fewer jobs, and few pings */
+#define RUNNING_MAX 4096u /* above what the listener hands out; more stays in its socket */
+/* No honest listener leaves so many unread: it has fewer jobs, few pings, and room for few pieces of each answer. */
+#define OUTPUTS_MAX (2u * RUNNING_MAX)
 #define WAIT_MS 1000
 
 /* A job while its request is on its way. */
@@ -32,6 +34,10 @@ struct run {
 	char app_id[STORE_PROVIDER_ID_LEN + 1]; /* kept, as the URL, to read the answer */
 	char url[DESTINATION_URL_MAX + 1];
 	struct exchange exchange; /* where a token goes that the answer brings */
+	bool verbatim; /* the answer's body goes back, too */
+	struct transfer *transfer; /* NULL once it ended */
+	struct relay *relay; /* of a call that is passed through; else NULL */
+	struct outbound_result result; /* of one whose answer is still going back */
 };
 
 /* A frame on its way to the listener. */
@@ -108,6 +114,13 @@ static void output_flush(struct sender *s)
 	}
 }
 
+static struct frame *frame_out(void *ctx)
+{
+	struct output *o = output_add(ctx);
+
+	return o != NULL ? &o->frame : NULL;
+}
+
 static void answer(struct sender *s, uint64_t ticket, const struct outbound_result *r)
 {
 	struct output *o = output_add(s);
@@ -132,14 +145,37 @@ static void run_free(struct run *r)
 		return;
 	for (size_t i = 0; i < KIND_CREDENTIALS_MAX; i++)
 		secret_free(r->secrets[i]);
+	relay_free(r->relay);
+	outbound_result_clear(&r->result);
 	free(r);
+}
+
+/* The run is over, and out of the list. */
+static void run_drop(struct sender *s, struct run *r)
+{
+	for (unsigned i = 0; i < s->running; i++) {
+		if (s->runs[i] != r)
+			continue;
+		s->runs[i] = s->runs[--s->running];
+		break;
+	}
+	run_free(r);
+}
+
+/* NULL: there is none any more. */
+static struct run *run_find(struct sender *s, uint64_t ticket)
+{
+	for (unsigned i = 0; i < s->running; i++)
+		if (s->runs[i]->ticket == ticket)
+			return s->runs[i];
+	return NULL;
 }
 
 static enum vault_error secrets_open(struct sender *s, const struct job *j, struct run *r)
 {
 	enum vault_error err = VAULT_OK;
 
-	for (size_t i = 0; err == VAULT_OK && i < kind_credentials(j->kind); i++) {
+	for (size_t i = 0; err == VAULT_OK && i < job_credentials(j); i++) {
 		const struct job_credential *c = &j->credentials[i];
 		const struct vault_context where = {.deployment_id = j->deployment_id,
 			.business_id = j->business_id,
@@ -184,6 +220,38 @@ static void answer_unopened(struct sender *s, const struct job *j, enum vault_er
 	}
 }
 
+static struct answer_to answer_to_of(const struct sender *s, const struct run *r)
+{
+	return (struct answer_to){.kind = r->kind,
+		.secrets = (const struct secret *const *)r->secrets,
+		.app_id = r->app_id,
+		.url = r->url,
+		.public_url = s->public_url,
+		.exchange = &r->exchange,
+		.verbatim = r->verbatim};
+}
+
+static size_t watch_give(void *owner, void *to, size_t room)
+{
+	return relay_give(((struct run *)owner)->relay, to, room);
+}
+
+static bool watch_head(void *owner, const struct transfer_head *head)
+{
+	struct run *r = owner;
+	const struct answer_to to = {.kind = r->kind, .secrets = (const struct secret *const *)r->secrets};
+
+	return relay_head(r->relay, head, answer_scrub_value, &to);
+}
+
+static bool watch_take(void *owner, const void *data, size_t len)
+{
+	return relay_take(((struct run *)owner)->relay, data, len);
+}
+
+static const struct transfer_watch relay_watch = {
+	.give = watch_give, .head = watch_head, .take = watch_take, .keep = job_header_names, .keep_len = JOB_HEADERS};
+
 /* Builds the request and starts it. False: answered here. */
 static bool run_start(struct sender *s, const struct job *j, struct run *r)
 {
@@ -192,7 +260,11 @@ static bool run_start(struct sender *s, const struct job *j, struct run *r)
 	const char *why;
 
 	class = request_build(&request, &s->world, j, (const struct secret *const *)r->secrets, &why);
-	if (class == OUTBOUND_ACCEPTED && !transfers_start(s->transfers, &request.transfer, r)) {
+	if (r->relay != NULL)
+		request.transfer.watch = &relay_watch;
+	if (class == OUTBOUND_ACCEPTED)
+		r->transfer = transfers_start(s->transfers, &request.transfer, r);
+	if (class == OUTBOUND_ACCEPTED && r->transfer == NULL) {
 		class = OUTBOUND_NOT_SENT;
 		why = "the sender is short of memory";
 	}
@@ -204,15 +276,20 @@ static bool run_start(struct sender *s, const struct job *j, struct run *r)
 
 static void job_run(struct sender *s, const struct job *j)
 {
+	const struct relay_out out = {frame_out, s};
 	struct run *r = calloc(1, sizeof(*r));
 	enum vault_error err;
 
-	if (r == NULL) {
+	if (r != NULL && j->kind->use == KIND_PASS)
+		r->relay = relay_new(j, &out);
+	if (r == NULL || (j->kind->use == KIND_PASS && r->relay == NULL)) {
+		run_free(r);
 		answer_plain(s, j->ticket, OUTBOUND_NOT_SENT, "the sender is short of memory");
 		return;
 	}
 	r->ticket = j->ticket;
 	r->kind = j->kind;
+	r->verbatim = j->verbatim;
 	(void)snprintf(r->app_id, sizeof(r->app_id), "%s", j->app_id);
 	(void)snprintf(r->url, sizeof(r->url), "%s", j->url);
 	if (j->kind->answer == KIND_TOKEN)
@@ -227,45 +304,129 @@ static void job_run(struct sender *s, const struct job *j)
 	run_free(r);
 }
 
+/* An answer that is passed through may still be going back: its result comes last. */
+static void run_finish(struct sender *s, struct run *r)
+{
+	if (r->relay != NULL && !relay_done(r->relay))
+		return;
+	answer(s, r->ticket, &r->result);
+	run_drop(s, r);
+}
+
+/* The whole answer, where it was not handed on as it came. */
+static void relay_text(struct run *r, const struct answer_to *to, const struct transfer_end *how)
+{
+	char *text = answer_text(to, how, RELAY_TEXT_MAX);
+
+	if (text != NULL) {
+		relay_answer(r->relay, text);
+		return;
+	}
+	r->result.whole = false;
+	r->result.class = OUTBOUND_OUTCOME_UNKNOWN;
+	(void)snprintf(r->result.reason, sizeof(r->result.reason), "the sender is short of memory");
+}
+
 static void run_ended(void *owner, const struct transfer_end *how, void *arg)
 {
 	struct sender *s = arg;
 	struct run *r = owner;
-	const struct answer_to to = {.kind = r->kind,
-		.secrets = (const struct secret *const *)r->secrets,
-		.app_id = r->app_id,
-		.url = r->url,
-		.public_url = s->public_url,
-		.exchange = &r->exchange};
-	struct outbound_result result;
+	const struct answer_to to = answer_to_of(s, r);
 
-	answer_read(&to, how, &result);
-	answer(s, r->ticket, &result);
-	outbound_result_clear(&result);
-	for (unsigned i = 0; i < s->running; i++) {
-		if (s->runs[i] != r)
-			continue;
-		s->runs[i] = s->runs[--s->running];
-		break;
-	}
-	run_free(r);
+	r->transfer = NULL;
+	answer_read(&to, how, &r->result);
+	if (r->relay != NULL && how->how == TRANSFER_ANSWERED && !relay_streams(r->relay))
+		relay_text(r, &to, how);
+	run_finish(s, r);
 }
 
 /* ------------------------------------------------------------ the listener's messages */
 
-static bool message_read(struct sender *s, struct frame *f)
+static bool ping_read(struct sender *s, struct frame *f)
 {
 	struct output *o;
 	uint64_t number;
+
+	if (!job_number_decode(f, &number))
+		return false;
+	o = output_add(s);
+	if (o != NULL)
+		job_number_encode(&o->frame, JOB_PONG, number);
+	return true;
+}
+
+/* What comes for a run that is over is too late, and nothing. */
+static bool body_read(struct sender *s, struct frame *f)
+{
+	struct job_piece p;
+	struct run *r;
+
+	if (!job_piece_decode(f, &p))
+		return false;
+	r = run_find(s, p.ticket);
+	if (r == NULL)
+		return true;
+	if (r->relay == NULL || !relay_body(r->relay, &p))
+		return false;
+	if (r->transfer != NULL)
+		transfers_resume(r->transfer);
+	return true;
+}
+
+static bool taken_read(struct sender *s, struct frame *f)
+{
+	uint64_t ticket;
+	uint32_t len;
+	struct run *r;
+
+	if (!job_taken_decode(f, &ticket, &len))
+		return false;
+	r = run_find(s, ticket);
+	if (r == NULL)
+		return true;
+	if (r->relay == NULL || !relay_taken(r->relay, len))
+		return false;
+	if (r->transfer != NULL)
+		transfers_resume(r->transfer);
+	else
+		run_finish(s, r);
+	return true;
+}
+
+static bool cancel_read(struct sender *s, struct frame *f)
+{
+	uint64_t ticket;
+	struct run *r;
+
+	if (!job_number_decode(f, &ticket))
+		return false;
+	r = run_find(s, ticket);
+	if (r == NULL)
+		return true;
+	if (r->relay == NULL)
+		return false;
+	if (r->transfer != NULL)
+		transfers_cancel(s->transfers, r->transfer);
+	answer_plain(s, ticket, OUTBOUND_OUTCOME_UNKNOWN, "nobody waited for the answer");
+	run_drop(s, r);
+	return true;
+}
+
+static bool message_read(struct sender *s, struct frame *f)
+{
 	struct job j;
 
-	if (f->type == JOB_PING) {
-		if (!job_number_decode(f, &number))
-			return false;
-		o = output_add(s);
-		if (o != NULL)
-			job_number_encode(&o->frame, JOB_PONG, number);
-		return true;
+	switch (f->type) {
+	case JOB_PING:
+		return ping_read(s, f);
+	case JOB_BODY:
+		return body_read(s, f);
+	case JOB_TAKEN:
+		return taken_read(s, f);
+	case JOB_CANCEL:
+		return cancel_read(s, f);
+	default:
+		break;
 	}
 	if (!job_decode(f, &j))
 		return false;
@@ -322,6 +483,7 @@ static bool sender_init(struct sender *s, const struct outbound_sender_options *
 	size_t len = strlen(opt->public_url);
 
 	if (!kind_version_ok(opt->meta_api_version) || !request_host_read(opt->meta_api_url, &s->world.meta) ||
+		!request_host_read(opt->meta_media_url, &s->world.meta_media) ||
 		!request_host_read(opt->d360_api_url, &s->world.d360) ||
 		!request_host_read(opt->d360_sandbox_url, &s->world.d360_sandbox)) {
 		log_error("a provider's URL or version cannot be used: https, or http to loopback");
@@ -331,6 +493,7 @@ static bool sender_init(struct sender *s, const struct outbound_sender_options *
 	s->world.public_url = s->public_url;
 	s->world.responder_allow = opt->responder_allow;
 	s->world.responder_timeout_ms = opt->responder_timeout_ms;
+	s->world.slow_ms = opt->slow_ms;
 	while (len > 0 && opt->public_url[len - 1] == '/')
 		len--;
 	if (len < sizeof(s->public_url))

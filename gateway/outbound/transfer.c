@@ -6,6 +6,9 @@
  * One trap is answered here: libcurl repeats a request by itself when a connection that it used
  * before breaks without an answer. A body given by a read callback without a seek callback cannot
  * be given twice, so it repeats only while no byte of the body has left, and then nothing was asked.
+ * A DELETE has no body, and gets a connection of its own.
+ *
+ * Another: a body that waits for more counts as unfinished even when the provider has refused it.
  */
 #include "gateway/outbound/transfer.h"
 
@@ -24,16 +27,34 @@
 #define HEADERS_MAX (64u * 1024u)
 #define ANSWER_FIRST 4096u
 #define KEPT_CONNECTIONS 128L
+#define LOOK_MS 500 /* for slow ones */
 
 /* ------------------------------------------------------------ one transfer */
 
 struct transfer {
 	struct transfer *next, *previous;
+	struct transfers *home;
 	void *owner; /* transfers_start's */
 	CURL *handle;
 	struct curl_slist *headers;
 	char *body; /* what is asked */
-	size_t body_len, body_given;
+	size_t body_len;
+	uint64_t body_given, upload_len;
+	bool has_body;
+	const struct transfer_watch *watch; /* NULL: nobody follows */
+	char *kept[TRANSFER_KEPT_MAX];
+	struct usage usage;
+	bool began; /* the answer's head is whole */
+	bool refused_body; /* and says that no more of the request's body is wanted */
+	bool told; /* so was watch */
+	bool streams; /* the answer's body goes to watch */
+	bool waits_up, waits_down; /* for us */
+	bool all_given; /* of an upload */
+	unsigned slow_ms;
+	bool over; /* it was too slow */
+	int64_t since_ms; /* of the stretch that is looked at */
+	uint64_t moved, moved_before; /* bytes, and when that stretch began */
+	size_t answer_max;
 	char *answer; /* what came back; NUL-terminated when it ends */
 	size_t answer_len, answer_room;
 	size_t headers_len;
@@ -45,7 +66,18 @@ struct transfer {
 struct transfers {
 	CURLM *multi;
 	struct transfer *all;
+	int64_t looked_ms;
+	bool refusals; /* some may wait with a body that nobody wants any more */
+	unsigned over;
 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static size_t give_body(char *to, size_t size, size_t count, void *arg)
 {
@@ -61,12 +93,31 @@ static size_t give_body(char *to, size_t size, size_t count, void *arg)
 	return n;
 }
 
+static size_t give_upload(char *to, size_t size, size_t count, void *arg)
+{
+	struct transfer *x = arg;
+	size_t n;
+
+	/* A second beginning would be a second request. */
+	if (x->all_given)
+		return CURL_READFUNC_ABORT;
+	n = x->watch->give(x->owner, to, size * count);
+	if (n == TRANSFER_LATER) {
+		x->waits_up = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	x->body_given += n;
+	x->all_given = n == 0 || x->body_given == x->upload_len;
+	x->moved += n;
+	return n;
+}
+
 static bool answer_reserve(struct transfer *x, size_t more)
 {
 	size_t room = x->answer_room > 0 ? x->answer_room : ANSWER_FIRST;
 	char *grown;
 
-	if (more > TRANSFER_ANSWER_MAX - x->answer_len) {
+	if (more > x->answer_max - x->answer_len) {
 		x->too_long = true;
 		return false;
 	}
@@ -82,11 +133,39 @@ static bool answer_reserve(struct transfer *x, size_t more)
 	return true;
 }
 
+/* Once, when the head is whole. */
+static void tell_head(struct transfer *x)
+{
+	struct transfer_head head = {.len = UINT64_MAX};
+	curl_off_t len = -1;
+	long status = 0;
+
+	if (x->watch == NULL || x->told)
+		return;
+	x->told = true;
+	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(x->handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+	head.status = (int)status;
+	if (len >= 0)
+		head.len = (uint64_t)len;
+	for (size_t i = 0; i < TRANSFER_KEPT_MAX; i++)
+		head.kept[i] = x->kept[i];
+	x->streams = x->watch->head(x->owner, &head);
+}
+
 static size_t take_answer(char *data, size_t size, size_t count, void *arg)
 {
 	struct transfer *x = arg;
 	const size_t len = size * count;
 
+	tell_head(x);
+	if (x->streams && !x->watch->take(x->owner, data, len)) {
+		x->waits_down = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	x->moved += len;
+	if (x->streams)
+		return len;
 	if (!answer_reserve(x, len))
 		return 0;
 	memcpy(x->answer + x->answer_len, data, len);
@@ -111,6 +190,57 @@ static void take_date(struct transfer *x, const char *line, size_t len)
 	x->date_read_at = (int64_t)time(NULL);
 }
 
+static void kept_drop(struct transfer *x)
+{
+	for (size_t i = 0; i < TRANSFER_KEPT_MAX; i++) {
+		wiping_free(x->kept[i]);
+		x->kept[i] = NULL;
+	}
+}
+
+/* Without the spaces at both ends; the first of a name. */
+static char *value_copy(const char *value, size_t len)
+{
+	char *copy;
+
+	while (len > 0 && strchr(" \t", value[0]) != NULL) {
+		value++;
+		len--;
+	}
+	while (len > 0 && strchr(" \t\r\n", value[len - 1]) != NULL)
+		len--;
+	copy = len <= TRANSFER_KEPT_LEN && memchr(value, '\0', len) == NULL ? wiping_malloc(len + 1) : NULL;
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, value, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+static void keep_header(struct transfer *x, const char *line, size_t len)
+{
+	for (size_t i = 0; x->watch != NULL && i < x->watch->keep_len; i++) {
+		const size_t name_len = strlen(x->watch->keep[i]);
+
+		if (x->kept[i] == NULL && len > name_len && line[name_len] == ':' &&
+			strncasecmp(line, x->watch->keep[i], name_len) == 0)
+			x->kept[i] = value_copy(line + name_len + 1, len - name_len - 1);
+	}
+}
+
+/* A head is whole: of a provisional answer, or of the one. A refused body is wanted no more. */
+static void head_ends(struct transfer *x)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
+	x->began = status >= 200;
+	if (!x->began)
+		kept_drop(x);
+	if (status >= 400)
+		x->home->refusals = x->refused_body = true;
+}
+
 static size_t take_header(char *data, size_t size, size_t count, void *arg)
 {
 	struct transfer *x = arg;
@@ -121,7 +251,14 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
 		return 0;
 	}
 	x->headers_len += len;
+	x->moved += len;
+	if (x->began)
+		return len; /* behind a body come trailers */
 	take_date(x, data, len);
+	usage_read(data, len, &x->usage);
+	keep_header(x, data, len);
+	if (len <= 2 && (data[0] == '\r' || data[0] == '\n'))
+		head_ends(x);
 	return len;
 }
 
@@ -160,6 +297,9 @@ static void transfer_free(struct transfers *t, struct transfer *x)
 		curl_easy_cleanup(x->handle);
 	}
 	curl_slist_free_all(x->headers);
+	kept_drop(x);
+	if (x->over)
+		t->over--;
 	wiping_free(x->body);
 	wiping_free(x->answer);
 	wiping_free(x);
@@ -226,49 +366,91 @@ static bool set_rules(struct transfer *x, const struct transfer_request *req)
 	return true;
 }
 
+static bool set_body(struct transfer *x, const struct transfer_request *req)
+{
+	const bool typed = req->content_type != NULL && req->content_type[0] != '\0';
+	const uint64_t len = req->uploads ? req->upload_len : req->body_len;
+
+	/* Without a value the library leaves a header of its own out. */
+	if (!add_header(x, "Content-Type", typed ? req->content_type : "application/json") ||
+		!add_header(x, "Expect", ""))
+		return false;
+	if (!req->uploads) {
+		x->body = wiping_malloc(req->body_len);
+		if (x->body == NULL)
+			return false;
+		memcpy(x->body, req->body, req->body_len);
+		x->body_len = req->body_len;
+	}
+	x->has_body = true;
+	x->upload_len = len;
+	SET(CURLOPT_POST, 1L);
+	if (len != UINT64_MAX)
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	else if (!add_header(x, "Transfer-Encoding", "chunked"))
+		return false;
+	SET(CURLOPT_READFUNCTION, req->uploads ? give_upload : give_body);
+	SET(CURLOPT_READDATA, x);
+	return true;
+}
+
 static bool set_request(struct transfer *x, const struct transfer_request *req)
 {
 	for (size_t i = 0; i < req->headers_len; i++)
 		if (!add_header(x, req->headers[i].name, req->headers[i].value))
 			return false;
-	if (!add_header(x, "Accept", "application/json"))
+	if (!add_header(x, "Accept", req->any_type ? "*/*" : "application/json"))
 		return false;
-	if (req->body != NULL) {
-		x->body = wiping_malloc(req->body_len);
-		/* Without a value the library leaves a header of its own out. */
-		if (x->body == NULL || !add_header(x, "Content-Type", "application/json") ||
-			!add_header(x, "Expect", ""))
-			return false;
-		memcpy(x->body, req->body, req->body_len);
-		x->body_len = req->body_len;
-		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-		SET(CURLOPT_READFUNCTION, give_body);
-		SET(CURLOPT_READDATA, x);
+	if (req->deletes) {
+		SET(CURLOPT_CUSTOMREQUEST, "DELETE");
+		SET(CURLOPT_FRESH_CONNECT, 1L);
 	}
+	if ((req->body != NULL || req->uploads) && !set_body(x, req))
+		return false;
 	SET(CURLOPT_HTTPHEADER, x->headers);
 	SET(CURLOPT_URL, req->url);
 	return true;
 }
 
-bool transfers_start(struct transfers *t, const struct transfer_request *req, void *owner)
+struct transfer *transfers_start(struct transfers *t, const struct transfer_request *req, void *owner)
 {
 	struct transfer *x = wiping_calloc(1, sizeof(*x));
 
 	if (x == NULL)
-		return false;
+		return NULL;
+	x->home = t;
 	x->owner = owner;
+	x->watch = req->watch;
+	x->answer_max = req->answer_max > 0 ? req->answer_max : TRANSFER_ANSWER_MAX;
+	x->slow_ms = req->slow_ms;
+	x->since_ms = now_ms();
 	x->handle = curl_easy_init();
 	if (x->handle == NULL || !set_rules(x, req) || !set_request(x, req) ||
 		curl_multi_add_handle(t->multi, x->handle) != CURLM_OK) {
 		transfer_free(t, x);
-		return false;
+		return NULL;
 	}
 	x->next = t->all;
 	if (x->next != NULL)
 		x->next->previous = x;
 	t->all = x;
-	return true;
+	return x;
+}
+
+void transfers_resume(struct transfer *x)
+{
+	if (!x->waits_up && !x->waits_down)
+		return;
+	/* What still cannot go on says so again. */
+	x->waits_up = x->waits_down = false;
+	x->since_ms = now_ms();
+	x->moved_before = x->moved;
+	(void)curl_easy_pause(x->handle, CURLPAUSE_CONT);
+}
+
+void transfers_cancel(struct transfers *t, struct transfer *x)
+{
+	transfer_free(t, x);
 }
 
 /* ------------------------------------------------------------ how it ended */
@@ -299,6 +481,7 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 {
 	curl_off_t retry_after = 0;
 	long status = 0, sent = 0;
+	char *type = NULL;
 	bool nothing_left;
 
 	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
@@ -306,11 +489,15 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 	(void)curl_easy_getinfo(x->handle, CURLINFO_RETRY_AFTER, &retry_after);
 	/* A request whose body was never begun cannot have been accepted, even where a connection that
 	 * was used before swallowed its headers. */
-	nothing_left = status == 0 && (sent == 0 || (x->body != NULL && x->body_given == 0));
+	nothing_left = status == 0 && (sent == 0 || (x->has_body && x->body_given == 0));
 	*end = (struct transfer_end){.http_status = status > 0 && status < 1000 ? (int)status : 0,
 		.date = x->date,
 		.date_read_at = x->date_read_at,
+		.usage = x->usage,
+		.content_type = "",
 		.body = ""};
+	if (curl_easy_getinfo(x->handle, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL)
+		end->content_type = type;
 	if (retry_after > 0 && retry_after < 86400)
 		end->retry_after_ms = (int64_t)retry_after * 1000;
 	if (code == CURLE_OK) {
@@ -329,27 +516,81 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 	}
 }
 
+static void end_one(struct transfers *t, struct transfer *x, CURLcode code,
+	void (*each)(void *owner, const struct transfer_end *end, void *arg), void *arg)
+{
+	struct transfer_end end;
+
+	if (code == CURLE_OK)
+		tell_head(x);
+	end_read(x, code, &end);
+	each(x->owner, &end, arg);
+	transfer_free(t, x);
+}
+
 bool transfers_next(
 	struct transfers *t, void (*each)(void *owner, const struct transfer_end *end, void *arg), void *arg)
 {
-	struct transfer_end end;
 	struct transfer *x = NULL;
 	CURLMsg *message;
 	int left;
 
+	if (t->over > 0) {
+		for (x = t->all; !x->over; x = x->next)
+			;
+		end_one(t, x, CURLE_OPERATION_TIMEDOUT, each, arg);
+		return true;
+	}
 	do {
 		message = curl_multi_info_read(t->multi, &left);
 		if (message == NULL)
 			return false;
 	} while (message->msg != CURLMSG_DONE);
 	(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
-	end_read(x, message->data.result, &end);
-	each(x->owner, &end, arg);
-	transfer_free(t, x);
+	end_one(t, x, message->data.result, each, arg);
 	return true;
 }
 
 /* ------------------------------------------------------------ all of them */
+
+/* Who waits for us is not slow. */
+static bool is_slow(struct transfer *x, int64_t now)
+{
+	const int64_t patience = (int64_t)x->slow_ms * (x->all_given && !x->began ? TRANSFER_THINK_TIMES : 1);
+
+	if (x->waits_up || x->waits_down || x->moved - x->moved_before >= x->slow_ms) {
+		x->since_ms = now;
+		x->moved_before = x->moved;
+	}
+	return now - x->since_ms >= patience;
+}
+
+static void look_at_pace(struct transfers *t)
+{
+	const int64_t now = now_ms();
+
+	if (now - t->looked_ms < LOOK_MS)
+		return;
+	t->looked_ms = now;
+	for (struct transfer *x = t->all; x != NULL; x = x->next)
+		if (x->slow_ms > 0 && !x->over && is_slow(x, now)) {
+			x->over = true;
+			t->over++;
+		}
+}
+
+/* See the second trap. */
+static void look_at_refusals(struct transfers *t)
+{
+	if (!t->refusals)
+		return;
+	t->refusals = false;
+	for (struct transfer *x = t->all; x != NULL; x = x->next)
+		if (x->refused_body && x->waits_up) {
+			x->all_given = true;
+			transfers_resume(x);
+		}
+}
 
 short transfers_wait(struct transfers *t, int fd, short events, int timeout_ms)
 {
@@ -361,6 +602,8 @@ short transfers_wait(struct transfers *t, int fd, short events, int timeout_ms)
 	/* Without events it is not watched at all: a hang-up would wake this for ever. */
 	(void)curl_multi_poll(t->multi, &extra, events != 0 ? 1 : 0, timeout_ms, NULL);
 	(void)curl_multi_perform(t->multi, &running);
+	look_at_refusals(t);
+	look_at_pace(t);
 	return (short)(((extra.revents & CURL_WAIT_POLLIN) != 0 ? POLLIN : 0) |
 		((extra.revents & CURL_WAIT_POLLOUT) != 0 ? POLLOUT : 0));
 }

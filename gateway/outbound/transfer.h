@@ -13,11 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/outbound/usage.h"
+
 #define TRANSFER_ANSWER_MAX (256u * 1024u) /* a longer body is an odd answer */
 #define TRANSFER_CONNECT_MS 5000
 #define TRANSFER_TOTAL_MS 30000
+/* What is streamed may take longer, but not be slow: less than a byte a millisecond over TRANSFER_SLOW_MS in which nothing
+ * waits for us. Once all is sent, the provider may think about it for so many times that. */
+#define TRANSFER_STREAM_MS 3600000
+#define TRANSFER_SLOW_MS 30000u
+#define TRANSFER_THINK_TIMES 4u
 
 struct transfers;
+struct transfer; /* one of them */
 
 /* Starts the library, which transfers_new does too: for who forbids opening files in between. */
 bool transfers_init(void);
@@ -26,24 +34,59 @@ struct transfers *transfers_new(void);
 void transfers_free(struct transfers *t); /* drops what is on its way; NULL is fine */
 
 #define TRANSFER_HEADERS_MAX 8u
+#define TRANSFER_KEPT_MAX 10u
+#define TRANSFER_KEPT_LEN 8192u
 
 struct transfer_header {
 	const char *name, *value;
 };
 
-/* Everything in it is copied. */
+/* How an answer begins. */
+struct transfer_head {
+	int status;
+	uint64_t len; /* UINT64_MAX: not said */
+	const char
+		*kept[TRANSFER_KEPT_MAX]; /* values of the headers in keep; NULL: it has none such, or one too long */
+};
+
+/* Who follows a transfer while it is on its way; called from transfers_wait, transfers_next and transfers_resume. */
+#define TRANSFER_LATER SIZE_MAX
+struct transfer_watch {
+	/* The next bytes of an upload. 0: that was all; TRANSFER_LATER: transfers_resume when there are more. */
+	size_t (*give)(void *owner, void *to, size_t room);
+	/* The answer begins. True: its body goes to take; false: it is collected. */
+	bool (*head)(void *owner, const struct transfer_head *head);
+	/* Takes all of it. False: nothing was taken, transfers_resume when there is room. */
+	bool (*take)(void *owner, const void *data, size_t len);
+	const char *const *keep; /* names of headers, keep_len of them */
+	size_t keep_len;
+};
+
+/* Everything in it is copied, but what watch points to. */
 struct transfer_request {
 	const char *url; /* may hold a secret */
 	struct transfer_header headers[TRANSFER_HEADERS_MAX]; /* beside Accept, Content-Type and User-Agent */
 	size_t headers_len;
-	const char *body; /* NULL: GET */
+	const char *body; /* POST; NULL: GET, or what the next ones say */
 	size_t body_len;
+	bool deletes; /* DELETE */
+	bool uploads; /* POST with a body that give brings */
+	uint64_t upload_len; /* UINT64_MAX: not known before its end */
+	const char *content_type; /* of a body; NULL or "": JSON */
+	bool any_type; /* whatever the answer is, else JSON is asked for */
+	unsigned slow_ms; /* for so long it may be slow; 0: slow is fine */
+	size_t answer_max; /* 0: TRANSFER_ANSWER_MAX */
+	const struct transfer_watch *watch; /* NULL: nobody follows; borrowed until its end */
 	bool plain_http; /* the URL is http, else https */
 	bool guarded; /* no address that is not public is connected to, whatever the name says */
 	unsigned timeout_ms; /* in all; 0: TRANSFER_TOTAL_MS */
 };
-/* owner comes back with its end. False: not started, memory is short. */
-bool transfers_start(struct transfers *t, const struct transfer_request *req, void *owner);
+/* owner comes back with its end. Returns it until then; NULL: not started, memory is short. */
+struct transfer *transfers_start(struct transfers *t, const struct transfer_request *req, void *owner);
+/* give or take could go on now. */
+void transfers_resume(struct transfer *x);
+/* Ends it, without an end for its owner; its connection closes. */
+void transfers_cancel(struct transfers *t, struct transfer *x);
 
 enum transfer_how {
 	TRANSFER_ANSWERED, /* a whole answer */
@@ -55,8 +98,10 @@ struct transfer_end {
 	enum transfer_how how;
 	int http_status; /* 0: none was read */
 	int64_t retry_after_ms; /* 0: not said */
+	struct usage usage;
+	const char *content_type; /* "": not said */
 	int64_t date, date_read_at; /* the answer's Date, and when it was read; seconds since 1970, 0: none */
-	const char *body; /* NUL after body_len */
+	const char *body; /* what was collected; NUL after body_len */
 	size_t body_len;
 	const char *why; /* how != TRANSFER_ANSWERED: plain words that follow "the provider", constant */
 };

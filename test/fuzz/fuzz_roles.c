@@ -7,9 +7,14 @@
  *   5     a result, as the listener reads it
  *   6     a number
  *   7     what a role says to its starter
+ *   8     how an answer begins, as the listener reads it
+ *   9     a piece of a body or an answer
+ *   10    so many bytes that are done with
+ *   11    a call that is passed through, in the sender: bytes that choose what comes next
  *
  * The vault ends well or calls it malformed; the listener gets no credential, whatever it asks. A job and a result that are
- * taken are written as they were read. A request goes to its kind's host, and no header breaks its line.
+ * taken are written as they were read, and so are the others. A request goes to its kind's host, no header breaks its line, and
+ * its query has at most one proof, which is ours. Of a call no more than a window is ever on its way, and nothing is lost.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +26,7 @@
 
 #include "gateway/json.h"
 #include "gateway/outbound/job.h"
+#include "gateway/outbound/relay.h"
 #include "gateway/outbound/request.h"
 #include "gateway/role.h"
 #include "vault/verbs.h"
@@ -284,9 +290,18 @@ static void check_request(const struct job *j, const struct request *r)
 		[KIND_D360] = "https://d360.example/",
 		[KIND_D360_SANDBOX] = "https://sandbox.example/",
 		[KIND_JOB_URL] = "http",
-		[KIND_OURSELVES] = "https://house.example/webhooks/"};
+		[KIND_OURSELVES] = "https://house.example/webhooks/",
+		[KIND_META_MEDIA] = "https://media.example/"};
+	const char *ours = j->kind->use == KIND_PASS ? strcasestr(r->transfer.url, "appsecret_proof=") : NULL;
 
 	if (!begins(r->transfer.url, hosts[j->kind->host]) || strpbrk(r->transfer.url, "\r\n ") != NULL)
+		abort();
+	/* As far as it is written plainly: the client's own is refused in every spelling. */
+	if (ours != NULL &&
+		(strlen(ours) != strlen("appsecret_proof=") + KIND_PROOF_LEN ||
+			strncmp(ours, "appsecret_proof=", strlen("appsecret_proof=")) != 0))
+		abort();
+	if (r->transfer.content_type != NULL && strpbrk(r->transfer.content_type, "\r\n") != NULL)
 		abort();
 	for (size_t i = 0; i < r->transfer.headers_len; i++)
 		if (strpbrk(r->transfer.headers[i].value, "\r\n") != NULL)
@@ -296,6 +311,7 @@ static void check_request(const struct job *j, const struct request *r)
 static void request_of(const struct job *j)
 {
 	static const struct request_world world = {.meta = {"https://meta.example", true},
+		.meta_media = {"https://media.example", true},
 		.d360 = {"https://d360.example", true},
 		.d360_sandbox = {"https://sandbox.example", true},
 		.version = "v26.0",
@@ -306,6 +322,10 @@ static void request_of(const struct job *j)
 	struct request r = {0};
 	const char *why;
 
+	if (job_credentials(j) < 2) {
+		secret_free(held[1]);
+		held[1] = NULL;
+	}
 	if (request_build(&r, &world, j, (const struct secret *const *)held, &why) == OUTBOUND_ACCEPTED)
 		check_request(j, &r);
 	request_clear(&r);
@@ -354,6 +374,144 @@ static void read_number(const struct input *in)
 	frame_clear(&f);
 }
 
+static void read_head(const struct input *in)
+{
+	struct frame f = frame_of(JOB_HEAD, in), again = FRAME_INIT(0);
+	struct job_head h;
+
+	if (job_head_decode(&f, &h)) {
+		for (size_t i = 0; i < JOB_HEADERS; i++)
+			if (h.values[i] != NULL && strpbrk(h.values[i], "\r\n") != NULL)
+				abort();
+		job_head_encode(&again, &h);
+		same(&f, &again);
+	}
+	frame_clear(&f);
+}
+
+static void read_piece(enum job_type type, const struct input *in)
+{
+	struct frame f = frame_of((uint8_t)type, in), again = FRAME_INIT(0);
+	struct job_piece p;
+
+	if (job_piece_decode(&f, &p)) {
+		if (p.len > JOB_PIECE_MAX || (type == JOB_PART && p.last))
+			abort();
+		job_piece_encode(&again, type, &p);
+		same(&f, &again);
+	}
+	frame_clear(&f);
+}
+
+static void read_taken(const struct input *in)
+{
+	struct frame f = frame_of(JOB_TAKEN, in), again = FRAME_INIT(0);
+	uint64_t ticket;
+	uint32_t len;
+
+	if (job_taken_decode(&f, &ticket, &len)) {
+		job_taken_encode(&again, ticket, len);
+		same(&f, &again);
+	}
+	frame_clear(&f);
+}
+
+/* ------------------------------------------------------------ a call that is passed through */
+
+/* What the listener was told, and what of it was looked at. */
+struct told {
+	struct frame frame;
+	bool full;
+	uint64_t taken, parts;
+	unsigned heads;
+};
+
+static void told_read(struct told *t)
+{
+	struct job_piece p;
+	struct job_head h;
+	uint64_t ticket;
+	uint32_t len;
+
+	if (!t->full)
+		return;
+	t->full = false;
+	if (t->frame.type == JOB_TAKEN && job_taken_decode(&t->frame, &ticket, &len))
+		t->taken += len;
+	else if (t->frame.type == JOB_PART && t->heads == 1 && job_piece_decode(&t->frame, &p))
+		t->parts += p.len;
+	else if (t->frame.type == JOB_HEAD && t->heads++ == 0 && job_head_decode(&t->frame, &h))
+		return;
+	else
+		abort();
+}
+
+static struct frame *told_frame(void *ctx)
+{
+	struct told *t = ctx;
+
+	told_read(t);
+	t->full = true;
+	return &t->frame;
+}
+
+static void scrub_nothing(const void *arg, char *value)
+{
+	(void)arg;
+	(void)value;
+}
+
+static void converse(struct input *in)
+{
+	static const uint8_t bytes[JOB_PIECE_MAX];
+	static uint8_t room[JOB_PIECE_MAX];
+	const bool down = next(in) % 2 == 1, known = next(in) % 2 == 1;
+	const uint64_t size = (uint64_t)next(in) << 12;
+	const struct job j = {.kind = kind_find(down ? OUTBOUND_META_PASS_DOWNLOAD : OUTBOUND_META_PASS_UPLOAD),
+		.method = down ? KIND_GET : KIND_POST,
+		.upload_len = down ? 0
+			: known	   ? size + 1
+				   : OUTBOUND_LEN_UNKNOWN};
+	const struct transfer_head head = {.status = 200, .len = size, .kept = {"image/png"}};
+	struct told t = {.frame = FRAME_INIT(0)};
+	const struct relay_out out = {told_frame, &t};
+	struct relay *r = relay_new(&j, &out);
+	uint64_t came = 0, given = 0, sent = 0, taken = 0;
+	bool began = false, whole = true;
+
+	while (in->left > 1 && whole) {
+		const unsigned step = next(in) % 4u;
+		const size_t len = (size_t)next(in) << 8;
+		struct job_piece p = {.last = len % 512 == 0, .data = bytes, .len = len};
+		size_t n;
+
+		if (step == 0) {
+			whole = relay_body(r, &p);
+			came += whole ? len : 0;
+			if (whole && came - t.taken > JOB_WINDOW)
+				abort();
+		} else if (step == 1 && !down) {
+			n = relay_give(r, room, len);
+			given += n == TRANSFER_LATER ? 0 : n;
+		} else if (step == 2 && down) {
+			if (!began && !relay_head(r, &head, scrub_nothing, NULL))
+				abort();
+			began = true;
+			sent += relay_take(r, bytes, len) ? len : 0;
+			if (sent - taken > JOB_WINDOW)
+				abort();
+		} else if (step == 3 && len > 0) {
+			whole = relay_taken(r, (uint32_t)len);
+			taken += whole ? len : 0;
+		}
+		told_read(&t);
+		if (given > came || t.taken > given || t.parts != sent || taken > sent)
+			abort();
+	}
+	relay_free(r);
+	frame_clear(&t.frame);
+}
+
 static void read_word(const struct input *in)
 {
 	char sentence[64] = "";
@@ -376,7 +534,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct input in = {data, len};
 	struct frame all = FRAME_INIT(0);
-	const unsigned what = len > 0 ? next(&in) % 8u : 0;
+	const unsigned what = len > 0 ? next(&in) % 12u : 0;
 	const enum vault_role role = what % 2 == 0 ? VAULT_ROLE_LISTENER : VAULT_ROLE_SENDER;
 
 	make_vault();
@@ -395,5 +553,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		read_number(&in);
 	if (what == 7)
 		read_word(&in);
+	if (what == 8)
+		read_head(&in);
+	if (what == 9)
+		read_piece(JOB_PART, &in);
+	if (what == 9)
+		read_piece(JOB_BODY, &in);
+	if (what == 10)
+		read_taken(&in);
+	if (what == 11)
+		converse(&in);
 	return 0;
 }

@@ -96,16 +96,30 @@ def message(type_, body=b""):
     return u32(len(body)) + bytes([type_]) + body
 
 
-def job(kind, number="", app="", waba="", url="", about="", credentials=(), body=b"", connection="01connection"):
+def job(kind, number="", app="", waba="", url="", about="", credentials=(), body=b"", connection="01connection",
+        verbatim=0, version="", method=0, object_="", path="", query="", type_="", upload=0):
     sealed = b"".join(text(connection) + text(field) + u64(1) + data(bytes(148)) + u32(1) + data(blob())
                       for field in credentials)
     return u64(7) + u32(kind) + text("01message") + text("dep") + text("shop") + text(number) + text(app) + text(waba) + \
-        text(url) + text(about) + sealed + data(body)
+        text(url) + text(about) + bytes([verbatim]) + text(version) + bytes([method]) + text(object_) + text(path) + \
+        text(query) + text(type_) + u64(upload) + bytes([len(credentials)]) + sealed + data(body)
 
 
-def result(class_, http=200, reason="", fields="", clock=(0, 0)):
-    return u64(7) + bytes([class_]) + u32(http) + u32(131047) + u32(0) + u64(9000) + bytes([clock[0]]) + u32(clock[1]) + \
-        text(reason) + text(fields)
+def result(class_, http=200, reason="", fields="", clock=(0, 0), type_="", verbatim=""):
+    return u64(7) + bytes([class_, 1]) + u32(http) + u32(131047) + u32(0) + u64(9000) + u64(420000) + u32(28) + \
+        bytes([clock[0]]) + u32(clock[1]) + text(reason) + text(fields) + text(type_) + text(verbatim)
+
+
+GET, POST, DELETE = 1, 2, 4
+ANY_LENGTH = 2**64 - 1
+
+
+def begun(status, length, *values):
+    return u64(7) + u32(status) + u64(length) + b"".join(text(value) for value in values) + text("") * (9 - len(values))
+
+
+def piece(content, last=0):
+    return u64(7) + bytes([last]) + data(content)
 
 
 # fields of build(): 3 bytes, 5 to 7 wrapped keys, 8 a place, 9 the sealed credential, 10 and 11 deployment and business
@@ -134,6 +148,32 @@ ROLES = {
     "job_ask": bytes([4]) + job(12, url="https://shop.example:8443/hook?x=1", about="01ABOUT", credentials=["signing_secret"],
                                 body=b"{}", connection="responder"),
     "job_ourselves": bytes([4]) + job(16),
+    "job_send_version": bytes([4]) + job(1, number="106", credentials=["access_token"], body=b"{}", verbatim=1, version="v25.0"),
+    "pass_number": bytes([4]) + job(20, number="106", credentials=["access_token", "app_secret"], method=GET, query="fields=id"),
+    "pass_unproven": bytes([4]) + job(20, number="106", credentials=["access_token"], method=GET, version="v24.0"),
+    "pass_templates": bytes([4]) + job(22, waba="102", credentials=["access_token"], method=DELETE, query="name=a&hsm_id=1"),
+    "pass_form": bytes([4]) + job(22, waba="102", credentials=["access_token"], method=POST, body=b"name=a&category=b",
+                                  type_="application/x-www-form-urlencoded"),
+    "pass_own_token": bytes([4]) + job(20, number="106", credentials=["access_token"], method=GET, query="Access%5Ftoken=x"),
+    "pass_upload": bytes([4]) + job(25, number="106", credentials=["access_token"], method=POST, upload=ANY_LENGTH,
+                                    type_="multipart/form-data; boundary=x"),
+    "pass_object": bytes([4]) + job(26, number="106", credentials=["access_token"], method=GET, object_="900"),
+    "pass_download": bytes([4]) + job(27, credentials=["access_token"], method=GET, path="/whatsapp_business/attachments/",
+                                      query="mid=1&ext=2&hash=x"),
+    "pass_dots": bytes([4]) + job(27, credentials=["access_token"], method=GET, path="/a/%2e%2E/b"),
+    "pass_sandbox": bytes([4]) + job(36, credentials=["api_key"], method=POST, body=b'{"status":"read"}'),
+    "result_verbatim": bytes([5]) + result(3, type_="application/json", verbatim='{"messages":[{"id":"wamid.X"}]}'),
+    "head": bytes([8]) + begun(200, 5, "image/png", "attachment"),
+    "head_bad": bytes([8]) + begun(200, 5, "image/png\r\nX-A: 1"),
+    "piece": bytes([9]) + piece(b"12345"),
+    "piece_last": bytes([9]) + piece(b"", 1),
+    "piece_empty": bytes([9]) + piece(b""),
+    "taken": bytes([10]) + u64(7) + u32(65536),
+    "taken_too_much": bytes([10]) + u64(7) + u32(1 << 24),
+    "up": bytes([11, 0, 0, 0]) + bytes([0, 255, 0, 255, 1, 200, 1, 255, 0, 255, 0, 255, 0, 255, 1, 255, 1, 255]),
+    "up_known": bytes([11, 0, 1, 15]) + bytes([0, 241, 1, 255]),
+    "down": bytes([11, 1, 0, 100]) + bytes([2, 255, 2, 255, 2, 255, 2, 255, 2, 255, 3, 255, 2, 255, 3, 255, 3, 255]),
+    "down_taken_twice": bytes([11, 1, 0, 100]) + bytes([2, 5, 3, 5, 3, 5]),
     "result_accepted": bytes([5]) + result(3, fields='{"messages":[{"id":"wamid.X"}]}', clock=(1, 60)),
     "result_refused": bytes([5]) + result(10, 400, "more than 24 hours"),
     "number": bytes([6]) + u64(4711),

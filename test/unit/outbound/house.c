@@ -63,9 +63,11 @@ static struct outbound_sender_options options_of(const struct house_world *w)
 {
 	return (struct outbound_sender_options){.meta_api_url = w->meta_api_url,
 		.meta_api_version = "v26.0",
+		.meta_media_url = w->meta_media_url != NULL ? w->meta_media_url : w->meta_api_url,
 		.d360_api_url = w->d360_api_url != NULL ? w->d360_api_url : w->meta_api_url,
 		.d360_sandbox_url = w->d360_sandbox_url != NULL ? w->d360_sandbox_url : w->meta_api_url,
 		.public_url = HOUSE_URL "/",
+		.slow_ms = w->slow_ms,
 		.responder_allow = w->responder_allow != NULL ? w->responder_allow : "",
 		.responder_timeout_ms = w->responder_timeout_ms > 0 ? w->responder_timeout_ms : 15000};
 }

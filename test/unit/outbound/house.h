@@ -18,8 +18,8 @@ struct house {
 
 /* What the sender is told; NULL and 0 take what house_open says. */
 struct house_world {
-	const char *meta_api_url, *d360_api_url, *d360_sandbox_url, *responder_allow;
-	unsigned responder_timeout_ms;
+	const char *meta_api_url, *meta_media_url, *d360_api_url, *d360_sandbox_url, *responder_allow;
+	unsigned responder_timeout_ms, slow_ms;
 };
 void house_open_in(struct house *h, const struct house_world *world);
 /* Both providers at base_url, HOUSE_URL as public URL, no responder allowed beyond the rule, 15 seconds for it. */

@@ -2,6 +2,7 @@
  * Goal of this test: the real sender, in a process of its own beside a real vault, brings the right
  * key to the provider, classifies every fault, keeps jobs apart, forgets keys, and dies of nonsense.
  */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,7 +81,7 @@ static struct job job_of(struct fixture *f, enum outbound_kind kind, uint64_t ti
 		.message_id = "",
 		.credentials[0] = {CONNECTION, "access_token", 1, f->key, f->token.blob, f->token.blob_len, 1}};
 
-	if (j.kind->post) {
+	if (j.kind->methods == KIND_POST) {
 		j.body = BODY;
 		j.body_len = strlen(BODY);
 	}
@@ -293,6 +295,61 @@ static void a_number_is_asked_for_named_fields(void **state)
 	outbound_result_clear(&r);
 	server_seen("106", &seen);
 	assert_string_equal(seen.path, "POST /v26.0/106/messages HTTP/1.1");
+	assert_int_equal(close_all(&f), 0);
+}
+
+/* Whatever it says, but for what the sender held; the version is the client's. */
+static void a_send_may_want_its_answer_verbatim(void **state)
+{
+	static const struct {
+		int status;
+		const char *headers, *body, *verbatim;
+	} rows[] = {
+		{200, NULL, "{\"messages\": [{\"id\":\"wamid.X\"}], \"more\":1}",
+			"{\"messages\": [{\"id\":\"wamid.X\"}], \"more\":1}"},
+		{400, "X-App-Usage: {\"call_count\":99}\r\n", "{\"error\":{\"code\":131047,\"x\":\"" TOKEN "\"}}\n",
+			"{\"error\":{\"code\":131047,\"x\":\"***\"}}\n"},
+		{502, NULL, "<html>" TOKEN "</html>", "<html>***</html>"},
+	};
+	static char large[OUTBOUND_VERBATIM_MAX + 2];
+	struct outbound_result r;
+	struct server_seen seen;
+	struct fixture f;
+	struct job j;
+
+	(void)state;
+	open_local(&f);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		server_set("111",
+			&(struct server_reply){
+				.status = rows[i].status, .headers = rows[i].headers, .body = rows[i].body});
+		j = job_of(&f, OUTBOUND_META_SEND, 1, "111");
+		j.verbatim = true;
+		j.version = "v24.0";
+		put_job(&f, &j);
+		(void)get_result(&f, &r);
+		assert_true(r.whole);
+		assert_string_equal(r.verbatim, rows[i].verbatim);
+		assert_string_equal(r.content_type, "application/json");
+		assert_int_equal(r.usage_percent, i == 1 ? 99 : 0);
+		assert_int_equal(r.class == OUTBOUND_ACCEPTED, i == 0);
+		outbound_result_clear(&r);
+		server_seen("111", &seen);
+		assert_string_equal(seen.path, "POST /v24.0/111/messages HTTP/1.1");
+	}
+	/* As much as may be; who does not want it gets nothing, as before. */
+	memset(large, ' ', OUTBOUND_VERBATIM_MAX);
+	for (int i = 0; i < 3; i++) {
+		server_set("111", &(struct server_reply){.status = 200, .body = i == 2 ? "{}" : large});
+		j = job_of(&f, OUTBOUND_META_SEND, 1, "111");
+		j.verbatim = i < 2;
+		put_job(&f, &j);
+		(void)get_result(&f, &r);
+		assert_true(r.whole);
+		assert_int_equal(r.verbatim != NULL, i == 0);
+		outbound_result_clear(&r);
+		large[OUTBOUND_VERBATIM_MAX] = ' ';
+	}
 	assert_int_equal(close_all(&f), 0);
 }
 
@@ -608,13 +665,134 @@ static void who_reads_no_answers_ends_the_role(void **state)
 	(void)close_all(&x);
 }
 
-enum nonsense { BAD_NUMBER, BAD_KIND, LEFT_OVER, CUT, FOREIGN_TYPE, TOO_LONG, BAD_CREDENTIAL, BODY_ON_GET, NONSENSE };
+static struct job upload_of(struct fixture *f, uint64_t len)
+{
+	struct job j = job_of(f, OUTBOUND_META_PASS_UPLOAD, 9, "500");
+
+	j.body = NULL;
+	j.body_len = 0;
+	j.method = KIND_POST;
+	j.content_type = "multipart/form-data; boundary=x";
+	j.upload_len = len;
+	return j;
+}
+
+/* A provider that takes nothing: what lies here is bounded. */
+static void more_than_a_window_ends_the_role(void **state)
+{
+	static const uint8_t bytes[JOB_PIECE_MAX];
+	const struct job_piece p = {.ticket = 9, .data = bytes, .len = sizeof(bytes)};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const int deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct frame f = FRAME_INIT(0);
+	enum frame_error err = FRAME_OK;
+	socklen_t len = sizeof(a);
+	struct fixture x;
+	char url[64];
+	struct job j;
+	int status;
+
+	(void)state;
+	assert_true(bind(deaf, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(deaf, 8) == 0 &&
+		getsockname(deaf, (struct sockaddr *)&a, &len) == 0);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(a.sin_port));
+	open_at(&x, url);
+	j = upload_of(&x, JOB_UPLOAD_MAX);
+	put_job(&x, &j);
+	job_piece_encode(&f, JOB_BODY, &p);
+	for (unsigned n = 0; n < JOB_UPLOAD_MAX / sizeof(bytes) - 1 && err == FRAME_OK; n++)
+		err = frame_send(x.h.jobs, &f);
+	assert_int_equal(err, FRAME_CLOSED);
+	status = house_sender_wait(&x.h);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	frame_clear(&f);
+	(void)close_all(&x);
+	(void)close(deaf);
+}
+
+/* A call that is over, as far as the listener may not know it yet. */
+static void what_comes_too_late_is_nothing(void **state)
+{
+	static const uint8_t bytes[16];
+	const struct job_piece p = {.ticket = 9, .data = bytes, .len = sizeof(bytes)};
+	struct frame f = FRAME_INIT(0);
+	struct outbound_result r;
+	struct fixture x;
+	struct job j;
+
+	(void)state;
+	open_local(&x);
+	server_set("500", &(struct server_reply){.how = SERVER_HANG});
+	j = upload_of(&x, OUTBOUND_LEN_UNKNOWN);
+	put_job(&x, &j);
+	job_number_encode(&f, JOB_CANCEL, 9);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	assert_int_equal(get_result(&x, &r), 9);
+	assert_false(r.whole);
+	outbound_result_clear(&r);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	job_piece_encode(&f, JOB_BODY, &p);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	job_taken_encode(&f, 9, 5);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	send_one(&x, "111", &r);
+	assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+	outbound_result_clear(&r);
+	frame_clear(&f);
+	assert_int_equal(close_all(&x), 0);
+}
+
+enum nonsense {
+	BAD_NUMBER,
+	BAD_KIND,
+	LEFT_OVER,
+	CUT,
+	FOREIGN_TYPE,
+	TOO_LONG,
+	BAD_CREDENTIAL,
+	BODY_ON_GET,
+	OWN_TOKEN,
+	/* after a job */
+	BODY_OF_A_SEND,
+	BODY_BEHIND_ITS_END,
+	BODY_TOO_SHORT,
+	TAKEN_OF_NOTHING,
+	CANCELLED_SEND,
+	NONSENSE
+};
+
+/* A call that is under way, or a send, and what may not follow. */
+static void nonsense_after(struct fixture *x, enum nonsense which, struct frame *f)
+{
+	static const uint8_t bytes[16];
+	const struct job_piece p = {.ticket = 9, .last = which != BODY_OF_A_SEND, .data = bytes, .len = sizeof(bytes)};
+	struct job j = upload_of(x, which == BODY_TOO_SHORT ? 17 : OUTBOUND_LEN_UNKNOWN);
+
+	if (which == BODY_OF_A_SEND || which == CANCELLED_SEND)
+		j = job_of(x, OUTBOUND_META_SEND, 9, "500");
+	server_set("500", &(struct server_reply){.how = SERVER_HANG});
+	put_job(x, &j);
+	job_piece_encode(f, JOB_BODY, &p);
+	if (which == BODY_BEHIND_ITS_END)
+		assert_int_equal(frame_send(x->h.jobs, f), FRAME_OK);
+	if (which == TAKEN_OF_NOTHING)
+		job_taken_encode(f, 9, 1);
+	if (which == CANCELLED_SEND)
+		job_number_encode(f, JOB_CANCEL, 9);
+}
 
 static void nonsense_build(struct fixture *x, enum nonsense which, struct frame *f)
 {
-	struct job j = job_of(x, which == BODY_ON_GET ? OUTBOUND_META_NUMBER : OUTBOUND_META_SEND, 1,
-		which == BAD_NUMBER ? "1/../2" : "111");
+	struct job j = job_of(x,
+		which == OWN_TOKEN	       ? OUTBOUND_META_PASS_NUMBER
+			: which == BODY_ON_GET ? OUTBOUND_META_NUMBER
+					       : OUTBOUND_META_SEND,
+		1, which == BAD_NUMBER ? "1/../2" : "111");
 
+	if (which == OWN_TOKEN) {
+		j.method = KIND_GET;
+		j.query = "a=b&Access%5ftoken=EAAtheirs";
+	}
 	if (which == BAD_CREDENTIAL)
 		j.credentials[0].field = "app_secret";
 	if (which == BODY_ON_GET) {
@@ -646,7 +824,10 @@ static void nonsense_ends_the_role(void **state)
 		int status;
 
 		open_local(&x);
-		nonsense_build(&x, (enum nonsense)n, &f);
+		if (n > OWN_TOKEN)
+			nonsense_after(&x, (enum nonsense)n, &f);
+		else
+			nonsense_build(&x, (enum nonsense)n, &f);
 		if (frame_send(x.h.jobs, &f) == FRAME_NO_MEMORY)
 			fail();
 		status = house_sender_wait(&x.h);
@@ -664,6 +845,7 @@ int main(void)
 		cmocka_unit_test(connections_are_shared_and_headers_are_not),
 		cmocka_unit_test(a_new_token_leaves_sealed),
 		cmocka_unit_test(a_number_is_asked_for_named_fields),
+		cmocka_unit_test(a_send_may_want_its_answer_verbatim),
 		cmocka_unit_test(only_our_own_address_is_asked_without_a_key),
 		cmocka_unit_test(the_providers_clock_is_told),
 		cmocka_unit_test(faults_are_classified),
@@ -675,6 +857,8 @@ int main(void)
 		cmocka_unit_test(the_key_does_not_stay_in_memory),
 		cmocka_unit_test(pings_are_answered),
 		cmocka_unit_test(who_reads_no_answers_ends_the_role),
+		cmocka_unit_test(more_than_a_window_ends_the_role),
+		cmocka_unit_test(what_comes_too_late_is_nothing),
 		cmocka_unit_test(nonsense_ends_the_role),
 	};
 

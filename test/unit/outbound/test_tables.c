@@ -384,7 +384,14 @@ static void statuses_in_every_order(void **state)
 static char *url(uint32_t kind, const char *version, const char *number, const char *token)
 {
 	struct secret *s = secret_new(token, strlen(token));
-	const struct kind_target target = {"https://graph.example", version, number, number, number, s, s, "0p"};
+	const struct kind_target target = {.base_url = "https://graph.example",
+		.version = version,
+		.number = number,
+		.app_id = number,
+		.waba_id = number,
+		.token = s,
+		.secret = s,
+		.proof = "0p"};
 	char *u = kind_url(kind_find(kind), &target);
 
 	secret_free(s);
@@ -407,7 +414,7 @@ static void paths_take_only_digits(void **state)
 	for (size_t i = 0; i < COUNT(bad_versions); i++)
 		assert_null(url(OUTBOUND_META_SEND, bad_versions[i], "1", "T"));
 	assert_null(kind_find(0));
-	assert_null(kind_find(OUTBOUND_D360_SANDBOX_WEBHOOK_SET + 1));
+	assert_null(kind_find(OUTBOUND_D360_SANDBOX_PASS_MESSAGES + 1));
 }
 
 static void the_asked_token_is_encoded(void **state)
@@ -455,12 +462,12 @@ static void every_kind_has_its_place(void **state)
 		char *u = url(rows[i].kind, "v26.0", "77", "T");
 
 		assert_string_equal(u, rows[i].url);
-		assert_int_equal(k->post, rows[i].post);
+		assert_int_equal(k->methods, rows[i].post ? KIND_POST : KIND_GET);
 		free(u);
 		if (kind_wants(k, KIND_WANTS_APP | KIND_WANTS_WABA | KIND_WANTS_NUMBER))
 			assert_null(url(rows[i].kind, "v26.0", "7/7", "T"));
 	}
-	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_D360_SANDBOX_WEBHOOK_SET; n++) {
+	for (uint32_t n = OUTBOUND_META_SEND; n <= OUTBOUND_D360_SANDBOX_PASS_MESSAGES; n++) {
 		const struct kind *k = kind_find(n);
 
 		assert_int_equal(k->kind, n);
@@ -474,11 +481,15 @@ static void every_kind_has_its_place(void **state)
 		assert_int_equal(k->auth == KIND_SIGNED, k->host == KIND_JOB_URL);
 		assert_int_equal(strcmp(k->credentials[0], "api_key") == 0, kind_is_d360(k));
 		/* What is for trying out goes to a host of its own. */
-		assert_int_equal(k->host == KIND_D360_SANDBOX, n >= OUTBOUND_D360_SANDBOX_SEND);
+		assert_int_equal(k->host == KIND_D360_SANDBOX,
+			(n >= OUTBOUND_D360_SANDBOX_SEND && n <= OUTBOUND_D360_SANDBOX_WEBHOOK_SET) ||
+				n == OUTBOUND_D360_SANDBOX_PASS_MESSAGES);
 		/* A proof is made of token and app secret, and put where the path has its hole. A send has none. */
-		assert_int_equal(kind_is_proven(k), k->path != NULL && strstr(k->path, "{proof}") != NULL);
-		assert_true(
-			!kind_is_proven(k) || (k->use == KIND_CHECK && strcmp(k->credentials[1], "app_secret") == 0));
+		if (k->use != KIND_PASS)
+			assert_int_equal(kind_is_proven(k), k->path != NULL && strstr(k->path, "{proof}") != NULL);
+		assert_int_equal(k->use == KIND_PASS && k->host == KIND_META, k->optional);
+		assert_true(!kind_is_proven(k) ||
+			((k->use == KIND_CHECK || k->optional) && strcmp(k->credentials[1], "app_secret") == 0));
 	}
 }
 

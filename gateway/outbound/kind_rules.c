@@ -1,0 +1,160 @@
+/*
+ * What may go into the URL and the head of a call, and what a client's call must not say: who asks, and with which
+ * method; a provider takes both from parameters, too. Pure. Called by kinds.c and job.c.
+ */
+#include <cjson/cJSON.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/json.h"
+#include "gateway/outbound/kinds.h"
+
+static size_t digits(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] >= '0' && text[n] <= '9')
+		n++;
+	return n;
+}
+
+bool kind_digits_ok(const char *text)
+{
+	const size_t n = digits(text);
+
+	return n >= 1 && n <= STORE_PROVIDER_ID_LEN && text[n] == '\0';
+}
+
+bool kind_version_ok(const char *text)
+{
+	size_t major, minor;
+
+	if (text[0] != 'v')
+		return false;
+	major = digits(text + 1);
+	if (major < 1 || major > 3 || text[1 + major] != '.')
+		return false;
+	minor = digits(text + 2 + major);
+	return minor >= 1 && minor <= 3 && text[2 + major + minor] == '\0';
+}
+
+static bool is_printable(const char *text, size_t max, const char *without)
+{
+	const size_t len = strnlen(text, max + 1);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] >= 0x7f || strchr(without, text[i]) != NULL)
+			return false;
+	return len <= max;
+}
+
+bool kind_path_ok(const char *path)
+{
+	return path[0] == '/' && is_printable(path, KIND_PATH_MAX, " ?#\\") && strstr(path, "/.") == NULL &&
+		strcasestr(path, "/%2e") == NULL;
+}
+
+bool kind_type_ok(const char *type)
+{
+	return is_printable(type, KIND_TYPE_MAX, "");
+}
+
+/* ------------------------------------------------------------ parameters */
+
+/* As far as a parameter's name is looked at. */
+#define NAME_MAX_SEEN 32u
+
+/* The character at text as a form means it, and how many it takes. */
+static size_t form_char(const char *text, size_t left, char *c)
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *high = left >= 3 && text[0] == '%' ? strchr(hex, text[1] | 0x20) : NULL;
+	const char *low = high != NULL ? strchr(hex, text[2] | 0x20) : NULL;
+
+	*c = text[0] == '+' ? ' ' : text[0];
+	if (low == NULL)
+		return 1;
+	*c = (char)((high - hex) * 16 + (low - hex));
+	return 3;
+}
+
+/* A name as it is read leniently elsewhere: letters of one case, no spaces before it, "_" for what ends or joins words. */
+static bool name_ok(const char *name)
+{
+	static const char *const ours[] = {"access_token", "appsecret_", "method"};
+	char plain[NAME_MAX_SEEN + 1];
+	size_t n = 0;
+
+	name += strspn(name, " ");
+	for (; n < NAME_MAX_SEEN && name[n] != '\0'; n++)
+		plain[n] = strchr(" .[", name[n]) != NULL ? '_' : name[n];
+	plain[n] = '\0';
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strncasecmp(plain, ours[i], strlen(ours[i])) == 0)
+			return false;
+	return true;
+}
+
+/* One parameter, "name=value". */
+static bool parameter_ok(const char *text, size_t len)
+{
+	char name[NAME_MAX_SEEN * 2 + 1], c;
+	size_t n = 0;
+
+	for (size_t at = 0; at < len && text[at] != '=' && n < sizeof(name) - 1; n++) {
+		at += form_char(text + at, len - at, &c);
+		if ((uint8_t)c < 0x20)
+			return false;
+		name[n] = c;
+	}
+	name[n] = '\0';
+	return name_ok(name);
+}
+
+/* Some take ";" for "&". */
+static bool parameters_ok(const char *text, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		size_t end = at;
+
+		while (end < len && text[end] != '&' && text[end] != ';')
+			end++;
+		if (!parameter_ok(text + at, end - at))
+			return false;
+		at = end + 1;
+	}
+	return true;
+}
+
+bool kind_query_ok(const char *query)
+{
+	return is_printable(query, KIND_QUERY_MAX, " #") && parameters_ok(query, strlen(query));
+}
+
+/* ------------------------------------------------------------ bodies */
+
+static bool type_is(const char *type, const char *wanted)
+{
+	const size_t len = strlen(wanted);
+
+	return strncasecmp(type, wanted, len) == 0 && strchr("; ", type[len]) != NULL;
+}
+
+static bool json_ok(const char *body, size_t len)
+{
+	cJSON *object = json_parse(body, len);
+	const cJSON *field;
+	bool ok = cJSON_IsObject(object);
+
+	cJSON_ArrayForEach (field, object)
+		ok = ok && name_ok(field->string);
+	cJSON_Delete(object);
+	return ok;
+}
+
+bool kind_body_ok(const char *type, const char *body, size_t len)
+{
+	if (type[0] == '\0' || type_is(type, "application/json"))
+		return json_ok(body, len);
+	return type_is(type, "application/x-www-form-urlencoded") && parameters_ok(body, len);
+}
