@@ -1,6 +1,6 @@
 /*
  * What the files of the listener's half share: the state, tickets, the socket. For outbound.c,
- * schedule.c, direct.c, results.c, ask.c and ticket.c only.
+ * schedule.c, direct.c, results.c, ask.c, pass.c and ticket.c only.
  *
  * A ticket is one job on its way. Its number carries the slot and a generation, so an answer to a
  * job that nobody knows is noticed.
@@ -20,7 +20,7 @@
 #define READERS 8u
 #define HINTS_MAX 64u
 
-enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM, TICKET_ASK };
+enum ticket_use { TICKET_FREE, TICKET_SEND, TICKET_CHECK, TICKET_CONFIRM, TICKET_ASK, TICKET_PASS, TICKET_STREAM };
 
 struct waiter {
 	struct outbound_result *result;
@@ -33,13 +33,16 @@ struct asker {
 	void *arg;
 };
 
+struct passing;
+
 struct ticket {
 	enum ticket_use use;
 	bool answered; /* its result is being worked on: a second one is malformed */
 	uint64_t number;
-	struct sending sending; /* SEND, CONFIRM */
+	struct sending sending; /* SEND, CONFIRM; of PASS and STREAM its connection_id alone */
 	struct waiter *waiter; /* CHECK, SEND; NULL: nobody waits, or not any more */
 	struct asker asker; /* ASK */
+	struct passing *passing; /* PASS, STREAM; NULL: nobody waits any more */
 };
 
 struct outbound {
@@ -51,7 +54,8 @@ struct outbound {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	struct ticket *tickets; /* in_flight_max for sends, then CHECKS_MAX, then asks_max */
+	/* in_flight_max for sends, then CHECKS_MAX, then asks_max, OUTBOUND_PASSES_MAX, OUTBOUND_STREAMS_MAX */
+	struct ticket *tickets;
 	unsigned sends;
 	unsigned untold; /* askers that have not been told yet, or are just being told */
 	bool asks_ended, checks_ended;
@@ -99,6 +103,14 @@ void settle_here(struct outbound *o, const struct sending *s, enum outbound_clas
 
 /* An ask's answer came. Tells its asker, once. */
 void ask_answered(struct outbound *o, struct ticket *k, const struct outbound_result *r);
+
+/* HEAD, PART or TAKEN of a call that is passed through; under o->read_lock, so that they stay in order. False: malformed.
+ * What it keeps of f it takes. */
+bool pass_frame(struct outbound *o, struct frame *f);
+/* Its result came: hands it to who waits, and the ticket back. */
+void pass_answered(struct outbound *o, struct ticket *k, struct outbound_result *r);
+/* Under o->lock: whoever waits looks again whether he may go on waiting. */
+void passes_wake(struct outbound *o);
 
 /* The threads: leases what is due and hands it out; waits at the socket and settles. arg: the outbound. */
 void *inside_schedule(void *arg);

@@ -1,7 +1,7 @@
 /*
  * The listener's half: opening, closing, and what others ask of it. The scheduler (schedule.c) hands
  * leased messages to the sender, readers (results.c) settle what came back.
- * Asks are in ask.c. Called by listener, session, api, connect and inbound.
+ * Asks are in ask.c, clients' calls in pass.c. Called by listener, session, api, connect and inbound.
  */
 #include "gateway/outbound/outbound.h"
 
@@ -124,6 +124,7 @@ void outbound_checks_end(struct outbound *o)
 	pthread_mutex_lock(&o->lock);
 	o->checks_ended = true;
 	pthread_cond_broadcast(&o->changed);
+	passes_wake(o);
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -254,6 +255,7 @@ void outbound_close(struct outbound *o)
 	pthread_mutex_lock(&o->lock);
 	o->closing = true;
 	pthread_cond_broadcast(&o->changed);
+	passes_wake(o);
 	while ((o->sends > 0 || o->leasing) && !o->dead && !late)
 		late = pthread_cond_timedwait(&o->changed, &o->lock, &until) == ETIMEDOUT;
 	pthread_mutex_unlock(&o->lock);

@@ -77,6 +77,10 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 	const int32_t code = r->code;
 	struct settled settled = {.came = LANES_NOTHING};
 
+	if (use == TICKET_PASS || use == TICKET_STREAM) {
+		pass_answered(o, k, r);
+		return;
+	}
 	if (use == TICKET_ASK) {
 		ask_answered(o, k, r);
 		return;
@@ -137,6 +141,12 @@ static bool pong_read(struct outbound *o, struct frame *f)
 	return true;
 }
 
+/* Whose order matters, and which are quickly done with. */
+static bool is_in_order(const struct frame *f)
+{
+	return f->type == JOB_HEAD || f->type == JOB_PART || f->type == JOB_TAKEN;
+}
+
 /* Readers take turns: one waits at the socket, the others work. */
 void *inside_read(void *arg)
 {
@@ -145,10 +155,14 @@ void *inside_read(void *arg)
 
 	for (;;) {
 		enum frame_error err = FRAME_CLOSED;
+		bool done = false;
 
 		pthread_mutex_lock(&o->read_lock);
 		if (!o->read_ended) {
 			err = frame_recv(o->fd, job_limits_listener, JOB_LIMITS, &f);
+			done = err == FRAME_OK && is_in_order(&f);
+			if (done && !pass_frame(o, &f))
+				err = FRAME_MALFORMED;
 			o->read_ended = err != FRAME_OK;
 		}
 		pthread_mutex_unlock(&o->read_lock);
@@ -156,7 +170,7 @@ void *inside_read(void *arg)
 			inside_gone(o, err == FRAME_CLOSED ? "it closed" : "it sent something malformed");
 			break;
 		}
-		if (!(f.type == JOB_RESULT ? result_read(o, &f) : pong_read(o, &f))) {
+		if (!done && !(f.type == JOB_RESULT ? result_read(o, &f) : pong_read(o, &f))) {
 			inside_gone(o, "it sent something malformed");
 			break;
 		}

@@ -41,6 +41,7 @@ void inside_gone(struct outbound *o, const char *why)
 	tell = !o->dead && !o->closing;
 	o->dead = true;
 	pthread_cond_broadcast(&o->changed);
+	passes_wake(o);
 	pthread_mutex_unlock(&o->lock);
 	(void)shutdown(o->fd, SHUT_RDWR);
 	if (!tell)
@@ -66,17 +67,40 @@ bool inside_frame_out(struct outbound *o, const struct frame *f)
 
 unsigned ticket_count(const struct outbound *o)
 {
-	return o->in_flight_max + CHECKS_MAX + o->asks_max;
+	return o->in_flight_max + CHECKS_MAX + o->asks_max + OUTBOUND_PASSES_MAX + OUTBOUND_STREAMS_MAX;
+}
+
+/* How many a use has; confirmations share the checks'. */
+static unsigned ticket_room(const struct outbound *o, enum ticket_use use)
+{
+	switch (use) {
+	case TICKET_SEND:
+		return o->in_flight_max;
+	case TICKET_CHECK:
+	case TICKET_CONFIRM:
+		return CHECKS_MAX;
+	case TICKET_ASK:
+		return o->asks_max;
+	case TICKET_PASS:
+		return OUTBOUND_PASSES_MAX;
+	case TICKET_STREAM:
+		return OUTBOUND_STREAMS_MAX;
+	case TICKET_FREE:
+		break;
+	}
+	return 0;
 }
 
 /* Each use has a region of its own, so that none takes another's room. */
 struct ticket *ticket_take(struct outbound *o, enum ticket_use use)
 {
-	const unsigned checks = o->in_flight_max, asks = checks + CHECKS_MAX;
-	const unsigned first = use == TICKET_SEND ? 0 : use == TICKET_ASK ? asks : checks;
-	const unsigned end = use == TICKET_SEND ? checks : use == TICKET_ASK ? ticket_count(o) : asks;
+	static const enum ticket_use order[] = {TICKET_SEND, TICKET_CHECK, TICKET_ASK, TICKET_PASS, TICKET_STREAM};
+	const enum ticket_use wanted = use == TICKET_CONFIRM ? TICKET_CHECK : use;
+	unsigned first = 0;
 
-	for (unsigned i = first; i < end; i++) {
+	for (size_t i = 0; order[i] != wanted; i++)
+		first += ticket_room(o, order[i]);
+	for (unsigned i = first; i < first + ticket_room(o, use); i++) {
 		struct ticket *k = &o->tickets[i];
 
 		if (k->use != TICKET_FREE)
@@ -96,6 +120,7 @@ void ticket_release(struct outbound *o, struct ticket *k)
 	k->use = TICKET_FREE;
 	k->waiter = NULL;
 	k->asker = (struct asker){0};
+	k->passing = NULL;
 	pthread_cond_broadcast(&o->changed);
 }
 

@@ -97,7 +97,7 @@ void desk_connection_sandbox(struct desk *d, const char *id, const char *number,
 void desk_connection(struct desk *d, enum store_provider provider, const char *id, const char *number, const char *key,
 	const char *app_secret)
 {
-	add_connection((struct store_connection){.provider = provider, .app_id = "4242"}, id, number);
+	add_connection((struct store_connection){.provider = provider, .app_id = "4242", .waba_id = "102"}, id, number);
 	add_credential(d, id, provider == STORE_META ? "access_token" : "api_key", key);
 	add_credential(d, id, "app_secret", app_secret);
 }
