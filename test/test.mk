@@ -112,7 +112,7 @@ check: | $(DEPS)
 format:
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-TSAN = vault/% store/% gateway/test_keycache gateway/test_virtual_key http/test_http http/test_crowd http/test_refusals http/test_later inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
+TSAN = vault/% store/% gateway/test_keycache gateway/test_virtual_key http/test_http http/test_crowd http/test_refusals http/test_later http/test_pieces inbound/test_intake inbound/test_asks outbound/% $(filter-out api/test_no_memory,$(filter api/%,$(UNIT)))
 # Without warnings; units plain and with address and undefined-behaviour sanitizers; then the real program.
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory check

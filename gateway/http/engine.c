@@ -280,7 +280,7 @@ static int read_head(struct mg_connection *conn)
 			worker->status = 0;
 			worker->body_ms = worker->moved_ms = http_now_ms();
 			worker->body_read = 0;
-			worker->large = false;
+			worker->large = worker->piecemeal = false;
 			return n;
 		}
 		if (n != 0)
@@ -305,7 +305,8 @@ static int read_head(struct mg_connection *conn)
 	}
 }
 
-/* Reads len bytes of the body, or fewer with worker->timed_out or gone set. */
+/* Reads len bytes of the body, or fewer with worker->timed_out or gone set, or, of a body that is read bit by bit, what
+ * is there; but the two that end a chunk are read as two. */
 static int read_body(struct mg_connection *conn, char *buf, int len)
 {
 	struct http_worker *worker = conn->tls_user_ptr;
@@ -323,6 +324,8 @@ static int read_body(struct mg_connection *conn, char *buf, int len)
 		have += n;
 		worker->body_read += (size_t)n;
 		worker->moved_ms = http_now_ms();
+		if (worker->piecemeal && len > 2)
+			break;
 	}
 	return have;
 }

@@ -52,6 +52,7 @@ struct http_socket {
 };
 
 #define HTTP_LARGE_BODY (64u * 1024u)
+#define HTTP_LEN_UNKNOWN SIZE_MAX
 
 struct http_options {
 	const struct http_socket *sockets;
@@ -124,6 +125,18 @@ void http_request_proven(struct http_request *req);
 enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)
 	__attribute__((warn_unused_result));
 
+/* The next bytes of the body, in place of http_request_body, for what is long: 1 to room of them into buf, which is the
+ * caller's to wipe; at the end HTTP_OK with *len 0. A piece may take as long as a request may, but no body less than
+ * HTTP_BODY_PACE bytes a second on the whole; the time between two calls is the caller's and counts for nothing. How long
+ * it all may take, and how much it may be, is the caller's to say. Returns HTTP_TIMED_OUT, HTTP_DISCONNECTED,
+ * HTTP_NO_MEMORY as http_request_body does: the connection then closes once the answer is sent, as it does where the body
+ * was not read to its end. */
+#define HTTP_BODY_PACE 1000u
+enum http_error http_request_read(struct http_request *req, void *buf, size_t room, size_t *len)
+	__attribute__((warn_unused_result));
+/* How long the body is said to be; HTTP_LEN_UNKNOWN: its chunks will tell. 0: there is none. */
+size_t http_request_length(const struct http_request *req);
+
 /* Sends the whole answer; Content-Length, Connection, and Date where it is not among the headers, are added here.
  * Header values must hold no CR or LF (checked; such a header is dropped).
  * body is borrowed, may be NULL with len 0. Exactly once per request. */
@@ -134,7 +147,6 @@ void http_respond(struct http_request *req, int status, const struct http_header
  * len is the whole body's, or HTTP_LEN_UNKNOWN: then it ends with the connection, when the handler returns. A handler
  * that returns before len bytes went out closes the connection; more than len aborts. Each piece has a deadline of its
  * own. http_respond_part returns false once the peer is gone, or no body belongs to this answer. */
-#define HTTP_LEN_UNKNOWN SIZE_MAX
 void http_respond_begin(
 	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len);
 bool http_respond_part(struct http_request *req, const void *data, size_t len);

@@ -59,6 +59,7 @@ struct http_worker {
 	int64_t body_ms; /* its head was whole */
 	int64_t moved_ms; /* something of its body was read last */
 	bool large; /* it is over HTTP_LARGE_BODY */
+	bool piecemeal; /* it is read bit by bit: what came is enough */
 	size_t body_read; /* bytes of it that were read since body_ms */
 	struct http_later *later; /* the answer to its last request, until that was sent; NULL: it was */
 	size_t buffer_used; /* bytes of the connection buffer that hold something */
@@ -78,6 +79,7 @@ struct http_request {
 	struct http_worker *worker;
 	uint8_t *body;
 	size_t body_size;
+	int64_t left_ms; /* of a body that is read bit by bit: when the last bit was had; 0: none was asked for yet */
 	bool framing_broken; /* the chunks made no sense: the answer is 400, whatever the handler says */
 	bool unread; /* too large a body of an address that was refused too often: the answer is 429, likewise */
 	bool responded;

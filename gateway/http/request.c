@@ -285,6 +285,63 @@ static enum http_error read_chunked(struct http_request *req, size_t max, size_t
 	}
 }
 
+size_t http_request_length(const struct http_request *req)
+{
+	if (is_chunked(req))
+		return HTTP_LEN_UNKNOWN;
+	return req->info->content_length > 0 ? (size_t)req->info->content_length : 0;
+}
+
+/* Of chunks no more is asked for at once than the slowest sends while a piece may take: the library fills all of it. */
+enum { CHUNKED_PIECE = 4096 };
+
+/* What the caller did meanwhile was not the peer's to hurry in. */
+static void piece_begins(struct http_request *req)
+{
+	struct http_worker *worker = req->worker;
+	const int64_t now = http_now_ms(), allowed_ms = worker->server->opt.request_deadline_ms;
+	int64_t away;
+
+	if (req->left_ms == 0) {
+		send_continue(req);
+		req->left_ms = worker->body_ms;
+	}
+	away = now - req->left_ms;
+	worker->body_ms += away;
+	worker->moved_ms = now;
+	worker->piecemeal = true;
+	worker->deadline_ms = worker->body_ms + allowed_ms + (int64_t)(worker->body_read * 1000 / HTTP_BODY_PACE);
+	if (worker->deadline_ms > now + allowed_ms)
+		worker->deadline_ms = now + allowed_ms;
+}
+
+enum http_error http_request_read(struct http_request *req, void *buf, size_t room, size_t *len)
+{
+	const bool chunked = is_chunked(req);
+	enum http_error error = HTTP_OK;
+	int n = -1;
+
+	if (req->body || room == 0)
+		abort();
+	*len = 0;
+	if (http_request_length(req) == 0)
+		return HTTP_OK;
+	if (req->left_ms == 0 && is_large(http_request_length(req)) && !may_be_large(req)) {
+		error = HTTP_NO_MEMORY;
+	} else {
+		piece_begins(req);
+		n = mg_read(req->conn, buf, chunked && room > CHUNKED_PIECE ? CHUNKED_PIECE : room);
+		req->left_ms = http_now_ms();
+		if (n < 0 || req->worker->timed_out || req->worker->gone)
+			error = read_error(req);
+	}
+	if (error != HTTP_OK)
+		http_engine_close_after(req->conn);
+	else
+		*len = (size_t)n;
+	return error;
+}
+
 enum http_error http_request_body(struct http_request *req, size_t max, const uint8_t **body, size_t *len)
 {
 	enum http_error error;

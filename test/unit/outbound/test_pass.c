@@ -25,7 +25,18 @@
 #define TOKEN "EAAtokenOfShopOneThatNobodySees"
 #define APP_SECRET "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 #define LARGE (100u << 20)
-#define GROWTH_MAX (8u << 20) /* of a process while LARGE goes through */
+/* Of a process while LARGE goes through. The sanitizers keep what was freed. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define GROWTH_MAX SIZE_MAX
+#endif
+#endif
+#if !defined(GROWTH_MAX) && (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
+#define GROWTH_MAX SIZE_MAX
+#endif
+#ifndef GROWTH_MAX
+#define GROWTH_MAX (8u << 20)
+#endif
 #define SLOW_MS 800
 
 static char url[64];
