@@ -52,6 +52,7 @@ HTTP = $(call folder,gateway/http)
 REPLY = $(call folder,gateway/reply)
 OUTBOUND = $(call folder,gateway/outbound)
 INBOUND = $(call folder,gateway/inbound)
+FRONT = $(call folder,gateway/front)
 CONNECT = $(call folder,gateway/connect)
 API = $(call folder,gateway/api) $(B)/gateway/api/openapi.o
 SETTINGS = $(call folder,gateway/settings) $(B)/gateway/settings/assets.o
@@ -59,7 +60,7 @@ ASSETS = $(sort $(wildcard gateway/settings/assets/*))
 ROOT = $(filter-out $(B)/gateway/main.o,$(call folder,gateway))
 SANDBOX = $(call folder,examples/sandbox) $(B)/examples/sandbox/assets.o
 PAGE = $(sort $(wildcard $(addprefix examples/sandbox/phone*.,html css js)))
-ALL = $(ROOT) $(SETTINGS) $(API) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
+ALL = $(ROOT) $(SETTINGS) $(API) $(FRONT) $(INBOUND) $(CONNECT) $(REPLY) $(OUTBOUND) $(HTTP) $(STORE) $(VAULT)
 
 DEPS = build/.deps
 

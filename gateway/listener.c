@@ -19,6 +19,7 @@
 #include "gateway/api/api.h"
 #include "gateway/audit.h"
 #include "gateway/datadir.h"
+#include "gateway/front/front.h"
 #include "gateway/harden.h"
 #include "gateway/health.h"
 #include "gateway/http/http.h"
@@ -67,6 +68,7 @@ struct listener {
 	struct health *health;
 	struct rotation *rotation;
 	struct virtual_keys *virtual_keys;
+	struct front *front;
 	struct http_server *server, *control;
 	bool unconfined; /* Landlock could not be had */
 	atomic_bool open; /* the second filter is on */
@@ -205,7 +207,9 @@ static void route(struct listener *l, struct http_request *req, const char *path
 	const char *method = http_request_method(req);
 	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 
-	if (api_owns(path, http_request_is_control(req)))
+	if (front_owns(path))
+		front_handle(l->front, req);
+	else if (api_owns(path, http_request_is_control(req)))
 		api_request(l, req, path);
 	else if (settings_owns(path))
 		settings_handle(l->settings, req);
@@ -436,6 +440,7 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 		.serving = true};
 	struct api_options api = {.doctor = {.refusal = refusal, .delivery = delivery, .ctx = l},
 		.responder_allow = config_get(c, CONFIG_RESPONDER_ALLOW)};
+	struct front_options front = {.public_url = config_get(c, CONFIG_PUBLIC_URL)};
 
 	if (!open_store(l, why, why_len) || !open_tenants(l, why, why_len))
 		return false;
@@ -453,6 +458,12 @@ static bool open_all(struct listener *l, char *why, size_t why_len)
 	l->virtual_keys = virtual_keys_new(l->store);
 	if (l->virtual_keys == NULL)
 		return sentence(why, why_len, "virtual keys cannot be looked after", "out of memory");
+	front.tenants = l->tenants;
+	front.outbound = l->outbound;
+	front.keys = l->virtual_keys;
+	l->front = front_new(&front);
+	if (l->front == NULL)
+		return sentence(why, why_len, "the front cannot start", "out of memory");
 	api.rotation = l->rotation;
 	api.virtual_keys = l->virtual_keys;
 	l->api = api_new(&api);
@@ -481,6 +492,7 @@ static void close_all(struct listener *l)
 	health_stop(l->health);
 	outbound_close(l->outbound);
 	settings_free(l->settings);
+	front_free(l->front);
 	api_free(l->api);
 	rotation_free(l->rotation);
 	note_calls(l);
@@ -490,7 +502,6 @@ static void close_all(struct listener *l)
 	store_close(l->store);
 }
 
-/* What is kept longer than the settings say goes, an hour after the start and each hour then. */
 /* What waits for a key, or for its business, does not wait for ever. */
 static void expire(struct listener *l)
 {
@@ -502,6 +513,7 @@ static void expire(struct listener *l)
 			log_warn("messages that have expired could not be ended: tried again later");
 }
 
+/* What is kept longer than the settings say goes, an hour after the start and each hour then. */
 static void prune(struct listener *l)
 {
 	enum store_error err =

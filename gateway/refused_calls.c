@@ -83,8 +83,8 @@ const char *refused_words(enum refused_why why)
 static bool is_word(const char *part, size_t len)
 {
 	static const char *const words[] = {"messages", "media", "phone_numbers", "message_templates",
-		"whatsapp_business_profile", "debug_token", "v1", "configs", "templates", "webhook", "health_status", "whatsapp_business", "attachments",
-		"media-link"};
+		"whatsapp_business_profile", "debug_token", "v1", "configs", "templates", "webhook", "health_status",
+		"whatsapp_business", "attachments", "media-link"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strlen(words[i]) == len && memcmp(words[i], part, len) == 0)

@@ -24,7 +24,7 @@ FLOORS = [
     {"gateway/session"},
     {"gateway/listener"},
     {"gateway/metrics", "gateway/health"},
-    {"gateway/inbound", "gateway/api", "gateway/settings"},
+    {"gateway/inbound", "gateway/api", "gateway/front", "gateway/settings"},
     {"gateway/doctor", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal"},

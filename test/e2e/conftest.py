@@ -80,7 +80,8 @@ class Gateway:
         self.data = self.dir / "data"
         self.port = free_port()
         self.settings = {"data_dir": self.data, "listen": f"127.0.0.1:{self.port}", "meta_api_url": provider_url,
-                         "d360_api_url": provider_url, "d360_sandbox_url": provider_url + "/360dialog-sandbox", **settings}
+                         "meta_media_url": provider_url, "d360_api_url": provider_url, "d360_sandbox_url": provider_url + "/360dialog-sandbox", **settings}
+        self.base = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.wrapper = []
         self.log_path = self.dir / "log"

@@ -1,0 +1,185 @@
+/*
+ * Answers: the provider's as they came, and what we refuse ourselves in the shape that the client reads: Meta's error
+ * object (facts/meta.md 3), and for 360dialog's clients its meta object besides (facts/360dialog.md 4).
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/front/internal.h"
+#include "gateway/json.h"
+
+#define HEADERS_MAX 12u
+
+const char *answer_by(const struct call *c)
+{
+	return is_d360(c) ? "360dialog" : "meta";
+}
+
+static void send(struct call *c, int http, const char *by, const char *type, const struct http_header *more,
+	size_t more_len, const void *body, size_t len)
+{
+	struct http_header headers[HEADERS_MAX] = {
+		{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}, {"X-Keyhouse-Answered-By", by}};
+	size_t n = 3;
+
+	if (type != NULL && type[0] != '\0')
+		headers[n++] = (struct http_header){"Content-Type", type};
+	for (size_t i = 0; i < more_len && n < HEADERS_MAX; i++)
+		headers[n++] = more[i];
+	http_respond(c->req, http, headers, n, body, len);
+}
+
+void answer_bytes(struct call *c, int http, const char *type, const struct http_header *more, size_t more_len,
+	const void *body, size_t len)
+{
+	send(c, http, answer_by(c), type, more, more_len, body, len);
+}
+
+static void send_tree(struct call *c, int http, cJSON *tree, const struct http_header *more, size_t more_len)
+{
+	static const char short_of_memory[] =
+		"{\"error\":{\"message\":\"(#2) Service unavailable\",\"type\":\"OAuthException\",\"code\":2,"
+		"\"is_transient\":true}}";
+	char *text = tree != NULL ? json_text(tree) : NULL;
+
+	cJSON_Delete(tree);
+	if (text != NULL)
+		send(c, http, "keyhouse", "application/json; charset=UTF-8", more, more_len, text, strlen(text));
+	else
+		send(c, 503, "keyhouse", "application/json; charset=UTF-8", NULL, 0, short_of_memory,
+			sizeof(short_of_memory) - 1);
+	json_text_free(text);
+}
+
+void answer_json(struct call *c, int http, cJSON *tree)
+{
+	send_tree(c, http, tree, NULL, 0);
+}
+
+/* In few words, as Meta puts them before the details. */
+static const char *title_of(int code)
+{
+	switch (code) {
+	case 2:
+		return "Service temporarily unavailable";
+	case 10:
+		return "Permission denied";
+	case 33:
+	case 100:
+		return "Invalid parameter";
+	case 190:
+		return "Invalid access token";
+	case 368:
+		return "Temporarily blocked";
+	case 80007:
+		return "Rate limit of the account reached";
+	case 130429:
+		return "Rate limit reached";
+	case 131000:
+		return "Outcome unknown";
+	case 131047:
+		return "More than 24 hours since the customer wrote";
+	case 131056:
+		return "Rate limit of this number to this customer reached";
+	default:
+		return "Request refused";
+	}
+}
+
+static bool add_error(cJSON *body, const struct refusal *r)
+{
+	cJSON *error = cJSON_AddObjectToObject(body, "error"), *data;
+	char message[96], trace[STORE_ID_LEN + 1];
+
+	(void)snprintf(message, sizeof(message), "(#%d) %s", r->code, title_of(r->code));
+	store_id_new(trace);
+	if (cJSON_AddStringToObject(error, "message", message) == NULL ||
+		cJSON_AddStringToObject(error, "type", r->subcode == 33 ? "GraphMethodException" : "OAuthException") ==
+			NULL ||
+		cJSON_AddNumberToObject(error, "code", r->code) == NULL ||
+		(r->subcode != 0 && cJSON_AddNumberToObject(error, "error_subcode", r->subcode) == NULL))
+		return false;
+	data = cJSON_AddObjectToObject(error, "error_data");
+	return cJSON_AddStringToObject(data, "messaging_product", "whatsapp") != NULL &&
+		cJSON_AddStringToObject(data, "details", r->details) != NULL &&
+		cJSON_AddBoolToObject(error, "is_transient", r->transient) != NULL &&
+		cJSON_AddStringToObject(error, "fbtrace_id", trace) != NULL;
+}
+
+static bool add_meta(cJSON *body, const struct refusal *r)
+{
+	cJSON *meta = cJSON_AddObjectToObject(body, "meta");
+
+	return cJSON_AddBoolToObject(meta, "success", false) != NULL &&
+		cJSON_AddNumberToObject(meta, "http_code", r->http) != NULL &&
+		cJSON_AddStringToObject(meta, "developer_message", r->details) != NULL;
+}
+
+void answer_refusal(struct call *c, const struct refusal *r)
+{
+	cJSON *body = cJSON_CreateObject();
+	char seconds[24];
+	const struct http_header retry = {"Retry-After", seconds};
+	const bool ok = body != NULL && (c->shape != SHAPE_D360 || add_meta(body, r)) && add_error(body, r);
+
+	(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)((r->retry_after_ms + 999) / 1000));
+	if (r->http == 429)
+		atomic_fetch_add(&c->front->limited, 1);
+	if (!ok) {
+		cJSON_Delete(body);
+		body = NULL;
+	}
+	send_tree(c, r->http, body, &retry, r->retry_after_ms > 0 ? 1 : 0);
+}
+
+void answer_refused_key(struct call *c)
+{
+	static const struct {
+		int http, code, subcode;
+	} rows[REFUSED_WHYS] = {
+		[REFUSED_NO_KEY] = {401, 190, 0},
+		[REFUSED_MALFORMED] = {401, 190, 0},
+		[REFUSED_ADMIN_TOKEN] = {401, 190, 0},
+		[REFUSED_PROVIDERS_KEY] = {401, 190, 0},
+		[REFUSED_UNKNOWN] = {401, 190, 0},
+		[REFUSED_REVOKED] = {401, 190, 467},
+		[REFUSED_EXPIRED] = {401, 190, 463},
+		[REFUSED_SUSPENDED] = {403, 368, 0},
+		[REFUSED_SCOPE] = {403, 10, 0},
+		[REFUSED_NUMBER] = {400, 100, 33},
+		[REFUSED_RATE] = {429, 130429, 0},
+		[REFUSED_BUDGET] = {429, 130429, 0},
+	};
+	const enum refused_why why = c->who.why;
+	const struct refusal r = {.http = rows[why].http,
+		.code = rows[why].code,
+		.subcode = rows[why].subcode,
+		.transient = why == REFUSED_RATE || why == REFUSED_BUDGET,
+		.retry_after_ms = c->who.retry_after_ms,
+		.details = refused_words(why)};
+
+	atomic_fetch_add(&c->front->refused, 1);
+	if (why == REFUSED_NUMBER)
+		answer_no_such(c);
+	else
+		answer_refusal(c, &r);
+}
+
+void answer_no_such(struct call *c)
+{
+	answer_refusal(c,
+		&(struct refusal){.http = 400,
+			.code = 100,
+			.subcode = 33,
+			.details = "Unsupported request: the object of this path does not exist, cannot be used with "
+				   "this key, or does not support this call."});
+}
+
+void answer_unavailable(struct call *c, const char *details)
+{
+	answer_refusal(c,
+		&(struct refusal){
+			.http = 503, .code = 2, .transient = true, .retry_after_ms = 5000, .details = details});
+}

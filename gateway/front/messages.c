@@ -1,0 +1,304 @@
+/*
+ * POST messages: a message is noted, sent and answered; what is no message (a read mark, a typing indicator) is passed
+ * through. The answer is the provider's own.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/front/internal.h"
+#include "gateway/json.h"
+#include "gateway/log.h"
+#include "gateway/once.h"
+
+#define BODY_MAX (64u * 1024u)
+#define ANSWER_MS 40000 /* longer than the sender waits for the provider */
+#define WHY_LEN 300u
+
+static void refuse(struct call *c, int http, int code, const char *details)
+{
+	answer_refusal(c, &(struct refusal){.http = http, .code = code, .details = details});
+}
+
+/* ------------------------------------------------------------ what came of it */
+
+/* Meta's code for an answer of 360dialog's that is not in Meta's shape. */
+static int code_of(const struct outbound_result *r)
+{
+	switch (r->class) {
+	case OUTBOUND_RATE_LIMITED:
+		return 130429;
+	case OUTBOUND_AUTH:
+	case OUTBOUND_NO_CREDENTIAL:
+		return 190;
+	case OUTBOUND_ACCOUNT:
+		return 131042;
+	case OUTBOUND_WINDOW:
+		return 131047;
+	case OUTBOUND_RECIPIENT:
+		return 131026;
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_RETRYABLE:
+		return 2;
+	case OUTBOUND_OUTCOME_UNKNOWN:
+	case OUTBOUND_ACCEPTED:
+	case OUTBOUND_MESSAGE:
+		break;
+	}
+	return 131000;
+}
+
+/* Whether a client of this shape reads that answer: Meta's clients know no answer of 360dialog's own. */
+static bool reads(const struct call *c, const char *verbatim)
+{
+	cJSON *tree;
+	bool known;
+
+	if (c->shape == SHAPE_D360 || !is_d360(c))
+		return true;
+	tree = json_parse(verbatim, strlen(verbatim));
+	known = json_get(tree, "error") != NULL || json_get(tree, "messages") != NULL ||
+		json_get(tree, "success") != NULL;
+	cJSON_Delete(tree);
+	return known;
+}
+
+static void answer_result(struct call *c, const struct outbound_result *r, int *http, const char **body)
+{
+	const bool came = r->whole && r->verbatim != NULL && reads(c, r->verbatim);
+	struct refusal told = {.code = code_of(r),
+		.transient = r->class == OUTBOUND_NOT_SENT || r->class == OUTBOUND_RETRYABLE ||
+			r->class == OUTBOUND_RATE_LIMITED,
+		.retry_after_ms = r->retry_after_ms,
+		.details = r->reason};
+
+	if (came) {
+		char seconds[24];
+		const struct http_header retry = {"Retry-After", seconds};
+
+		(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)((r->retry_after_ms + 999) / 1000));
+		*http = r->http_status;
+		*body = r->verbatim;
+		answer_bytes(c, r->http_status, r->content_type, &retry, r->retry_after_ms > 0 ? 1 : 0, r->verbatim,
+			strlen(r->verbatim));
+		return;
+	}
+	told.http = r->class == OUTBOUND_OUTCOME_UNKNOWN ? 504
+		: r->class == OUTBOUND_NOT_SENT		 ? 503
+		: r->http_status >= 400			 ? r->http_status
+							 : 502;
+	*http = told.http;
+	answer_refusal(c, &told);
+}
+
+/* No provider was asked. */
+static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_after_ms)
+{
+	switch (go) {
+	case OUTBOUND_WENT:
+		return;
+	case OUTBOUND_NOT_NOW:
+		answer_refusal(c,
+			&(struct refusal){.http = 429,
+				.code = 130429,
+				.transient = true,
+				.retry_after_ms = retry_after_ms,
+				.details =
+					"Not sent: the number has sent as many messages as the provider takes, or the "
+					"provider asked for a pause. Come again then."});
+		return;
+	case OUTBOUND_PAIR_LIMIT:
+		answer_refusal(c,
+			&(struct refusal){.http = 429,
+				.code = 131056,
+				.transient = true,
+				.retry_after_ms = retry_after_ms,
+				.details = "Not sent: too many messages to this customer in a short time."});
+		return;
+	case OUTBOUND_NO_KEY:
+		refuse(c, 403, 368,
+			"Not sent: the shop's own key does not work now, or its connection is suspended. The shop was "
+			"told; this virtual key is fine.");
+		return;
+	case OUTBOUND_KEY_ENDED:
+		virtual_keys_refuse(c->front->keys, &c->key, REFUSED_REVOKED, &c->who);
+		answer_refused_key(c);
+		return;
+	case OUTBOUND_NO_BUDGET:
+		virtual_keys_refuse(c->front->keys, &c->key, REFUSED_BUDGET, &c->who);
+		answer_refused_key(c);
+		return;
+	case OUTBOUND_LATE:
+		answer_refusal(c,
+			&(struct refusal){.http = 504,
+				.code = 131000,
+				.details = "The provider's answer did not come in time: the message may have been "
+					   "accepted. It is not repeated; a status tells what became of it."});
+		return;
+	case OUTBOUND_FAULT:
+		answer_unavailable(c, "Not sent: this cannot be done now.");
+		return;
+	}
+}
+
+/* ------------------------------------------------------------ a message */
+
+struct once_state {
+	bool is; /* the call carries a key, and is the first */
+	struct store_once row;
+};
+
+static void send_message(struct call *c, const char *text, struct once_state *once)
+{
+	struct outbound_direct d = {
+		.virtual_key_id = c->who.key.id, .version = c->version[0] != '\0' ? c->version : NULL};
+	struct outbound_result r = {.class = OUTBOUND_NOT_SENT};
+	const char *body = NULL;
+	uint8_t *content = NULL;
+	int64_t retry_after_ms;
+	enum outbound_go go;
+	int http = 503;
+
+	memcpy(d.message.business_id, c->who.business.id, sizeof(d.message.business_id));
+	memcpy(d.message.connection_id, c->connection.id, sizeof(d.message.connection_id));
+	memcpy(d.message.number, c->connection.phone_number_id, sizeof(d.message.number));
+	if (outbound_message_seal(c->front->tenants, text, strlen(text), &d.message, &content) != OUTBOUND_OK) {
+		answer_unavailable(c, "Not sent: the business's keys cannot be used now.");
+		return;
+	}
+	go = outbound_send(c->front->outbound, &d, ANSWER_MS, &r, &retry_after_ms);
+	if (go == OUTBOUND_WENT)
+		answer_result(c, &r, &http, &body);
+	else
+		answer_not_gone(c, go, retry_after_ms);
+	/* What may have been accepted must not be made again under its key: the same answer is given. */
+	if (once->is && (go == OUTBOUND_LATE || (go == OUTBOUND_WENT && r.class == OUTBOUND_OUTCOME_UNKNOWN))) {
+		body = "";
+		http = 504;
+	}
+	if (once->is &&
+		store_once_end(c->front->store, once->row.business_id,
+			&(struct store_once_end){.key = once->row.key,
+				.http_status = body != NULL && (http < 500 || http == 504) && http != 429 ? http : 0,
+				.body = body,
+				.body_len = body != NULL ? strlen(body) : 0}) != STORE_OK)
+		log_warn("front: an answer is not kept for its Idempotency-Key business=%s", c->who.business.id);
+	once->is = false;
+	if (go == OUTBOUND_WENT)
+		outbound_result_clear(&r);
+	free(content);
+}
+
+/* False: answered. */
+static bool once_first(struct call *c, const char *text, struct once_state *once)
+{
+	struct once_call call = {.business_id = c->who.business.id,
+		.method = c->method,
+		.path = c->path,
+		.query = c->who.key.id, /* another consumer's key is another's */
+		.key = http_request_header_repeats(c->req, "Idempotency-Key")
+			? ""
+			: http_request_header(c->req, "Idempotency-Key"),
+		.body = text,
+		.body_len = strlen(text)};
+	struct store_once_answer first;
+	struct once_fault fault;
+
+	if (call.key == NULL)
+		return true;
+	if (!once_key_ok(call.key)) {
+		refuse(c, 400, 100, "Idempotency-Key: must be given once, as 1 to 255 printable characters.");
+		return false;
+	}
+	switch (once_begin(c->front->tenants, &call, &once->row, &first, &fault)) {
+	case ONCE_NEW:
+		once->is = true;
+		return true;
+	case ONCE_ANSWERED:
+		if (first.body_len > 0)
+			answer_bytes(c, first.http_status, "application/json; charset=UTF-8",
+				&(struct http_header){"Idempotent-Replayed", "true"}, 1, first.body, first.body_len);
+		else
+			refuse(c, 504, 131000,
+				"The same call came before, and its outcome is not known: the message may have been "
+				"accepted. A status tells what became of it.");
+		json_text_free(first.body);
+		return false;
+	case ONCE_OTHER:
+		refuse(c, 422, 100, "Idempotency-Key: it came before with another body.");
+		return false;
+	case ONCE_IN_FLIGHT:
+		refuse(c, 409, 131000, "The same call is on its way: ask again in a few seconds.");
+		return false;
+	case ONCE_TENANT:
+	case ONCE_STORE:
+		answer_unavailable(c, "Not sent: this cannot be done now.");
+		return false;
+	}
+	return false;
+}
+
+/* Old samples leave the type of a text out (facts/meta.md 2). */
+static bool type_fill(cJSON *message)
+{
+	return json_get(message, "type") != NULL || json_get(message, "text") == NULL ||
+		cJSON_AddStringToObject(message, "type", "text") != NULL;
+}
+
+static void message_take(struct call *c, cJSON *message)
+{
+	struct once_state once = {.is = false};
+	char why[WHY_LEN] = "", *text;
+
+	cJSON_DeleteItemFromObjectCaseSensitive(message, "access_token");
+	text = type_fill(message) ? json_text(message) : NULL;
+	if (text == NULL)
+		answer_unavailable(c, "Not sent: memory is short.");
+	else if (!outbound_message_valid(text, strlen(text), why, sizeof(why)))
+		refuse(c, 400, 100, why);
+	else if (once_first(c, text, &once))
+		send_message(c, text, &once);
+	json_text_free(text);
+}
+
+/* ------------------------------------------------------------ what came */
+
+/* A read mark, with or without a typing indicator: nothing that a customer gets as a message. */
+static bool is_no_message(const cJSON *body)
+{
+	return json_get_string(body, "status") != NULL && json_get(body, "type") == NULL;
+}
+
+void messages_post(struct call *c)
+{
+	const uint8_t *bytes;
+	cJSON *body;
+	size_t len;
+
+	switch (http_request_body(c->req, BODY_MAX, &bytes, &len)) {
+	case HTTP_OK:
+		break;
+	case HTTP_TOO_LARGE:
+		refuse(c, 413, 100, "The body is longer than 64 KiB.");
+		return;
+	case HTTP_TIMED_OUT:
+		refuse(c, 408, 100, "The request took too long to arrive.");
+		return;
+	case HTTP_DISCONNECTED:
+	case HTTP_NO_MEMORY:
+	case HTTP_BAD_QUERY:
+	case HTTP_NO_SUCH_PARAM:
+	case HTTP_SETUP_FAILED:
+		answer_unavailable(c, "The request could not be read.");
+		return;
+	}
+	body = json_parse((const char *)bytes, len);
+	if (!cJSON_IsObject(body))
+		refuse(c, 400, 100, "The body is not a JSON object, or nested deeper than 64.");
+	else if (is_no_message(body))
+		passage_body(c, body);
+	else
+		message_take(c, body);
+	cJSON_Delete(body);
+}

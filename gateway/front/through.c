@@ -1,0 +1,471 @@
+/*
+ * What is passed through: the client's call as it came, but for who asks; the provider's answer as it came, but that
+ * addresses in it lead here and hold no key. JSON is taken whole, all else streamed.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/front/internal.h"
+#include "gateway/json.h"
+
+#define JSON_MAX (1024u * 1024u) /* as the sender collects it */
+#define FORWARDED_MAX 10u
+#define BODY_MAX (64u * 1024u)
+#define UPLOAD_MAX (UINT64_C(128) * 1024 * 1024)
+
+/* ------------------------------------------------------------ which kind */
+
+static bool is_sandbox(const struct call *c)
+{
+	return is_d360(c) && c->connection.sandbox;
+}
+
+/* 0: that provider has no such call. */
+static enum outbound_kind kind_of(const struct call *c)
+{
+	const bool d360 = is_d360(c);
+
+	switch (c->what) {
+	case WHAT_MESSAGES:
+		return is_sandbox(c) ? OUTBOUND_D360_SANDBOX_PASS_MESSAGES
+			: d360	     ? OUTBOUND_D360_PASS_MESSAGES
+				     : OUTBOUND_META_PASS_MESSAGES;
+	case WHAT_UPLOAD:
+		return d360 ? OUTBOUND_D360_PASS_UPLOAD : OUTBOUND_META_PASS_UPLOAD;
+	case WHAT_NODE:
+		if (strcmp(c->method, "GET") == 0 && strcmp(c->id, c->connection.phone_number_id) == 0)
+			return d360 ? OUTBOUND_D360_PASS_HEALTH : OUTBOUND_META_PASS_NUMBER;
+		return d360 ? OUTBOUND_D360_PASS_OBJECT : OUTBOUND_META_PASS_OBJECT;
+	case WHAT_DOWNLOAD:
+	case WHAT_LINK:
+		return d360 ? OUTBOUND_D360_PASS_DOWNLOAD : OUTBOUND_META_PASS_DOWNLOAD;
+	case WHAT_NUMBERS:
+		return d360 ? 0 : OUTBOUND_META_PASS_NUMBERS;
+	case WHAT_TEMPLATES:
+		return d360 ? OUTBOUND_D360_PASS_TEMPLATES : OUTBOUND_META_PASS_TEMPLATES;
+	case WHAT_CONFIG_TEMPLATES:
+		return d360 ? OUTBOUND_D360_PASS_CONFIG_TEMPLATES : OUTBOUND_META_PASS_TEMPLATES;
+	case WHAT_PROFILE:
+		return d360 ? OUTBOUND_D360_PASS_PROFILE : OUTBOUND_META_PASS_PROFILE;
+	case WHAT_HEALTH:
+		return d360 ? OUTBOUND_D360_PASS_HEALTH : OUTBOUND_META_PASS_NUMBER;
+	case WHAT_DEBUG_TOKEN:
+		break;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------ addresses in answers */
+
+/* A page's address, on ours, without the key that the provider puts into it: path, query, less access_token. */
+static char *page_here(const struct call *c, const char *url)
+{
+	const char *host = strstr(url, "://"), *path = host != NULL ? strchr(host + 3, '/') : NULL, *query;
+	char *out;
+	size_t room, used;
+
+	if (path == NULL)
+		return NULL;
+	query = strchr(path, '?');
+	room = strlen(c->front->public_url) + strlen(path) + 1;
+	out = malloc(room);
+	if (out == NULL)
+		return NULL;
+	used = (size_t)snprintf(out, room, "%s%.*s", c->front->public_url,
+		(int)(query != NULL ? (size_t)(query - path) : strlen(path)), path);
+	for (const char *p = query != NULL ? query + 1 : "", *sign = "?"; *p != '\0';) {
+		const size_t len = strcspn(p, "&");
+
+		if (len > 0 && !is_ours_alone(p, strcspn(p, "&="))) {
+			used += (size_t)snprintf(out + used, room - used, "%s%.*s", sign, (int)len, p);
+			sign = "&";
+		}
+		p += len + (p[len] == '&' ? 1 : 0);
+	}
+	return out;
+}
+
+/* Replaces a text in an object by one made of it; where none can be made it goes. *changed: something did. */
+static bool replace(cJSON *object, const char *key, char *made, bool *changed)
+{
+	bool ok = true;
+
+	*changed = true;
+	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	if (made != NULL)
+		ok = cJSON_AddStringToObject(object, key, made) != NULL;
+	json_text_free(made);
+	return ok;
+}
+
+/* The answer with its addresses leading here; NULL: as it is. Owns: caller frees. */
+static char *rewritten(struct call *c, const char *text, size_t len, bool is_media, bool *failed)
+{
+	static const char *const pages[] = {"next", "previous"};
+	cJSON *tree = json_parse(text, len), *paging = json_get(tree, "paging");
+	const char *url = is_media ? json_get_string(tree, "url") : NULL;
+	bool changed = false, ok = true;
+	char *out = NULL;
+
+	if (url != NULL)
+		ok = replace(tree, "url", media_link_make(c, url), &changed);
+	for (size_t i = 0; i < 2 && ok; i++) {
+		const char *page = json_get_string(paging, pages[i]);
+
+		if (page != NULL)
+			ok = replace(paging, pages[i], page_here(c, page), &changed);
+	}
+	if (changed && ok)
+		out = json_text(tree);
+	*failed = changed && out == NULL;
+	cJSON_Delete(tree);
+	return out;
+}
+
+/* ------------------------------------------------------------ the answer */
+
+struct passing {
+	struct call *call;
+	const struct passage *what;
+	bool begun; /* an answer has begun to go out */
+	bool collects;
+	int status;
+	struct outbound_header headers[FORWARDED_MAX];
+	char texts[FORWARDED_MAX][256];
+	size_t headers_len;
+	char type[256];
+	char *body;
+	size_t len, room;
+	bool upload_broke, names_a_key;
+	uint64_t uploaded;
+	char tail[32]; /* of what was uploaded: a name may lie across two pieces */
+	size_t tail_len;
+};
+
+static bool is_text(const char *type)
+{
+	return strncasecmp(type, "application/json", 16) == 0 || strncasecmp(type, "text/", 5) == 0 ||
+		strncasecmp(type, "application/javascript", 22) == 0;
+}
+
+static void headers_take(struct passing *p, const struct outbound_header *headers, size_t len)
+{
+	for (size_t i = 0; i < len && p->headers_len < FORWARDED_MAX; i++) {
+		if (strcasecmp(headers[i].name, "Content-Length") == 0)
+			continue;
+		if (strcasecmp(headers[i].name, "Content-Type") == 0) {
+			(void)snprintf(p->type, sizeof(p->type), "%s", headers[i].value);
+			continue;
+		}
+		/* Names are the sender's own constants; values live for this call alone. */
+		(void)snprintf(p->texts[p->headers_len], sizeof(p->texts[0]), "%s", headers[i].value);
+		p->headers[p->headers_len].name = headers[i].name;
+		p->headers[p->headers_len].value = p->texts[p->headers_len];
+		p->headers_len++;
+	}
+}
+
+static bool take_head(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len)
+{
+	struct passing *p = arg;
+	struct http_header out[FORWARDED_MAX + 4] = {{"Cache-Control", "no-store"},
+		{"X-Content-Type-Options", "nosniff"}, {"X-Keyhouse-Answered-By", answer_by(p->call)}};
+	size_t n = 3;
+
+	p->status = status;
+	headers_take(p, headers, headers_len);
+	p->collects = is_text(p->type) && (len == OUTBOUND_LEN_UNKNOWN || len <= JSON_MAX);
+	if (p->collects)
+		return true;
+	if (p->type[0] != '\0')
+		out[n++] = (struct http_header){"Content-Type", p->type};
+	for (size_t i = 0; i < p->headers_len; i++)
+		out[n++] = (struct http_header){p->headers[i].name, p->headers[i].value};
+	p->begun = true;
+	http_respond_begin(p->call->req, status, out, n, len == OUTBOUND_LEN_UNKNOWN ? HTTP_LEN_UNKNOWN : (size_t)len);
+	return true;
+}
+
+static bool collect(struct passing *p, const void *data, size_t len)
+{
+	size_t room = p->room > 0 ? p->room : 4096;
+	char *grown;
+
+	while (room < p->len + len + 1)
+		room *= 2;
+	if (p->len + len > JSON_MAX)
+		return false;
+	if (room != p->room) {
+		grown = realloc(p->body, room);
+		if (grown == NULL)
+			return false;
+		p->body = grown;
+		p->room = room;
+	}
+	memcpy(p->body + p->len, data, len);
+	p->len += len;
+	p->body[p->len] = '\0';
+	return true;
+}
+
+static bool take_part(void *arg, const void *data, size_t len)
+{
+	struct passing *p = arg;
+
+	return p->collects ? collect(p, data, len) : http_respond_part(p->call->req, data, len);
+}
+
+static void answer_collected(struct passing *p)
+{
+	struct call *c = p->call;
+	struct http_header out[FORWARDED_MAX];
+	bool failed = false;
+	char *text = p->len > 0 ? rewritten(c, p->body, p->len, p->what->is_media, &failed) : NULL;
+
+	for (size_t i = 0; i < p->headers_len; i++)
+		out[i] = (struct http_header){p->headers[i].name, p->headers[i].value};
+	if (failed)
+		answer_unavailable(c, "Memory is short.");
+	else
+		answer_bytes(c, p->status, p->type, out, p->headers_len, text != NULL ? text : p->body,
+			text != NULL ? strlen(text) : p->len);
+	json_text_free(text);
+}
+
+/* ------------------------------------------------------------ the body */
+
+/* In a form of parts a client might name his key, which is ours and goes no further. */
+static bool names_key(struct passing *p, const char *data, size_t len)
+{
+	static const char *const names[] = {"name=\"access_token\"", "name=access_token", "name=\"appsecret_proof\""};
+	char seam[2 * sizeof(p->tail)];
+	const size_t head = len < sizeof(p->tail) ? len : sizeof(p->tail);
+	bool found = false;
+
+	memcpy(seam, p->tail, p->tail_len);
+	memcpy(seam + p->tail_len, data, head);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !found; i++)
+		found = memmem(seam, p->tail_len + head, names[i], strlen(names[i])) != NULL ||
+			memmem(data, len, names[i], strlen(names[i])) != NULL;
+	if (len >= sizeof(p->tail)) {
+		memcpy(p->tail, data + len - sizeof(p->tail), sizeof(p->tail));
+		p->tail_len = sizeof(p->tail);
+	} else {
+		const size_t keep = p->tail_len + len > sizeof(p->tail) ? sizeof(p->tail) - len : p->tail_len;
+
+		memmove(p->tail, p->tail + p->tail_len - keep, keep);
+		memcpy(p->tail + keep, data, len);
+		p->tail_len = keep + len;
+	}
+	return found;
+}
+
+static ptrdiff_t give_body(void *arg, void *buf, size_t room)
+{
+	struct passing *p = arg;
+	size_t n = 0;
+
+	if (http_request_read(p->call->req, buf, room, &n) != HTTP_OK) {
+		p->upload_broke = true;
+		return -1;
+	}
+	p->uploaded += n;
+	if (n > 0 && names_key(p, buf, n)) {
+		p->names_a_key = true;
+		return -1;
+	}
+	return (ptrdiff_t)n;
+}
+
+/* ------------------------------------------------------------ how it ended */
+
+static void answer_end(struct passing *p, enum outbound_passed how, const struct outbound_result *r)
+{
+	struct call *c = p->call;
+
+	/* What has begun can only be broken off: its length tells the client. */
+	if (p->begun)
+		return;
+	if (p->names_a_key) {
+		answer_refusal(c,
+			&(struct refusal){.http = 400,
+				.code = 100,
+				.details = "The key belongs into the header Authorization, not into the form."});
+		return;
+	}
+	if (p->upload_broke) {
+		answer_refusal(c,
+			&(struct refusal){.http = 408, .code = 100, .details = "The body did not arrive as a whole."});
+		return;
+	}
+	switch (how) {
+	case OUTBOUND_PASSED_WHOLE:
+		answer_collected(p);
+		return;
+	case OUTBOUND_PASSED_NOT_SENT:
+		answer_refusal(c,
+			&(struct refusal){.http = 503,
+				.code = 2,
+				.transient = true,
+				.retry_after_ms = 5000,
+				.details = r->reason[0] != '\0' ? r->reason : "The provider could not be asked."});
+		return;
+	case OUTBOUND_PASSED_BROKEN:
+	case OUTBOUND_PASSED_STOPPED:
+		answer_refusal(c,
+			&(struct refusal){.http = 504,
+				.code = 131000,
+				.details = "The provider's answer did not come as a whole."});
+		return;
+	case OUTBOUND_PASSED_BUSY:
+		answer_unavailable(c, "As many calls as may be are on their way to the provider.");
+		return;
+	case OUTBOUND_PASSED_GONE:
+		answer_unavailable(c, "The sender does not answer now.");
+		return;
+	case OUTBOUND_PASSED_INVALID:
+		answer_refusal(c,
+			&(struct refusal){.http = 400,
+				.code = 100,
+				.details = "The call is not one that can be passed on: look at its path, its query and "
+					   "its "
+					   "body."});
+		return;
+	}
+}
+
+static void pass(struct call *c, struct outbound_pass *out, const struct passage *what)
+{
+	struct passing *p = calloc(1, sizeof(*p));
+	struct outbound_result r = {.class = OUTBOUND_NOT_SENT};
+	enum outbound_passed how;
+
+	if (p == NULL) {
+		answer_unavailable(c, "Memory is short.");
+		return;
+	}
+	p->call = c;
+	p->what = what;
+	out->kind = what->kind;
+	out->business_id = c->who.business.id;
+	out->connection_id = c->connection.id;
+	out->method = c->method;
+	out->version = c->version[0] != '\0' && !is_d360(c) ? c->version : NULL;
+	out->object_id = what->object_id;
+	out->path = what->path;
+	out->query = what->query;
+	out->head = take_head;
+	out->part = take_part;
+	out->arg = p;
+	if (out->read != NULL)
+		out->read = give_body;
+	how = outbound_pass(c->front->outbound, out, &r);
+	answer_end(p, how, &r);
+	outbound_result_clear(&r);
+	if (p->body != NULL)
+		vault_wipe(p->body, p->room);
+	free(p->body);
+	free(p);
+}
+
+void passage_run(struct call *c, const struct passage *what)
+{
+	struct outbound_pass out = {.content_type = NULL};
+
+	pass(c, &out, what);
+}
+
+void passage_body(struct call *c, const struct cJSON *body)
+{
+	const struct passage what = {.kind = kind_of(c)};
+	char *text = json_text(body);
+	struct outbound_pass out = {.body = text, .body_len = text != NULL ? strlen(text) : 0};
+
+	if (text == NULL)
+		answer_unavailable(c, "Memory is short.");
+	else
+		pass(c, &out, &what);
+	json_text_free(text);
+}
+
+/* ------------------------------------------------------------ calls */
+
+static void upload(struct call *c, const struct passage *what)
+{
+	const char *length = http_request_header(c->req, "Content-Length");
+	struct outbound_pass out = {.content_type = http_request_header(c->req, "Content-Type"),
+		.upload_len = OUTBOUND_LEN_UNKNOWN,
+		.read = give_body};
+
+	if (out.content_type == NULL || strncasecmp(out.content_type, "multipart/form-data", 19) != 0) {
+		answer_refusal(c,
+			&(struct refusal){.http = 400,
+				.code = 100,
+				.details = "The body must be multipart/form-data with a file."});
+		return;
+	}
+	if (length != NULL)
+		out.upload_len = strtoull(length, NULL, 10);
+	if (length != NULL && (out.upload_len == 0 || out.upload_len > UPLOAD_MAX)) {
+		answer_refusal(c,
+			&(struct refusal){.http = out.upload_len == 0 ? 400 : 413,
+				.code = 100,
+				.details = "A file of 1 byte to 100 MB is uploaded, in one body."});
+		return;
+	}
+	pass(c, &out, what);
+}
+
+static void with_body(struct call *c, const struct passage *what)
+{
+	struct outbound_pass out = {.content_type = http_request_header(c->req, "Content-Type")};
+	const uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	switch (http_request_body(c->req, BODY_MAX, &bytes, &len)) {
+	case HTTP_OK:
+		break;
+	case HTTP_TOO_LARGE:
+		answer_refusal(
+			c, &(struct refusal){.http = 413, .code = 100, .details = "The body is longer than 64 KiB."});
+		return;
+	case HTTP_TIMED_OUT:
+	case HTTP_DISCONNECTED:
+	case HTTP_NO_MEMORY:
+	case HTTP_BAD_QUERY:
+	case HTTP_NO_SUCH_PARAM:
+	case HTTP_SETUP_FAILED:
+		answer_refusal(c,
+			&(struct refusal){.http = 408, .code = 100, .details = "The body did not arrive as a whole."});
+		return;
+	}
+	out.body = (const char *)bytes;
+	out.body_len = len;
+	pass(c, &out, what);
+}
+
+void through(struct call *c)
+{
+	struct passage what = {.kind = kind_of(c), .query = c->sent_query[0] != '\0' ? c->sent_query : NULL};
+
+	if (what.kind == 0) {
+		answer_no_such(c);
+		return;
+	}
+	if (what.kind == OUTBOUND_META_PASS_OBJECT || what.kind == OUTBOUND_D360_PASS_OBJECT) {
+		what.object_id = c->id;
+		what.query = NULL; /* the number is added below: whose it is not, does not get it */
+		what.is_media = strcmp(c->method, "GET") == 0;
+	}
+	if (what.kind == OUTBOUND_META_PASS_DOWNLOAD)
+		what.path = c->path;
+	if (c->what == WHAT_UPLOAD)
+		upload(c, &what);
+	else if (strcmp(c->method, "POST") == 0)
+		with_body(c, &what);
+	else
+		passage_run(c, &what);
+}

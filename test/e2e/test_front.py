@@ -1,0 +1,304 @@
+"""Goal of this test: a client of Meta's or of 360dialog's works here by another base URL and a virtual key, for a shop of
+either, and can do nothing that its key was not given for; the shop's own key and the virtual one stay apart."""
+import hashlib
+import json
+import os
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import DialogShop, Gateway, Shop, wait_for
+
+META, OTHER, D360 = "106540352242922", "116540352242922", "206540352242922"
+WABA = "102290129340398"
+TO = "+16505551234"
+V = "/v23.0"
+
+
+class Client:
+    """As an SDK: a base URL and a token."""
+
+    def __init__(self, gateway, key, shape="graph"):
+        self.gateway, self.key, self.shape = gateway, key, shape
+
+    def __call__(self, method, path, body=None, headers=None, key=None):
+        key = self.key if key is None else key
+        auth = {"D360-API-KEY": key} if self.shape == "d360" else {"Authorization": "Bearer " + key}
+        headers = {**auth, **(headers or {})}
+        if body is not None and not isinstance(body, bytes):
+            headers.setdefault("Content-Type", "application/json")
+            body = json.dumps(body).encode()
+        return self.gateway.request(method, path, body, headers)
+
+    def upload(self, path, data, kind="application/pdf", name="file.pdf"):
+        mark = "xx" + hashlib.md5(data).hexdigest()
+        body = (f'--{mark}\r\nContent-Disposition: form-data; name="messaging_product"\r\n\r\nwhatsapp\r\n'
+                f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+                ).encode() + data + f"\r\n--{mark}--\r\n".encode()
+        return self("POST", path, body, {"Content-Type": f"multipart/form-data; boundary={mark}"})
+
+
+def text(body="hello", to=TO, **more):
+    return {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": body}, **more}
+
+
+def new_key(shop, **more):
+    answer = shop.gateway.api("POST", shop.path("keys"), {"name": "client " + os.urandom(4).hex(), **more})
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+@pytest.fixture
+def meta(gateway, provider):
+    return Shop(gateway, provider, "Paul's Electronics", META, responder="none")
+
+
+@pytest.fixture
+def dialog(gateway, provider):
+    return DialogShop(gateway, provider, "Sarah's Fashion", D360, responder="none")
+
+
+def client_of(shop, shape="graph", **more):
+    return Client(shop.gateway, new_key(shop, **more)["key"], shape)
+
+
+def error(answer):
+    return answer.status, answer.json["error"]["code"], answer.json["error"].get("error_subcode")
+
+
+# ---------------------------------------------------------------- sends
+
+def test_a_message(provider, meta):
+    client = client_of(meta)
+    answer = client("POST", f"{V}/{META}/messages", text(biz_opaque_callback_data="theirs"))
+    assert answer.status == 200, answer.body
+    wamid = answer.json["messages"][0]["id"]
+    assert answer.json["messaging_product"] == "whatsapp" and answer.json["contacts"][0]["input"] == TO
+    (sent,) = provider.sends()
+    assert (sent.token, sent.number) == (meta.token, META)
+    assert sent.path == f"{V}/{META}/messages", "the client's version"
+    (row,) = meta.messages()
+    assert (row["direction"], row["wamid"], row["type"]) == ("outbound", wamid, "text")
+    assert wait_for(lambda: meta.message(row["id"])["state"] == "sent")
+    assert sent.json["biz_opaque_callback_data"] == row["id"], "ours travels"
+    assert row["biz_opaque_callback_data"] == "theirs", "and the client's is kept"
+
+
+@pytest.mark.parametrize("how", ["bearer", "query", "no version"])
+def test_ways_to_bring_the_key(provider, meta, how):
+    key = new_key(meta)["key"]
+    body, headers = json.dumps(text()).encode(), {"Content-Type": "application/json"}
+    path = f"/{META}/messages" if how == "no version" else f"{V}/{META}/messages"
+    if how == "query":
+        path += "?access_token=" + key
+    else:
+        headers["Authorization"] = "Bearer " + key
+    answer = meta.gateway.request("POST", path, body, headers)
+    assert answer.status == 200, answer.body
+    (seen,) = [r for r in provider.requests if r.path.endswith("/messages")]
+    assert key not in seen.path + str(seen.query) + str(seen.headers) + str(seen.body)
+
+
+def test_a_360dialog_shop_by_either_client(provider, dialog):
+    graph, own = client_of(dialog), client_of(dialog, "d360")
+    assert graph("POST", f"{V}/{D360}/messages", text("graph")).status == 200
+    assert own("POST", "/messages", text("own")).status == 200
+    assert [(r.token, r.json["text"]["body"]) for r in provider.sends()] == [(dialog.key, "graph"), (dialog.key, "own")]
+    assert {r.path for r in provider.requests if r.method == "POST"} >= {"/messages"}
+
+
+def test_a_meta_shop_by_360dialogs_client(provider, meta):
+    assert client_of(meta, "d360")("POST", "/messages", text()).status == 200
+    assert [(r.token, r.number) for r in provider.sends()] == [(meta.token, META)]
+
+
+def test_marking_read_is_no_message(provider, meta, dialog):
+    for shop, number in ((meta, META), (dialog, D360)):
+        written = provider.write(number, {"type": "text", "text": {"body": "hi"}})
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": written["id"],
+                "typing_indicator": {"type": "text"}}
+        answer = client_of(shop)("POST", f"{V}/{number}/messages", body)
+        assert (answer.status, answer.json) == (200, {"success": True}), answer.body
+        assert [m["direction"] for m in shop.messages() if m["direction"] == "outbound"] == []
+
+
+def test_the_providers_refusal_comes_back_as_it_came(provider, meta):
+    client = client_of(meta)
+    provider.fault("error", http=400, code=131026, subcode=7, message="(#131026) no", details="not on WhatsApp", on="/messages",
+                   times=1)
+    answer = client("POST", f"{V}/{META}/messages", text())
+    assert error(answer) == (400, 131026, 7)
+    assert answer.json["error"]["error_data"]["details"] == "not on WhatsApp"
+    assert answer.headers["x-keyhouse-answered-by"] == "meta"
+    provider.fault("error", http=429, code=130429, retry_after=7, on="/messages", times=1)
+    answer = client("POST", f"{V}/{META}/messages", text())
+    assert error(answer)[:2] == (429, 130429) and answer.headers["retry-after"] == "7"
+    time.sleep(1)
+    assert len([r for r in provider.requests if r.path.endswith("/messages")]) == 2, "nothing is repeated"
+    assert {m["state"] for m in meta.messages()} == {"dead"}
+    assert "no letters" not in meta.gateway.log_text()
+
+
+def test_an_answer_that_does_not_come(provider, meta):
+    """It may have been accepted: it is said so, not repeated, and a status settles it."""
+    client = client_of(meta)
+    provider.fault("accept_drop", on="/messages", times=1)
+    answer = client("POST", f"{V}/{META}/messages", text())
+    assert error(answer)[:2] == (504, 131000)
+    (row,) = meta.messages()
+    assert row["state"] == "unknown"
+    meta.send(meta.status("wamid.x", "sent", opaque=row["id"]))
+    assert wait_for(lambda: meta.message(row["id"])["state"] == "sent")
+    provider.fault("drop_before", on="/messages", times=1)
+    assert client("POST", f"{V}/{META}/messages", text()).status in (503, 504)
+
+
+def test_idempotency(provider, meta):
+    client = client_of(meta)
+    path, key = f"{V}/{META}/messages", {"Idempotency-Key": "order-1"}
+    first, again = client("POST", path, text(), key), client("POST", path, text(), key)
+    assert first.status == again.status == 200 and first.body == again.body
+    assert again.headers["idempotent-replayed"] == "true"
+    assert error(client("POST", path, text("other"), key))[:2] == (422, 100)
+    assert len(provider.sends()) == 1
+    provider.fault("accept_drop", on="/messages", times=1)
+    lost = {"Idempotency-Key": "order-2"}
+    assert client("POST", path, text(), lost).status == 504
+    assert client("POST", path, text(), lost).status == 504, "it is not sent again under its key"
+    assert len(provider.sends()) == 2
+
+
+@pytest.mark.parametrize("body, code", [(b"{", 100), (b"[]", 100), (b"", 100), ({"to": TO}, 100), (text(to="nobody"), 100)])
+def test_what_is_no_message(provider, meta, body, code):
+    answer = client_of(meta)("POST", f"{V}/{META}/messages", body)
+    assert error(answer)[:2] == (400, code), answer.body
+    assert provider.sends() == [] and meta.messages() == []
+
+
+def test_a_body_over_the_limit(provider, meta):
+    answer = client_of(meta)("POST", f"{V}/{META}/messages", text("x" * 70000))
+    assert error(answer)[:2] == (413, 100)
+
+
+# ---------------------------------------------------------------- keys
+
+def test_keys_that_may_not(provider, meta, gateway):
+    client = client_of(meta)
+    path = f"{V}/{META}/messages"
+    for key in ("", "khv_" + "x" * 43, meta.token, gateway.token):
+        assert error(client("POST", path, text(), key=key))[:2] == (401, 190)
+    made = new_key(meta)
+    gateway.api("DELETE", meta.path("keys", made["id"]))
+    assert error(client("POST", path, text(), key=made["key"]))[:2] == (401, 190)
+    reader = client_of(meta, scopes=["read"])
+    assert error(reader("POST", path, text()))[:2] == (403, 10)
+    assert reader("GET", f"{V}/{META}?fields=id").status == 200
+    poor = client_of(meta, messages_per_day=2)
+    assert [poor("POST", path, text()).status for _ in range(2)] == [200, 200]
+    answer = poor("POST", path, text())
+    assert error(answer)[:2] == (429, 130429) and int(answer.headers["retry-after"]) > 0
+    quick = client_of(meta, rate_per_minute=1)
+    assert quick("GET", f"{V}/{META}?fields=id").status == 200
+    answer = quick("GET", f"{V}/{META}?fields=id")
+    assert error(answer)[:2] == (429, 130429) and 0 < int(answer.headers["retry-after"]) <= 60
+    assert len(provider.sends()) == 2
+    why = gateway.run("refused").stdout
+    for word in ("revoked", "budget"):
+        assert word in why, why
+
+
+def test_another_tenants_number_does_not_exist(provider, meta, gateway):
+    other = Shop(gateway, provider, "Tunde's Phones", OTHER, responder="none", waba="102290129340399")
+    client = client_of(meta)
+    for method, path, body in (("POST", f"{V}/{OTHER}/messages", text()), ("GET", f"{V}/{other.waba}/message_templates", None),
+                               ("GET", f"{V}/{other.waba}/phone_numbers", None), ("POST", f"{V}/{OTHER}/media", b"x"),
+                               ("GET", f"{V}/{OTHER}/whatsapp_business_profile", None),
+                               ("POST", f"{V}/999/messages", text()), ("POST", f"{V}/{META}/register", {"pin": "1"}),
+                               ("PUT", f"{V}/{META}/messages", text()), ("GET", f"{V}/me", None)):
+        answer = client(method, path, body, {"Content-Type": "multipart/form-data; boundary=x"} if body == b"x" else None)
+        assert error(answer) == (400, 100, 33), (method, path, answer.body)
+    assert [r for r in provider.requests if OTHER in r.path or other.waba in r.path] == []
+
+
+def test_a_key_for_one_number(provider, meta, gateway):
+    second = "126540352242922"
+    provider.add_token(meta.token, [META, second], app_id=meta.app_id, app_secret=meta.app_secret, waba_ids=[meta.waba])
+    assert meta.connect(phone_number_id=second, verify=False).status == 201
+    one, both = client_of(meta, numbers=[second]), client_of(meta)
+    assert one("POST", f"{V}/{second}/messages", text()).status == 200
+    assert error(one("POST", f"{V}/{META}/messages", text())) == (400, 100, 33)
+    assert [both("POST", f"{V}/{n}/messages", text()).status for n in (META, second)] == [200, 200]
+    own = Client(gateway, both.key, "d360")
+    assert error(own("POST", "/messages", text()))[:2] == (400, 100), "it names no number"
+    assert Client(gateway, one.key, "d360")("POST", "/messages", text()).status == 200
+
+
+def test_debug_token_of_the_key_itself(meta):
+    client = client_of(meta, scopes=["send"])
+    data = client("GET", f"{V}/debug_token?input_token={client.key}").json["data"]
+    assert data["is_valid"] and data["app_id"] == meta.app_id and data["scopes"] == ["whatsapp_business_messaging"]
+    assert data["granular_scopes"] == [{"scope": "whatsapp_business_messaging", "target_ids": [meta.waba]}]
+    assert error(client("GET", f"{V}/debug_token?input_token={meta.token}"))[:2] == (400, 100)
+
+
+# ---------------------------------------------------------------- what is passed through
+
+def test_number_fields_and_profile(provider, meta, dialog):
+    client = client_of(meta)
+    answer = client("GET", f"{V}/{META}?fields=id,verified_name")
+    assert answer.status == 200 and answer.json["id"] == META
+    assert [n["id"] for n in client("GET", f"{V}/{meta.waba}/phone_numbers").json["data"]] == [META]
+    of_dialog = client_of(dialog)
+    assert of_dialog("GET", f"{V}/{D360}?fields=id").json["id"] == D360
+    numbers = of_dialog("GET", f"{V}/{D360}/phone_numbers").json["data"]
+    assert [n["id"] for n in numbers] == [D360]
+    assert "health_status" in client_of(dialog, "d360")("GET", "/health_status").json
+    (asked,) = [r for r in provider.requests if r.path == f"{V}/{META}"]
+    assert asked.token == meta.token
+
+
+@pytest.mark.parametrize("size", [1, 70_000, 3_000_000])
+def test_media_up_and_down(provider, meta, dialog, size):
+    data = os.urandom(size)
+    for shop, number in ((meta, META), (dialog, D360)):
+        client = client_of(shop)
+        answer = client.upload(f"{V}/{number}/media", data)
+        assert answer.status == 200, answer.body
+        media = answer.json["id"]
+        about = client("GET", f"{V}/{media}")
+        assert about.status == 200, about.body
+        url = urllib.parse.urlsplit(about.json["url"])
+        assert f"{url.scheme}://{url.netloc}" == shop.gateway.base, "the address leads here"
+        assert shop.token not in about.body.decode() if shop is meta else shop.key not in about.body.decode()
+        got = shop.gateway.request("GET", url.path)
+        assert (got.status, got.body) == (200, data), "the link needs no key"
+        assert got.headers["content-type"] == "application/pdf"
+        with_key = client("GET", url.path)
+        assert with_key.body == data, "but a client may bring it"
+        spoilt = url.path[:-8] + ("AAAA" if url.path[-8:-4] != "AAAA" else "BBBB") + url.path[-4:]
+        assert shop.gateway.request("GET", spoilt).status == 404
+
+
+def test_a_media_link_ends_with_its_key(meta):
+    made = new_key(meta)
+    client = Client(meta.gateway, made["key"])
+    media = client.upload(f"{V}/{META}/media", b"%PDF").json["id"]
+    path = urllib.parse.urlsplit(client("GET", f"{V}/{media}").json["url"]).path
+    assert meta.gateway.request("GET", path).status == 200
+    meta.gateway.api("DELETE", meta.path("keys", made["id"]))
+    assert meta.gateway.request("GET", path).status == 404
+
+
+def test_a_key_in_a_form_goes_no_further(provider, meta):
+    client = client_of(meta)
+    body = (f'--x\r\nContent-Disposition: form-data; name="access_token"\r\n\r\n{client.key}\r\n--x--\r\n').encode()
+    answer = client("POST", f"{V}/{META}/media", body, {"Content-Type": "multipart/form-data; boundary=x"})
+    assert error(answer)[:2] == (400, 100)
+    assert all(client.key.encode() not in r.body for r in provider.requests)
+
+
+def test_own_shape_of_errors_for_360dialogs_clients(dialog):
+    answer = client_of(dialog, "d360")("POST", "/messages", text(), key="wrong")
+    assert answer.status == 401 and answer.json["meta"]["success"] is False and answer.json["meta"]["http_code"] == 401
+    assert dialog.gateway.request("POST", "/messages", b"{}").status == 401
