@@ -32,8 +32,9 @@ struct front *front_new(const struct front_options *opt)
 	f->outbound = opt->outbound;
 	f->keys = opt->keys;
 	f->public_url = strndup(opt->public_url, len);
-	if (f->public_url == NULL) {
-		free(f);
+	f->meters = meters_new();
+	if (f->public_url == NULL || f->meters == NULL) {
+		front_free(f);
 		return NULL;
 	}
 	return f;
@@ -43,6 +44,7 @@ void front_free(struct front *f)
 {
 	if (f == NULL)
 		return;
+	meters_free(f->meters);
 	free(f->public_url);
 	free(f);
 }

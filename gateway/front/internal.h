@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "gateway/front/front.h"
+#include "gateway/front/meters.h"
 
 struct cJSON;
 
@@ -17,6 +18,7 @@ struct front {
 	struct virtual_keys *keys;
 	char *public_url; /* without a final slash */
 	atomic_ulong calls, refused, limited;
+	struct meters *meters;
 	atomic_uint waiting; /* calls for whose answer a worker waits */
 };
 

@@ -58,6 +58,57 @@ static enum outbound_kind kind_of(const struct call *c)
 	return 0;
 }
 
+/* ------------------------------------------------------------ the account's limit */
+
+/* "": there is no such limit, or we do not know of which account. */
+static const char *account_of(const struct call *c)
+{
+	return is_d360(c) ? "" : c->connection.waba_id;
+}
+
+static bool is_managing(const struct call *c)
+{
+	switch (c->what) {
+	case WHAT_NUMBERS:
+	case WHAT_TEMPLATES:
+	case WHAT_CONFIG_TEMPLATES:
+	case WHAT_PROFILE:
+	case WHAT_HEALTH:
+		return true;
+	case WHAT_NODE:
+		return strcmp(c->id, c->connection.phone_number_id) == 0;
+	case WHAT_MESSAGES:
+	case WHAT_UPLOAD:
+	case WHAT_DOWNLOAD:
+	case WHAT_LINK:
+	case WHAT_DEBUG_TOKEN:
+		break;
+	}
+	return false;
+}
+
+/* False: answered. */
+static bool within_limit(struct call *c)
+{
+	const int64_t now = store_now_ms();
+	int64_t until;
+
+	if (!is_managing(c) || account_of(c)[0] == '\0')
+		return true;
+	until = meters_take(c->front->meters, account_of(c), strcmp(c->method, "GET") != 0, now);
+	if (until == 0)
+		return true;
+	answer_refusal(c,
+		&(struct refusal){.http = 429,
+			.code = 80007,
+			.transient = true,
+			.retry_after_ms = until - now,
+			.details = "The account has made as many management calls as the provider takes in an hour, or "
+				   "the "
+				   "provider asked for a pause. Come again then."});
+	return false;
+}
+
 /* ------------------------------------------------------------ addresses in answers */
 
 /* A page's address, on ours, without the key that the provider puts into it: path, query, less access_token. */
@@ -363,6 +414,9 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 	if (out->read != NULL)
 		out->read = give_body;
 	how = outbound_pass(c->front->outbound, out, &r);
+	/* What it says of waiting, it says of all that the account asks. */
+	if (r.regain_ms > 0 && account_of(c)[0] != '\0')
+		meters_stop(c->front->meters, account_of(c), store_now_ms() + r.regain_ms);
 	answer_end(p, how, &r);
 	outbound_result_clear(&r);
 	if (p->body != NULL)
@@ -455,6 +509,8 @@ void through(struct call *c)
 		answer_no_such(c);
 		return;
 	}
+	if (!within_limit(c))
+		return;
 	if (what.kind == OUTBOUND_META_PASS_OBJECT || what.kind == OUTBOUND_D360_PASS_OBJECT) {
 		what.object_id = c->id;
 		what.query = NULL; /* the number is added below: whose it is not, does not get it */

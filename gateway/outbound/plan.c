@@ -60,6 +60,8 @@ static int64_t wait_before(const struct outbound_result *r, const struct plan_at
 		wait = pair_wait(a);
 	if (rule != NULL)
 		wait = longer(wait, (int64_t)rule->wait_s * 1000 + (rule->wait_s > 0 ? backoff(a) : 0));
+	if (r->class == OUTBOUND_RATE_LIMITED)
+		wait = longer(wait, r->regain_ms);
 	return longer(wait, r->retry_after_ms);
 }
 

@@ -202,6 +202,11 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 	case OUTBOUND_RATE_LIMITED:
 		out.scope = scope_of(rule);
 		out.wait_ms = wait_ms;
+		/* Its meter says when the account is let through again. */
+		if (r->regain_ms > wait_ms) {
+			out.scope = LANES_ACCOUNT;
+			out.wait_ms = r->regain_ms;
+		}
 		break;
 	case OUTBOUND_RETRYABLE:
 		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0) ? wait_ms : 0;

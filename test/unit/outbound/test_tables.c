@@ -230,6 +230,14 @@ static void waits_are_kept(void **state)
 	assert_int_equal(plan_of(OUTBOUND_RATE_LIMITED, 130429, 1, 0, 17000).next_at, NOW + 17000);
 	assert_true(plan_of(OUTBOUND_RATE_LIMITED, 80007, 1, 0, 0).next_at >= NOW + 300000);
 	assert_true(plan_of(OUTBOUND_RATE_LIMITED, 131048, 1, 0, 0).next_at >= NOW + 3600000);
+	{
+		const struct outbound_result r = {.class = OUTBOUND_RATE_LIMITED, .code = 80007, .regain_ms = 1200000};
+		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, 7, false};
+		struct plan p;
+
+		plan_make(&r, &a, &p);
+		assert_int_equal(p.next_at, NOW + 1200000);
+	}
 	assert_int_equal(plan_of(OUTBOUND_AUTH, 190, 1, 5, 0).next_at, NOW + PLAN_AUTH_MS);
 	assert_int_equal(plan_of(OUTBOUND_ACCOUNT, 368, 1, 5, 0).next_at, NOW + PLAN_ACCOUNT_MS);
 	assert_int_equal(plan_of(OUTBOUND_RETRYABLE, 1, 4, 5, 0).to, STORE_MESSAGE_RETRY);
