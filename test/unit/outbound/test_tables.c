@@ -172,7 +172,7 @@ static struct plan plan_of(
 	enum outbound_class class, int32_t code, uint32_t attempt, uint64_t random, int64_t retry_after)
 {
 	struct outbound_result r = {.class = class, .code = code, .retry_after_ms = retry_after, .reason = "why"};
-	const struct plan_attempt a = {attempt, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, random};
+	const struct plan_attempt a = {attempt, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, random, false};
 	struct plan p;
 
 	plan_make(&r, &a, &p);
@@ -247,7 +247,8 @@ static void waits_are_kept(void **state)
 static void messages_expire(void **state)
 {
 	struct outbound_result r = {.class = OUTBOUND_NOT_SENT, .reason = "no route"};
-	struct plan_attempt a = {9, STORE_AT_MOST_ONCE, plan_expires_at(0, NOW - PLAN_EXPIRY_MS + 10000), NOW, 9999};
+	struct plan_attempt a = {
+		9, STORE_AT_MOST_ONCE, plan_expires_at(0, NOW - PLAN_EXPIRY_MS + 10000), NOW, 9999, false};
 	struct plan p;
 
 	(void)state;
@@ -268,7 +269,7 @@ static void messages_expire(void **state)
 static void at_least_once(void **state)
 {
 	struct outbound_result r = {.class = OUTBOUND_OUTCOME_UNKNOWN, .reason = "no answer"};
-	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77};
+	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, false};
 	struct plan p;
 
 	(void)state;
@@ -284,6 +285,25 @@ static void at_least_once(void **state)
 	a.expires_at = NOW + 300000;
 	plan_make(&r, &a, &p);
 	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
+	assert_false(p.maybe_duplicate);
+}
+
+/* Whoever waits for a send hears of its end, and decides himself; how long others wait is told all the same. */
+static void nobody_repeats_what_somebody_waits_for(void **state)
+{
+	struct outbound_result r = {
+		.class = OUTBOUND_RATE_LIMITED, .code = 130429, .retry_after_ms = 17000, .reason = "slow"};
+	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, true};
+	struct plan p;
+
+	(void)state;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_DEAD);
+	assert_int_equal(p.next_at, NOW + 17000);
+	assert_string_equal(p.reason, "slow");
+	r.class = OUTBOUND_OUTCOME_UNKNOWN;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_UNKNOWN);
 	assert_false(p.maybe_duplicate);
 }
 
@@ -547,6 +567,7 @@ int main(void)
 		cmocka_unit_test(waits_are_kept),
 		cmocka_unit_test(messages_expire),
 		cmocka_unit_test(at_least_once),
+		cmocka_unit_test(nobody_repeats_what_somebody_waits_for),
 		cmocka_unit_test(statuses_move_forward_only),
 		cmocka_unit_test(statuses_in_every_order),
 		cmocka_unit_test(paths_take_only_digits),
