@@ -149,7 +149,7 @@ static void test_let_through(void **state)
 	(void)state;
 	key_new(&(struct store_virtual_key){.numbers = "1001 1002", .rate = 1000, .budget = 5, .expires_at = NOON + 1});
 	for (size_t i = 0; i < 4; i++) {
-		call.scope = scopes[i];
+		call.scopes = scopes[i];
 		assert_int_equal(admit(&call), REFUSED_NOT);
 		assert_string_equal(verdict.key.id, house.key.id);
 		assert_string_equal(verdict.business.id, "shop");
