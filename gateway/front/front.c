@@ -12,9 +12,8 @@
 #include <strings.h>
 
 #include "gateway/front/internal.h"
+#include "gateway/front/waiting.h"
 #include "gateway/log.h"
-
-#define WAITING_MAX 64u /* workers that wait for a provider; the others take webhooks */
 
 /* ------------------------------------------------------------ life */
 
@@ -33,7 +32,8 @@ struct front *front_new(const struct front_options *opt)
 	f->keys = opt->keys;
 	f->public_url = strndup(opt->public_url, len);
 	f->meters = meters_new();
-	if (f->public_url == NULL || f->meters == NULL) {
+	f->waiting = waiting_new(WAITING_MAX);
+	if (f->public_url == NULL || f->meters == NULL || f->waiting == NULL) {
 		front_free(f);
 		return NULL;
 	}
@@ -45,6 +45,7 @@ void front_free(struct front *f)
 	if (f == NULL)
 		return;
 	meters_free(f->meters);
+	waiting_free(f->waiting);
 	free(f->public_url);
 	free(f);
 }
@@ -435,14 +436,16 @@ static void run(struct call *c)
 	}
 }
 
-/* Calls wait for a provider, each with a worker: not all of them may. */
 static void run_if_room(struct call *c)
 {
-	if (atomic_fetch_add(&c->front->waiting, 1) < WAITING_MAX)
-		run(c);
-	else
-		answer_unavailable(c, "As many calls as may be wait for answers now.");
-	atomic_fetch_sub(&c->front->waiting, 1);
+	struct waiting *waiting = c->front->waiting;
+
+	if (!waiting_enter(waiting, c->who.business.id)) {
+		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
+		return;
+	}
+	run(c);
+	waiting_leave(waiting, c->who.business.id);
 }
 
 /* A number is read, media are fetched: a key may have been given only one of the two. False: answered. */

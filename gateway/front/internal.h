@@ -19,7 +19,7 @@ struct front {
 	char *public_url; /* without a final slash */
 	atomic_ulong calls, refused, limited;
 	struct meters *meters;
-	atomic_uint waiting; /* calls for whose answer a worker waits */
+	struct waiting *waiting; /* calls for whose answer a worker waits */
 };
 
 enum shape { SHAPE_GRAPH = 1, SHAPE_D360 };

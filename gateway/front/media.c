@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/front/internal.h"
+#include "gateway/front/waiting.h"
 
 #define LIVES_MS (5 * 60 * 1000) /* as long as the provider's own (facts/meta.md 2) */
 #define PLAIN_MAX 2048u
@@ -122,7 +123,12 @@ static void follow(struct call *c, char *plain)
 	else
 		what.path = path;
 	http_request_proven(c->req);
+	if (!waiting_enter(c->front->waiting, c->who.business.id)) {
+		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
+		return;
+	}
 	passage_run(c, &what);
+	waiting_leave(c->front->waiting, c->who.business.id);
 }
 
 void media_link_open(struct call *c)
