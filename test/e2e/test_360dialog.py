@@ -294,25 +294,24 @@ BAD = [  # what the provider says; what becomes of the message
 ]
 
 
-def test_what_each_refusal_means(provider, dialog):
-    """One message each, to customers of their own. Not one of these is about the key."""
-    ids = {}
-    for n, (fault, state) in enumerate(BAD):
-        to = f"+1650555{n:04}"
-        provider.fault("error", number=NUMBER, on="POST /messages", holding=to.encode(), **fault)
-        ids[dialog.post("hello", to=to).json["id"]] = (fault, state)
+def test_what_each_refusal_means(gateway, provider):
+    """A shop each: what is said of one message holds up those after it. Not one of these is about the key."""
+    shops = [DialogShop(gateway, provider, f"Shop {n}", str(int(NUMBER) + n)) for n in range(len(BAD))]
+    ids = []
+    for shop, (fault, _) in zip(shops, BAD):
+        provider.fault("error", number=shop.number, on="POST /messages", **fault)
+        ids.append(shop.post("hello").json["id"])
     provider.wait_requests(len(BAD), matching=lambda r: r.path == "/messages")
-    assert wait_for(lambda: not {dialog.message(i)["state"] for i in ids} & {"queued", "sending"})
-    for id_, (fault, state) in ids.items():
+    for shop, id_, (fault, state) in zip(shops, ids, BAD):
         # What is tried again is for a moment on its way again.
-        shown = wait_for(lambda i=id_, s=state: (m := dialog.message(i))["state"] == s and m, timeout=5)
-        assert shown and shown["error"]["reason"], (fault, dialog.message(id_))
-    assert dialog.connection_status() != "key_refused"
+        shown = wait_for(lambda: (m := shop.message(id_))["state"] == state and m, timeout=5)
+        assert shown and shown["error"]["reason"], (fault, shop.message(id_))
+        assert shop.connection_status() != "key_refused", fault
     tries = [r.json["biz_opaque_callback_data"] for r in provider.sends()]
-    assert {i for i in ids if tries.count(i) > 1} <= {i for i, (_, state) in ids.items() if state == "retry"}
+    assert {i for i in ids if tries.count(i) > 1} <= {i for i, (_, state) in zip(ids, BAD) if state == "retry"}
     provider.heal()
-    throttled = next(i for i, (fault, _) in ids.items() if "rate limit" in fault.get("text", ""))
-    assert wait_for(lambda: dialog.message(throttled)["state"] == "sent", timeout=8), "their throttle is a 400"
+    throttled = next(n for n, (fault, _) in enumerate(BAD) if "rate limit" in fault.get("text", ""))
+    assert wait_for(lambda: shops[throttled].message(ids[throttled])["state"] == "sent", timeout=8), "their throttle is a 400"
 
 
 def test_a_401_alone_is_about_the_key(provider, dialog):

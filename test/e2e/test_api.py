@@ -257,8 +257,8 @@ def test_wrong_usage_is_2(gateway):
         assert "key rotate BUSINESS" in done.stderr and "business add" not in done.stderr
     done = gateway.run("turn", check=False)
     assert done.returncode == 2 and "there is no command `turn" in done.stderr and "business add" in done.stderr
-    bad = gateway.run("config", "check", "--meta-media-url=http://example.com", check=False)
-    assert bad.returncode == 2 and "meta_media_url" in bad.stderr
+    bad = gateway.run("config", "check", "--responder-timeout=http://example.com", check=False)
+    assert bad.returncode == 2 and "responder_timeout" in bad.stderr
 
 
 def test_openapi_is_served(gateway):

@@ -269,11 +269,11 @@ def test_a_damaged_credential(gateway, provider, shop):
     assert f"keyhouse connection rotate {shop.id} {shop.connection} access_token\n" in looked and "FIELD" not in looked
     found = gateway.api("GET", shop.path("doctor")).json["findings"]
     assert [f["fields"] for f in found if f["finding"] == "key_damaged"] == [["access_token"]]
-    # webhooks still verify; a send says what is amiss, and the other shop's goes
+    # webhooks still verify; a send says what it waits for, and the other shop's goes
     assert shop.send(shop.question("hello", "wamid.1")).status == 200
-    dead = shop.post("hello").json["id"]
-    assert wait_for(lambda: shop.message(dead)["state"] == "dead")
-    assert shop.message(dead)["error"]["reason"] == "needs its key entered again"
+    waits = shop.post("hello").json["id"]
+    assert wait_for(lambda: shop.message(waits)["state"] == "retry")
+    assert shop.message(waits)["error"]["reason"] == "needs its key entered again"
     good = ada.post("hello").json["id"]
     assert wait_for(lambda: ada.message(good)["state"] == "sent")
     # and entering it again cures
@@ -281,6 +281,7 @@ def test_a_damaged_credential(gateway, provider, shop):
     assert ("key_damaged", shop.connection) not in findings(gateway, shop)
     sent = shop.post("hello again").json["id"]
     assert wait_for(lambda: shop.message(sent)["state"] == "sent")
+    assert wait_for(lambda: shop.message(waits)["state"] == "sent"), "what waited goes, too"
 
 
 def test_a_damaged_app_secret(gateway, provider, shop):

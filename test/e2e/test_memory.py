@@ -201,6 +201,8 @@ class House:
     def crowd(self):
         """Many at once, so that most threads had some of it; and bodies that outgrow every first buffer."""
         plant, customer = self.planted.customer, self.planted.customer("crowd's customer", phone())
+        # Of one there may not go so many at once.
+        others = [self.planted.customer(f"one of the crowd's customers, {n}", phone()) for n in range(4)]
         text, long = plant("crowd's words", word()), plant("words of a long body", word())
         bodies = [self.meta.question(f"{text} {n}", wamid(phone()), customer) for n in range(CROWD)]
         bodies.append(self.catalogue.question((long + " ") * 3000, wamid(phone()), customer))
@@ -209,7 +211,7 @@ class House:
 
         def one(n):
             shop = self.catalogue if bodies[n]["entry"][0]["id"] == self.catalogue.waba else self.meta
-            return shop.send(bodies[n]).status, shop.post(f"{text} {n}", to="+" + customer).status
+            return shop.send(bodies[n]).status, shop.post(f"{text} {n}", to="+" + others[n % len(others)]).status
         with concurrent.futures.ThreadPoolExecutor(CROWD) as pool:
             assert set(pool.map(one, range(len(bodies)))) == {(200, 202)}
             assert set(pool.map(lambda n: self.gateway.api("GET", self.meta.path("messages?limit=200")).status, range(8))) == {200}
