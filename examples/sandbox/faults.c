@@ -10,8 +10,8 @@
 
 #include "examples/sandbox/book.h"
 #include "examples/sandbox/errors.h"
-#include "examples/sandbox/journal.h"
 #include "examples/sandbox/sends.h"
+#include "examples/sandbox/waits.h"
 #include "gateway/json.h"
 
 enum {
@@ -95,12 +95,25 @@ static int meet_error(const struct meeting *m)
 	return r.status;
 }
 
-/* Where too many wait already, it hangs up at once. */
+/* Waits until faults are taken back, or the time is over; not at all where too many wait already. */
+static void stand_still(struct sandbox *s, unsigned wait_ms)
+{
+	struct wait w;
+	uint64_t taken_back;
+
+	pthread_mutex_lock(&s->mutex);
+	taken_back = s->faults_taken_back;
+	if (wait_begin(&w, s, &s->taken_back, wait_ms)) {
+		while (s->faults_taken_back == taken_back && wait_on(&w))
+			;
+		wait_end(&w);
+	}
+	pthread_mutex_unlock(&s->mutex);
+}
+
 static int meet_hang(const struct meeting *m)
 {
-	pthread_mutex_lock(&m->s->mutex);
-	journal_wait(m->s, &(struct journal){0}, 0, HANG_MAX_MS);
-	pthread_mutex_unlock(&m->s->mutex);
+	stand_still(m->s, HANG_MAX_MS);
 	http_hang_up(m->req);
 	return 0;
 }
@@ -202,9 +215,7 @@ static int meet_slow(const struct meeting *m)
 	const struct cJSON *delay = json_get(m->fault, "delay");
 	double delay_s = cJSON_IsNumber(delay) ? delay->valuedouble : 1; /* faults_add has seen that it is in bounds */
 
-	pthread_mutex_lock(&m->s->mutex);
-	journal_wait(m->s, &(struct journal){0}, 0, (unsigned)(delay_s * 1000));
-	pthread_mutex_unlock(&m->s->mutex);
+	stand_still(m->s, (unsigned)(delay_s * 1000));
 	return -1;
 }
 
@@ -294,7 +305,7 @@ void faults_take_back(struct sandbox *s)
 	cJSON_Delete(s->faults);
 	s->faults = cJSON_CreateArray();
 	s->faults_taken_back++;
-	pthread_cond_broadcast(&s->changed);
+	pthread_cond_broadcast(&s->taken_back);
 }
 
 static bool ends_with(const char *method, const char *path, const char *end)

@@ -4,18 +4,16 @@
 #include "examples/sandbox/journal.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "examples/sandbox/waits.h"
 #include "gateway/json.h"
 
 enum {
 	BATCH_BYTES = 4 << 20, /* one answer's worth of lines */
-	WAITING_MAX = 64, /* of all workers, see main.c */
 };
 
 bool journal_init(struct journal *j, size_t max, size_t bytes_max)
@@ -119,22 +117,11 @@ char *journal_events(const struct journal *j, uint64_t after, size_t *len, uint6
 
 void journal_wait(struct sandbox *s, const struct journal *j, uint64_t after, unsigned wait_ms)
 {
-	uint64_t taken_back = s->faults_taken_back;
-	struct timespec until;
+	struct wait w;
 
-	if (s->waiting >= WAITING_MAX)
+	if (!wait_begin(&w, s, &s->changed, wait_ms))
 		return;
-	s->waiting++;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	while (j->last <= after && !atomic_load(&s->closing) && s->faults_taken_back == taken_back) {
-		if (pthread_cond_timedwait(&s->changed, &s->mutex, &until) == ETIMEDOUT)
-			break;
-	}
-	s->waiting--;
+	while (j->last <= after && wait_on(&w))
+		;
+	wait_end(&w);
 }

@@ -24,8 +24,8 @@ char *journal_after(const struct journal *j, uint64_t after, const char *separat
 /* The same as server-sent events, "id: N\ndata: {...}\n\n". */
 char *journal_events(const struct journal *j, uint64_t after, size_t *len, uint64_t *next);
 
-/* Waits until there is something after a number, faults are taken back, the sandbox closes, or the time is over. Some
- * workers are kept free for those who do not wait: returns at once while too many wait already. */
+/* Waits until there is something after a number, the sandbox closes, or the time is over. Returns at once while too many
+ * wait already. */
 void journal_wait(struct sandbox *s, const struct journal *j, uint64_t after, unsigned wait_ms);
 
 #endif

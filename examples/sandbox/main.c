@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,10 +23,11 @@
 #include "examples/sandbox/journal.h"
 #include "examples/sandbox/media.h"
 #include "examples/sandbox/providers.h"
+#include "examples/sandbox/waits.h"
 #include "gateway/json.h"
 
 enum {
-	WORKERS = 96,
+	WORKERS = WAITS_MAX + 128, /* beside those who wait */
 	REQUEST_DEADLINE_MS = 30000,
 	KEEP_ALIVE_MS = 60000,
 	END_S = 3,
@@ -244,6 +246,7 @@ static bool open_house(struct sandbox *s, const struct flags *f)
 {
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_cond_init(&s->changed, NULL);
+	pthread_cond_init(&s->taken_back, NULL);
 	s->quiet = f->quiet;
 	s->state_path = f->state;
 	s->book = cJSON_CreateObject();
@@ -267,6 +270,7 @@ static void close_house(struct sandbox *s)
 	cJSON_Delete(s->faults);
 	cJSON_Delete(s->entries);
 	pthread_cond_destroy(&s->changed);
+	pthread_cond_destroy(&s->taken_back);
 	pthread_mutex_destroy(&s->mutex);
 }
 
@@ -287,7 +291,19 @@ static void wait_for_end(struct sandbox *s, const sigset_t *ends)
 	pthread_mutex_lock(&s->mutex);
 	atomic_store(&s->closing, true);
 	pthread_cond_broadcast(&s->changed);
+	pthread_cond_broadcast(&s->taken_back);
 	pthread_mutex_unlock(&s->mutex);
+}
+
+/* As many descriptors as it may have: a crowd of callers is more than the usual 1,024. */
+static void raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int main(int argc, char **argv)
@@ -309,6 +325,7 @@ int main(int argc, char **argv)
 	sigaddset(&ends, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	raise_files();
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* uploads are given back to the system, whichever thread had them */
 	json_init();
 	if (sodium_init() >= 0 && open_house(&s, &f) && read_book(&s, &f) && start_server(&s, &f, &server)) {

@@ -41,7 +41,9 @@ struct sandbox {
 	atomic_bool closing;
 
 	pthread_mutex_t mutex; /* guards all that follows */
-	pthread_cond_t changed; /* a journal grew, faults were taken back, or it is closing */
+	pthread_cond_t changed; /* a journal grew, or it is closing */
+	pthread_cond_t
+		taken_back; /* faults were taken back, or it is closing: who hangs is not woken by each line of a journal */
 	struct cJSON *book;
 	struct cJSON *faults; /* array */
 	uint64_t faults_taken_back; /* how often; ends what hangs */

@@ -7,6 +7,8 @@ import hmac
 import http.client
 import json
 import os
+import resource
+import select
 import socket
 import subprocess
 import time
@@ -471,21 +473,42 @@ def test_what_is_no_text_stays_harmless(provider, meta):
 
 
 def test_who_waits_holds_up_nobody(provider, meta):
-    """More readers of the feed, and more requests that hang, than there are workers."""
-    connections = []
-    provider.fault("hang")
-    for n in range(70):
-        for path, headers in (("/sandbox/feed", {}), (f"/v26.0/{NUMBER}", {"Authorization": "Bearer EAAtoken"})):
-            connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
-            connection.request("GET", path, headers=headers)
-            connections.append(connection)
-    began = time.monotonic()
-    assert provider.write(NUMBER, {"type": "text", "text": {"body": "x"}})["id"]
-    provider.heal()
-    assert meta("GET", f"/v26.0/{NUMBER}")[0] == 200
-    assert time.monotonic() - began < 5
-    for connection in connections:
-        connection.close()
+    """Hundreds of readers of the feed and of requests that hang, all of them at once; those beyond 1,024 are hung up on."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, files[1]), files[1]))
+    provider.add_token("EAAother", ["1"], app_id="4242", app_secret="s3cret", waba_ids=["77"])
+    provider.fault("hang", number=NUMBER)
+    hangs = b"GET /v26.0/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer EAAtoken\r\n\r\n" % NUMBER.encode()
+
+    def ask(request):
+        s = socket.create_connection(("127.0.0.1", provider.port))
+        s.sendall(request)
+        return s
+
+    def ended(sockets):
+        poll = select.poll()
+        for s in sockets:
+            poll.register(s, select.POLLIN)
+        return len(poll.poll(0))
+
+    try:
+        feeds = [ask(b"GET /sandbox/feed HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(150)]
+        assert wait_for(lambda: ended(feeds) == len(feeds)), "each is being answered"
+        hanging = [ask(hangs) for _ in range(600)]
+        provider.wait_requests(600)
+        began = time.monotonic()
+        assert provider.write(NUMBER, {"type": "text", "text": {"body": "x"}})["id"]
+        assert meta("GET", "/v26.0/1", token="EAAother")[0] == 200
+        assert time.monotonic() - began < 2 and ended(hanging) == 0
+        beyond = [ask(hangs) for _ in range(330)]
+        assert wait_for(lambda: ended(beyond) >= 56), "there is a bound"
+        assert ended(hanging) == 0 and meta("GET", "/v26.0/1", token="EAAother")[0] == 200
+        provider.heal()
+        assert wait_for(lambda: ended(hanging) == len(hanging)) and meta("GET", f"/v26.0/{NUMBER}")[0] == 200
+        for s in feeds + hanging + beyond:
+            s.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
 
 
 class Silent(Loopback):
