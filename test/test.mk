@@ -205,7 +205,7 @@ bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.
-SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api settings admin health
+SANITIZED ?= way refusals 360dialog platform two_providers idempotency sandbox sandbox_api sandbox_front settings admin health
 e2e-sanitized:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined B=build/asan all
 	$(Q)KH_SKIP_MEMORY=1 KEYHOUSE=build/asan/keyhouse ASAN_OPTIONS=detect_leaks=0 $(PYTEST) $(patsubst %,test/e2e/test_%.py,$(SANITIZED))
@@ -213,6 +213,6 @@ e2e-sanitized:
 # The sandbox under the thread sanitizer, whose report is its exit status. Where it ends over what is under way, threads are left.
 sandbox-threads: $(B)/keyhouse
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=thread B=build/tsan build/tsan/keyhouse-sandbox
-	$(Q)TSAN_OPTIONS=report_thread_leaks=0 KEYHOUSE=$(B)/keyhouse KEYHOUSE_SANDBOX=build/tsan/keyhouse-sandbox $(PYTEST) test/e2e/test_sandbox.py test/e2e/test_sandbox_api.py
+	$(Q)TSAN_OPTIONS=report_thread_leaks=0 KEYHOUSE=$(B)/keyhouse KEYHOUSE_SANDBOX=build/tsan/keyhouse-sandbox $(PYTEST) test/e2e/test_sandbox.py test/e2e/test_sandbox_api.py test/e2e/test_sandbox_front.py
 
 .PHONY: powercut unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads

@@ -14,7 +14,7 @@
 
 #include "gateway/json.h"
 
-static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock"};
+static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock", "usage"};
 
 enum { BOOK_MAX = 16 << 20 };
 

@@ -87,11 +87,16 @@ static void post_message(struct call *c)
 static void post_media(struct call *c)
 {
 	const char *type = http_request_header(c->req, "Content-Type"), *id = NULL;
+	struct media *made = NULL;
 	char name[200] = "";
 
 	(void)!http_query_get(http_request_query(c->req), "filename", name, sizeof(name));
+	pthread_mutex_unlock(&c->s->mutex);
 	if (c->body_len > 0 && type)
-		id = media_keep(c->s, c->body, c->body_len, type, name);
+		made = media_make(c->body, c->body_len, type, name);
+	pthread_mutex_lock(&c->s->mutex);
+	if (made)
+		id = media_keep(c->s, made, NULL);
 	if (!id) {
 		problem(c, 400, "the bytes of a file as body, with their Content-Type");
 		return;
@@ -334,15 +339,9 @@ static void respond(struct call *c)
 		{"Content-Type", c->reply.type[0] != '\0' ? c->reply.type : "application/json"},
 		{"Content-Security-Policy", "default-src 'none'; sandbox"}, {"X-Content-Type-Options", "nosniff"},
 		{"Cache-Control", "no-store"}};
-	char *text = c->reply.json ? json_text(c->reply.json) : NULL;
 
-	if (c->answered)
-		return;
-	if (c->reply.bytes)
-		http_respond(c->req, c->reply.status, headers, 4, c->reply.bytes, c->reply.len);
-	else
-		http_respond(c->req, c->reply.status, headers, 4, text, text ? strlen(text) : 0);
-	json_text_free(text);
+	if (!c->answered)
+		reply_send(c->req, &c->reply, headers, 4);
 }
 
 static void run(struct call *c)
@@ -378,12 +377,11 @@ void control_handle(struct sandbox *s, struct http_request *req)
 	else if ((error = http_request_body(req, max, &c.body, &c.body_len)) != HTTP_OK)
 		problem(&c, error == HTTP_TOO_LARGE ? 413 : 400,
 			error == HTTP_TOO_LARGE ? "too large" : "the body did not come");
-	else
+	else if (max != MEDIA_MAX)
 		c.json = read_json(c.body, c.body_len);
 	if (!c.reply.json)
 		run(&c);
 	respond(&c);
 	cJSON_Delete(c.json);
-	cJSON_Delete(c.reply.json);
-	free(c.reply.bytes);
+	reply_clear(&c.reply);
 }

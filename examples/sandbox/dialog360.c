@@ -86,6 +86,7 @@ static bool is_webhook(const struct cJSON *body)
 
 static void webhook(struct sandbox *s, const struct ask *a, struct cJSON *key, struct reply *r)
 {
+	r->own = true;
 	if (strcmp(a->method, "GET") == 0) {
 		r->status = 200;
 		r->json = webhook_of(json_get(key, "webhook"));
@@ -117,10 +118,17 @@ static void answer_sandbox(struct sandbox *s, const struct ask *a, struct cJSON 
 		d360_refuse(r, 404, "Not found", NULL);
 }
 
+/* "/" and digits, which Meta is asked about. */
+static bool is_node(const char *path)
+{
+	return path[1] != '\0' && path[1 + strspn(path + 1, "0123456789")] == '\0';
+}
+
 void d360_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 {
 	struct cJSON *key = book_get(s, "keys", a->token);
 	bool get = strcmp(a->method, "GET") == 0, post = strcmp(a->method, "POST") == 0;
+	struct media_access may = {.number = a->number};
 	bool sandbox = strncmp(a->path, SANDBOX "/", sizeof(SANDBOX)) == 0;
 
 	if (!key || !book_true(key, "valid", true) || book_true(key, "sandbox", false) != sandbox)
@@ -136,9 +144,9 @@ void d360_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 	else if ((get || post) && strcmp(a->path, "/v1/configs/webhook") == 0)
 		webhook(s, a, key, r);
 	else if (get && strncmp(a->path, "/whatsapp_business/attachments/", 31) == 0)
-		media_download(s, a, r);
-	else if (!post && media_has(s, a->path + 1))
-		media_about(s, a, a->path + 1, r);
+		media_download(s, a, &may, r);
+	else if (!post && is_node(a->path))
+		media_about(s, a, a->path + 1, &may, r);
 	else
 		d360_refuse(r, 403, "URL blocked", NULL);
 }

@@ -1,10 +1,15 @@
 /*
- * Refusals in the providers' shapes.
+ * Refusals in the providers' shapes, and how a reply goes out.
  */
 #include "examples/sandbox/errors.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "examples/sandbox/media.h"
+#include "gateway/json.h"
 
 void graph_refuse(struct reply *r, const struct graph_error *e)
 {
@@ -29,10 +34,28 @@ void graph_refuse(struct reply *r, const struct graph_error *e)
 	cJSON_AddStringToObject(error, "fbtrace_id", trace);
 }
 
+void graph_missing(struct reply *r, const char *method, const char *id)
+{
+	const char *verb = strcmp(method, "GET") == 0 ? "get" : strcmp(method, "DELETE") == 0 ? "delete" : "post";
+	char message[320];
+
+	(void)snprintf(message, sizeof(message),
+		"Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing "
+		"permissions, or does not support this operation",
+		verb, id);
+	graph_refuse(r,
+		&(struct graph_error){.code = 100,
+			.subcode = 33,
+			.message = message,
+			.transient = -1,
+			.type = "GraphMethodException"});
+}
+
 void d360_refuse(struct reply *r, int http, const char *text, const char *details)
 {
 	struct cJSON *meta = cJSON_AddObjectToObject(r->json = cJSON_CreateObject(), "meta"), *list;
 
+	r->own = true;
 	r->status = http;
 	cJSON_AddBoolToObject(meta, "success", false);
 	cJSON_AddNumberToObject(meta, "http_code", http);
@@ -47,4 +70,39 @@ void reply_success(struct reply *r)
 	r->status = 200;
 	r->json = cJSON_CreateObject();
 	cJSON_AddBoolToObject(r->json, "success", true);
+}
+
+enum { PIECE = 1 << 20 };
+
+/* In pieces, each of which may take its time: whoever reads slowly reads for long. */
+static void send_held(struct http_request *req, const struct reply *r, const struct http_header *headers, size_t len)
+{
+	const struct media_bytes *held = r->held;
+	bool there = true;
+
+	http_respond_begin(req, r->status, headers, len, held->len);
+	for (size_t at = 0; at < held->len && there; at += PIECE)
+		there = http_respond_part(
+			req, held->bytes + at, held->len - at < PIECE ? held->len - at : (size_t)PIECE);
+}
+
+void reply_send(struct http_request *req, const struct reply *r, const struct http_header *headers, size_t headers_len)
+{
+	char *text = r->json ? json_text(r->json) : NULL;
+
+	if (r->held)
+		send_held(req, r, headers, headers_len);
+	else if (r->bytes)
+		http_respond(req, r->status, headers, headers_len, r->bytes, r->len);
+	else
+		http_respond(req, r->status, headers, headers_len, text, text ? strlen(text) : 0);
+	json_text_free(text);
+}
+
+void reply_clear(struct reply *r)
+{
+	cJSON_Delete(r->json);
+	free(r->bytes);
+	media_let_go(r->held);
+	*r = (struct reply){0};
 }

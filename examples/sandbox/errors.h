@@ -17,6 +17,8 @@ struct graph_error {
 };
 
 void graph_refuse(struct reply *r, const struct graph_error *e);
+/* What Meta says of a node that is not there, or not for whoever asks: code 100, subcode 33. */
+void graph_missing(struct reply *r, const char *method, const char *id);
 
 /* 360dialog's own form; details may be NULL. */
 void d360_refuse(struct reply *r, int http, const char *text, const char *details);

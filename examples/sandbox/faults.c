@@ -10,6 +10,7 @@
 
 #include "examples/sandbox/book.h"
 #include "examples/sandbox/errors.h"
+#include "examples/sandbox/providers.h"
 #include "examples/sandbox/sends.h"
 #include "examples/sandbox/waits.h"
 #include "gateway/json.h"
@@ -36,17 +37,23 @@ static int number_of(const struct cJSON *fault, const char *name, int otherwise)
 	return cJSON_IsNumber(value) ? value->valueint : otherwise;
 }
 
+#define JSON_TYPE "application/json; charset=UTF-8"
+
+/* With the provider's headers, unless it is no answer of Meta's. */
 static void respond(const struct meeting *m, int status, const char *type, const char *body, size_t len)
 {
-	struct http_header headers[2] = {{"Content-Type", type}};
+	bool own = strcmp(type, JSON_TYPE) != 0 || json_get_string(m->fault, "text") != NULL;
+	struct answer_headers headers;
 	char retry_after[16];
-	size_t n = 1;
 
+	pthread_mutex_lock(&m->s->mutex);
+	provider_headers(m->s, m->ask, own, type, &headers);
+	pthread_mutex_unlock(&m->s->mutex);
 	if (json_get(m->fault, "retry_after")) {
 		(void)snprintf(retry_after, sizeof(retry_after), "%d", number_of(m->fault, "retry_after", 1));
-		headers[n++] = (struct http_header){"Retry-After", retry_after};
+		headers.list[headers.len++] = (struct http_header){"Retry-After", retry_after};
 	}
-	http_respond(m->req, status, headers, n, body, len);
+	http_respond(m->req, status, headers.list, headers.len, body, len);
 }
 
 /* Accepts the message, if it is one; the answer as text, that the caller frees. */
@@ -89,7 +96,7 @@ static int meet_error(const struct meeting *m)
 				.transient = transient ? cJSON_IsTrue(transient) : -1});
 	text = json_text(r.json);
 	body = body ? body : text ? text : "";
-	respond(m, r.status, "application/json; charset=UTF-8", body, strlen(body));
+	respond(m, r.status, JSON_TYPE, body, strlen(body));
 	json_text_free(text);
 	cJSON_Delete(r.json);
 	return r.status;
@@ -133,7 +140,7 @@ static int meet_accept_drop(const struct meeting *m)
 
 static int meet_truncated(const struct meeting *m)
 {
-	struct http_header type = {"Content-Type", "application/json; charset=UTF-8"};
+	struct http_header type = {"Content-Type", JSON_TYPE};
 	char *text = accepted(m);
 	size_t len = text ? strlen(text) : 0;
 
@@ -148,7 +155,7 @@ static int meet_garbled(const struct meeting *m)
 {
 	char *text = accepted(m);
 
-	respond(m, 200, "application/json; charset=UTF-8", text, text ? strlen(text) / 2 : 0);
+	respond(m, 200, JSON_TYPE, text, text ? strlen(text) / 2 : 0);
 	json_text_free(text);
 	return 200;
 }
@@ -158,7 +165,7 @@ static int meet_no_id(const struct meeting *m)
 	static const char text[] = "{\"messaging_product\":\"whatsapp\",\"contacts\":[],\"messages\":[{}]}";
 
 	json_text_free(accepted(m));
-	respond(m, 200, "application/json; charset=UTF-8", text, sizeof(text) - 1);
+	respond(m, 200, JSON_TYPE, text, sizeof(text) - 1);
 	return 200;
 }
 
@@ -204,7 +211,7 @@ static int meet_status_failed(const struct meeting *m)
 {
 	char *text = accepted(m);
 
-	respond(m, 200, "application/json; charset=UTF-8", text, text ? strlen(text) : 0);
+	respond(m, 200, JSON_TYPE, text, text ? strlen(text) : 0);
 	json_text_free(text);
 	return 200;
 }

@@ -53,6 +53,12 @@ bool graph_path(const char *path, char *node, size_t room)
 	return rest != NULL;
 }
 
+bool graph_path_resembles(const char *path)
+{
+	return path[1] == 'v' && path[2] >= '0' && path[2] <= '9' && strncmp(path, "/v1/", 4) != 0 &&
+		!skip_version(path);
+}
+
 static void refuse(struct reply *r, int http, int code, int subcode, const char *message)
 {
 	graph_refuse(r,
@@ -60,21 +66,14 @@ static void refuse(struct reply *r, int http, int code, int subcode, const char 
 			.http = http, .code = code, .subcode = subcode, .message = message, .transient = -1});
 }
 
-static void missing(const struct ask *a, struct reply *r)
+/* A version that is none is the name of a node to Meta, and what follows an edge that it does not have. */
+static void unknown_components(const struct ask *a, struct reply *r)
 {
+	const char *rest = strchr(a->path + 1, '/');
 	char message[320];
 
-	(void)snprintf(message, sizeof(message),
-		"Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing "
-		"permissions, "
-		"or does not support this operation",
-		strcmp(a->method, "GET") == 0 ? "get" : "post", a->number);
-	graph_refuse(r,
-		&(struct graph_error){.code = 100,
-			.subcode = 33,
-			.message = message,
-			.transient = -1,
-			.type = "GraphMethodException"});
+	(void)snprintf(message, sizeof(message), "Unknown path components: %s", rest ? rest : a->path);
+	refuse(r, 400, 2500, 0, message);
 }
 
 /* ------------------------------------------------------------ registration */
@@ -226,7 +225,7 @@ static void subscribed_apps(struct sandbox *s, const struct ask *a, const struct
 	char app_id[NODE_MAX];
 
 	if (!covers(holder, a->number)) {
-		missing(a, r);
+		graph_missing(r, a->method, a->number);
 		return;
 	}
 	if (strcmp(a->method, "GET") == 0) {
@@ -312,7 +311,7 @@ static void list_numbers(const struct sandbox *s, const struct ask *a, const str
 	char wanted[1024];
 
 	if (!covers(holder, a->number)) {
-		missing(a, r);
+		graph_missing(r, a->method, a->number);
 		return;
 	}
 	data = cJSON_AddArrayToObject(r->json = cJSON_CreateObject(), "data");
@@ -369,8 +368,10 @@ void graph_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 	const struct cJSON *holder;
 
 	if (strncmp(a->path, "/whatsapp_business/attachments/", 31) == 0) {
-		if (tokens_holder(s, a, r))
-			media_download(s, a, r);
+		if ((holder = tokens_holder(s, a, r)))
+			media_download(s, a, &(struct media_access){.numbers = json_get(holder, "numbers")}, r);
+	} else if (!rest) {
+		unknown_components(a, r);
 	} else if (!a->number) {
 		refuse(r, 404, 2500, 0, "Unknown path components");
 	} else if (strcmp(a->number, "debug_token") == 0) {
@@ -386,9 +387,9 @@ void graph_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 	} else if (strcmp(edge, "phone_numbers") == 0) {
 		list_numbers(s, a, holder, r);
 	} else if (edge[0] == '\0' && media_has(s, a->number)) {
-		media_about(s, a, a->number, r);
+		media_about(s, a, a->number, &(struct media_access){.numbers = json_get(holder, "numbers")}, r);
 	} else if (!book_holds(holder, "numbers", a->number)) {
-		missing(a, r);
+		graph_missing(r, a->method, a->number);
 	} else {
 		of_number(s, a, edge, r);
 	}

@@ -48,23 +48,43 @@ void journal_clear(struct journal *j)
 	*j = (struct journal){0};
 }
 
-void journal_add(struct sandbox *s, struct journal *j, struct cJSON *item)
+/* Takes text. */
+static void add(struct sandbox *s, struct journal *j, char *text)
 {
-	struct journal_line line = {.seq = j->last + 1};
+	struct journal_line line = {.seq = j->last + 1, .text = text};
 
-	cJSON_DeleteItemFromObjectCaseSensitive(item, "seq");
-	cJSON_AddNumberToObject(item, "seq", (double)line.seq);
-	line.text = json_text(item);
-	if (!line.text)
+	if (!text)
 		return;
-	utf8_clean(line.text);
-	line.len = strlen(line.text);
+	line.len = strlen(text);
 	while (j->count == j->max || (j->count > 0 && j->bytes + line.len > j->bytes_max))
 		drop_oldest(j);
 	j->lines[(j->first + j->count++) % j->max] = line;
 	j->bytes += line.len;
 	j->last = line.seq;
 	pthread_cond_broadcast(&s->changed);
+}
+
+void journal_add(struct sandbox *s, struct journal *j, struct cJSON *item)
+{
+	char *text;
+
+	cJSON_DeleteItemFromObjectCaseSensitive(item, "seq");
+	cJSON_AddNumberToObject(item, "seq", (double)(j->last + 1));
+	text = json_text(item);
+	if (text)
+		utf8_clean(text);
+	add(s, j, text);
+}
+
+void journal_add_text(struct sandbox *s, struct journal *j, char *text)
+{
+	size_t room = text ? strlen(text) + 32 : 32;
+	char *line = text ? malloc(room) : NULL;
+
+	if (line)
+		(void)snprintf(line, room, "{\"seq\":%" PRIu64 ",%s", j->last + 1, text + 1);
+	json_text_free(text);
+	add(s, j, line);
 }
 
 /* The first line after a number: lines are numbered without gaps. */

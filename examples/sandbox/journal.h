@@ -14,6 +14,9 @@ void journal_clear(struct journal *j);
 /* Gives item the next number, as "seq", and keeps its text: borrows item. */
 void journal_add(struct sandbox *s, struct journal *j, struct cJSON *item);
 
+/* The same for the text of an object without "seq", clean as utf8_clean leaves it. Takes text; NULL is fine. */
+void journal_add_text(struct sandbox *s, struct journal *j, char *text);
+
 /* Forgets the lines; numbers go on. */
 void journal_forget(struct journal *j);
 

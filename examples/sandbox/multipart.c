@@ -49,7 +49,7 @@ static bool parameter(const char *line, size_t len, const char *name, char *out,
 }
 
 /* Reads the headers of a part; what stands in them of its name, file and type. */
-static void read_headers(const char *at, const char *end, char *name, size_t name_room, struct multipart_part *part)
+static void read_headers(const char *at, const char *end, struct multipart_part *part)
 {
 	static const char disposition[] = "Content-Disposition:", type[] = "Content-Type:";
 
@@ -58,7 +58,7 @@ static void read_headers(const char *at, const char *end, char *name, size_t nam
 		size_t len = (size_t)((eol ? eol : end) - at);
 
 		if (len > sizeof(disposition) && strncasecmp(at, disposition, sizeof(disposition) - 1) == 0) {
-			parameter(at, len, "name", name, name_room);
+			parameter(at, len, "name", part->name, sizeof(part->name));
 			parameter(at, len, "filename", part->filename, sizeof(part->filename));
 		} else if (len > sizeof(type) && strncasecmp(at, type, sizeof(type) - 1) == 0) {
 			at += sizeof(type) - 1;
@@ -72,36 +72,40 @@ static void read_headers(const char *at, const char *end, char *name, size_t nam
 	}
 }
 
-bool multipart_find(const struct ask *a, const char *name, struct multipart_part *out)
+void multipart_read(const struct ask *a, struct multipart *out)
 {
 	char boundary[BOUNDARY_MAX + 3];
 	const char *at = (const char *)a->body, *end = at + a->body_len;
+	size_t len;
 
+	out->len = 0;
 	if (a->body_len == 0 || !boundary_of(a->content_type, boundary, sizeof(boundary)))
-		return false;
-	at = memmem(at, (size_t)(end - at), boundary, strlen(boundary));
-	while (at) {
-		struct multipart_part part = {.content_type = "application/octet-stream"};
-		const char *head, *blank, *next;
-		char found[100] = "";
+		return;
+	len = strlen(boundary);
+	at = memmem(at, (size_t)(end - at), boundary, len);
+	while (at && out->len < MULTIPART_MAX) {
+		struct multipart_part *part = &out->parts[out->len];
+		const char *head = at + len + 2, *blank, *next;
 
-		if ((size_t)(end - at) < strlen(boundary) + 2)
-			return false;
-		head = at + strlen(boundary) + 2;
-		if (memcmp(head - 2, "\r\n", 2) != 0)
-			return false;
+		if ((size_t)(end - at) < len + 2 || memcmp(head - 2, "\r\n", 2) != 0)
+			return;
 		blank = memmem(head, (size_t)(end - head), "\r\n\r\n", 4);
-		next = blank ? memmem(blank + 4, (size_t)(end - blank - 4), boundary, strlen(boundary)) : NULL;
+		next = blank ? memmem(blank + 4, (size_t)(end - blank - 4), boundary, len) : NULL;
 		if (!next || next - 2 < blank + 4)
-			return false;
-		read_headers(head, blank, found, sizeof(found), &part);
-		if (strcmp(found, name) == 0) {
-			part.data = (const uint8_t *)blank + 4;
-			part.len = (size_t)(next - 2 - (blank + 4));
-			*out = part;
-			return true;
-		}
+			return;
+		*part = (struct multipart_part){.content_type = "application/octet-stream"};
+		read_headers(head, blank, part);
+		part->data = (const uint8_t *)blank + 4;
+		part->len = (size_t)(next - 2 - (blank + 4));
+		out->len++;
 		at = next;
 	}
-	return false;
+}
+
+const struct multipart_part *multipart_part(const struct multipart *m, const char *name)
+{
+	for (size_t i = 0; i < m->len; i++)
+		if (strcmp(m->parts[i].name, name) == 0)
+			return &m->parts[i];
+	return NULL;
 }

@@ -224,8 +224,8 @@ static const char *fault_of(const struct sandbox *s, const struct cJSON *asked)
 }
 
 /* The message as a webhook carries it. */
-static struct cJSON *inbound(struct sandbox *s, const struct cJSON *message, const char *phone, const char *user_id,
-	const char *wamid, const char *api)
+static struct cJSON *inbound(struct sandbox *s, const struct envelope *e, const struct cJSON *message,
+	const char *phone, const char *user_id, const char *wamid)
 {
 	struct cJSON *m = cJSON_CreateObject();
 	const struct cJSON *item;
@@ -241,7 +241,7 @@ static struct cJSON *inbound(struct sandbox *s, const struct cJSON *message, con
 		if (!json_get(m, item->string))
 			cJSON_AddItemToObject(m, item->string, cJSON_Duplicate(item, true));
 	}
-	media_describe(s, json_get(m, json_get_string(m, "type")), strcmp(api, "meta") == 0);
+	media_describe(s, json_get(m, json_get_string(m, "type")), e->number, strcmp(e->api, "meta") == 0);
 	return m;
 }
 
@@ -300,6 +300,7 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 	const char *api, *name, *type = book_text(message, "type", "");
 	bool is_text = strcmp(type, "text") == 0;
 	char phone[32] = "", user_id[PHONE_USER_ID_MAX], wamid[WAMID_MAX];
+	struct envelope e = {.number = number};
 	struct cJSON *value, *entry;
 
 	if (fault) {
@@ -322,15 +323,15 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 			book_text(book_key_of(s, number, NULL), "verified_name", number)),
 		is_text ? "" : "[", is_text ? "" : type, is_text ? "" : "] ", words_of(message));
 
-	value = cJSON_CreateObject();
+	e.api = api;
+	e.value = value = cJSON_CreateObject();
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), phone_contact(name, phone, user_id));
-	cJSON_AddItemToArray(
-		cJSON_AddArrayToObject(value, "messages"), inbound(s, message, phone, user_id, wamid, api));
+	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "messages"), inbound(s, &e, message, phone, user_id, wamid));
 	entry = entry_new(s, wamid, api, number, phone[0] != '\0' ? phone : user_id);
 	book_set(entry, "name", name);
 	cJSON_AddStringToObject(entry, "from", "customer");
 	add_message(entry, message);
-	send_inbound(s, entry, &(struct envelope){.api = api, .number = number, .value = value});
+	send_inbound(s, entry, &e);
 	cJSON_Delete(value);
 	r->status = 201;
 	r->json = cJSON_Duplicate(entry, true);

@@ -17,6 +17,7 @@
 
 struct cJSON;
 struct deliveries;
+struct media_bytes;
 struct media_store;
 
 enum statuses { STATUSES_NONE, STATUSES_SENT, STATUSES_DELIVERED, STATUSES_READ };
@@ -60,20 +61,23 @@ struct sandbox {
 struct ask {
 	const char *method, *path, *query; /* query may be NULL */
 	const char *content_type; /* or NULL */
+	const char *host; /* what the caller calls us */
 	const char *token; /* bearer token or 360dialog key as sent, or NULL */
 	const char *api; /* "meta" or "360dialog" */
 	const char *number; /* the Graph node that the path names, or the number of the key; or NULL */
 	const uint8_t *body;
 	size_t body_len;
-	struct cJSON *json; /* the body, where it is JSON; else NULL */
+	struct cJSON *json; /* the body, where it is JSON, or a form's fields; else NULL */
 };
 
 /* What a provider says: a document, or bytes of some type. */
 struct reply {
 	int status;
+	bool own; /* 360dialog answers, and not Meta through it */
 	struct cJSON *json; /* owned */
 	uint8_t *bytes; /* owned */
 	size_t len;
+	struct media_bytes *held; /* in place of bytes; owned as one of several */
 	char type[100]; /* "": JSON */
 };
 
@@ -96,6 +100,10 @@ void utf8_clean(char *text);
 
 /* json_parse of such a text: NULL where it is no JSON. Caller frees with cJSON_Delete. */
 struct cJSON *read_json(const uint8_t *text, size_t len);
+
+/* Sends the body of a reply with its status and these headers. */
+void reply_send(struct http_request *req, const struct reply *r, const struct http_header *headers, size_t headers_len);
+void reply_clear(struct reply *r);
 
 /* Hex and NUL of random bytes; out has room for 2 * len + 1. */
 void random_hex(size_t len, char *out);

@@ -1,0 +1,219 @@
+"""Goal of this test: what a gateway's front passes through, the sandbox plays as the providers do: media of every size and
+whose they are, pages and their addresses, templates, profiles, the headers of an answer, limits."""
+import base64
+import hashlib
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import wait_for
+from test_sandbox_api import D360, HELLO, NUMBER, PIXEL, dialog, meta, multipart, proof, provider  # noqa: F401
+
+MIB = 1 << 20
+
+
+def ask(provider, method, path, body=None, headers=(), key=None):  # noqa: F811
+    """(status, headers, body), of Meta's token or a 360dialog key."""
+    if isinstance(body, dict):
+        body = json.dumps(body).encode()
+    own = {"D360-API-KEY": key} if key else {"Authorization": "Bearer EAAtoken"}
+    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=60)
+    connection.request(method, path, body, {**own, **dict(headers)})
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    return answer.status, {k.lower(): v for k, v in answer.getheaders()}, data
+
+
+def refused(answer):
+    status, body = answer
+    return status, body["error"]["code"], body["error"].get("error_subcode")
+
+
+GONE = (400, 100, 33)
+FORM = {"messaging_product": b"whatsapp"}
+
+
+# ------------------------------------------------------------ media
+
+@pytest.mark.parametrize("kind,data,most", [
+    ("image/jpeg", b"x", 5 * MIB), ("image/png", b"x", 5 * MIB), ("audio/ogg; codecs=opus", b"x", 16 * MIB),
+    ("video/mp4", b"x", 16 * MIB), ("image/webp", b"x", 100 << 10),
+    ("image/webp", b"RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02", 500 << 10)], ids=lambda v: v if isinstance(v, str) else "")
+def test_a_type_has_its_limit(meta, kind, data, most):  # noqa: F811
+    data = data.ljust(most, b"\0")
+    assert meta("POST", f"/v26.0/{NUMBER}/media", *multipart(FORM, data, kind))[0] == 200
+    assert refused(meta("POST", f"/v26.0/{NUMBER}/media", *multipart(FORM, data + b"\0", kind)))[:2] == (400, 131053)
+
+
+def test_a_document_of_100_mb(provider, meta):  # noqa: F811
+    data = os.urandom(MIB) * 100
+    body, headers = multipart(FORM, data, "application/pdf")
+    status, upload = meta("POST", f"/v26.0/{NUMBER}/media", body, headers)
+    assert status == 200
+    about = meta("GET", f"/v26.0/{upload['id']}")[1]
+    assert (about["file_size"], about["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    url = urllib.parse.urlsplit(about["url"])
+    assert meta("GET", f"{url.path}?{url.query}")[1] == data
+    (recorded,) = [r for r in provider.requests if r.path.endswith("/media")]
+    assert recorded.body == body[:256 << 10], "the record keeps the beginning"
+    (said,) = [r for r in provider.ask("GET", "/sandbox/requests")["requests"] if r["path"].endswith("/media")]
+    assert said["body_len"] == len(body)
+    assert refused(meta("POST", f"/v26.0/{NUMBER}/media", *multipart(FORM, data + b"x", "application/pdf")))[1] == 131053
+    headers = {"Content-Type": "multipart/form-data; boundary=b0", "Content-Length": str(101 * MIB)}
+    assert meta("POST", f"/v26.0/{NUMBER}/media", b"--b0", headers)[0] == 413
+
+
+def resident(provider):  # noqa: F811
+    with open(f"/proc/{provider._process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) // 1024
+
+
+def test_the_oldest_give_way(provider, meta):  # noqa: F811
+    """512 MiB in all; what is being downloaded meanwhile still comes whole."""
+    data = bytes(90 * MIB)
+    body, headers = multipart(FORM, data, "application/pdf")
+    ids = [meta("POST", f"/v26.0/{NUMBER}/media", body, headers)[1]["id"] for _ in range(5)]
+    url = urllib.parse.urlsplit(meta("GET", f"/v26.0/{ids[0]}")[1]["url"])
+    slow = socket.create_connection(("127.0.0.1", provider.port))
+    slow.sendall(f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer EAAtoken\r\n\r\n".encode())
+    head = slow.recv(1024)
+    ids.append(meta("POST", f"/v26.0/{NUMBER}/media", body, headers)[1]["id"])
+    assert [meta("GET", f"/v26.0/{i}")[0] for i in ids] == [400, 200, 200, 200, 200, 200]
+    got = len(head) - head.index(b"\r\n\r\n") - 4
+    while got < len(data):
+        piece = slow.recv(MIB)
+        assert piece, got
+        got += len(piece)
+    slow.close()
+    if "asan" not in os.environ.get("KEYHOUSE", ""):
+        assert wait_for(lambda: resident(provider) < 512 + 90), resident(provider)
+
+
+def test_uploads_hold_up_nobody(provider, meta):  # noqa: F811
+    """A file is copied and hashed while others are answered."""
+    body, headers = multipart(FORM, bytes(100 * MIB), "application/pdf")
+    uploads = [threading.Thread(target=meta, args=("POST", f"/v26.0/{NUMBER}/media", body, headers)) for _ in range(3)]
+    for upload in uploads:
+        upload.start()
+    waited = []
+    while any(upload.is_alive() for upload in uploads):
+        began = time.monotonic()
+        assert meta("GET", f"/v26.0/{NUMBER}")[0] == 200
+        waited.append(time.monotonic() - began)
+    assert len(waited) > 5 and sum(w > 0.15 for w in waited) < 2, sorted(waited)[-5:]
+
+
+def test_a_medium_is_its_numbers(provider, meta, dialog):  # noqa: F811
+    """Another's token does not see it, nor a call that names another number."""
+    provider.add_token("EAAother", ["999"], app_id="4242", app_secret="s3cret", waba_ids=["78"])
+    provider.patch(tokens={"EAAtoken": {"numbers": [NUMBER, "998"]}})
+    mine = meta("POST", f"/v26.0/{NUMBER}/media", *multipart(FORM, PIXEL))[1]["id"]
+    url = urllib.parse.urlsplit(meta("GET", f"/v26.0/{mine}")[1]["url"])
+    assert meta("GET", f"/v26.0/{mine}?phone_number_id={NUMBER}")[0] == 200
+    for wrong in ("998", "999", "", "%"):
+        assert refused(meta("GET", f"/v26.0/{mine}?phone_number_id={wrong}")) == GONE, wrong
+        assert refused(meta("DELETE", f"/v26.0/{mine}?phone_number_id={wrong}")) == GONE, wrong
+    assert refused(meta("GET", f"/v26.0/{mine}", token="EAAother")) == GONE
+    assert refused(meta("DELETE", f"/v26.0/{mine}", token="EAAother")) == GONE
+    assert meta("GET", f"{url.path}?{url.query}", token="EAAother")[0] == 404
+    assert refused(dialog("GET", f"/{mine}")) == GONE and refused(dialog("DELETE", f"/{mine}")) == GONE
+    assert meta("GET", f"{url.path}?{url.query}") == (200, PIXEL)
+    assert meta("DELETE", f"/v26.0/{mine}?phone_number_id={NUMBER}") == (200, {"success": True})
+    assert refused(meta("GET", f"/v26.0/{mine}")) == GONE and meta("GET", f"{url.path}?{url.query}")[0] == 404
+
+
+def test_a_customers_medium_is_the_shops_that_got_it(provider, meta, dialog):  # noqa: F811
+    id_ = provider.call("POST", "/sandbox/media", body=PIXEL, headers={"Content-Type": "image/png"})[1]["id"]
+    provider.write(D360, {"type": "image", "image": {"id": id_}})
+    assert dialog("GET", f"/{id_}")[0] == 200 and refused(meta("GET", f"/v26.0/{id_}")) == GONE
+    provider.write(NUMBER, {"type": "image", "image": {"id": id_}})
+    assert dialog("GET", f"/{id_}")[0] == 200 and meta("GET", f"/v26.0/{id_}")[0] == 200, "it was sent to both"
+
+
+def test_an_address_lives_five_minutes(provider, meta):  # noqa: F811
+    id_ = meta("POST", f"/v26.0/{NUMBER}/media", *multipart(FORM, PIXEL))[1]["id"]
+
+    def address():
+        url = urllib.parse.urlsplit(meta("GET", f"/v26.0/{id_}")[1]["url"])
+        return f"{url.path}?{url.query}"
+
+    def ends(path):
+        return int(urllib.parse.parse_qs(path.split("?")[1])["ext"][0])
+
+    old = address()
+    assert meta("GET", old) == (200, PIXEL) and abs(ends(old) - time.time() - 300) < 5
+    provider.patch(clock={"all": {"ahead_s": 290}})
+    assert meta("GET", old)[0] == 200
+    provider.patch(clock={"all": {"ahead_s": 302}})
+    assert meta("GET", old)[0] == 404
+    assert meta("GET", old.replace(f"ext={ends(old)}", f"ext={ends(old) + 600}"))[0] == 404, "the hash is that of its end"
+    assert meta("GET", address()) == (200, PIXEL), "asked again, there is a new one"
+
+
+# ------------------------------------------------------------ who answered
+
+def test_metas_headers_stand_on_what_meta_answers(provider, meta, dialog):  # noqa: F811
+    def headers(*call, **more):
+        return ask(provider, *call, **more)[1]
+
+    said = headers("POST", f"/v25.0/{NUMBER}/messages", HELLO)
+    assert said["facebook-api-version"] == "v25.0" and said["x-fb-trace-id"] and "x-business-use-case-usage" not in said
+    assert headers("GET", f"/v26.0/{NUMBER}")["x-fb-trace-id"] != said["x-fb-trace-id"]
+    for path in ("/health_status", "/1234567"):
+        assert headers("GET", path, key="key-of-shop")["facebook-api-version"] == "v21.0", path
+    for path, key in (("/v1/configs/webhook", "key-of-shop"), ("/health_status", "another"), ("/phone_numbers", "key-of-shop")):
+        assert not {"facebook-api-version", "x-fb-trace-id"} & set(headers("GET", path, key=key)), "360dialog itself"
+    provider.fault("error", http=400, text="endpoint rate limit exceeded", times=1)
+    assert "x-fb-trace-id" not in headers("GET", "/health_status", key="key-of-shop")
+
+
+def test_usage_is_told_where_the_book_has_it(provider, meta, dialog):  # noqa: F811
+    figures = {"call_count": 42, "total_cputime": 7, "total_time": 9, "estimated_time_to_regain_access": 3}
+    provider.patch(usage={"77": figures, "88": {"call_count": 1, "type": "whatsapp"}})
+
+    def usage(*call, **more):
+        return json.loads(ask(provider, *call, **more)[1].get("x-business-use-case-usage", "null"))
+
+    assert usage("POST", f"/v26.0/{NUMBER}/messages", HELLO) == {"77": [{"type": "whatsapp", **figures}]}
+    for path in (f"/v26.0/{NUMBER}", "/v26.0/77/phone_numbers"):
+        assert usage("GET", path) == {"77": [{"type": "whatsapp_business_management", **figures}]}
+    provider.fault("error", http=429, code=80007, retry_after=60, times=1)
+    status, headers, body = ask(provider, "GET", f"/v26.0/{NUMBER}")
+    assert (status, headers["retry-after"], json.loads(headers["x-business-use-case-usage"])["77"][0]["call_count"]) == (429, "60", 42)
+    zero = {"total_cputime": 0, "total_time": 0, "estimated_time_to_regain_access": 0}
+    assert usage("GET", "/health_status", key="key-of-shop") == {"88": [{"type": "whatsapp", "call_count": 1, **zero}]}
+    assert usage("GET", "/v1/configs/webhook", key="key-of-shop") is None, "360dialog itself"
+    provider.patch(usage={"77": None})
+    assert usage("GET", f"/v26.0/{NUMBER}") is None
+
+
+def test_a_version_has_one_form(provider, meta):  # noqa: F811
+    for version in ("v26", "v26.0.1", "v26.", "v26.x", "v26.0beta"):
+        status, answer = meta("GET", f"/{version}/{NUMBER}/messages")
+        assert (status, answer["error"]["code"], answer["error"]["type"]) == (400, 2500, "OAuthException"), version
+        assert answer["error"]["message"] == f"Unknown path components: /{NUMBER}/messages"
+        assert meta("POST", f"/{version}/{NUMBER}/messages", HELLO)[0] == 400
+    assert provider.sent() == [] and meta("GET", f"/v19.0/{NUMBER}")[0] == 200
+
+
+def test_a_token_may_stand_in_the_query(provider, meta):  # noqa: F811
+    path = f"/v26.0/{NUMBER}?access_token="
+    assert meta("GET", path + "EAAtoken", headers={"Authorization": "none"})[0] == 200
+    assert meta("GET", path + "EAAother", headers={"Authorization": "none"})[0] == 401
+    assert meta("GET", path + "EAAtoken", token="EAAother")[0] == 401, "the header is first"
+    assert meta("GET", path + "EAAtoken&" + proof(secret="other"), headers={"Authorization": "none"})[0] == 400
+
+
+def test_a_form_says_the_same_as_json(provider, meta):  # noqa: F811
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = urllib.parse.urlencode({**HELLO, "text": json.dumps({"body": "one + two = \u20ac3 & more"})}).encode()
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", body, form)[0] == 200
+    assert provider.sent()[0]["body"]["text"] == {"body": "one + two = \u20ac3 & more"}
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", body.replace(b"whatsapp", b"what%"), form)[1]["error"]["code"] == 100
