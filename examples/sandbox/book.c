@@ -14,7 +14,8 @@
 
 #include "gateway/json.h"
 
-static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock", "usage"};
+static const char *const parts[] = {
+	"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock", "usage", "templates", "profiles"};
 
 enum { BOOK_MAX = 16 << 20 };
 

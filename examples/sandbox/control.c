@@ -70,7 +70,7 @@ static void patch_book(struct call *c)
 		get_book(c);
 	else
 		problem(c, 400,
-			"a book has apps, tokens, numbers, subscribed, keys and customers, each an object of objects");
+			"a book has the parts that examples/sandbox/README.md lists, each an object of objects");
 }
 
 static void get_shops(struct call *c)

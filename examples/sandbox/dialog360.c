@@ -8,8 +8,10 @@
 #include "examples/sandbox/book.h"
 #include "examples/sandbox/errors.h"
 #include "examples/sandbox/media.h"
+#include "examples/sandbox/profile.h"
 #include "examples/sandbox/providers.h"
 #include "examples/sandbox/sends.h"
+#include "examples/sandbox/templates.h"
 #include "gateway/json.h"
 
 /* Beneath it stands 360dialog's own sandbox, a host apart in life: keys of its own, and only these paths. */
@@ -143,6 +145,12 @@ void d360_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 		health(a, key, r);
 	else if ((get || post) && strcmp(a->path, "/v1/configs/webhook") == 0)
 		webhook(s, a, key, r);
+	else if ((get || post) && strcmp(a->path, "/whatsapp_business_profile") == 0)
+		profile_answer(s, a, r);
+	else if (strcmp(a->path, "/message_templates") == 0)
+		templates_graph(s, a, book_text(key, "waba", ""), r);
+	else if (strncmp(a->path, "/v1/configs/templates", 21) == 0 && (a->path[21] == '\0' || a->path[21] == '/'))
+		templates_d360(s, a, book_text(key, "waba", ""), r);
 	else if (get && strncmp(a->path, "/whatsapp_business/attachments/", 31) == 0)
 		media_download(s, a, &may, r);
 	else if (!post && is_node(a->path))

@@ -11,8 +11,11 @@
 #include "examples/sandbox/envelope.h"
 #include "examples/sandbox/errors.h"
 #include "examples/sandbox/media.h"
+#include "examples/sandbox/paging.h"
+#include "examples/sandbox/profile.h"
 #include "examples/sandbox/providers.h"
 #include "examples/sandbox/sends.h"
+#include "examples/sandbox/templates.h"
 #include "examples/sandbox/tokens.h"
 #include "gateway/json.h"
 
@@ -307,21 +310,29 @@ static void wanted_fields(const struct ask *a, char *out, size_t room)
 static void list_numbers(const struct sandbox *s, const struct ask *a, const struct cJSON *holder, struct reply *r)
 {
 	const struct cJSON *number;
-	struct cJSON *data;
+	struct cJSON *all;
 	char wanted[1024];
 
 	if (!covers(holder, a->number)) {
 		graph_missing(r, a->method, a->number);
 		return;
 	}
-	data = cJSON_AddArrayToObject(r->json = cJSON_CreateObject(), "data");
+	all = cJSON_CreateArray();
 	wanted_fields(a, wanted, sizeof(wanted));
 	cJSON_ArrayForEach (number, json_get(s->book, "numbers")) {
 		if (strcmp(book_text(number, "waba", ""), a->number) == 0 &&
 			book_holds(holder, "numbers", number->string))
-			cJSON_AddItemToArray(data, number_fields(s, number->string, wanted));
+			cJSON_AddItemToArray(all, number_fields(s, number->string, wanted));
 	}
-	r->status = 200;
+	paging_answer(s, a, NULL, all, r);
+}
+
+static void templates(struct sandbox *s, const struct ask *a, const struct cJSON *holder, struct reply *r)
+{
+	if (covers(holder, a->number))
+		templates_graph(s, a, a->number, r);
+	else
+		graph_missing(r, a->method, a->number);
 }
 
 static void register_number(const struct ask *a, struct reply *r)
@@ -355,7 +366,9 @@ static void of_number(struct sandbox *s, const struct ask *a, const char *edge, 
 		media_upload(s, a, r);
 	else if (post && strcmp(edge, "register") == 0)
 		register_number(a, r);
-	else if (!post && edge[0] == '\0')
+	else if (strcmp(edge, "whatsapp_business_profile") == 0)
+		profile_answer(s, a, r);
+	else if (strcmp(a->method, "GET") == 0 && edge[0] == '\0')
 		node(s, a, r);
 	else
 		refuse(r, 400, 100, 0, "Unsupported request");
@@ -386,6 +399,8 @@ void graph_answer(struct sandbox *s, const struct ask *a, struct reply *r)
 		subscribed_apps(s, a, holder, r);
 	} else if (strcmp(edge, "phone_numbers") == 0) {
 		list_numbers(s, a, holder, r);
+	} else if (strcmp(edge, "message_templates") == 0) {
+		templates(s, a, holder, r);
 	} else if (edge[0] == '\0' && media_has(s, a->number)) {
 		media_about(s, a, a->number, &(struct media_access){.numbers = json_get(holder, "numbers")}, r);
 	} else if (!book_holds(holder, "numbers", a->number)) {

@@ -217,3 +217,138 @@ def test_a_form_says_the_same_as_json(provider, meta):  # noqa: F811
     assert meta("POST", f"/v26.0/{NUMBER}/messages", body, form)[0] == 200
     assert provider.sent()[0]["body"]["text"] == {"body": "one + two = \u20ac3 & more"}
     assert meta("POST", f"/v26.0/{NUMBER}/messages", body.replace(b"whatsapp", b"what%"), form)[1]["error"]["code"] == 100
+
+
+# ------------------------------------------------------------ pages
+
+def walk(call, path, way="next"):
+    """The data of each page from path on, and the query of each address."""
+    pages, queries = [], []
+    while path:
+        status, answer = call("GET", path, headers={"Authorization": "none"} if pages else {})
+        assert status == 200, answer
+        pages.append(answer["data"])
+        path = answer.get("paging", {}).get(way)
+        if path:
+            url = urllib.parse.urlsplit(path)
+            queries.append((url.scheme, url.netloc, url.path, urllib.parse.parse_qs(url.query)))
+            path = f"{url.path}?{url.query}"
+    return pages, queries
+
+
+def test_a_list_comes_in_pages(provider, meta):  # noqa: F811
+    """The addresses of the pages beside are the caller's own, and carry his token, so that they work as they are."""
+    numbers = [NUMBER, *map(str, range(901, 960))]
+    provider.add_token("EAA+/= &token", numbers, app_id="4242", app_secret="s3cret", waba_ids=["77"])
+
+    def call(method, path, headers=()):
+        return meta(method, path, headers=headers, token=None if headers else "EAA+/= &token")
+
+    pages, queries = walk(call, "/v26.0/77/phone_numbers?fields=id&limit=23&" + proof(token="EAA+/= &token"))
+    assert [len(p) for p in pages] == [23, 23, 14] and [n["id"] for p in pages for n in p] == numbers
+    for scheme, host, path, query in queries:
+        assert (scheme, host, path) == ("http", f"127.0.0.1:{provider.port}", "/v26.0/77/phone_numbers")
+        assert query["access_token"] == ["EAA+/= &token"] and query["fields"] == ["id"] and query["limit"] == ["23"]
+        assert set(query) == {"access_token", "fields", "limit", "after"}
+    last = call("GET", "/v26.0/77/phone_numbers?fields=id&limit=23&after=" + queries[1][3]["after"][0])[1]
+    assert "next" not in last["paging"]
+    back = urllib.parse.urlsplit(last["paging"]["previous"])
+    pages, _ = walk(call, f"{back.path}?{back.query}", "previous")
+    assert [n["id"] for p in reversed(pages) for n in p] == numbers[:46]
+    assert len(call("GET", "/v26.0/77/phone_numbers")[1]["data"]) == 25
+    assert len(call("GET", "/v26.0/77/phone_numbers?limit=5000")[1]["data"]) == 60
+    named = http.client.HTTPConnection("localhost", provider.port, timeout=5)
+    named.request("GET", "/v26.0/77/phone_numbers?limit=1", headers={"Authorization": "Bearer EAAtoken"})
+    answer = json.loads(named.getresponse().read())
+    assert "paging" in answer and "next" not in answer["paging"], "that token is for one number"
+    for wrong in ("limit=0", "limit=x", "limit=-1", "after=x", "after=", "after=%", "before=MQ", "after=" + "M" * 60):
+        assert meta("GET", "/v26.0/77/phone_numbers?" + wrong)[1]["error"]["code"] == 100, wrong
+
+
+# ------------------------------------------------------------ templates
+
+BODY = [{"type": "BODY", "text": "Hello {{1}}", "example": {"body_text": [["Ada"]]}}]
+
+
+def template(name="hello_world", **more):
+    return {"name": name, "language": "en_US", "category": "UTILITY", "components": BODY, **more}
+
+
+def test_templates_are_kept_and_paged(provider, meta):  # noqa: F811
+    at = "/v26.0/77/message_templates"
+    assert meta("GET", at) == (200, {"data": []})
+    status, made = meta("POST", at, template(category="marketing", parameter_format="NAMED"))
+    assert status == 200 and (made["status"], made["category"]) == ("PENDING", "MARKETING") and made["id"].isdigit()
+    assert meta("POST", at, template(language="de"))[0] == 200
+    for n in range(6):
+        assert meta("POST", at, template(f"n_{n}"))[0] == 200
+    (first, *rest) = meta("GET", at)[1]["data"]
+    assert first == {**template(category="MARKETING"), "parameter_format": "NAMED", "status": "PENDING", "id": made["id"]}
+    pages, _ = walk(meta, at + "?fields=name,status&limit=3")
+    assert [len(p) for p in pages] == [3, 3, 2] and set(pages[0][0]) == {"name", "status", "id"}
+    provider.patch(templates={"77": {made["id"]: {"status": "APPROVED"}}})
+    for query, count in (("status=approved", 1), ("name=hello_world", 2), ("name=hello_world&language=de", 1), ("category=UTILITY", 7)):
+        assert len(meta("GET", f"{at}?{query}")[1]["data"]) == count, query
+    assert meta("DELETE", f"{at}?name=n_0") == (200, {"success": True})
+    assert meta("DELETE", f"{at}?name=n_0")[1]["error"]["code"] == 100
+    assert meta("DELETE", at)[1]["error"]["code"] == 100
+    assert meta("DELETE", f"{at}?hsm_id={made['id']}&name=hello_world")[0] == 200
+    assert [t["language"] for t in meta("GET", at + "?name=hello_world")[1]["data"]] == ["de"], "the other language stays"
+    assert len(provider.book["templates"]["77"]) == 6
+
+
+def test_what_is_no_template(provider, meta):  # noqa: F811
+    at = "/v26.0/77/message_templates"
+    assert meta("POST", at, template())[0] == 200
+    for bad in (template(name="Hello"), template(name=""), template(name="x" * 513), template(name="a", language=""),
+                template(name="a", category="OTHER"), template(name="a", components=[]), template(name="a", components="x"), {}):
+        assert refused(meta("POST", at, bad)) == (400, 100, None), bad
+    assert refused(meta("POST", at, template())) == (400, 100, 2388024)
+    for method in ("GET", "POST", "DELETE"):
+        assert refused(meta(method, "/v26.0/78/message_templates", template() if method == "POST" else None)) == GONE
+    provider.patch(templates={"77": {str(n): template(f"t_{n}") for n in range(249)}})
+    assert refused(meta("POST", at, template("one_more"))) == (400, 100, 2388019)
+
+
+def test_360dialog_has_two_lists(provider, dialog):  # noqa: F811
+    """Meta's through it, with Meta's addresses and a token of 360dialog's in them; and its own."""
+    assert dialog("POST", "/message_templates", template())[1]["status"] == "PENDING"
+    status, own = dialog("POST", "/v1/configs/templates", template("second"))
+    assert (status, own["status"], own["name"]) == (201, "submitted", "second")
+    page = dialog("GET", "/message_templates?limit=1&fields=name")[1]
+    assert page["data"] == [{"name": "hello_world", "id": page["data"][0]["id"]}]
+    url = urllib.parse.urlsplit(page["paging"]["next"])
+    assert (url.scheme, url.netloc, url.path) == ("https", "graph.facebook.com", "/v21.0/88/message_templates")
+    query = urllib.parse.parse_qs(url.query)
+    assert query["access_token"][0].startswith("EAAG") and query["fields"] == ["name"]
+    assert dialog("GET", f"/message_templates?limit=1&fields=name&after={query['after'][0]}")[1]["data"][0]["name"] == "second"
+    everything = dialog("GET", "/v1/configs/templates")[1]
+    assert (everything["count"], everything["total"], everything["limit"], everything["sort"]) == (2, 2, 1000, ["id"])
+    assert everything["waba_templates"][1] == own and own["external_id"] in provider.book["templates"]["88"]
+    assert dialog("GET", "/v1/configs/templates?limit=1&offset=1")[1]["waba_templates"] == [own]
+    assert dialog("POST", "/v1/configs/templates", template("second"))[1]["meta"]["http_code"] == 400
+    assert dialog("DELETE", "/v1/configs/templates/second")[0] == 200
+    assert dialog("DELETE", "/v1/configs/templates/second")[1]["meta"]["http_code"] == 400
+    assert dialog("GET", "/v1/configs/templates")[1]["total"] == 1
+    for path, mine in (("/message_templates", False), ("/v1/configs/templates", True)):
+        assert ("x-fb-trace-id" not in ask(provider, "GET", path, key="key-of-shop")[1]) == mine
+
+
+# ------------------------------------------------------------ profile
+
+def test_a_profile_is_kept(provider, meta, dialog):  # noqa: F811
+    said = {"messaging_product": "whatsapp", "about": "Phones", "email": "a@b.example", "websites": ["https://a.example/"],
+            "vertical": "RETAIL"}
+    at = f"/v26.0/{NUMBER}/whatsapp_business_profile"
+    assert meta("GET", at + "?fields=about") == (200, {"data": [{"messaging_product": "whatsapp"}]})
+    assert meta("POST", at, {**said, "profile_picture_handle": "4::x"}) == (200, {"success": True})
+    assert meta("GET", at + "?fields=about,email,websites,vertical,address")[1] == {"data": [said]}
+    assert "profile_picture_url" in meta("GET", at + "?fields=profile_picture_url")[1]["data"][0]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert dialog("POST", "/whatsapp_business_profile", b"messaging_product=whatsapp&about=Shoes", form)[0] == 200
+    assert dialog("GET", "/whatsapp_business_profile?fields=about")[1]["data"] == [{"about": "Shoes", "messaging_product": "whatsapp"}]
+    for bad in ({"about": "x" * 140}, {"about": ""}, {"email": 7}, {"websites": ["a", "b", "c"]}, {"websites": "a"},
+                {"messaging_product": "x"}, {"description": "x" * 513}):
+        assert refused(meta("POST", at, {**said, **bad}))[:2] == (400, 100), bad
+    assert meta("GET", at + "?fields=about")[1]["data"][0]["about"] == "Phones"
+    assert refused(meta("GET", "/v26.0/999/whatsapp_business_profile")) == GONE
