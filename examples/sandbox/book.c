@@ -14,8 +14,8 @@
 
 #include "gateway/json.h"
 
-static const char *const parts[] = {
-	"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock", "usage", "templates", "profiles"};
+static const char *const parts[] = {"apps", "tokens", "numbers", "subscribed", "keys", "customers", "clock", "usage",
+	"templates", "profiles", "limits"};
 
 enum { BOOK_MAX = 16 << 20 };
 
@@ -27,7 +27,7 @@ static bool is_part(const char *name)
 	return false;
 }
 
-/* Every part, and every entry of it, is an object or is removed. */
+/* Every part, and every entry of it but of the limits, is an object or is removed. */
 static bool is_book(const struct cJSON *book)
 {
 	const struct cJSON *part, *entry;
@@ -37,6 +37,8 @@ static bool is_book(const struct cJSON *book)
 	cJSON_ArrayForEach (part, book) {
 		if (!is_part(part->string) || !(cJSON_IsObject(part) || cJSON_IsNull(part)))
 			return false;
+		if (strcmp(part->string, "limits") == 0)
+			continue;
 		cJSON_ArrayForEach (entry, part) {
 			if (!cJSON_IsObject(entry) && !cJSON_IsNull(entry))
 				return false;

@@ -13,6 +13,7 @@
 #include "examples/sandbox/envelope.h"
 #include "examples/sandbox/faults.h"
 #include "examples/sandbox/journal.h"
+#include "examples/sandbox/limits.h"
 #include "examples/sandbox/media.h"
 #include "examples/sandbox/phone.h"
 #include "gateway/json.h"
@@ -192,6 +193,32 @@ static void delete_requests(struct call *c)
 	c->reply.status = 204;
 }
 
+static void get_limits(struct call *c)
+{
+	c->reply.status = 200;
+	c->reply.json = limits_show(c->s);
+}
+
+static void delete_limits(struct call *c)
+{
+	limits_forget(c->s);
+	c->reply.status = 204;
+}
+
+/* Who wrote, in a webhook that somebody made up: the 24 hours begin for them as well. */
+static void note_customers(struct sandbox *s, const char *number, const struct cJSON *value)
+{
+	const struct cJSON *message;
+
+	cJSON_ArrayForEach (message, json_get(value, "messages")) {
+		const char *const names[] = {"from", "from_user_id"};
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (json_get_string(message, names[i]))
+				limits_customer_wrote(s, number, json_get_string(message, names[i]));
+	}
+}
+
 static void add_delivery(struct cJSON *deliveries, const char *url, int status, const char *body)
 {
 	struct cJSON *one = cJSON_CreateObject();
@@ -218,6 +245,7 @@ static void post_deliver(struct call *c)
 		return;
 	}
 	e.api = book_text(c->json, "api", book_api_of(c->s, number));
+	note_customers(c->s, number, e.value);
 	list = envelope_webhooks(c->s, &e);
 	c->reply.status = 200;
 	deliveries = cJSON_AddArrayToObject(c->reply.json = cJSON_CreateObject(), "deliveries");
@@ -278,6 +306,8 @@ static const struct {
 	{"DELETE", "/sandbox/requests", delete_requests},
 	{"GET", "/sandbox/sent", get_sent},
 	{"POST", "/sandbox/deliver", post_deliver},
+	{"GET", "/sandbox/limits", get_limits},
+	{"DELETE", "/sandbox/limits", delete_limits},
 	{"GET", "/sandbox/faults", get_faults},
 	{"POST", "/sandbox/faults", post_fault},
 	{"DELETE", "/sandbox/faults", delete_faults},

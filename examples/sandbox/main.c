@@ -21,6 +21,7 @@
 #include "examples/sandbox/control.h"
 #include "examples/sandbox/deliver.h"
 #include "examples/sandbox/journal.h"
+#include "examples/sandbox/limits.h"
 #include "examples/sandbox/media.h"
 #include "examples/sandbox/providers.h"
 #include "examples/sandbox/waits.h"
@@ -253,7 +254,8 @@ static bool open_house(struct sandbox *s, const struct flags *f)
 	s->faults = cJSON_CreateArray();
 	s->entries = cJSON_CreateArray();
 	s->media = media_new();
-	return s->book && s->faults && s->entries && s->media &&
+	s->limits = limits_new();
+	return s->book && s->faults && s->entries && s->media && s->limits &&
 		journal_init(&s->requests, REQUESTS_MAX, JOURNAL_BYTES) &&
 		journal_init(&s->sent, REQUESTS_MAX, JOURNAL_BYTES) &&
 		journal_init(&s->feed, FEED_MAX, JOURNAL_BYTES) && deliveries_start(s);
@@ -266,6 +268,7 @@ static void close_house(struct sandbox *s)
 	journal_clear(&s->sent);
 	journal_clear(&s->feed);
 	media_free(s->media);
+	limits_free(s->limits);
 	cJSON_Delete(s->book);
 	cJSON_Delete(s->faults);
 	cJSON_Delete(s->entries);

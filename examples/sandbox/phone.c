@@ -12,6 +12,7 @@
 #include "examples/sandbox/book.h"
 #include "examples/sandbox/envelope.h"
 #include "examples/sandbox/journal.h"
+#include "examples/sandbox/limits.h"
 #include "examples/sandbox/media.h"
 #include "gateway/json.h"
 
@@ -323,6 +324,7 @@ void phone_write(struct sandbox *s, const struct cJSON *asked, struct reply *r)
 			book_text(book_key_of(s, number, NULL), "verified_name", number)),
 		is_text ? "" : "[", is_text ? "" : type, is_text ? "" : "] ", words_of(message));
 
+	limits_customer_wrote(s, number, phone[0] != '\0' ? phone : user_id);
 	e.api = api;
 	e.value = value = cJSON_CreateObject();
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(value, "contacts"), phone_contact(name, phone, user_id));

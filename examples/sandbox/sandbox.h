@@ -17,6 +17,7 @@
 
 struct cJSON;
 struct deliveries;
+struct limits;
 struct media_bytes;
 struct media_store;
 
@@ -53,6 +54,7 @@ struct sandbox {
 	size_t entries_len;
 	unsigned waiting; /* workers that wait for something to happen */
 	struct media_store *media;
+	struct limits *limits;
 
 	struct deliveries *deliveries; /* has a mutex of its own */
 };

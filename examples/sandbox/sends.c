@@ -11,6 +11,7 @@
 #include "examples/sandbox/envelope.h"
 #include "examples/sandbox/errors.h"
 #include "examples/sandbox/journal.h"
+#include "examples/sandbox/limits.h"
 #include "examples/sandbox/phone.h"
 #include "gateway/json.h"
 
@@ -89,16 +90,6 @@ static void mark_read(struct sandbox *s, const struct ask *a, struct reply *r)
 			.transient = -1,
 			.message = "(#131009) Parameter value is not valid",
 			.details = "message_id is no message of this number."});
-}
-
-void sends_post(struct sandbox *s, const struct ask *a, struct reply *r)
-{
-	const char *status = json_get_string(a->json, "status");
-
-	if (status && strcmp(status, "read") == 0)
-		mark_read(s, a, r);
-	else if (!refuse(a->json, r))
-		sends_accept(s, a, NULL, r);
 }
 
 /* ------------------------------------------------------------ statuses */
@@ -287,4 +278,22 @@ void sends_accept(struct sandbox *s, const struct ask *a, const struct cJSON *fa
 	say_sent(s, a, &c);
 	queue_statuses(s, a, &c, wamid, fault);
 	answer(a->json, &c, wamid, r);
+}
+
+/* Whether it is over a limit of Meta's; then the refusal is made. */
+static bool is_over(struct sandbox *s, const struct ask *a, struct reply *r)
+{
+	struct customer c = customer_of(s, a->json);
+
+	return limits_refuse(s, a, c.phone[0] != '\0' ? c.phone : c.user_id, r);
+}
+
+void sends_post(struct sandbox *s, const struct ask *a, struct reply *r)
+{
+	const char *status = json_get_string(a->json, "status");
+
+	if (status && strcmp(status, "read") == 0)
+		mark_read(s, a, r);
+	else if (!refuse(a->json, r) && !is_over(s, a, r))
+		sends_accept(s, a, NULL, r);
 }

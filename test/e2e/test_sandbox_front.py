@@ -352,3 +352,92 @@ def test_a_profile_is_kept(provider, meta, dialog):  # noqa: F811
         assert refused(meta("POST", at, {**said, **bad}))[:2] == (400, 100), bad
     assert meta("GET", at + "?fields=about")[1]["data"][0]["about"] == "Phones"
     assert refused(meta("GET", "/v26.0/999/whatsapp_business_profile")) == GONE
+
+
+# ------------------------------------------------------------ limits
+
+def to(phone, **more):
+    return {**HELLO, "to": "+" + phone, **more}
+
+
+def outcomes(call, bodies, number=NUMBER):
+    """How many were taken, and which codes refused the others."""
+    answers = [call("POST", f"/v26.0/{number}/messages", body) for body in bodies]
+    assert all(status == (400 if "error" in answer else 200) for status, answer in answers)
+    codes = [answer.get("error", {}).get("code") for _, answer in answers]
+    return codes.count(None), sorted(set(codes) - {None})
+
+
+def counted(provider):  # noqa: F811
+    return {int(code): n for code, n in provider.ask("GET", "/sandbox/limits")["refused"].items() if n}
+
+
+def limits(provider, **more):  # noqa: F811
+    provider.patch(limits={"on": True, "mps": 100000, "pair_burst": 100000, "window": False, **more})
+
+
+def test_limits_are_off_at_first(provider, meta):  # noqa: F811
+    assert outcomes(meta, [to("2348012345678")] * 50) == (50, []) and counted(provider) == {}
+    provider.patch(limits={"on": True})
+    assert provider.ask("GET", "/sandbox/limits") == {"on": True, "mps": 80, "pair_burst": 45, "pair_every_s": 6, "window": True,
+                                                      "refused": {"130429": 0, "131056": 0, "131047": 0}}
+    assert provider.call("PATCH", "/sandbox/book", {"limits": 1})[0] == 400
+
+
+def test_a_number_has_so_many_a_second(provider, meta):  # noqa: F811
+    provider.add_token("EAAtoken", [NUMBER, "999"], app_id="4242", app_secret="s3cret", waba_ids=["77"])
+    limits(provider, mps=10)
+    began = time.monotonic()
+    many = [to(str(2348012345000 + n)) for n in range(14)]
+    assert outcomes(meta, many) == (10, [130429]) and counted(provider) == {130429: 4}
+    assert outcomes(meta, many[:5], "999") == (5, []), "another number has its own"
+    assert time.monotonic() - began < 1, "within the second"
+    time.sleep(1.01)
+    assert outcomes(meta, many) == (10, [130429])
+    provider.ask("DELETE", "/sandbox/limits")
+    assert counted(provider) == {} and outcomes(meta, many[:1]) == (1, [])
+    provider.describe_number(NUMBER, throughput={"level": "HIGH"})
+    assert outcomes(meta, many) == (14, [])
+    provider.describe_number(NUMBER, is_on_biz_app=True)
+    assert outcomes(meta, many * 2) == (20, [130429])
+
+
+def test_a_pair_has_its_bucket(provider, meta, dialog):  # noqa: F811
+    limits(provider, pair_burst=5, pair_every_s=2)
+    began = time.monotonic()
+    assert outcomes(meta, [to("2348012345678")] * 8) == (5, [131056]) and counted(provider) == {131056: 3}
+    assert outcomes(meta, [to("2348012345679")] * 5) == (5, []), "another customer"
+    assert all(dialog("POST", "/messages", to("2348012345678"))[0] == 200 for _ in range(5)), "another shop"
+    assert dialog("POST", "/messages", to("2348012345678"))[1]["error"]["code"] == 131056
+    assert meta("POST", f"/v26.0/{NUMBER}/messages", {"messaging_product": "whatsapp", "status": "read", "message_id": "x"})[1][
+        "error"]["code"] == 131009, "that is no message"
+    assert time.monotonic() - began < 2
+    time.sleep(began + 2.05 - time.monotonic())
+    assert outcomes(meta, [to("2348012345678")] * 3) == (1, [131056]), "one has come back"
+
+
+TEMPLATE = {"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}}
+
+
+def test_the_window_opens_when_a_customer_writes(provider, meta):  # noqa: F811
+    limits(provider, window=True)
+    hello = {"type": "text", "text": {"body": "hello"}}
+    assert outcomes(meta, [to("2348012345678")]) == (0, [131047]) and outcomes(meta, [to("2348012345678", **TEMPLATE)]) == (1, [])
+    provider.write(NUMBER, hello)
+    assert outcomes(meta, [to("2348012345678")]) == (1, []) and outcomes(meta, [to("2348012345679")]) == (0, [131047])
+    provider.deliver(NUMBER, {"messages": [{"from": "2348012345679", "id": "wamid.x", "timestamp": "1", **hello}]})
+    assert outcomes(meta, [to("2348012345679")]) == (1, [])
+    provider.patch(clock={"all": {"ahead_s": 24 * 3600 - 5}})
+    assert outcomes(meta, [to("2348012345678")]) == (1, [])
+    provider.patch(clock={"all": {"ahead_s": 24 * 3600 + 5}})
+    assert outcomes(meta, [to("2348012345678")]) == (0, [131047])
+    provider.ask("DELETE", "/sandbox/limits")
+    provider.write(NUMBER, hello)
+    assert outcomes(meta, [to("2348012345678")]) == (1, []) and counted(provider) == {}
+
+
+def test_many_pairs_are_known(provider, meta):  # noqa: F811
+    limits(provider, pair_burst=1, pair_every_s=600, window=True)
+    phones = [str(2348000000000 + n) for n in range(3000)]
+    provider.deliver(NUMBER, {"messages": [{"from": p} for p in phones]})
+    assert outcomes(meta, map(to, phones)) == (3000, []) and outcomes(meta, map(to, phones[::100])) == (0, [131056])
