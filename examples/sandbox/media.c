@@ -250,7 +250,8 @@ static struct media *read_upload(const struct ask *a, struct reply *r)
 
 	multipart_read(a, &form);
 	file = multipart_part(&form, "file");
-	if (!multipart_part(&form, "messaging_product")) {
+	if (!multipart_part(&form, "messaging_product") &&
+		http_query_get(a->query, "messaging_product", text, sizeof(text)) != HTTP_OK) {
 		refuse(r, 100, "(#100) The parameter messaging_product is required.", NULL);
 		return NULL;
 	}
@@ -258,6 +259,7 @@ static struct media *read_upload(const struct ask *a, struct reply *r)
 		refuse(r, 100, "(#100) The parameter file is required.", NULL);
 		return NULL;
 	}
+	text[0] = '\0';
 	type = multipart_part(&form, "type");
 	if (type && type->len < sizeof(text)) {
 		memcpy(text, type->data, type->len);
