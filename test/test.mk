@@ -188,6 +188,19 @@ KH_ROUNDS ?= 25
 crash: $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/crash/baddisk.so powercut
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 
+# Cloud API clients from their own packages, and Meta's and 360dialog's commands, through Keyhouse; DIRECT=1: against the
+# sandbox itself. Installed by npm below $(B), from a lock file that names no registry.
+deps-clients: deps-test
+	$(if $(shell command -v npm),,$(call install_packages,nodejs npm))
+
+$(B)/clients/node_modules/.package-lock.json: test/clients/package.json test/clients/package-lock.json | deps-clients
+	@mkdir -p $(B)/clients
+	$(Q)cp test/clients/package.json test/clients/package-lock.json $(B)/clients
+	$(call say,NPM,$(B)/clients)cd $(B)/clients && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >npm.log 2>&1 || { cat npm.log; exit 1; }
+
+test-clients: $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/clients/node_modules/.package-lock.json
+	$(Q)KEYHOUSE=$(B)/keyhouse CLIENTS=$(B)/clients $(PYTHON) -B test/clients/run.py $(if $(DIRECT),--direct)
+
 # Figures beside those of an empty handler of the same CivetWeb: printed, never a reason to fail.
 $(B)/test/bench/empty: $(B)/test/bench/empty.o $(HTTP)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LIBS)
@@ -215,4 +228,4 @@ sandbox-threads: $(B)/keyhouse
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=thread B=build/tsan build/tsan/keyhouse-sandbox
 	$(Q)TSAN_OPTIONS=report_thread_leaks=0 KEYHOUSE=$(B)/keyhouse KEYHOUSE_SANDBOX=build/tsan/keyhouse-sandbox $(PYTEST) test/e2e/test_sandbox.py test/e2e/test_sandbox_api.py test/e2e/test_sandbox_front.py
 
-.PHONY: powercut unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads
+.PHONY: powercut unit replay fuzz check format test test-slow e2e e2e-rounds crash bench e2e-sanitized sandbox-threads deps-clients test-clients
