@@ -36,11 +36,18 @@ unsigned long utf8_next(const unsigned char *at, size_t *len)
 
 void utf8_clean(char *text)
 {
+	unsigned char *at = (unsigned char *)text;
 	size_t len;
 
-	for (unsigned char *at = (unsigned char *)text; *at != '\0'; at += len)
+	for (;;) {
+		while (*at > 0 && *at < 0x80)
+			at++;
+		if (*at == '\0')
+			return;
 		if (utf8_next(at, &len) == 0xfffd && len == 1)
 			*at = '?';
+		at += len;
+	}
 }
 
 struct cJSON *read_json(const uint8_t *text, size_t len)
