@@ -91,7 +91,7 @@ function foot(entry) {
 
 function inside(entry) {
 	try {
-		return content(entry.message, { act: act.on(entry), answers: answersTo(entry.id) });
+		return content(entry.message, { act: act.on(entry), answers: answersTo(entry.id), template: entry.template });
 	} catch {
 		return [
 			h("p", { class: "label" }, "this message cannot be shown"),

@@ -261,13 +261,36 @@ function parameter(one) {
 	);
 }
 
-function template(what, { act, answers }) {
+/** A component's text with its parameters, by their names or places. */
+function filled(text, parameters) {
+	return str(text).replace(/\{\{\s*(\w+)\s*\}\}/g, (gap, name) => {
+		const one = parameters.find((p) => p?.parameter_name === name) ?? parameters[Number(name) - 1];
+		return one === undefined ? gap : parameter(one);
+	});
+}
+
+/** The words of a template that the account has: what its customers read. */
+function words(known, parts) {
+	const part = (type) => parts.find((one) => str(one?.type).toLowerCase() === type);
+	const text = (type) => {
+		const component = known.find((one) => str(one?.type).toLowerCase() === type && one.text);
+		return component && filled(component.text, list(part(type)?.parameters));
+	};
+	const footer = text("footer");
+	const head = text("header");
+	return [head && h("strong", {}, head), paragraph(text("body")), footer && h("p", { class: "label" }, footer)];
+}
+
+function template(what, { act, answers, template: known }) {
 	const parts = list(what.components);
 	const buttons = parts.filter((part) => str(part?.type).toLowerCase() === "button");
 	const rest = parts.filter((part) => !buttons.includes(part));
+	const told = list(known).some((part) => part?.text);
 	return [
+		told && words(list(known), parts),
 		card("template", str(what.name), h("span", {}, `template · ${str(what.language?.code)}`)),
-		rest.length > 0 &&
+		!told &&
+			rest.length > 0 &&
 			h(
 				"dl",
 				{},
@@ -306,7 +329,8 @@ function template(what, { act, answers }) {
 	];
 }
 
-/** What a message shows. context: act (what a press does) and answers (what customers answered to it). */
+/** What a message shows. context: act (what a press does), answers (what customers answered to it), and the components of
+ * the template that it names. */
 export function content(message, context) {
 	const type = str(message?.type);
 	const what = message?.[type] ?? {};

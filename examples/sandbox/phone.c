@@ -14,6 +14,7 @@
 #include "examples/sandbox/journal.h"
 #include "examples/sandbox/limits.h"
 #include "examples/sandbox/media.h"
+#include "examples/sandbox/templates.h"
 #include "gateway/json.h"
 
 enum {
@@ -165,6 +166,25 @@ bool phone_shop_read(struct sandbox *s, const char *number, const char *wamid)
 	return true;
 }
 
+static const char *waba_of(const struct sandbox *s, const char *api, const char *number)
+{
+	return book_text(
+		strcmp(api, "meta") == 0 ? book_get(s, "numbers", number) : book_key_of(s, number, NULL), "waba", "");
+}
+
+/* What the template says that a message names, where the account has it. */
+static void add_template(const struct sandbox *s, struct cJSON *entry, const struct cJSON *message)
+{
+	const struct cJSON *components;
+
+	if (strcmp(book_text(message, "type", ""), "template") != 0)
+		return;
+	components =
+		templates_named(s, waba_of(s, book_text(entry, "api", ""), book_text(entry, "number", "")), message);
+	if (components)
+		cJSON_AddItemToObject(entry, "template", cJSON_Duplicate(components, true));
+}
+
 void phone_shop_sent(struct sandbox *s, const struct cJSON *sent, const char *customer)
 {
 	const struct cJSON *body = json_get(sent, "body");
@@ -177,6 +197,7 @@ void phone_shop_sent(struct sandbox *s, const struct cJSON *sent, const char *cu
 	cJSON_DeleteItemFromObjectCaseSensitive(message, "biz_opaque_callback_data");
 	add_message(entry, message);
 	cJSON_Delete(message);
+	add_template(s, entry, body);
 	entry_add(s, entry);
 }
 

@@ -97,6 +97,15 @@ static struct cJSON *find(const struct sandbox *s, const char *waba, const char 
 	return NULL;
 }
 
+const struct cJSON *templates_named(const struct sandbox *s, const char *waba, const struct cJSON *message)
+{
+	const struct cJSON *template = json_get(message, "template");
+	const char *name = json_get_string(template, "name");
+	const char *language = json_get_string(json_get(template, "language"), "code");
+
+	return name && language ? json_get(find(s, waba, name, language), "components") : NULL;
+}
+
 /* What Meta refuses at once. False: it may be made. */
 static bool is_refused(const struct sandbox *s, const struct ask *a, const char *waba, struct reply *r)
 {

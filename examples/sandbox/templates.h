@@ -7,6 +7,9 @@
 
 #include "examples/sandbox/sandbox.h"
 
+/* The components of the template that a shop's message names, if the account has it, or NULL. Lives until the book changes. */
+const struct cJSON *templates_named(const struct sandbox *s, const char *waba, const struct cJSON *message);
+
 /* GET, POST and DELETE {waba}/message_templates, or /message_templates of a 360dialog key. */
 void templates_graph(struct sandbox *s, const struct ask *a, const char *waba, struct reply *r);
 

@@ -168,6 +168,16 @@ def test_a_conversation(page, provider, paul, tmp_path):
     page.click(f".bubble[data-id='{drop['id']}'] .press")
     page.says("payload YES", shop=False, state="delivered")
     assert wait_for(lambda: inbound(paul, "button"))[0]["button"] == {"payload": "YES", "text": "YES"}
+    # one that the account has is read as customers read it
+    provider.patch(templates={paul.waba: {"1": {"name": "order_sent", "language": "en_US", "status": "APPROVED", "components": [
+        {"type": "HEADER", "format": "TEXT", "text": "Order {{1}}"}, {"type": "FOOTER", "text": "Thank you"},
+        {"type": "BODY", "text": "Hello {{1}}, your {{item}} is on its way, {{3}}"}]}}})
+    send(paul, {"type": "template", "template": {"name": "order_sent", "language": {"code": "en_US"}, "components": [
+        {"type": "header", "parameters": [{"type": "text", "text": "17"}]},
+        {"type": "body", "parameters": [{"type": "text", "text": "Ada"}, {"type": "text", "parameter_name": "item", "text": MARKUP}]}]}})
+    told = page.says(f"Hello Ada, your {MARKUP} is on its way, {{{{3}}}}", shop=True)["text"]
+    assert told.index("Order 17") < told.index("Hello") < told.index("Thank you") < told.index("order_sent")
+    assert page.js("return window.pwned") is None
     page.attach("reply")
     page.click("#reply-dialog .main")
     page.says("button reply · id order\n", shop=False, state="delivered")
