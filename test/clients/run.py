@@ -22,7 +22,7 @@ import types
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
-from conftest import ROOT, DialogShop, Gateway, Shop  # noqa: E402
+from conftest import ROOT, DialogShop, Gateway, Shop, wait_for  # noqa: E402
 from provider import Provider  # noqa: E402
 
 INSTALLED = pathlib.Path(os.environ.get("CLIENTS", ROOT / "build" / "clients")).resolve()
@@ -48,15 +48,16 @@ def direct_shops(provider):
     provider.add_token("EAAGdirectTokenOfTheShop", [META], app_id="4242", app_secret="s3cret", waba_ids=["77"])
     provider.add_d360_key("KdirectKeyOfTheShop_AK", DIALOG, waba_id="88")
     make = types.SimpleNamespace
-    return [make(api="meta", number=META, waba="77", key="EAAGdirectTokenOfTheShop", own="EAAGdirectTokenOfTheShop", secrets=()),
-            make(api="360dialog", number=DIALOG, waba="88", key="KdirectKeyOfTheShop_AK", own="KdirectKeyOfTheShop_AK", secrets=())]
+    return [make(api="meta", number=META, waba="77", key="EAAGdirectTokenOfTheShop", own="EAAGdirectTokenOfTheShop", secrets=(), knows=bool),
+            make(api="360dialog", number=DIALOG, waba="88", key="KdirectKeyOfTheShop_AK", own="KdirectKeyOfTheShop_AK", secrets=(), knows=bool)]
 
 
 def shop_of(gateway, shop, api, own, *secrets):
     answer = gateway.api("POST", shop.path("keys"), {"name": "client"})
     if answer.status != 201:
         raise Failed(f"no virtual key: POST /v1/businesses/{{b}}/keys answers {answer.status} {answer.body[:200]!r}")
-    return types.SimpleNamespace(api=api, number=shop.number, waba=shop.waba, key=answer.json["key"], own=own, secrets=(own, *secrets))
+    return types.SimpleNamespace(api=api, number=shop.number, waba=shop.waba, key=answer.json["key"], own=own, secrets=(own, *secrets),
+                                 knows=lambda wamid: any(m["wamid"] == wamid for m in shop.messages(direction="inbound")))
 
 
 def keyhouse_shops(gateway, provider):
@@ -72,7 +73,10 @@ def prepare(provider, shop):
                                    "components": body("Hello {{1}}")}
                  for n, name in enumerate(("hello_world", "order_sent", "order_late", "receipt", "welcome"))}
     provider.patch(templates={shop.waba: templates})
-    return provider.write(shop.number, {"type": "text", "text": {"body": "Is it there?"}}, phone=CUSTOMER)["id"]
+    wamid = provider.write(shop.number, {"type": "text", "text": {"body": "Is it there?"}}, phone=CUSTOMER)["id"]
+    if not wait_for(lambda: shop.knows(wamid)):
+        raise Failed("the customer's message did not come to Keyhouse")
+    return wamid
 
 
 def run_client(words, url, shop, message_id, answers):
@@ -113,10 +117,10 @@ def attempt(name, words, url, provider, shop):
     print(f"{name}, {'Meta' if shop.api == 'meta' else '360dialog'}")
     with tempfile.TemporaryDirectory() as directory:
         answers = pathlib.Path(directory)
-        message_id = prepare(provider, shop)
-        provider.reset()
-        provider.fault("error", http=400, code=131056, details="Too many messages to this customer", holding="fail with 131056")
         try:
+            message_id = prepare(provider, shop)
+            provider.reset()
+            provider.fault("error", http=400, code=131056, details="Too many messages to this customer", holding="fail with 131056")
             look_at_what_came(provider, shop, run_client(words, url, shop, message_id, answers))
             look_at_answers(answers, shop)
         except (Failed, subprocess.TimeoutExpired) as why:

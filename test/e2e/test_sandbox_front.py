@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import select
 import socket
 import threading
 import time
@@ -163,6 +164,23 @@ def test_the_product_may_stand_in_the_query(provider, meta):  # noqa: F811
     upload = multipart({}, PIXEL)
     assert meta("POST", f"/v26.0/{NUMBER}/media?messaging_product=whatsapp", *upload)[0] == 200
     assert refused(meta("POST", f"/v26.0/{NUMBER}/media", *upload))[1] == 100
+
+
+def test_hundreds_are_answered_late_at_once(provider, meta):  # noqa: F811
+    provider.fault("slow", delay=0.7)
+    request = b"GET /v26.0/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer EAAtoken\r\nConnection: close\r\n\r\n"
+    began = time.monotonic()
+    sockets = [socket.create_connection(("127.0.0.1", provider.port)) for _ in range(400)]
+    for s in sockets:
+        s.sendall(request % NUMBER.encode())
+    early = select.poll()
+    for s in sockets:
+        early.register(s, select.POLLIN)
+    assert early.poll(max(0, began + 0.65 - time.monotonic()) * 1000) == [], "each waits"
+    for s in sockets:
+        assert s.recv(64).startswith(b"HTTP/1.1 200 OK")
+        s.close()
+    assert 0.7 <= time.monotonic() - began < 5
 
 
 # ------------------------------------------------------------ who answered
