@@ -167,7 +167,7 @@ def test_the_product_may_stand_in_the_query(provider, meta):  # noqa: F811
 
 
 def test_hundreds_are_answered_late_at_once(provider, meta):  # noqa: F811
-    provider.fault("slow", delay=0.7)
+    provider.fault("slow", delay=1.5)
     request = b"GET /v26.0/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer EAAtoken\r\nConnection: close\r\n\r\n"
     began = time.monotonic()
     sockets = [socket.create_connection(("127.0.0.1", provider.port)) for _ in range(400)]
@@ -176,11 +176,11 @@ def test_hundreds_are_answered_late_at_once(provider, meta):  # noqa: F811
     early = select.poll()
     for s in sockets:
         early.register(s, select.POLLIN)
-    assert early.poll(max(0, began + 0.65 - time.monotonic()) * 1000) == [], "each waits"
+    assert early.poll(max(0, began + 1.2 - time.monotonic()) * 1000) == [], "each waits"
     for s in sockets:
         assert s.recv(64).startswith(b"HTTP/1.1 200 OK")
         s.close()
-    assert 0.7 <= time.monotonic() - began < 5
+    assert 1.5 <= time.monotonic() - began < 6
 
 
 # ------------------------------------------------------------ who answered
