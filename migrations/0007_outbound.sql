@@ -17,6 +17,15 @@ ALTER TABLE connections ADD COLUMN mps INTEGER NOT NULL DEFAULT 0;
 -- Whether a message that is no template is refused here when the customer last wrote more than 24 hours ago.
 ALTER TABLE businesses ADD COLUMN window_checked INTEGER NOT NULL DEFAULT 1 CHECK (window_checked IN (0, 1));
 
+-- When a customer last rang: from then on he may be written to freely, as after a message of his. It leaves no row in the log.
+CREATE TABLE calls (
+	business_id TEXT NOT NULL REFERENCES businesses (id) ON DELETE CASCADE,
+	conversation BLOB NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (business_id, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX calls_at ON calls (at);
+
 -- Virtual keys: each stands for a business's real ones towards one consumer, and is found by its hash. scopes: bits, as
 -- enum store_scope. numbers: phone_number_ids with a space between, '' for all. rate: calls a minute, budget: messages a
 -- day (UTC); 0: as many as they like. expires_at 0: never. refused: when a call with it was refused last, why, and how

@@ -84,6 +84,9 @@ static enum store_error move(struct db *db, const char *business_id, const uint8
 		 "controls WHERE business_id = ?1 AND conversation = ?2 ON CONFLICT DO UPDATE SET "
 		 "holder = excluded.holder, at = excluded.at WHERE excluded.at > controls.at"),
 		"DELETE FROM controls WHERE business_id = ?1 AND conversation = ?2 AND ?3 <> ?2",
+		("INSERT INTO calls (business_id, conversation, at) SELECT business_id, ?3, at FROM calls "
+		 "WHERE business_id = ?1 AND conversation = ?2 ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"),
+		"DELETE FROM calls WHERE business_id = ?1 AND conversation = ?2 AND ?3 <> ?2",
 		("UPDATE messages SET head = 0 WHERE seq = max((SELECT min(o.seq) FROM messages o INDEXED BY "
 		 "outbox_conversation WHERE o.state >= 2 AND o.state <= 4 AND o.business_id = ?1 AND o.conversation = "
 		 "?2), (SELECT min(o.seq) FROM messages o INDEXED BY outbox_conversation WHERE o.state >= 2 AND "

@@ -20,6 +20,9 @@ enum store_error alias_join(struct db *db, const char *business_id, const uint8_
 /* Who answers a conversation, which is no alias, since at. */
 enum store_error control_note(struct db *db, const char *business_id,
 	const uint8_t conversation[static STORE_INDEX_LEN], enum store_holder holder, int64_t at);
+/* Its customer rang at that time. */
+enum store_error call_note(
+	struct db *db, const char *business_id, const uint8_t conversation[static STORE_INDEX_LEN], int64_t at);
 /* A message of ours was accepted: but for a template, that takes its conversation over. */
 enum store_error control_take(struct db *db, const char *business_id, const char *message_id);
 

@@ -178,7 +178,7 @@ enum store_error store_tenant_key_replace(struct store *s, const char *business_
 
 /* ------------------------------------------------------------ businesses */
 
-#define COLUMNS "id, name, status, responder, created_at, updated_at, all_updates"
+#define COLUMNS "id, name, status, responder, created_at, updated_at, all_updates, window_checked"
 
 static void business_read(struct query *q, struct store_business *b)
 {
@@ -190,6 +190,7 @@ static void business_read(struct query *q, struct store_business *b)
 	b->created_at = query_get_int(q);
 	b->updated_at = query_get_int(q);
 	b->all_updates = query_get_int(q) != 0;
+	b->window_checked = query_get_int(q) != 0;
 }
 
 struct business_add {
@@ -203,7 +204,7 @@ static enum store_error run_business_add(struct db *db, void *arg)
 {
 	const struct business_add *a = arg;
 	const struct store_business *b = a->business;
-	struct query q = query_start(db, "INSERT INTO businesses (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, 0)");
+	struct query q = query_start(db, "INSERT INTO businesses (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, 0, 1)");
 	int64_t now = b->created_at > 0 ? b->created_at : store_now_ms();
 	enum store_error err;
 
@@ -254,6 +255,7 @@ enum store_error store_business_get(struct store *s, const char *id, struct stor
 struct business_change {
 	const char *id, *name;
 	enum store_business_status status;
+	enum store_switch window;
 	struct store_audit row; /* about the name */
 };
 
@@ -261,9 +263,14 @@ static enum store_error change_audit(struct db *db, const struct business_change
 {
 	const struct store_audit status = {.business_id = a->id,
 		.action = a->status == STORE_BUSINESS_SUSPENDED ? "business_suspended" : "business_resumed"};
+	const struct store_audit window = {.business_id = a->id,
+		.action = "business_changed",
+		.purpose = a->window == STORE_OFF ? "window check off" : "window check on"};
 	enum store_error err = a->name[0] != '\0' ? core_audit(db, &a->row) : STORE_OK;
 
-	return err == STORE_OK && a->status != 0 ? core_audit(db, &status) : err;
+	if (err == STORE_OK && a->status != 0)
+		err = core_audit(db, &status);
+	return err == STORE_OK && a->window != 0 ? core_audit(db, &window) : err;
 }
 
 static enum store_error run_business_change(struct db *db, void *arg)
@@ -271,13 +278,16 @@ static enum store_error run_business_change(struct db *db, void *arg)
 	const struct business_change *a = arg;
 	struct query q = query_start(db,
 		"UPDATE businesses SET name = CASE ?1 WHEN '' THEN name ELSE ?1 END, "
-		"status = CASE ?2 WHEN 0 THEN status ELSE ?2 END, updated_at = ?3 WHERE id = ?4 AND removing_at = 0");
+		"status = CASE ?2 WHEN 0 THEN status ELSE ?2 END, updated_at = ?3, "
+		"window_checked = CASE ?5 WHEN 0 THEN window_checked ELSE ?5 = 1 END WHERE id = ?4 AND removing_at = "
+		"0");
 	enum store_error err;
 
 	query_text(&q, a->name);
 	query_int(&q, a->status);
 	query_int(&q, store_now_ms());
 	query_text(&q, a->id);
+	query_int(&q, a->window);
 	err = query_finish(&q);
 	if (err != STORE_OK)
 		return err;
@@ -285,14 +295,15 @@ static enum store_error run_business_change(struct db *db, void *arg)
 }
 
 enum store_error store_business_change(
-	struct store *s, const char *id, const char *name, enum store_business_status status)
+	struct store *s, const char *id, const char *name, enum store_business_status status, enum store_switch window)
 {
-	struct business_change a = {id, name != NULL ? name : "", status,
+	struct business_change a = {id, name != NULL ? name : "", status, window,
 		{.business_id = id, .action = "business_changed", .purpose = "name"}};
 	uint8_t digest[STORE_INDEX_LEN];
 
 	if ((name != NULL && !core_text_ok(name, STORE_NAME_LEN)) ||
-		(status != 0 && status != STORE_BUSINESS_ACTIVE && status != STORE_BUSINESS_SUSPENDED))
+		(status != 0 && status != STORE_BUSINESS_ACTIVE && status != STORE_BUSINESS_SUSPENDED) ||
+		(window != 0 && window != STORE_ON && window != STORE_OFF))
 		return STORE_INVALID;
 	core_audit_value(s, name, &a.row, digest);
 	return core_write(s, run_business_change, &a);
@@ -400,6 +411,8 @@ static enum store_error run_remove_some(struct db *db, void *arg)
 		 "WHERE business_id = ? LIMIT ?)"),
 		("DELETE FROM controls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
 		 "controls WHERE business_id = ? LIMIT ?)"),
+		("DELETE FROM calls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
+		 "calls WHERE business_id = ? LIMIT ?)"),
 		("DELETE FROM seen WHERE (business_id, key) IN (SELECT business_id, key FROM seen "
 		 "WHERE business_id = ? LIMIT ?)"),
 		"DELETE FROM once WHERE rowid IN (SELECT rowid FROM once WHERE business_id = ? LIMIT ?)",

@@ -9,7 +9,7 @@
 #define COLUMNS                                                                                                        \
 	"c.id, c.business_id, c.provider, c.status, c.app_id, c.waba_id, c.phone_number_id, c.display_phone, "         \
 	"c.verified_name, c.verify_token, c.created_at, c.updated_at, c.client_id, c.handshake_at, c.sandbox, "        \
-	"c.checks_failed, c.previous_verify_token, c.previous_verify_token_ends_at"
+	"c.checks_failed, c.previous_verify_token, c.previous_verify_token_ends_at, c.mps, c.state_at"
 
 static void connection_read(struct query *q, struct store_connection *c)
 {
@@ -36,6 +36,8 @@ static void connection_read(struct query *q, struct store_connection *c)
 		c->previous_verify_token[0] = '\0';
 		c->previous_verify_token_ends_at = 0;
 	}
+	c->mps = (unsigned)query_get_int(q);
+	c->state_at = query_get_int(q);
 }
 
 /* ------------------------------------------------------------ adding */

@@ -73,3 +73,32 @@ enum store_error store_connection_facts_get(
 		*out = found;
 	return err != STORE_OK ? err : row ? STORE_OK : STORE_NOT_FOUND;
 }
+
+struct limit {
+	const char *business_id, *id;
+	unsigned mps;
+};
+
+static enum store_error run_mps(struct db *db, void *arg)
+{
+	const struct limit *a = arg;
+	struct query q =
+		query_start(db, "UPDATE connections SET mps = ?3 WHERE business_id = ?1 AND id = ?2 AND mps <> ?3");
+	enum store_error err;
+
+	query_text(&q, a->business_id);
+	query_text(&q, a->id);
+	query_int(&q, a->mps);
+	err = query_finish(&q);
+	if (err != STORE_OK || db_changes(db) > 0)
+		return err;
+	err = core_connection_exists(db, a->business_id, a->id);
+	return err == STORE_OK ? STORE_STALE : err;
+}
+
+enum store_error store_connection_mps_set(struct store *s, const char *business_id, const char *id, unsigned mps)
+{
+	struct limit a = {business_id, id, mps};
+
+	return mps <= STORE_MPS_MAX ? core_write(s, run_mps, &a) : STORE_INVALID;
+}

@@ -4,6 +4,7 @@
  * content.
  */
 #include "store/core.h"
+#include "store/message.h"
 
 static enum store_error start_of(struct db *db, const char *sql, const char *after, unsigned limit, int64_t *seq)
 {
@@ -63,35 +64,40 @@ enum store_error store_letter_list(struct store *s, const char *after, unsigned 
 	return err;
 }
 
-struct discard {
-	const char *business_id, *id;
-	int64_t now;
-};
-
-static enum store_error run_discard(struct db *db, void *arg)
+enum store_error message_discard(struct db *db, const char *business_id, const char *id)
 {
-	const struct discard *a = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET discarded_at = ? WHERE id = ? AND business_id = ? AND direction = 2 "
 		"AND state >= 8 AND state <= 10 AND discarded_at = 0");
 	enum store_error err;
 
-	query_int(&q, a->now);
-	query_text(&q, a->id);
-	query_text(&q, a->business_id);
+	query_int(&q, store_now_ms());
+	query_text(&q, id);
+	query_text(&q, business_id);
 	err = query_finish(&q);
 	if (err != STORE_OK || db_changes(db) > 0)
 		return err;
 	q = query_start(db, "SELECT 1 FROM messages WHERE id = ? AND business_id = ?");
-	query_text(&q, a->id);
-	query_text(&q, a->business_id);
+	query_text(&q, id);
+	query_text(&q, business_id);
 	err = query_exists(&q);
 	return err == STORE_OK ? STORE_STALE : err;
 }
 
+struct discard {
+	const char *business_id, *id;
+};
+
+static enum store_error run_discard(struct db *db, void *arg)
+{
+	const struct discard *a = arg;
+
+	return message_discard(db, a->business_id, a->id);
+}
+
 enum store_error store_message_discard(struct store *s, const char *business_id, const char *id)
 {
-	struct discard a = {business_id, id, store_now_ms()};
+	struct discard a = {business_id, id};
 
 	return core_write(s, run_discard, &a);
 }

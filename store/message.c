@@ -222,6 +222,8 @@ static enum store_error run_queue(struct db *db, void *arg)
 	struct store_message m = *a->message;
 	enum store_error err = core_connection_exists(db, m.business_id, m.connection_id);
 
+	if (err == STORE_OK && m.replaces != NULL)
+		err = message_discard(db, m.business_id, m.replaces);
 	if (err == STORE_OK)
 		err = alias_resolve(db, m.business_id, m.conversation);
 	if (err == STORE_OK)
@@ -412,17 +414,20 @@ static enum store_error list_part(struct db *db, struct listing *l, struct rows 
 		? query_start(db,
 			  "SELECT " MESSAGE_COLUMNS
 			  ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq > ?2 AND "
-			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq LIMIT ?5")
+			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) AND "
+			  "(?6 = 0 OR (?6 = 1) = (m.discarded_at > 0)) ORDER BY m.seq LIMIT ?5")
 		: query_start(db,
 			  "SELECT " MESSAGE_COLUMNS
 			  ", m.seq FROM messages m WHERE m.business_id = ?1 AND m.seq < ?2 AND "
-			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) ORDER BY m.seq DESC LIMIT ?5");
+			  "(?3 = 0 OR m.direction = ?3) AND (?4 = 0 OR m.state = ?4) AND "
+			  "(?6 = 0 OR (?6 = 1) = (m.discarded_at > 0)) ORDER BY m.seq DESC LIMIT ?5");
 
 	query_text(&q, l->business_id);
 	query_int(&q, l->at);
 	query_int(&q, f != NULL ? (int64_t)f->direction : 0);
 	query_int(&q, f != NULL ? (int64_t)f->state : 0);
 	query_int(&q, l->left);
+	query_int(&q, f != NULL ? (int64_t)f->discarded : 0);
 	while (held < PART_BYTES && !rows->failed && query_step(&q)) {
 		message_read(&q, rows);
 		if (rows->failed)

@@ -28,6 +28,8 @@ bool message_ok(const struct store_message *m);
 /* Shows the copies, then frees them; err is handed through. */
 enum store_error messages_show(
 	struct rows *rows, enum store_error err, bool (*each)(const struct store_message *m, void *arg), void *arg);
+/* As store_message_discard. */
+enum store_error message_discard(struct db *db, const char *business_id, const char *id);
 /* Applies what a status says; STORE_OK also where it does not apply. */
 enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st);
 

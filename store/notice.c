@@ -53,6 +53,22 @@ static enum store_error move(struct db *db, const char *business_id, const struc
 	return query_finish(&q);
 }
 
+/* What it told of the number's limit. Not where it was asked since; a guess only where it never said. */
+static enum store_error limit(struct db *db, const char *business_id, const struct store_notice *n)
+{
+	struct query q = query_start(db,
+		"UPDATE connections SET mps = ?3 WHERE id = ?1 AND business_id = ?2 AND mps <> ?3 AND CASE ?4 WHEN 1 "
+		"THEN mps = 0 ELSE ?5 > coalesce((SELECT looked_at FROM connection_facts WHERE connection_id = ?1), 0) "
+		"END");
+
+	query_text(&q, n->connection_id);
+	query_text(&q, business_id);
+	query_int(&q, n->mps);
+	query_int(&q, n->guessed);
+	query_int(&q, n->at);
+	return query_finish(&q);
+}
+
 enum store_error notice_take(struct db *db, const char *business_id, const struct store_notice *n)
 {
 	bool newer = true;
@@ -62,6 +78,10 @@ enum store_error notice_take(struct db *db, const char *business_id, const struc
 		err = note(db, business_id, n, &newer);
 	if (err == STORE_OK && newer && n->to != 0)
 		err = move(db, business_id, n);
+	if (err == STORE_OK && n->mps > 0) {
+		err = limit(db, business_id, n);
+		newer = !n->guessed || db_changes(db) > 0;
+	}
 	return err == STORE_OK && newer ? core_health_soon(db, business_id, n->connection_id, store_now_ms()) : err;
 }
 

@@ -55,6 +55,9 @@ enum store_error store_prune(struct store *s, int64_t now, unsigned body_days)
 		{"DELETE FROM controls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
 		 "controls INDEXED BY controls_at WHERE at < ? LIMIT ?)",
 			rows, 0},
+		{"DELETE FROM calls WHERE (business_id, conversation) IN (SELECT business_id, conversation FROM "
+		 "calls INDEXED BY calls_at WHERE at < ? LIMIT ?)",
+			now - SEEN_DAYS * DAY_MS, 0},
 		{"DELETE FROM settings_links WHERE seq IN (SELECT seq FROM settings_links INDEXED BY "
 		 "settings_links_created "
 		 "WHERE created_at < ? LIMIT ?)",

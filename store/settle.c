@@ -158,6 +158,8 @@ static enum store_error update_deliver(
 		err = status_keep(db, u, conversation);
 	if (err == STORE_OK && u->names_len > 0 && u->holder != 0)
 		err = control_note(db, a->business_id, conversation, u->holder, u->held_at);
+	if (err == STORE_OK && u->names_len > 0 && u->called_at > 0)
+		err = call_note(db, a->business_id, conversation, u->called_at);
 	for (size_t i = 0; i < u->notices_len && err == STORE_OK; i++)
 		err = notice_take(db, a->business_id, &u->notices[i]);
 	a->counts.awaiting += (unsigned)asks + (u->ask != NULL);

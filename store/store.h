@@ -381,6 +381,7 @@ struct store_business {
 	enum store_business_status status;
 	char responder[17]; /* kind: "none", "catalogue", "platform" */
 	bool all_updates; /* coming out: a platform is told of every update */
+	bool window_checked; /* coming out: a free-form message is refused when the customer last wrote too long ago */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -390,9 +391,10 @@ enum store_error store_business_add(struct store *s, const struct store_business
 	const struct store_tenant_key *keys, size_t keys_len) __attribute__((warn_unused_result));
 enum store_error store_business_get(struct store *s, const char *id, struct store_business *out)
 	__attribute__((warn_unused_result));
-/* Writes what is given and leaves the rest: name NULL, status 0. Sets updated_at. */
+/* Writes what is given and leaves the rest: name NULL, status 0, window 0. Sets updated_at. */
+enum store_switch { STORE_ON = 1, STORE_OFF };
 enum store_error store_business_change(struct store *s, const char *id, const char *name,
-	enum store_business_status status) __attribute__((warn_unused_result));
+	enum store_business_status status, enum store_switch window) __attribute__((warn_unused_result));
 /* Removes it with everything it owns, in several transactions. With the first its tenant keys are gone, each with a row of
  * the audit that names it by the first 8 bytes of its hash, and nobody finds the business any more; after an error or a
  * kill in between the rest is for store_business_removing. *audited, if it is not NULL: the audit's row that says so. */
@@ -468,6 +470,8 @@ struct store_connection {
 	int64_t business_at; /* going in: created_at of the business it is meant for, whose id another may have by now; 0: any */
 	bool number_proven; /* going in: the provider said that this key has this number */
 	bool checks_failed; /* the last live checks found a fault in its keys or number */
+	unsigned mps; /* coming out: messages a second that the provider takes from its number; 0: it did not say */
+	int64_t state_at; /* coming out: when its status became what it is */
 	int64_t created_at;
 	int64_t updated_at;
 };
@@ -533,6 +537,10 @@ enum store_error store_app_shared(struct store *s, const char *business_id, cons
 /* Moves the status from -> to; STORE_STALE when it is not from (0: from any). */
 enum store_error store_connection_status_set(struct store *s, const char *business_id, const char *id,
 	enum store_connection_status from, enum store_connection_status to) __attribute__((warn_unused_result));
+/* Writes mps. STORE_STALE: it has that already. */
+#define STORE_MPS_MAX 100000u
+enum store_error store_connection_mps_set(struct store *s, const char *business_id, const char *id, unsigned mps)
+	__attribute__((warn_unused_result));
 /* Writes checks_failed. */
 enum store_error store_connection_checked(struct store *s, const char *business_id, const char *id, bool failed)
 	__attribute__((warn_unused_result));
@@ -759,6 +767,8 @@ struct store_message {
 	int32_t error_code; /* the provider's, or 0 */
 	char reason[STORE_TEXT_LEN + 1]; /* plain words, no customer data */
 	const struct store_demand *demand; /* of an answer, counted when it is queued; may be NULL */
+	/* Of one that is queued: the id of the message that came to nothing and is sent again by it; may be NULL. */
+	const char *replaces;
 };
 
 /* What a status says about an outbound message of ours. Found by message_id where
@@ -795,6 +805,8 @@ struct store_notice {
 	enum store_connection_status
 		to; /* 0: the state stays. Else it moves there, unless the provider was asked since, */
 	unsigned from; /* from one of these: bits, 1 << status */
+	unsigned mps; /* its number's, from now on, unless the provider was asked since; 0: it does not say */
+	bool guessed; /* mps is a guess: it counts only where the provider never said, and nothing is asked but then */
 };
 /* Those of a business that are not past. Whatever a notice says, its connection is due to be asked soon. */
 enum store_error store_notice_list(struct store *s, const char *business_id, int64_t now,
@@ -825,6 +837,7 @@ struct store_update {
 	size_t names_len; /* 0: as it stands in message and ask */
 	enum store_holder holder; /* who answers that conversation since held_at; 0: it does not say */
 	int64_t held_at;
+	int64_t called_at; /* the customer rang then; 0: it is no call of his */
 	const struct store_notice *notices; /* taken when delivered */
 	size_t notices_len;
 };
@@ -962,8 +975,28 @@ struct store_once_end {
 	size_t body_len;
 };
 
+/* When a customer was heard of, by any name of the conversation. At most STORE_HEARD_ROWS of its newest messages are looked
+ * at, under each of at most STORE_HEARD_NAMES names. */
+#define STORE_HEARD_ROWS 200u
+#define STORE_HEARD_NAMES 8u
+struct store_heard {
+	int64_t at; /* when he last wrote or rang, as it came in; what a system message tells does not count; 0: not seen */
+	bool all; /* nothing later was left out */
+	bool unsettled; /* events of the business wait to be settled, or too many to tell: he may have written in one */
+};
+enum store_error store_conversation_heard(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], struct store_heard *out)
+	__attribute__((warn_unused_result));
+/* What he wrote since then, of the same messages, newest first under each name. STORE_TOO_MANY: at most
+ * STORE_HEARD_MESSAGES were shown, or so much content, and there are more. */
+#define STORE_HEARD_MESSAGES 50u
+enum store_error store_conversation_wrote(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t since,
+	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
+
 /* Queues one outbound message (state QUEUED). STORE_NOT_FOUND when the connection is not the business's. once, where
- * it is not NULL, is ended in the same transaction. */
+ * it is not NULL, is ended in the same transaction, and the message that it replaces is discarded. STORE_STALE: that one
+ * is discarded already, or did not come to nothing after all. */
 enum store_error store_message_queue(struct store *s, const struct store_message *m, const struct store_once_end *once)
 	__attribute__((warn_unused_result));
 
@@ -993,10 +1026,11 @@ struct store_ties {
 enum store_error store_message_ties(struct store *s, const struct store_message *m, struct store_ties *out)
 	__attribute__((warn_unused_result));
 
-/* direction and state 0: all. */
+/* direction, state and discarded 0: all. */
 struct store_message_filter {
 	enum store_direction direction;
 	enum store_message_state state;
+	enum store_switch discarded; /* ON: only what is; OFF: only what is not */
 };
 enum store_error store_message_list(struct store *s, const char *business_id, const struct store_message_filter *filter,
 	const struct store_page *page, bool (*each)(const struct store_message *m, void *arg), void *arg)

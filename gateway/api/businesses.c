@@ -27,6 +27,7 @@ static cJSON *business_json(const struct api *a, const struct store_business *b)
 	out_text(&o, "name", b->name);
 	out_text(&o, "status", listing_name(statuses, (int)b->status));
 	out_text(&o, "responder", b->responder);
+	out_bool(&o, "window_check", b->window_checked);
 	out_text(&o, "webhook_url", url);
 	out_time(&o, "created_at", b->created_at);
 	out_time(&o, "updated_at", b->updated_at);
@@ -145,13 +146,15 @@ void businesses_get(struct call *c)
 static void change(struct call *c, const cJSON *body)
 {
 	const char *id = c->business.id, *name = json_get_string(body, "name");
+	const cJSON *check = json_get(body, "window_check");
+	const enum store_switch window = check == NULL ? 0 : cJSON_IsTrue(check) ? STORE_ON : STORE_OFF;
 	enum store_business_status status;
 	struct store_business b;
 	enum store_error err;
 
 	if ((name != NULL && !form_name_ok(c, "name", name)) || !take_status(c, body, &status))
 		return;
-	err = store_business_change(c->api->store, id, name, status);
+	err = store_business_change(c->api->store, id, name, status, window);
 	tenants_forget(c->api->tenants, id);
 	if (err == STORE_OK)
 		err = store_business_get(c->api->store, id, &b);
@@ -167,7 +170,8 @@ static void change(struct call *c, const cJSON *body)
 
 void businesses_change(struct call *c)
 {
-	static const struct form_field fields[] = {{"name", FORM_TEXT, false}, {"status", FORM_TEXT, false}};
+	static const struct form_field fields[] = {
+		{"name", FORM_TEXT, false}, {"status", FORM_TEXT, false}, {"window_check", FORM_BOOL, false}};
 	cJSON *body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), true);
 
 	if (body == NULL)

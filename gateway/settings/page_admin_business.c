@@ -443,7 +443,7 @@ static void switch_to(struct visit *v, enum store_business_status to, const char
 
 	if (!business_get(v, visit_field(v, "business"), &b))
 		return;
-	err = store_business_change(v->s->store, b.id, NULL, to);
+	err = store_business_change(v->s->store, b.id, NULL, to, 0);
 	tenants_forget(v->s->tenants, b.id);
 	if (err != STORE_OK) {
 		visit_failed(v, store_error_text(err));

@@ -263,7 +263,7 @@ static void changes_at_once_are_all_kept(void **state)
 		assert_string_equal(a.text, kind);
 		answer_clear(&a);
 		assert_int_equal(store_business_change(store, "busy", NULL,
-					 i % 2 == 0 ? STORE_BUSINESS_SUSPENDED : STORE_BUSINESS_ACTIVE),
+					 i % 2 == 0 ? STORE_BUSINESS_SUSPENDED : STORE_BUSINESS_ACTIVE, 0),
 			STORE_OK);
 		a = ask(house, "GET", "/v1/businesses/busy", NULL);
 		assert_string_equal(text_at(&a, "status"), i % 2 == 0 ? "suspended" : "active");

@@ -126,11 +126,11 @@ static void test_values(void **state)
 	life_begin(f);
 	assert_int_equal(store_business_add(f->store, &b, NULL, 0), STORE_OK);
 	assert_int_equal(store_audit_list(f->store, NULL, &newest, take_value, first), STORE_OK);
-	assert_int_equal(store_business_change(f->store, "one", "Another", 0), STORE_OK);
+	assert_int_equal(store_business_change(f->store, "one", "Another", 0, 0), STORE_OK);
 	assert_int_equal(store_audit_list(f->store, NULL, &newest, take_value, other), STORE_OK);
 	life_end(f);
 	life_begin(f);
-	assert_int_equal(store_business_change(f->store, "one", "A shop", 0), STORE_OK);
+	assert_int_equal(store_business_change(f->store, "one", "A shop", 0, 0), STORE_OK);
 	assert_int_equal(store_audit_list(f->store, NULL, &newest, take_value, again), STORE_OK);
 	assert_memory_equal(first, again, sizeof(first));
 	assert_memory_not_equal(first, other, sizeof(first));

@@ -202,7 +202,7 @@ static void test_answers(void **state)
 {
 	struct store *s = store_of(state);
 	struct store_message asked = question(s, "one", CONNECTION_ONE, 1), answers[6];
-	struct store_message_filter filter = {STORE_OUTBOUND, STORE_MESSAGE_QUEUED};
+	struct store_message_filter filter = {.direction = STORE_OUTBOUND, .state = STORE_MESSAGE_QUEUED};
 	struct store_page page = {.limit = 10, .ascending = true};
 	struct seen seen = {0};
 

@@ -346,7 +346,7 @@ static void *work(void *arg)
 			if (err != STORE_STALE && err != STORE_NO_MEMORY)
 				abort();
 		} else {
-			err = store_business_change(w->store, "one", name, 0);
+			err = store_business_change(w->store, "one", name, 0, 0);
 			if (err != STORE_OK && err != STORE_NO_MEMORY)
 				abort();
 			w->done += err == STORE_OK;
@@ -381,7 +381,7 @@ static void test_groups(void **state)
 	/* And goes on after a start. */
 	house_close(h);
 	open_audited(h, &s);
-	assert_int_equal(store_business_change(h->store, "one", "again", 0), STORE_OK);
+	assert_int_equal(store_business_change(h->store, "one", "again", 0, 0), STORE_OK);
 	assert_int_equal(whole(h, 2 + done).newest.seq, 2 + done);
 }
 

@@ -78,7 +78,7 @@ static void test_the_suspended_are_left_alone(void **state)
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
 	assert_int_equal(due(s, 10, &n), 1);
-	assert_int_equal(store_business_change(s, "two", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(s, "two", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	assert_int_equal(due(s, 10, &n), 0);
 }
 

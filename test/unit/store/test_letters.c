@@ -180,15 +180,15 @@ static void test_suspending_leaves_the_rest(void **state)
 	struct store *s = store_of(state);
 	struct store_business b;
 
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	assert_int_equal(store_business_get(s, "one", &b), STORE_OK);
 	assert_int_equal(b.status, STORE_BUSINESS_SUSPENDED);
 	assert_string_equal(b.name, "A shop");
 	assert_string_equal(b.responder, "none");
 	assert_int_equal(store_business_get(s, "two", &b), STORE_OK);
 	assert_int_equal(b.status, STORE_BUSINESS_ACTIVE);
-	assert_int_equal(store_business_change(s, "none", NULL, STORE_BUSINESS_ACTIVE), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(s, "one", NULL, 3), STORE_INVALID);
+	assert_int_equal(store_business_change(s, "none", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", NULL, 3, 0), STORE_INVALID);
 }
 
 int main(void)

@@ -97,9 +97,9 @@ static void test_suspended_holds_up_nobody(void **state)
 	assert_int_equal(seen.len, 1);
 	assert_string_equal(seen.ids[0], two.id);
 	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	assert_int_equal(lease(s, 10, 10).len, 0);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_OK);
 	assert_string_equal(lease(s, 10, 10).ids[0], one.id);
 }
 

@@ -67,8 +67,8 @@ static void test_businesses(void **state)
 	assert_int_equal(store_business_add(h->store, &b, NULL, 0), STORE_EXISTS);
 	assert_int_equal(store_business_get(h->store, "One", &b), STORE_NOT_FOUND);
 	assert_int_equal(store_responder_put(h->store, "one", "catalogue", NULL), STORE_OK);
-	assert_int_equal(store_business_change(h->store, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
-	assert_int_equal(store_business_change(h->store, "one", "Paul's", 0), STORE_OK);
+	assert_int_equal(store_business_change(h->store, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
+	assert_int_equal(store_business_change(h->store, "one", "Paul's", 0, 0), STORE_OK);
 	house_close(h);
 	house_open(h);
 	memset(&b, 0, sizeof(b));
@@ -76,8 +76,8 @@ static void test_businesses(void **state)
 	assert_string_equal(b.name, "Paul's");
 	assert_string_equal(b.responder, "catalogue");
 	assert_int_equal(b.status, STORE_BUSINESS_SUSPENDED);
-	assert_int_equal(store_business_change(h->store, "none", "Paul's", 0), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(h->store, "one", "", 0), STORE_INVALID);
+	assert_int_equal(store_business_change(h->store, "none", "Paul's", 0, 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(h->store, "one", "", 0, 0), STORE_INVALID);
 	assert_int_equal(store_business_remove(h->store, "none", NULL), STORE_NOT_FOUND);
 	b.id[0] = '\0';
 	assert_int_equal(store_business_add(h->store, &b, NULL, 0), STORE_INVALID);
@@ -124,8 +124,8 @@ static void test_find(void **state)
 
 	add_business(s, "shoe-1");
 	add_business(s, "shoe-12");
-	assert_int_equal(store_business_change(s, "shoe-1", "Bola's phones", 0), STORE_OK);
-	assert_int_equal(store_business_change(s, "shoe-12", "Phones of A\xe1\xbb\x8d", 0), STORE_OK);
+	assert_int_equal(store_business_change(s, "shoe-1", "Bola's phones", 0, 0), STORE_OK);
+	assert_int_equal(store_business_change(s, "shoe-12", "Phones of A\xe1\xbb\x8d", 0, 0), STORE_OK);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct seen seen = {0};
 
@@ -148,7 +148,7 @@ static bool ask_again(const struct store_business *b, void *arg)
 	struct store_business again;
 
 	assert_int_equal(store_business_get(arg, b->id, &again), STORE_OK);
-	assert_int_equal(store_business_change(arg, b->id, NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(arg, b->id, NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	return true;
 }
 

@@ -225,8 +225,8 @@ static void test_cut_short_is_not_found(void **state)
 	queue(s, "two", CONNECTION_TWO, 1, 0);
 	cut_short(h);
 	assert_int_equal(store_business_get(s, "one", &b), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(s, "one", "new", 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", "new", 0, 0), STORE_NOT_FOUND);
 	assert_int_equal(store_business_list(s, &all, see_business, &seen), STORE_OK);
 	assert_int_equal(store_business_list(s, &rising, see_business, &seen), STORE_OK);
 	assert_int_equal(store_business_find(s, "shop", 10, see_business, &seen), STORE_OK);
