@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/json.h"
+#include "gateway/outbound/plan.h"
 
 #define MESSAGE_MAX (64u * 1024u) /* under the job's limit with what is added on the way */
 #define TEXT_BODY_MAX 4096u /* characters: facts/meta.md section 2 */
@@ -368,6 +369,11 @@ enum outbound_error outbound_message_seal(
 out:
 	cJSON_Delete(message);
 	return err;
+}
+
+int64_t outbound_expires_at(const struct store_message *m)
+{
+	return m->expires_at > 0 ? m->expires_at : m->created_at + PLAN_EXPIRY_MS;
 }
 
 /* ------------------------------------------------------------ statuses */

@@ -310,6 +310,34 @@ bool outbound_message_valid(const char *json, size_t len, char *why, size_t why_
 #define OUTBOUND_CUSTOMER_MAX 160u
 bool outbound_message_customer(const char *json, size_t len, char out[static OUTBOUND_CUSTOMER_MAX + 1]);
 
+/* Whether a customer may be written to freely: for 24 hours after he wrote or rang, 72 after he came by an advertisement
+ * (facts/meta.md 2). Known from what came in; wherever something may have been missed, it is not known. */
+enum outbound_window_is {
+	OUTBOUND_WINDOW_NONE = 1, /* the message needs none: it is a template, or to a group */
+	OUTBOUND_WINDOW_OPEN,
+	OUTBOUND_WINDOW_CLOSED, /* the provider would refuse it (131047), or fail it later */
+	OUTBOUND_WINDOW_NOT_KNOWN,
+};
+struct outbound_window {
+	enum outbound_window_is is;
+	int64_t until; /* OPEN: it closes then */
+	int64_t heard_at; /* CLOSED: when he wrote or rang last; 0: never */
+};
+/* Of a checked message. m has business_id, connection_id and number, and conversation where it is known; nothing else of
+ * it is looked at. Returns OUTBOUND_OK, OUTBOUND_INVALID (no message), OUTBOUND_STORE, OUTBOUND_NO_MEMORY. Reads the store,
+ * and opens a few messages at most. */
+enum outbound_error outbound_window(struct tenants *t, const char *json, size_t len, const struct store_message *m,
+	struct outbound_window *out) __attribute__((warn_unused_result));
+/* Of a CLOSED one, a sentence without its end: when he wrote last, and that he may be sent a template. */
+#define OUTBOUND_WINDOW_WORDS_LEN 200u
+void outbound_window_words(const struct outbound_window *w, char out[static OUTBOUND_WINDOW_WORDS_LEN]);
+/* Messages a second that the provider takes from a number (facts/meta.md 4). */
+#define OUTBOUND_MPS_HIGH 1000u
+#define OUTBOUND_MPS_STANDARD 80u
+#define OUTBOUND_MPS_COEXISTENCE 20u /* it is used in the WhatsApp app, too */
+/* When an outbound message is not sent any more. */
+int64_t outbound_expires_at(const struct store_message *m);
+
 /* Seals the body and fills m for store_message_queue or store_ask_done: id,
  * type, content, state QUEUED, times, and conversation where the caller left it zero
  * (an answer keeps its question's). business_id, connection_id and number are set by

@@ -23,6 +23,10 @@ static struct store_tenant_key keys[64];
 static char key_owner[64][STORE_BUSINESS_ID_LEN + 1];
 static size_t keys_len;
 static unsigned busy;
+static struct store_heard heard;
+static struct store_delivery delivery;
+static struct store_connection_facts facts;
+static bool too_many;
 
 #define LOCK pthread_mutex_lock(&lock)
 #define UNLOCK pthread_mutex_unlock(&lock)
@@ -46,6 +50,10 @@ void fake_reset(void)
 	proven = 0;
 	rows_len = connections_len = credentials_len = keys_len = 0;
 	busy = 0;
+	heard = (struct store_heard){.all = true};
+	delivery = (struct store_delivery){.accepted_at = 0};
+	facts = (struct store_connection_facts){.looked_at = 0};
+	too_many = false;
 	UNLOCK;
 }
 
@@ -540,5 +548,77 @@ enum store_error store_message_send(struct store *s, struct store_message *m, co
 	if (fails)
 		return STORE_BUSY;
 	fake_message(m);
+	return STORE_OK;
+}
+
+/* ------------------------------------------------------------ what came in */
+
+void fake_heard(const struct store_heard *h)
+{
+	heard = *h;
+}
+
+void fake_delivery(const struct store_delivery *d)
+{
+	delivery = *d;
+}
+
+void fake_findings(uint64_t findings)
+{
+	facts.findings = findings;
+}
+
+void fake_too_many(bool are)
+{
+	too_many = are;
+}
+
+void fake_connection_change(const struct store_connection *c)
+{
+	for (size_t i = 0; i < connections_len; i++)
+		if (strcmp(connections[i].id, c->id) == 0)
+			connections[i] = *c;
+}
+
+enum store_error store_conversation_heard(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], struct store_heard *out)
+{
+	(void)s;
+	(void)business_id;
+	(void)conversation;
+	*out = heard;
+	return STORE_OK;
+}
+
+enum store_error store_conversation_wrote(struct store *s, const char *business_id,
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t since,
+	bool (*each)(const struct store_message *m, void *arg), void *arg)
+{
+	(void)s;
+	(void)business_id;
+	for (size_t i = 0; i < rows_len; i++)
+		if (rows[i].m.direction == STORE_INBOUND && rows[i].m.created_at > since &&
+			memcmp(rows[i].m.conversation, conversation, STORE_INDEX_LEN) == 0 && !each(&rows[i].m, arg))
+			break;
+	return too_many ? STORE_TOO_MANY : STORE_OK;
+}
+
+enum store_error store_delivery_list(
+	struct store *s, const char *business_id, bool (*each)(const struct store_delivery *d, void *arg), void *arg)
+{
+	(void)s;
+	(void)business_id;
+	if (delivery.connection_id[0] != '\0')
+		(void)each(&delivery, arg);
+	return STORE_OK;
+}
+
+enum store_error store_connection_facts_get(
+	struct store *s, const char *business_id, const char *connection_id, struct store_connection_facts *out)
+{
+	(void)s;
+	(void)business_id;
+	(void)connection_id;
+	*out = facts;
 	return STORE_OK;
 }

@@ -25,4 +25,11 @@ void fake_credential_replaced(const struct store_credential *c); /* takes the pl
 bool fake_row(const char *id, struct fake_row *out); /* pointers in out live until fake_reset */
 enum store_connection_status fake_connection_status(const char *id);
 
+/* What came in, of whatever conversation; messages of the customer are rows like the others. From the test's own thread. */
+void fake_heard(const struct store_heard *h);
+void fake_delivery(const struct store_delivery *d);
+void fake_findings(uint64_t findings);
+void fake_too_many(bool are); /* the customer wrote more than is looked at */
+void fake_connection_change(const struct store_connection *c);
+
 #endif
