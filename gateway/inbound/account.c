@@ -10,6 +10,7 @@
 
 #include "gateway/finding.h"
 #include "gateway/json.h"
+#include "gateway/outbound/outbound.h"
 
 #define DAY_MS INT64_C(86400000)
 #define LASTS_MS (30 * DAY_MS) /* what nobody ends */
@@ -143,6 +144,15 @@ static const struct row *row_of(const struct split_update *u)
 	return NULL;
 }
 
+/* The number takes more from now on (facts/meta.md 4). */
+static bool is_upgrade(const struct split_update *u)
+{
+	const char *event = word_at(u->item, "event");
+
+	return strcmp(u->field, "phone_number_quality_update") == 0 && event != NULL &&
+		strcmp(event, "THROUGHPUT_UPGRADE") == 0;
+}
+
 bool account_read(const struct split_update *u, int64_t received_at, struct store_notice *out)
 {
 	const struct row *row = u->kind == STORE_UPDATE_OTHER && u->list == NULL ? row_of(u) : NULL;
@@ -154,6 +164,8 @@ bool account_read(const struct split_update *u, int64_t received_at, struct stor
 		.finding = row->finding, .at = received_at, .is_over = row->is_over, .to = row->to, .from = row->from};
 	if (told > 0 && told * 1000 < (double)received_at)
 		out->at = (int64_t)told * 1000;
+	if (is_upgrade(u))
+		out->mps = OUTBOUND_MPS_HIGH;
 	out->until = out->at + (row->finding == FINDING_PIN_CHANGED ? PIN_LASTS_MS : LASTS_MS);
 	if (row->finding == FINDING_ACCOUNT_RESTRICTED)
 		read_restrictions(u->item, out);

@@ -58,9 +58,14 @@ static enum outbound_error seal(const struct ask *a, const char *json, struct an
 	memcpy(m->number, a->row.number, sizeof(m->number));
 	memcpy(m->conversation, a->row.conversation, sizeof(m->conversation));
 	err = outbound_message_seal(a->in->opt.tenants, json, strlen(json), m, &out->contents[out->len]);
-	if (err == OUTBOUND_OK)
-		out->len++;
-	return err;
+	if (err != OUTBOUND_OK)
+		return err;
+	out->len++;
+	/* As long as he may be written to freely because of what he asked. */
+	if (a->row.kind == STORE_ASK_QUESTION && strcmp(m->type, "template") != 0 &&
+		a->row.created_at + MESSAGE_ANSWER_AGE_MS > m->created_at)
+		m->expires_at = a->row.created_at + MESSAGE_ANSWER_AGE_MS;
+	return OUTBOUND_OK;
 }
 
 static void queue(struct ask *a, const struct reply_answer *answer)

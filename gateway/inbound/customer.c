@@ -51,6 +51,27 @@ static void add_echo(struct names *n, const cJSON *echo, const cJSON *contact)
 		n->out[n->len++] = "";
 }
 
+static bool is_text(const cJSON *object, const char *key, const char *text)
+{
+	const char *is = json_get_string(object, key);
+
+	return is != NULL && strcmp(is, text) == 0;
+}
+
+static bool is_of_list(const struct split_update *u, const char *list)
+{
+	return u->kind == STORE_UPDATE_OTHER && u->list != NULL && strcmp(u->list, list) == 0;
+}
+
+/* He rang, or took a call of the shop's. */
+static void add_call(struct names *n, const cJSON *call)
+{
+	const bool ours = is_text(call, "direction", "BUSINESS_INITIATED");
+
+	add(n, json_get_string(call, ours ? "to_user_id" : "from_user_id"));
+	add(n, json_get_string(call, ours ? "to" : "from"));
+}
+
 /* Of a group's, the group is named. */
 static void add_status(struct names *n, const cJSON *status)
 {
@@ -90,10 +111,20 @@ size_t customer_names(const struct split_update *u, const cJSON *contact, const 
 		} else if (strcmp(u->field, "messaging_handovers") == 0) {
 			add(&n, json_get_string(sender, "user_id"));
 			add(&n, json_get_string(sender, "phone_number"));
+		} else if (is_of_list(u, "calls")) {
+			add_call(&n, u->item);
+		} else if (customer_called(u)) {
+			add_status(&n, u->item);
 		}
 		break;
 	}
 	return n.len;
+}
+
+bool customer_called(const struct split_update *u)
+{
+	return is_of_list(u, "calls") ||
+		(is_of_list(u, "statuses") && strcmp(u->field, "calls") == 0 && is_text(u->item, "status", "ACCEPTED"));
 }
 
 enum store_holder customer_holder(const struct split_update *u)

@@ -12,6 +12,9 @@
  * customer. Borrowed from the tree. */
 size_t customer_names(const struct split_update *u, const cJSON *contact, const char *out[static STORE_NAMES_MAX]);
 
+/* Whether it tells that he rang, or took a call of the shop's: he may be written to freely then, as if he had written. */
+bool customer_called(const struct split_update *u);
+
 /* Who answers him since then; 0: the update does not say. */
 enum store_holder customer_holder(const struct split_update *u);
 

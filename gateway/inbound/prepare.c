@@ -147,6 +147,8 @@ static enum tenant_error name_customer(
 		err = tenant_conversation(p->tenants, p->ev->business_id, number, names[i], out->names[i]);
 	out->holder = customer_holder(u);
 	out->held_at = written_at < p->ev->received_at ? written_at : p->ev->received_at;
+	if (out->names_len > 0 && customer_called(u))
+		out->called_at = p->ev->received_at;
 	return err;
 }
 
@@ -372,6 +374,23 @@ static enum tenant_error prepare_notices(
 	return TENANT_OK;
 }
 
+/* What the owner types in the WhatsApp app tells that his number is on it, too, and takes less (facts/meta.md 4). */
+static enum tenant_error note_coexistence(
+	const struct preparation *p, const struct split_update *u, struct store_update *out, struct prepared_row *row)
+{
+	if (strcmp(u->field, "smb_message_echoes") != 0 || u->number == NULL)
+		return TENANT_OK;
+	row->notices = calloc(1, sizeof(*row->notices));
+	if (row->notices == NULL)
+		return TENANT_NO_MEMORY;
+	row->notices[0] =
+		(struct store_notice){.at = p->ev->received_at, .mps = OUTBOUND_MPS_COEXISTENCE, .guessed = true};
+	memcpy(row->notices[0].connection_id, p->owner, sizeof(row->notices[0].connection_id));
+	out->notices = row->notices;
+	out->notices_len = 1;
+	return TENANT_OK;
+}
+
 /* ------------------------------------------------------------ all of them */
 
 static enum tenant_error prepare_one(
@@ -398,6 +417,8 @@ static enum tenant_error prepare_one(
 	case STORE_UPDATE_MESSAGE:
 	case STORE_UPDATE_ECHO:
 		err = prepare_message(p, u, contact, out, row);
+		if (err == TENANT_OK && u->kind == STORE_UPDATE_ECHO)
+			err = note_coexistence(p, u, out, row);
 		break;
 	case STORE_UPDATE_STATUS:
 		err = prepare_status(p, u, out, row);

@@ -493,6 +493,8 @@ static void settle_one(struct house_update *out, const struct store_update *u, s
 			house_owe_answer(u->message);
 		}
 	}
+	if (u->notices_len > 0)
+		out->notice = u->notices[0];
 	if (u->ask != NULL)
 		house_owe(u->ask);
 	if (u->settlement != NULL) {

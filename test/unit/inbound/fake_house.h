@@ -25,6 +25,7 @@ struct house_update {
 	struct store_update update;
 	struct store_message message;
 	struct store_settlement settlement;
+	struct store_notice notice; /* the first */
 	char content[2048]; /* as tenant_seal left it: place, newline, plain text */
 	char wamid[256];
 	char reason[256];

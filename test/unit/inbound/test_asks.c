@@ -136,6 +136,8 @@ static void answers_go_where_the_question_came_from(void **state)
 	assert_string_equal(h->answers[0].content, "You said How much?, 15557770001");
 	assert_string_equal(h->answers[1].content, "Bye, 15557770001");
 	assert_string_equal(h->answers[2].content, "You said Row one, US.1002");
+	/* for as long as he may be written to freely because of it */
+	assert_int_equal(h->answers[0].message.expires_at, question->created_at + 24 * 60 * 60 * 1000LL);
 	/* One question is counted once. */
 	assert_true(h->answers[0].demand.asked);
 	assert_string_equal(h->answers[0].demand.products[0], "cracker");

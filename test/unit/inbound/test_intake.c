@@ -284,6 +284,36 @@ static void by_what_it_is_known_again(void **state)
 	assert_string_equal(u->wamid, "");
 }
 
+#define CHANGE(field, value)                                                                                           \
+	"{\"entry\":[{\"id\":\"100000000000001\",\"changes\":[{\"field\":\"" field                                     \
+	"\",\"value\":{\"metadata\":{\"phone_number_id\":\"200000000000001\"}," value "}}]}]}"
+
+/* What the owner types in the app tells what his number takes, as a guess; a call is kept with its customer. */
+static void what_else_is_learnt(void **state)
+{
+	const struct house_update *echo = &house_look()->events[0].updates[0],
+				  *standby = &house_look()->events[1].updates[1],
+				  *call = &house_look()->events[2].updates[0];
+
+	(void)state;
+	house_add(CHANGE(
+		"smb_message_echoes", "\"message_echoes\":[{\"to\":\"15557770001\",\"id\":\"w\",\"type\":\"text\"}]"));
+	house_add(STANDBY);
+	house_add(CHANGE("calls", "\"calls\":[{\"from\":\"15557770001\",\"id\":\"c\",\"event\":\"connect\"}]"));
+	run();
+	assert_int_equal(echo->update.notices_len, 1);
+	assert_int_equal(echo->notice.mps, 20);
+	assert_true(echo->notice.guessed);
+	assert_int_equal(echo->notice.finding, 0);
+	assert_string_equal(echo->notice.connection_id, HOUSE_CONNECTION);
+	assert_int_equal(standby->update.notices_len, 0);
+	assert_int_equal(standby->update.called_at, 0);
+	assert_int_equal(call->update.called_at, HOUSE_NOW);
+	assert_int_equal(call->update.names_len, 1);
+	is_index(call->update.names[0], "conversation", "200000000000001\n15557770001");
+	assert_int_equal(call->update.message == NULL, 1);
+}
+
 /* What another handler has is logged on both sides, and never asked. */
 static void standby_is_logged_and_not_asked(void **state)
 {
@@ -836,6 +866,7 @@ int main(void)
 		cmocka_unit_test_setup(a_refusal_outlives_a_restart, setup),
 		cmocka_unit_test_setup(messages_are_logged, setup),
 		cmocka_unit_test_setup(statuses_settle_the_outbox, setup),
+		cmocka_unit_test_setup(what_else_is_learnt, setup),
 		cmocka_unit_test_setup(standby_is_logged_and_not_asked, setup),
 		cmocka_unit_test_setup(by_what_it_is_known_again, setup),
 		cmocka_unit_test_setup(what_cannot_be_read_holds_up_nobody, setup),

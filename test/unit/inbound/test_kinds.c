@@ -9,6 +9,8 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "gateway/finding.h"
+#include "gateway/inbound/account.h"
 #include "gateway/inbound/customer.h"
 #include "gateway/inbound/kinds.h"
 #include "gateway/json.h"
@@ -263,12 +265,70 @@ static void whom_it_is_about(void **state)
 	}
 }
 
+/* Calls: as good as a message of his where he began them or took them. */
+static void who_rang(void **state)
+{
+	static const struct {
+		const char *field, *value, *name; /* NULL: nobody rang */
+	} rows[] = {
+		{"calls", "{\"calls\":[{\"from\":\"15557770001\",\"to\":\"15550001111\",\"event\":\"connect\"}]}",
+			"15557770001"},
+		{"calls",
+			"{\"calls\":[{\"from_user_id\":\"US.1\",\"from\":\"15557770001\",\"event\":\"terminate\","
+			"\"direction\":\"USER_INITIATED\"}]}",
+			"US.1"},
+		{"calls",
+			"{\"calls\":[{\"from\":\"15550001111\",\"to\":\"15557770001\",\"event\":\"connect\","
+			"\"direction\":\"BUSINESS_INITIATED\"}]}",
+			"15557770001"},
+		{"calls", "{\"statuses\":[{\"recipient_id\":\"15557770001\",\"status\":\"ACCEPTED\"}]}", "15557770001"},
+		{"calls", "{\"statuses\":[{\"recipient_id\":\"15557770001\",\"status\":\"RINGING\"}]}", NULL},
+		{"messages", "{\"statuses\":[{\"recipient_id\":\"15557770001\",\"status\":\"ACCEPTED\"}]}", NULL},
+		{"messages", "{\"messages\":[{\"from\":\"15557770001\"}]}", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct change c = change_of(rows[i].field, rows[i].value);
+		const char *names[STORE_NAMES_MAX];
+		const bool called = customer_called(&c.updates[0]);
+
+		if (called != (rows[i].name != NULL))
+			fail_msg("%s", rows[i].value);
+		if (called) {
+			assert_true(customer_names(&c.updates[0], NULL, names) > 0);
+			assert_string_equal(names[0], rows[i].name);
+		}
+		change_end(&c);
+	}
+}
+
+static void a_number_takes_more(void **state)
+{
+	struct change c = change_of("phone_number_quality_update", EVENT("THROUGHPUT_UPGRADE"));
+	struct change other = change_of("phone_number_quality_update", EVENT("ONBOARDING"));
+	struct store_notice n;
+
+	(void)state;
+	assert_true(account_read(&c.updates[0], 5000, &n));
+	assert_int_equal(n.mps, 1000);
+	assert_false(n.guessed);
+	assert_int_equal(n.finding, FINDING_NONE);
+	assert_int_equal(n.at, 5000);
+	assert_true(account_read(&other.updates[0], 5000, &n));
+	assert_int_equal(n.mps, 0);
+	change_end(&c);
+	change_end(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind),
 		cmocka_unit_test(relations),
 		cmocka_unit_test(whom_it_is_about),
+		cmocka_unit_test(who_rang),
+		cmocka_unit_test(a_number_takes_more),
 	};
 
 	json_init();
