@@ -41,6 +41,16 @@ void facts_of_token(struct connecting *w, const cJSON *fields)
 		w->facts.token_expires_at = (int64_t)at * 1000;
 }
 
+/* The limit that follows; 0: it is not known. Where nothing is said of the app, STANDARD may be either. */
+static unsigned mps_of(const struct store_connection_facts *f, const cJSON *on_app)
+{
+	if (cJSON_IsTrue(on_app))
+		return OUTBOUND_MPS_COEXISTENCE;
+	if (strcmp(f->throughput, "HIGH") == 0)
+		return OUTBOUND_MPS_HIGH;
+	return strcmp(f->throughput, "STANDARD") == 0 && cJSON_IsFalse(on_app) ? OUTBOUND_MPS_STANDARD : 0;
+}
+
 void facts_of_number(struct connecting *w, const cJSON *fields)
 {
 	struct store_connection_facts *f = &w->facts;
@@ -52,6 +62,8 @@ void facts_of_number(struct connecting *w, const cJSON *fields)
 	word(f->messaging_limit, sizeof(f->messaging_limit), fields, "whatsapp_business_manager_messaging_limit");
 	word(f->throughput, sizeof(f->throughput), fields, "throughput.level");
 	word(f->can_send, sizeof(f->can_send), fields, "health.can_send");
+	w->mps = mps_of(f, json_get(fields, "is_on_biz_app"));
+	w->standard = strcmp(f->throughput, "STANDARD") == 0;
 }
 
 static enum finding why_blocked(const struct store_connection_facts *f, const char *why)
@@ -89,7 +101,22 @@ static uint64_t findings_after(const struct connect_report *report, uint64_t bef
 	return now != 0 || connect_was_answered(report) ? now : before;
 }
 
-enum store_error facts_keep(const struct connecting *w, bool key_is_new)
+/* What was known stays where nothing is said; but of more than the usual nothing is left when the usual is said. */
+static enum store_error limit_keep(const struct connecting *w)
+{
+	const struct store_connection *s = w->connection;
+	const bool less = w->mps == 0 && w->standard && s->mps > OUTBOUND_MPS_STANDARD;
+	enum store_error err;
+
+	if (!w->number_told || s->mps == w->mps || (w->mps == 0 && !less))
+		return STORE_OK;
+	err = store_connection_mps_set(tenants_store(w->c->tenants), s->business_id, s->id, w->mps);
+	if (err == STORE_OK && w->c->outbound != NULL)
+		outbound_wake(w->c->outbound, NULL);
+	return err == STORE_STALE ? STORE_OK : err;
+}
+
+static enum store_error keep(const struct connecting *w, bool key_is_new)
 {
 	struct store *store = tenants_store(w->c->tenants);
 	const struct store_connection *s = w->connection;
@@ -113,4 +140,11 @@ enum store_error facts_keep(const struct connecting *w, bool key_is_new)
 		now.token_expires_at = key_is_new ? 0 : before.token_expires_at;
 	now.looked_at = told ? store_now_ms() : before.looked_at;
 	return store_connection_facts_put(store, s->business_id, s->id, &now);
+}
+
+enum store_error facts_keep(const struct connecting *w, bool key_is_new)
+{
+	const enum store_error err = keep(w, key_is_new);
+
+	return err == STORE_OK ? limit_keep(w) : err;
 }

@@ -81,6 +81,8 @@ struct connecting {
 	struct seen seen; /* 360dialog, by its probe */
 	struct store_connection_facts facts; /* what was said, as far as: */
 	bool token_told, number_told;
+	unsigned mps; /* what the number takes, where it was told; 0: that did not say */
+	bool standard; /* it takes no more than the usual */
 };
 
 struct provider {

@@ -11,7 +11,7 @@ static const char *const send_fields[] = {
 /* Of what was asked for, all that came. */
 static const char *const number_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating",
 	"code_verification_status", "platform_type", "throughput.level", "status", "name_status",
-	"whatsapp_business_manager_messaging_limit", NULL};
+	"whatsapp_business_manager_messaging_limit", "is_on_biz_app", NULL};
 
 static const char *const numbers_fields[] = {"id", "display_phone_number", "verified_name", "quality_rating", NULL};
 
@@ -52,7 +52,7 @@ static const struct kind kinds[] = {
 		.host = KIND_META,
 		.methods = KIND_GET,
 		.path = "/{version}/{number}?fields=" SHORT_FIELDS
-			",status,name_status,whatsapp_business_manager_messaging_limit,health_status"
+			",status,name_status,whatsapp_business_manager_messaging_limit,is_on_biz_app,health_status"
 			"&appsecret_proof={proof}",
 		.wants = KIND_WANTS_NUMBER,
 		.auth = KIND_BEARER_TOKEN,

@@ -145,6 +145,45 @@ static void dialog360s_words_are_kept(void **state)
 	removed(out.id);
 }
 
+/* How many messages a second follow from what Meta says of the number. */
+static void what_a_number_takes(void **state)
+{
+	static const struct {
+		const char *number;
+		unsigned mps;
+		bool woken; /* the scheduler, as it changed */
+	} rows[] = {
+		{"\"throughput\":{\"level\":\"STANDARD\"}", 0, false}, /* it may be on the app */
+		{"\"throughput\":{\"level\":\"STANDARD\"},\"is_on_biz_app\":false", 80, true},
+		{"\"throughput\":{\"level\":\"HIGH\"},\"is_on_biz_app\":false", 1000, true},
+		{"\"throughput\":{\"level\":\"HIGH\"}", 1000, false},
+		{"\"throughput\":{\"level\":\"NOT_APPLICABLE\"},\"is_on_biz_app\":false", 1000, false},
+		{"\"throughput\":{\"level\":\"STANDARD\"}", 0, true}, /* no longer that much */
+		{"\"throughput\":{\"level\":\"STANDARD\"},\"is_on_biz_app\":true", 20, true},
+		{"\"throughput\":{\"level\":\"STANDARD\"}", 20, false},
+		{"\"throughput\":{\"level\":\"STANDARD\"},\"is_on_biz_app\":\"no\"", 20, false},
+	};
+	struct store_connection out;
+	struct connect_report report;
+
+	(void)state;
+	answer(NULL, NULL);
+	assert_int_equal(add(&with_sender, &good, true, &out, &report), CONNECT_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char number[200];
+		unsigned wakes;
+
+		(void)snprintf(number, sizeof(number), "{\"id\":\"3003\",%s}", rows[i].number);
+		wakes = fake_wakes();
+		fake_number(&(struct fake_says){.class = OUTBOUND_ACCEPTED, .fields = number});
+		assert_int_equal(connect_test(&with_sender, "shop", out.id, &out, &report), CONNECT_OK);
+		if (out.mps != rows[i].mps || (fake_wakes() > wakes) != rows[i].woken)
+			fail_msg("%s: %u, woken %u times", rows[i].number, out.mps, fake_wakes() - wakes);
+	}
+	fake_reset();
+	removed(out.id);
+}
+
 /* A number that Meta lets send nothing is blocked, until Meta says otherwise. */
 static void a_banned_number_is_blocked(void **state)
 {
@@ -197,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_part_stays_until_it_is_said_anew),
 		cmocka_unit_test(what_is_no_word_is_not_said),
 		cmocka_unit_test(dialog360s_words_are_kept),
+		cmocka_unit_test(what_a_number_takes),
 		cmocka_unit_test(a_banned_number_is_blocked),
 		cmocka_unit_test(a_token_of_another_number_replaces_nothing),
 	};

@@ -286,7 +286,8 @@ static void a_number_is_asked_for_named_fields(void **state)
 	assert_string_equal(seen.path,
 		"GET /v26.0/106?fields=id,display_phone_number,verified_name,quality_rating,"
 		"code_verification_status,platform_type,throughput,status,name_status,"
-		"whatsapp_business_manager_messaging_limit,health_status&appsecret_proof=" PROOF " HTTP/1.1");
+		"whatsapp_business_manager_messaging_limit,is_on_biz_app,health_status&appsecret_proof=" PROOF
+		" HTTP/1.1");
 	assert_string_equal(seen.authorization, "Bearer " TOKEN);
 	assert_null(strstr(seen.head, APP_SECRET));
 	j = job_of(&f, OUTBOUND_META_SEND, 2, "106");
