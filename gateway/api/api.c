@@ -36,6 +36,8 @@ static const struct route routes[] = {
 	{"/v1/businesses/{b}/connections/{id}/test", "POST", .post = connections_test},
 	{"/v1/businesses/{b}/messages", "GET, HEAD, POST", .get = messages_list, .post = messages_add},
 	{"/v1/businesses/{b}/messages/{id}", "GET, HEAD", .get = messages_get},
+	{"/v1/businesses/{b}/messages/{id}/replay", "POST", .post = messages_replay},
+	{"/v1/businesses/{b}/messages/{id}/discard", "POST", .post = messages_discard},
 	{"/v1/businesses/{b}/products", "GET, HEAD, POST", .get = products_list, .post = products_add},
 	{"/v1/businesses/{b}/products/{id}", "DELETE", .del = products_remove},
 	{"/v1/businesses/{b}/responder", "GET, HEAD, PUT", .get = responder_get, .put = responder_put},

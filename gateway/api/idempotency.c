@@ -73,7 +73,8 @@ void idempotency_keep(struct call *c, const struct cJSON *without_secret)
 
 void idempotency_end(struct call *c)
 {
-	const char *body = c->has_secret ? c->kept : c->res->body;
+	/* What met a state that may change may be tried again. */
+	const char *body = c->may_change ? NULL : c->has_secret ? c->kept : c->res->body;
 	enum store_error err = STORE_OK;
 
 	if (c->is_once && !c->once_ended)

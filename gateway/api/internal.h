@@ -37,6 +37,7 @@ struct call {
 	struct store_once once;
 	bool has_secret; /* the answer shows a secret, and must not be kept */
 	char *kept; /* the answer without it; NULL: nothing is kept */
+	bool may_change; /* it is about a state that may change, and must not be kept */
 };
 
 /* A call that may come twice (idempotency.c). begin: false when it is answered already. keep: the answer shows a
@@ -72,6 +73,8 @@ void connections_remove(struct call *c);
 void messages_add(struct call *c);
 void messages_list(struct call *c);
 void messages_get(struct call *c);
+void messages_replay(struct call *c);
+void messages_discard(struct call *c);
 
 void products_add(struct call *c);
 void products_list(struct call *c);

@@ -1,5 +1,5 @@
 /*
- * Messages: sent by the platform, listed and looked up with their content opened.
+ * Messages: listed and looked up with their content opened. How they are sent: sending.c.
  *
  * Rows are copied out of the store before their content is opened, because opening
  * may have to ask the store for keys. A row that does not open shows null.
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/api/form.h"
 #include "gateway/api/json_out.h"
 #include "gateway/api/page.h"
 #include "gateway/api/problem.h"
@@ -17,7 +16,6 @@
 #include "gateway/json.h"
 
 #define PAGE_BYTES_MAX (8u * 1024u * 1024u) /* a page ends early rather than hold more sealed content */
-#define WHY_LEN 300u
 
 static const struct listing_name directions[] = {{"inbound", STORE_INBOUND}, {"outbound", STORE_OUTBOUND}, {NULL, 0}};
 
@@ -25,6 +23,11 @@ static const struct listing_name states[] = {{"received", STORE_MESSAGE_RECEIVED
 	{"sending", STORE_MESSAGE_SENDING}, {"retry", STORE_MESSAGE_RETRY}, {"sent", STORE_MESSAGE_SENT},
 	{"delivered", STORE_MESSAGE_DELIVERED}, {"read", STORE_MESSAGE_READ}, {"failed", STORE_MESSAGE_FAILED},
 	{"unknown", STORE_MESSAGE_UNKNOWN}, {"dead", STORE_MESSAGE_DEAD}, {NULL, 0}};
+
+static const struct listing_name switches[] = {{"true", STORE_ON}, {"false", STORE_OFF}, {NULL, 0}};
+
+static const struct listing_name policies[] = {
+	{"at_most_once", STORE_AT_MOST_ONCE}, {"at_least_once", STORE_AT_LEAST_ONCE}, {NULL, 0}};
 
 /* ------------------------------------------------------------ showing */
 
@@ -194,6 +197,21 @@ static bool put_ties(struct call *c, struct out *o, const struct store_message *
 	return true;
 }
 
+/* How it is, or was, sent. */
+static void put_sending(struct out *o, const struct store_message *m)
+{
+	if (m->direction != STORE_OUTBOUND || m->echo)
+		return;
+	out_text(o, "policy", listing_name(policies, (int)m->policy));
+	put_true(o, "maybe_duplicate", m->maybe_duplicate);
+	out_number(o, "attempts", m->attempts);
+	out_time(o, "expires_at", outbound_expires_at(m));
+	if (m->state == STORE_MESSAGE_QUEUED || m->state == STORE_MESSAGE_RETRY)
+		out_time(o, "next_at", m->next_at);
+	if (m->discarded_at > 0)
+		out_time(o, "discarded_at", m->discarded_at);
+}
+
 /* What is shown is printed here: a page of trees would take fifty times the room. NULL: memory is short. */
 static cJSON *printed(cJSON *content)
 {
@@ -224,6 +242,7 @@ static cJSON *message_json(struct call *c, const struct store_message *m)
 	out_time(&o, "created_at", m->created_at);
 	out_time(&o, "updated_at", m->updated_at);
 	put_error(&o, m);
+	put_sending(&o, m);
 	tied = put_ties(c, &o, m);
 	/* The client's own: ours takes its place only on the way. */
 	if (m->direction == STORE_OUTBOUND && json_get_string(content, "biz_opaque_callback_data") != NULL)
@@ -264,10 +283,12 @@ static enum store_error list(struct listing *l, const void *ctx)
 void messages_list(struct call *c)
 {
 	struct store_message_filter filter;
-	int direction = 0, state = 0;
+	int direction = 0, state = 0, discarded = 0;
 
-	if (!listing_choice(c, "direction", directions, &direction) || !listing_choice(c, "state", states, &state))
+	if (!listing_choice(c, "direction", directions, &direction) || !listing_choice(c, "state", states, &state) ||
+		!listing_choice(c, "discarded", switches, &discarded))
 		return;
+	filter.discarded = (enum store_switch)discarded;
 	filter.direction = (enum store_direction)direction;
 	filter.state = (enum store_message_state)state;
 	listing_answer(c, list, NULL, &filter);
@@ -287,85 +308,4 @@ void messages_get(struct call *c)
 		out_send_tree(message_json(c, &row.message), c->res, 200);
 	free(row.content);
 	free(row.wamid);
-}
-
-/* ------------------------------------------------------------ sending */
-
-/* Whose rules these are says "field: rule" where it is about one field. */
-static void message_problem(struct call *c, char *why)
-{
-	size_t len = strspn(why, "abcdefghijklmnopqrstuvwxyz_.");
-
-	if (len == 0 || strncmp(why + len, ": ", 2) != 0) {
-		problem(c->res, PROBLEM_INVALID_FIELD, NULL, why);
-		return;
-	}
-	why[len] = '\0';
-	problem(c->res, PROBLEM_INVALID_FIELD, why, why + len + 2);
-}
-
-static bool body_ok(struct call *c)
-{
-	cJSON *body = form_body(c);
-	char why[WHY_LEN] = "";
-	bool ok =
-		body != NULL && outbound_message_valid((const char *)c->req->body, c->req->body_len, why, sizeof(why));
-
-	if (body != NULL && !ok)
-		message_problem(c, why);
-	cJSON_Delete(body);
-	return ok;
-}
-
-static void queue(struct call *c, struct store_message *m)
-{
-	struct store_once_end end = {.key = c->once.key, .http_status = 202};
-	uint8_t *content = NULL;
-	enum store_error err;
-	struct out o;
-	bool held;
-
-	if (outbound_message_seal(c->api->tenants, (const char *)c->req->body, c->req->body_len, m, &content) !=
-		OUTBOUND_OK) {
-		problem_tenant(c, TENANT_VAULT);
-		return;
-	}
-	err = store_conversation_held(c->api->store, c->business.id, m->conversation, &held);
-	if (err != STORE_OK) {
-		free(content);
-		problem_store(c, err);
-		return;
-	}
-	out_begin(&o);
-	out_text(&o, "id", m->id);
-	out_text(&o, "status", "queued");
-	if (held)
-		out_text(&o, "warning", "another handler answers this customer: this message takes control back");
-	out_send(&o, c->res, 202);
-	end.body = c->res->body;
-	end.body_len = c->res->body_len;
-	/* Nothing is queued that could not be told. */
-	err = c->res->body != NULL ? store_message_queue(c->api->store, m, c->is_once ? &end : NULL) : STORE_NO_MEMORY;
-	free(content);
-	if (err != STORE_OK) {
-		problem_store(c, err);
-		return;
-	}
-	c->once_ended = true;
-	if (c->api->outbound != NULL)
-		outbound_wake(c->api->outbound, m->connection_id);
-}
-
-void messages_add(struct call *c)
-{
-	struct store_message m = {.direction = STORE_OUTBOUND};
-
-	if (c->business.status != STORE_BUSINESS_ACTIVE) {
-		problem(c->res, PROBLEM_CONFLICT, NULL, "the business is suspended");
-		return;
-	}
-	if (!body_ok(c) || !number_choose(c, &m))
-		return;
-	(void)snprintf(m.business_id, sizeof(m.business_id), "%s", c->business.id);
-	queue(c, &m);
 }

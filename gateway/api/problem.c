@@ -47,6 +47,8 @@ static const struct problem_row rows_of_problems[] = {
 		"this Idempotency-Key came before with another body"},
 	[PROBLEM_RESPONDER_NOT_SUPPORTED] = {422, "responder_not_supported", "Unprocessable Content",
 		"the responders are none, catalogue and platform"},
+	[PROBLEM_WINDOW_CLOSED] = {422, "window_closed", "Unprocessable Content",
+		"the customer wrote more than 24 hours ago: send a template"},
 	[PROBLEM_TOO_MANY_PRODUCTS] = {422, "too_many_products", "Unprocessable Content",
 		"a business has at most 20000 products; nothing was stored"},
 	[PROBLEM_TOO_MANY_KEYS] = {409, "too_many_keys", "Conflict",

@@ -331,6 +331,8 @@ enum outbound_error outbound_window(struct tenants *t, const char *json, size_t 
 /* Of a CLOSED one, a sentence without its end: when he wrote last, and that he may be sent a template. */
 #define OUTBOUND_WINDOW_WORDS_LEN 200u
 void outbound_window_words(const struct outbound_window *w, char out[static OUTBOUND_WINDOW_WORDS_LEN]);
+/* m, which was sealed and says nothing of its expiry, is not sent after the end of one that is OPEN. */
+void outbound_window_expiry(const struct outbound_window *w, struct store_message *m);
 /* Messages a second that the provider takes from a number (facts/meta.md 4). */
 #define OUTBOUND_MPS_HIGH 1000u
 #define OUTBOUND_MPS_STANDARD 80u

@@ -183,6 +183,12 @@ enum outbound_error outbound_window(
 	return err;
 }
 
+void outbound_window_expiry(const struct outbound_window *w, struct store_message *m)
+{
+	if (w->is == OUTBOUND_WINDOW_OPEN && m->expires_at == 0 && w->until < outbound_expires_at(m))
+		m->expires_at = w->until;
+}
+
 void outbound_window_words(const struct outbound_window *w, char out[static OUTBOUND_WINDOW_WORDS_LEN])
 {
 	const time_t at = (time_t)(w->heard_at / 1000);

@@ -19,6 +19,8 @@ const struct route admin_routes[] = {
 	{.name = "suspend", .post = admin_suspend_post, .form_max = FORM_MAX},
 	{.name = "resume", .post = admin_resume_post, .form_max = FORM_MAX},
 	{.name = "letters", .get = admin_letters_get},
+	{.name = "send-again", .post = admin_send_again_post, .form_max = FORM_MAX},
+	{.name = "discard", .post = admin_discard_post, .form_max = FORM_MAX},
 	{.name = "quarantine", .get = admin_quarantine_get},
 	{.name = "refused", .get = admin_refused_get},
 	{.name = "keys", .get = admin_keys_get},

@@ -69,6 +69,8 @@ void admin_replay_post(struct visit *v);
 void admin_suspend_post(struct visit *v);
 void admin_resume_post(struct visit *v);
 void admin_letters_get(struct visit *v);
+void admin_send_again_post(struct visit *v);
+void admin_discard_post(struct visit *v);
 void admin_quarantine_get(struct visit *v);
 void admin_refused_get(struct visit *v);
 void admin_keys_get(struct visit *v);

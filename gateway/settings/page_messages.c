@@ -8,7 +8,8 @@
 
 #include "gateway/content.h"
 #include "gateway/json.h"
-#include "gateway/settings/resend.h"
+#include "gateway/resend.h"
+#include "gateway/settings/internal.h"
 
 #define PAGE_ROWS 50u
 #define TEXT_SHOWN 200u /* characters */
@@ -297,14 +298,23 @@ static void put_search(struct visit *v, const char *words)
 		WORDS_MAX, words);
 }
 
-static const struct layout_result results[] = {
-	[RESEND_QUEUED - 1] = {"again", "ok", "It is being sent again, as a new message at the top of the list."},
+#define NOT_OFFERED                                                                                                    \
+	{                                                                                                              \
+		"not", "bad", "This message cannot be sent again any more. Write a new one."                           \
+	}
+static const struct layout_result results[RESEND_RESULTS + 1] = {
+	[RESEND_DONE - 1] = {"again", "ok", "It is being sent again, as a new message at the top of the list."},
 	[RESEND_ALREADY - 1] = {"already", "info", "This message was sent again before. Look for the newer one."},
-	[RESEND_NOT_OFFERED - 1] = {"not", "bad", "This message cannot be sent again any more. Write a new one."},
+	[RESEND_NOT_OFFERED - 1] = NOT_OFFERED,
+	[RESEND_MAYBE_ARRIVED - 1] = NOT_OFFERED,
+	[RESEND_GONE - 1] = NOT_OFFERED,
+	[RESEND_PAUSED - 1] = NOT_OFFERED,
+	[RESEND_NO_SUCH - 1] = NOT_OFFERED,
 	[RESEND_NO_NUMBER - 1] = {"number", "bad",
 		"The number that it was sent from is not connected any more. Connect it first."},
+	[RESEND_WINDOW_CLOSED - 1] = {"window", "bad",
+		"The customer wrote more than 24 hours ago: WhatsApp takes only templates now. Nothing was sent."},
 	[RESEND_FAILED - 1] = {"later", "bad", "That did not work just now. Nothing was sent. Try again in a moment."},
-	[RESEND_FAILED] = {NULL, NULL, NULL},
 };
 
 /* ------------------------------------------------------------ the list */
@@ -477,9 +487,14 @@ static void search(struct visit *v, const char *words)
 
 static void send_again(struct visit *v)
 {
-	const enum resend result = resend(v, visit_field(v, "id"));
+	struct resend r = {
+		.tenants = v->s->tenants, .outbound = v->s->outbound, .business = &v->business, .owner = true};
+	enum resend_result result = resend_make(&r, visit_field(v, "id"));
 	char name[32];
 
+	if (result == RESEND_DONE)
+		result = resend_queue(&r, NULL);
+	resend_clear(&r);
 	(void)snprintf(name, sizeof(name), "messages?done=%s", results[result - 1].name);
 	visit_redirect(v, name);
 }

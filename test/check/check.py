@@ -25,7 +25,7 @@ FLOORS = [
     {"gateway/listener"},
     {"gateway/metrics", "gateway/health"},
     {"gateway/inbound", "gateway/api", "gateway/front", "gateway/settings"},
-    {"gateway/doctor", "gateway/rotation"},
+    {"gateway/doctor", "gateway/resend", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
     {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
     {"gateway/tenant", "gateway/virtual_key"},

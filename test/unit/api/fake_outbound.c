@@ -55,6 +55,8 @@ struct outbound *fake_outbound(void)
 	return (struct outbound *)(void *)&there;
 }
 
+static struct outbound_window window;
+
 void fake_reset(void)
 {
 	memset(kinds, 0, sizeof(kinds));
@@ -63,6 +65,7 @@ void fake_reset(void)
 	subscribed = has_secret = false;
 	checks = wakes = 0;
 	fake_clock(0);
+	window = (struct outbound_window){.is = OUTBOUND_WINDOW_NOT_KNOWN};
 }
 
 void fake_clock(int32_t ahead)
@@ -299,4 +302,32 @@ enum outbound_error outbound_ask(struct outbound *o, const struct outbound_ask *
 const char *outbound_class_text(enum outbound_class c)
 {
 	return c == OUTBOUND_NO_CREDENTIAL ? "it needs its key entered again" : "";
+}
+
+/* ------------------------------------------------------------ the window */
+
+void fake_window(const struct outbound_window *w)
+{
+	window = *w;
+}
+
+enum outbound_error outbound_window(
+	struct tenants *t, const char *json, size_t len, const struct store_message *m, struct outbound_window *out)
+{
+	assert_non_null(t);
+	assert_true(len > 0 && json[0] == '{');
+	assert_true(m->business_id[0] != '\0' && m->connection_id[0] != '\0' && m->number[0] != '\0');
+	*out = window;
+	return OUTBOUND_OK;
+}
+
+void outbound_window_words(const struct outbound_window *w, char out[static OUTBOUND_WINDOW_WORDS_LEN])
+{
+	(void)snprintf(out, OUTBOUND_WINDOW_WORDS_LEN, "the customer wrote at %lld", (long long)w->heard_at);
+}
+
+void outbound_window_expiry(const struct outbound_window *w, struct store_message *m)
+{
+	if (w->is == OUTBOUND_WINDOW_OPEN && m->expires_at == 0)
+		m->expires_at = w->until;
 }

@@ -28,6 +28,9 @@ void fake_answer(enum outbound_kind kind, const struct fake_says *says);
 void fake_debug_token(const struct fake_says *says);
 void fake_number(const struct fake_says *says); /* asked for all of its fields, or for the safe ones */
 
+/* What is known of every customer's window; NOT_KNOWN at first. */
+void fake_window(const struct outbound_window *w);
+
 /* How far the providers' clock is before ours. */
 void fake_clock(int32_t ahead);
 

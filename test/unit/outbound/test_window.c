@@ -241,11 +241,22 @@ static void test_words(void **state)
 static void test_expiry(void **state)
 {
 	struct store_message m = {.created_at = 1000};
+	struct outbound_window w = {.is = OUTBOUND_WINDOW_OPEN, .until = 1000 + 25 * HOUR};
 
 	(void)state;
 	assert_int_equal(outbound_expires_at(&m), 1000 + 24 * HOUR);
+	outbound_window_expiry(&w, &m);
+	assert_int_equal(m.expires_at, 0);
+	w.until = 1000 + 2 * HOUR;
+	outbound_window_expiry(&w, &m);
+	assert_int_equal(outbound_expires_at(&m), 1000 + 2 * HOUR);
 	m.expires_at = 5;
+	outbound_window_expiry(&w, &m);
 	assert_int_equal(outbound_expires_at(&m), 5);
+	m.expires_at = 0;
+	w.is = OUTBOUND_WINDOW_NOT_KNOWN;
+	outbound_window_expiry(&w, &m);
+	assert_int_equal(m.expires_at, 0);
 }
 
 int main(void)
