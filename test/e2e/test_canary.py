@@ -190,6 +190,13 @@ class Canary(House):
         spare.connection = answer.json["id"]
         return spare
 
+    def letter(self):
+        """A message that came to nothing."""
+        self.provider.fault("error", number=self.meta.number, on="/messages", times=1, http=400, code=131026)
+        id_ = self.meta.post("lost").json["id"]
+        assert wait_for(lambda: self.meta.message(id_)["state"] == "dead")
+        return id_
+
     def keep_shown(self, answer):
         """What an answer shows once is a secret from then on: a token, a link, a signing or webhook secret, a cookie."""
         for value in re.findall(rb"khv?_[\w-]{40,}|whsec_[\w+/=]{40,}|(?<=#)[\w-]{43}|(?<=X-Keyhouse-Secret\":\")[^\"]+|"
@@ -240,6 +247,10 @@ def api_rows():
             "text": {"body": h.planted.customer("words written to him", word())}}, free=("text",))],
         f"GET {B}/{{business}}/messages": lambda h: [h.api("GET", h.meta.path("messages"))],
         f"GET {B}/{{business}}/messages/{{id}}": lambda h: [h.api("GET", h.meta.path("messages", h.one(h.meta, "messages")))],
+        f"POST {B}/{{business}}/messages/{{id}}/replay": lambda h: [
+            h.api("POST", h.meta.path("messages", h.letter(), "replay"), {"maybe_duplicate": True}),
+            h.api("POST", h.meta.path("messages", h.letter(), "replay"))],
+        f"POST {B}/{{business}}/messages/{{id}}/discard": lambda h: [h.api("POST", h.meta.path("messages", h.letter(), "discard"))],
         f"POST {B}/{{business}}/products": lambda h: [
             h.api("POST", h.catalogue.path("products"), {"name": "Lamp", "price": "5", "currency": "EUR"}, free=("name", "unit")),
             h.api("POST", h.catalogue.path("products"), PAUL.encode(), "text/csv")],
@@ -374,6 +385,8 @@ def admin_rows():
         "POST /admin/end-link": lambda h: [h.form("admin", "end-link", {
             "business": (s := h.spare()).id, "link": (h.link("one ended by the operator", s), h.one(s, "settings-links"))[1]})],
         "POST /admin/replay": lambda h: [h.form("admin", "replay", {"business": h.meta.id, "event": h.one(h.meta, "events")})],
+        "POST /admin/send-again": lambda h: [h.form("admin", "send-again", {"business": h.meta.id, "id": h.letter()})],
+        "POST /admin/discard": lambda h: [h.form("admin", "discard", {"business": h.meta.id, "id": h.letter()})],
         "POST /admin/suspend": lambda h: [h.form("admin", "suspend", {"business": h.spare().id})],
         "POST /admin/resume": lambda h: [h.form("admin", "resume", {"business": h.meta.id})],
         "POST /admin/revoke-token": lambda h: [h.form("admin", "revoke-token", {"token": h.plant("token's text for its id", "kh_" + word(43)),
