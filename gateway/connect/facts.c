@@ -101,7 +101,8 @@ static uint64_t findings_after(const struct connect_report *report, uint64_t bef
 	return now != 0 || connect_was_answered(report) ? now : before;
 }
 
-/* What was known stays where nothing is said; but of more than the usual nothing is left when the usual is said. */
+/* What was known stays where nothing is said; but of more than the usual nothing is left when the usual is said. The
+ * scheduler sees it when it next looks for what waits, within a minute. */
 static enum store_error limit_keep(const struct connecting *w)
 {
 	const struct store_connection *s = w->connection;
@@ -111,8 +112,6 @@ static enum store_error limit_keep(const struct connecting *w)
 	if (!w->number_told || s->mps == w->mps || (w->mps == 0 && !less))
 		return STORE_OK;
 	err = store_connection_mps_set(tenants_store(w->c->tenants), s->business_id, s->id, w->mps);
-	if (err == STORE_OK && w->c->outbound != NULL)
-		outbound_wake(w->c->outbound, NULL);
 	return err == STORE_STALE ? STORE_OK : err;
 }
 

@@ -53,7 +53,7 @@ static void letter_buttons(struct visit *v, const struct store_letter *l)
 	if (unknown)
 		html_raw(&v->out, "<input type=\"hidden\" name=\"twice\" value=\"yes\">");
 	html_put(&v->out, "<button class=\"quiet\">%s</button></form>",
-		unknown ? "Send again: it may arrive twice" : "Send again");
+		unknown ? "Send again, perhaps twice" : "Send again");
 	letter_form(v, "discard", l);
 	html_raw(&v->out, "<button class=\"quiet\">Discard</button></form>");
 }
@@ -75,7 +75,7 @@ static bool letter_row(const struct store_letter *l, void *arg)
 	html_put(h, "<br><span class=\"small soft\">%u %s", l->attempts, l->attempts == 1 ? "attempt" : "attempts");
 	if (l->error_code != 0)
 		html_put(h, ", the provider's code %d", (int)l->error_code);
-	html_raw(h, "</span></td><td>");
+	html_raw(h, "</span>");
 	letter_buttons(t->v, l);
 	html_raw(h, "</td></tr>");
 	return true;
@@ -87,8 +87,7 @@ void admin_letters_get(struct visit *v)
 		.page = "letters",
 		.cursor = "after",
 		.head = "<table><caption>Newest first</caption><thead><tr><th scope=\"col\">Queued</th>"
-			"<th scope=\"col\">Business</th><th scope=\"col\">What became of it</th>"
-			"<th scope=\"col\">What to do</th></tr></thead><tbody>"};
+			"<th scope=\"col\">Business</th><th scope=\"col\">What became of it</th></tr></thead><tbody>"};
 	enum store_error err;
 
 	layout_begin(v, "letters", "Dead letters", NULL);
