@@ -65,7 +65,7 @@ void front_counts(const struct front *f, struct front_counts *out)
 
 static const struct route {
 	enum shape shape; /* 0: both */
-	const char *path; /* behind the version, where it has one; {id}: 1 to 32 digits */
+	const char *path; /* behind the version, where it has one; {id}: 1 to 32 digits; {name}: what is left */
 	enum what what;
 	unsigned methods;
 } routes[] = {
@@ -81,6 +81,7 @@ static const struct route {
 	{SHAPE_D360, "/messages", WHAT_MESSAGES, POST},
 	{SHAPE_D360, "/media", WHAT_UPLOAD, POST},
 	{SHAPE_D360, "/v1/configs/templates", WHAT_CONFIG_TEMPLATES, GET | POST | DELETE},
+	{SHAPE_D360, "/v1/configs/templates/{name}", WHAT_CONFIG_TEMPLATE, DELETE},
 	{SHAPE_D360, "/message_templates", WHAT_TEMPLATES, GET | POST | DELETE},
 	{SHAPE_D360, "/whatsapp_business_profile", WHAT_PROFILE, GET | POST},
 	{SHAPE_D360, "/health_status", WHAT_HEALTH, GET},
@@ -112,13 +113,18 @@ static const char *version_skip(const char *path, char version[static VERSION_RO
 	return path + 1 + len;
 }
 
-/* Whether it is of this shape; its id is copied. */
-static bool matches(const char *shape, const char *path, char id[static STORE_PROVIDER_ID_LEN + 1])
+/* Whether it is of this shape; its id is copied, its name is where *name points. */
+static bool matches(const char *shape, const char *path, char id[static STORE_PROVIDER_ID_LEN + 1], const char **name)
 {
-	static const char hole[] = "{id}";
+	static const char hole[] = "{id}", rest[] = "{name}";
 
 	id[0] = '\0';
+	*name = NULL;
 	while (*shape != '\0') {
+		if (strcmp(shape, rest) == 0) {
+			*name = path;
+			return *path != '\0';
+		}
 		if (strncmp(shape, hole, sizeof(hole) - 1) == 0) {
 			const size_t len = digits_of(path);
 
@@ -141,6 +147,7 @@ bool front_owns(const char *path)
 {
 	static const char *const prefixes[] = {"/v1/configs/", "/whatsapp_business/", link_prefix};
 	char version[VERSION_ROOM], id[STORE_PROVIDER_ID_LEN + 1];
+	const char *name;
 
 	(void)version_skip(path, version);
 	if (version[0] != '\0' || (path[0] == '/' && digits_of(path + 1) > 0))
@@ -149,7 +156,7 @@ bool front_owns(const char *path)
 		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	for (size_t i = 0; i < ROUTES; i++)
-		if (matches(routes[i].path, path, id))
+		if (matches(routes[i].path, path, id, &name))
 			return true;
 	return false;
 }
@@ -174,7 +181,7 @@ static bool route(struct call *c)
 	for (size_t i = 0; i < ROUTES; i++) {
 		const bool spoken = routes[i].shape == 0 || routes[i].shape == c->shape;
 
-		if (!matches(routes[i].path, rest, c->id))
+		if (!matches(routes[i].path, rest, c->id, &c->name))
 			continue;
 		/* A path of 360dialog's alone, without its header: a key is missing there. */
 		if (!spoken && (routes[i].shape == SHAPE_GRAPH || c->version[0] != '\0'))
@@ -235,6 +242,7 @@ static unsigned scopes_of(const struct call *c)
 		return changes ? STORE_SCOPE_MEDIA : STORE_SCOPE_MEDIA | STORE_SCOPE_READ;
 	case WHAT_TEMPLATES:
 	case WHAT_CONFIG_TEMPLATES:
+	case WHAT_CONFIG_TEMPLATE:
 		return STORE_SCOPE_TEMPLATES;
 	case WHAT_PROFILE:
 		return changes ? STORE_SCOPE_TEMPLATES : STORE_SCOPE_READ;
@@ -396,6 +404,7 @@ static bool connection_choose(struct call *c)
 		break;
 	case WHAT_DOWNLOAD:
 	case WHAT_HEALTH:
+	case WHAT_CONFIG_TEMPLATE:
 		return only_number(c);
 	case WHAT_LINK:
 	case WHAT_DEBUG_TOKEN:
@@ -428,6 +437,7 @@ static void run(struct call *c)
 	case WHAT_DOWNLOAD:
 	case WHAT_TEMPLATES:
 	case WHAT_CONFIG_TEMPLATES:
+	case WHAT_CONFIG_TEMPLATE:
 	case WHAT_PROFILE:
 	case WHAT_HEALTH:
 	case WHAT_LINK:

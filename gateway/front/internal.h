@@ -33,6 +33,7 @@ enum what {
 	WHAT_NUMBERS,
 	WHAT_TEMPLATES,
 	WHAT_CONFIG_TEMPLATES, /* 360dialog's own form of them */
+	WHAT_CONFIG_TEMPLATE, /* one of these, by its name */
 	WHAT_PROFILE,
 	WHAT_HEALTH,
 	WHAT_DEBUG_TOKEN,
@@ -49,6 +50,7 @@ struct call {
 	enum what what;
 	char version[VERSION_ROOM]; /* "": the path names none */
 	char id[STORE_PROVIDER_ID_LEN + 1]; /* the path's number, account or object; "": it names none */
+	const char *name; /* the path's template; NULL: it names none */
 	struct virtual_key_call key; /* what was presented, and for what */
 	char presented[256]; /* the key's text; wiped at the end */
 	struct virtual_key_verdict who;

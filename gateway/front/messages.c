@@ -246,6 +246,29 @@ static bool type_fill(cJSON *message)
 		cJSON_AddStringToObject(message, "type", "text") != NULL;
 }
 
+/* Whether the customer may be written to freely, as far as is known here. False: answered. */
+static bool window_open(struct call *c, const char *text)
+{
+	struct store_message where = {.type = ""};
+	char words[OUTBOUND_WINDOW_WORDS_LEN];
+	struct outbound_window window;
+
+	if (!c->who.business.window_checked)
+		return true;
+	memcpy(where.business_id, c->who.business.id, sizeof(where.business_id));
+	memcpy(where.connection_id, c->connection.id, sizeof(where.connection_id));
+	memcpy(where.number, c->connection.phone_number_id, sizeof(where.number));
+	if (outbound_window(c->front->tenants, text, strlen(text), &where, &window) != OUTBOUND_OK) {
+		answer_unavailable(c, "Not sent: this cannot be done now.");
+		return false;
+	}
+	if (window.is != OUTBOUND_WINDOW_CLOSED)
+		return true;
+	outbound_window_words(&window, words);
+	refuse(c, 400, 131047, words);
+	return false;
+}
+
 static void message_take(struct call *c, cJSON *message)
 {
 	struct once_state once = {.is = false};
@@ -257,7 +280,7 @@ static void message_take(struct call *c, cJSON *message)
 		answer_unavailable(c, "Not sent: memory is short.");
 	else if (!outbound_message_valid(text, strlen(text), why, sizeof(why)))
 		refuse(c, 400, 100, why);
-	else if (once_first(c, text, &once))
+	else if (window_open(c, text) && once_first(c, text, &once))
 		send_message(c, text, &once);
 	json_text_free(text);
 }

@@ -48,6 +48,8 @@ static enum outbound_kind kind_of(const struct call *c)
 		return d360 ? OUTBOUND_D360_PASS_TEMPLATES : OUTBOUND_META_PASS_TEMPLATES;
 	case WHAT_CONFIG_TEMPLATES:
 		return d360 ? OUTBOUND_D360_PASS_CONFIG_TEMPLATES : OUTBOUND_META_PASS_TEMPLATES;
+	case WHAT_CONFIG_TEMPLATE:
+		return d360 ? OUTBOUND_D360_PASS_CONFIG_TEMPLATE : 0;
 	case WHAT_PROFILE:
 		return d360 ? OUTBOUND_D360_PASS_PROFILE : OUTBOUND_META_PASS_PROFILE;
 	case WHAT_HEALTH:
@@ -72,6 +74,7 @@ static bool is_managing(const struct call *c)
 	case WHAT_NUMBERS:
 	case WHAT_TEMPLATES:
 	case WHAT_CONFIG_TEMPLATES:
+	case WHAT_CONFIG_TEMPLATE:
 	case WHAT_PROFILE:
 	case WHAT_HEALTH:
 		return true;
@@ -515,6 +518,10 @@ void through(struct call *c)
 		what.object_id = c->id;
 		what.query = NULL; /* the number is added below: whose it is not, does not get it */
 		what.is_media = strcmp(c->method, "GET") == 0;
+	}
+	if (what.kind == OUTBOUND_D360_PASS_CONFIG_TEMPLATE) {
+		what.object_id = c->name;
+		what.query = NULL;
 	}
 	if (what.kind == OUTBOUND_META_PASS_DOWNLOAD)
 		what.path = c->path;

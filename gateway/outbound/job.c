@@ -104,7 +104,7 @@ static bool pass_as_wanted(const struct job *j)
 	if (k->use != KIND_PASS)
 		return j->method == 0 && is_empty(j->object_id) && is_empty(j->path) && is_empty(j->query) && !typed &&
 			j->upload_len == 0;
-	if (!method_ok(k, j->method) || is_empty(j->object_id) == kind_wants(k, KIND_WANTS_OBJECT) ||
+	if (!method_ok(k, j->method) || is_empty(j->object_id) == kind_wants(k, KIND_WANTS_OBJECT | KIND_WANTS_NAME) ||
 		is_empty(j->path) == kind_wants(k, KIND_WANTS_PATH) ||
 		(!kind_carries(k, KIND_QUERY) && !is_empty(j->query)) || (typed && j->method != KIND_POST))
 		return false;
@@ -112,7 +112,8 @@ static bool pass_as_wanted(const struct job *j)
 				(j->upload_len > JOB_UPLOAD_MAX && j->upload_len != OUTBOUND_LEN_UNKNOWN)
 			   : j->upload_len != 0)
 		return false;
-	return (is_empty(j->object_id) || kind_digits_ok(j->object_id)) &&
+	return (!kind_wants(k, KIND_WANTS_OBJECT) || kind_digits_ok(j->object_id)) &&
+		(!kind_wants(k, KIND_WANTS_NAME) || kind_name_ok(j->object_id)) &&
 		(is_empty(j->path) || kind_path_ok(j->path)) && (is_empty(j->query) || kind_query_ok(j->query)) &&
 		(!typed || kind_type_ok(j->content_type));
 }

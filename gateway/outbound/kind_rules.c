@@ -25,6 +25,13 @@ bool kind_digits_ok(const char *text)
 	return n >= 1 && n <= STORE_PROVIDER_ID_LEN && text[n] == '\0';
 }
 
+bool kind_name_ok(const char *text)
+{
+	const size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+	return n >= 1 && n <= 512 && text[n] == '\0';
+}
+
 bool kind_version_ok(const char *text)
 {
 	size_t major, minor;

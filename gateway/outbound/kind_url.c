@@ -109,6 +109,7 @@ char *kind_url(const struct kind *k, const struct kind_target *target)
 		(kind_wants(k, KIND_WANTS_APP) && !kind_digits_ok(target->app_id)) ||
 		(kind_wants(k, KIND_WANTS_WABA) && !kind_digits_ok(target->waba_id)) ||
 		(kind_wants(k, KIND_WANTS_OBJECT) && !kind_digits_ok(target->object_id)) ||
+		(kind_wants(k, KIND_WANTS_NAME) && !kind_name_ok(target->object_id)) ||
 		(kind_wants(k, KIND_WANTS_PATH) && !kind_path_ok(target->path)) ||
 		(target->query != NULL && !kind_query_ok(target->query)))
 		return NULL;

@@ -50,6 +50,7 @@ enum kind_auth {
 #define KIND_WANTS_BODY 16u
 #define KIND_WANTS_OBJECT 32u
 #define KIND_WANTS_PATH 64u
+#define KIND_WANTS_NAME 128u /* a template's, in the place of an object's id */
 
 /* What a pass may carry, as bits. A POST has a body: in the job, or streamed. */
 #define KIND_QUERY 1u /* the client's query */
@@ -112,6 +113,7 @@ void kind_proof(const struct secret *const *secrets, char out[static KIND_PROOF_
 
 /* What may go into a path: 1 to STORE_PROVIDER_ID_LEN digits, "v" digits "." digits. */
 bool kind_digits_ok(const char *text);
+bool kind_name_ok(const char *text); /* 1 to 512 small letters, digits and "_" */
 bool kind_version_ok(const char *text);
 
 /* What a client may have added to a call: printable ASCII without spaces and "#", at most KIND_QUERY_MAX bytes, and no

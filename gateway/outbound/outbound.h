@@ -81,6 +81,7 @@ enum outbound_kind {
 	OUTBOUND_D360_PASS_DOWNLOAD =
 		31, /* GET  /whatsapp_business/attachments/ and the media URL's query; streamed down */
 	OUTBOUND_D360_PASS_CONFIG_TEMPLATES = 32, /* GET, POST, DELETE  /v1/configs/templates */
+	OUTBOUND_D360_PASS_CONFIG_TEMPLATE = 37, /* DELETE  /v1/configs/templates/{object_id}, which is its name */
 	OUTBOUND_D360_PASS_TEMPLATES = 33, /* GET, POST, DELETE  /message_templates */
 	OUTBOUND_D360_PASS_PROFILE = 34, /* GET, POST  /whatsapp_business_profile */
 	OUTBOUND_D360_PASS_HEALTH = 35, /* GET  /health_status */
@@ -235,7 +236,7 @@ struct outbound_pass {
 	const char *business_id, *connection_id;
 	const char *method; /* "GET", "POST", "DELETE": one of the kind's */
 	const char *version; /* Meta: "v25.0"; NULL: the setting's */
-	const char *object_id; /* *_OBJECT: digits */
+	const char *object_id; /* *_OBJECT: digits; *_CONFIG_TEMPLATE: the template's name */
 	const char *path; /* META_PASS_DOWNLOAD: of the media URL */
 	/* As the client sent it, without "?"; NULL: none. Nothing in it may say who asks or with which method: access_token,
 	 * appsecret_proof and the like, method. Printable ASCII, no "#", at most 4096 bytes. */

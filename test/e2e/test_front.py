@@ -1,14 +1,17 @@
 """Goal of this test: a client of Meta's or of 360dialog's works here by another base URL and a virtual key, for a shop of
 either, and can do nothing that its key was not given for; the shop's own key and the virtual one stay apart."""
+import concurrent.futures
 import hashlib
 import json
 import os
+import socket
 import time
 import urllib.parse
 
 import pytest
 
-from conftest import DialogShop, Gateway, Shop, wait_for
+from conftest import DialogShop, Shop, wait_for
+from shops import hours_pass
 
 META, OTHER, D360 = "106540352242922", "116540352242922", "206540352242922"
 WABA = "102290129340398"
@@ -302,3 +305,115 @@ def test_own_shape_of_errors_for_360dialogs_clients(dialog):
     answer = client_of(dialog, "d360")("POST", "/messages", text(), key="wrong")
     assert answer.status == 401 and answer.json["meta"]["success"] is False and answer.json["meta"]["http_code"] == 401
     assert dialog.gateway.request("POST", "/messages", b"{}").status == 401
+
+
+# ---------------------------------------------------------------- limits, and what is rewritten
+
+def test_a_closed_window_is_told_at_once(provider, meta, gateway):
+    """For a shop whose webhooks come: nobody there wrote for a day."""
+    client = client_of(meta)
+    assert meta.send(meta.question("hello", "wamid.old")).status == 200
+    assert wait_for(lambda: meta.messages(direction="inbound"))
+    hours_pass(gateway, 25)
+    assert meta.send(meta.question("hello", "wamid.another", customer="16505559999")).status == 200
+    assert wait_for(lambda: len(meta.messages(direction="inbound")) == 2)
+    answer = client("POST", f"{V}/{META}/messages", text())
+    assert error(answer)[:2] == (400, 131047), answer.body
+    assert "template" in answer.json["error"]["error_data"]["details"]
+    template = {"messaging_product": "whatsapp", "to": TO, "type": "template",
+                "template": {"name": "hello_world", "language": {"code": "en_US"}}}
+    assert client("POST", f"{V}/{META}/messages", template).status == 200
+    assert gateway.api("PATCH", meta.path(), {"window_check": False}).status == 200
+    assert client("POST", f"{V}/{META}/messages", text()).status == 200
+    assert len(provider.sends()) == 2
+
+
+def test_pages_lead_here_without_a_key(provider, meta):
+    client = client_of(meta)
+    provider.patch(templates={WABA: {str(590000 + n): {"name": f"t{n}", "language": "en", "status": "APPROVED",
+                                                       "category": "UTILITY", "components": []} for n in range(5)}})
+    path, seen = f"{V}/{WABA}/message_templates?limit=2&access_token={client.key}", []
+    while path:
+        answer = client("GET", path)
+        assert answer.status == 200, answer.body
+        assert meta.token not in answer.body.decode() and "access_token" not in answer.body.decode()
+        seen += [t["name"] for t in answer.json["data"]]
+        url = answer.json.get("paging", {}).get("next")
+        assert url is None or url.startswith(meta.gateway.base + V), url
+        path = url and url[len(meta.gateway.base):]
+    assert sorted(seen) == [f"t{n}" for n in range(5)]
+    made = client("POST", f"{V}/{WABA}/message_templates", {"name": "new_one", "language": "en", "category": "UTILITY",
+                                                            "components": [{"type": "BODY", "text": "hi"}]})
+    assert made.status == 200 and made.json["status"] == "PENDING", made.body
+    assert client("DELETE", f"{V}/{WABA}/message_templates?name=new_one").status == 200
+
+
+def test_the_accounts_meter_is_heeded(provider, meta):
+    """Meta says when the account is let through again: nothing more is asked before then."""
+    client = client_of(meta)
+    provider.patch(usage={WABA: {"call_count": 100, "total_cputime": 7, "total_time": 9, "estimated_time_to_regain_access": 3}})
+    assert client("GET", f"{V}/{WABA}/message_templates").status == 200
+    before = len(provider.requests)
+    answer = client("GET", f"{V}/{WABA}/message_templates")
+    assert error(answer)[:2] == (429, 80007) and 100 < int(answer.headers["retry-after"]) <= 180
+    assert len(provider.requests) == before
+    assert client("POST", f"{V}/{META}/messages", text()).status == 200, "messages are counted otherwise"
+
+
+def test_a_pair_and_a_number_have_limits(provider, meta):
+    """The sandbox refuses what Meta would: it has nothing to refuse."""
+    provider.patch(limits={"on": True, "window": False})
+    client = client_of(meta)
+    answers = [client("POST", f"{V}/{META}/messages", text()) for _ in range(47)]
+    assert [a.status for a in answers] == [200] * 45 + [429] * 2
+    assert error(answers[-1])[:2] == (429, 131056) and 0 < int(answers[-1].headers["retry-after"]) <= 6
+    assert set(provider.ask("GET", "/sandbox/limits")["refused"].values()) == {0}
+
+
+def test_one_shop_that_hangs_leaves_the_others_room(provider, meta, gateway):
+    other = Shop(gateway, provider, "Tunde's Phones", OTHER, responder="none", waba="102290129340399")
+    provider.fault("hang", number=META, on="/messages")
+    hanging, fine = client_of(meta), client_of(other)
+    with concurrent.futures.ThreadPoolExecutor(60) as pool:
+        calls = [pool.submit(hanging, "POST", f"{V}/{META}/messages", text(to=f"+1650555{n:04}")) for n in range(60)]
+        assert wait_for(lambda: len(provider.sends()) >= 20)
+        began = time.monotonic()
+        assert fine("POST", f"{V}/{OTHER}/messages", text()).status == 200
+        assert gateway.webhook(meta.id, meta.question("hello", "wamid.q"), meta.app_secret).status == 200
+        assert time.monotonic() - began < 2
+        assert {c.result().status for c in calls if c.done()} <= {503}, "told to come again, and nothing was sent"
+        provider.heal()
+        assert {c.result().status for c in calls} <= {200, 429, 503, 504}
+
+
+def test_a_hundred_megabytes_are_not_held(provider, meta, gateway):
+    """Up and down: no process of ours grows by more than some megabytes."""
+    def grown():
+        return {role: peak(gateway.role_pid(role)) for role in ("listener", "sender")}
+
+    def peak(pid):
+        with open(f"/proc/{pid}/status") as f:
+            return next(int(line.split()[1]) // 1024 for line in f if line.startswith("VmHWM"))
+    client = client_of(meta)
+    small = client.upload(f"{V}/{META}/media", b"x" * 1_000_000).json["id"]
+    assert client("GET", f"{V}/{small}").status == 200
+    before = grown()
+    data = os.urandom(100_000_000)
+    answer = client.upload(f"{V}/{META}/media", data)
+    assert answer.status == 200, answer.body
+    path = urllib.parse.urlsplit(client("GET", f"{V}/{answer.json['id']}").json["url"]).path
+    got = gateway.request("GET", path, timeout=60)
+    assert hashlib.sha256(got.body).digest() == hashlib.sha256(data).digest()
+    after = grown()
+    assert all(after[r] - before[r] <= 8 for r in after), (before, after)
+
+
+def test_an_upload_that_breaks_off(provider, meta, gateway):
+    """The provider never has a whole one, and the next goes."""
+    client = client_of(meta)
+    head = (f"POST {V}/{META}/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", gateway.port)) as s:
+        s.sendall(head + b"--x\r\n" + b"y" * 300_000)
+        time.sleep(0.3)
+    assert client.upload(f"{V}/{META}/media", b"whole").status == 200

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Gateway, Shop, wait_for
 from provider import Provider
-from shops import DialogShop
+from shops import DialogShop, hours_pass
 
 NUMBER = "106540352242922"
 ADA, BEN = "16505551234", "16505559999"
@@ -37,20 +37,6 @@ def send(shop, text, to="+" + ADA, **query):
 
 def texts(provider, number=NUMBER):
     return [m["body"]["text"]["body"] for m in provider.sent(number)]
-
-
-def hours_pass(gateway, hours):
-    """What was, was so many hours earlier: of connections, messages and webhooks."""
-    gateway.stop()
-    back = int(hours * HOUR_MS)
-    with sqlite3.connect(gateway.data / "keyhouse.db") as db:
-        db.execute("UPDATE connections SET created_at = created_at - ?, state_at = state_at - ?", (back, back))
-        db.execute("UPDATE messages SET created_at = created_at - ?", (back,))
-        db.execute("UPDATE deliveries SET accepted_at = accepted_at - ?, refused_at = CASE refused_at WHEN 0 THEN 0 ELSE refused_at - ? END",
-                   (back, back))
-        db.execute("UPDATE calls SET at = at - ?", (back,))
-    db.close()
-    gateway.start()
 
 
 # ---------------------------------------------------------------- the window
