@@ -207,7 +207,7 @@ struct outbound_direct {
 	const char *version; /* of Meta's API, the client's; NULL: ours */
 };
 enum outbound_go {
-	OUTBOUND_WENT = 1, /* *r says what came of it. Owns: caller clears it */
+	OUTBOUND_WENT = 1, /* *r says what came of it, its fields are never set. Owns: caller clears it */
 	OUTBOUND_NOT_NOW, /* not sent, and nothing noted: not before *retry_after_ms */
 	OUTBOUND_PAIR_LIMIT, /* the same: the limit of this number to this customer */
 	OUTBOUND_NO_KEY, /* not sent: no key that works, the connection is suspended, or its business */

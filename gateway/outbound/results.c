@@ -68,6 +68,22 @@ out:
 
 /* ------------------------------------------------------------ results */
 
+/* Whoever waits for a send hears of it before that is written: what is lost with the process in between is unknown at
+ * the next start, and told by a status. What is still to be written stays here. */
+static void waiter_tell_early(struct outbound *o, struct ticket *k, struct outbound_result *r)
+{
+	pthread_mutex_lock(&o->lock);
+	if (k->waiter != NULL) {
+		*k->waiter->result = *r;
+		k->waiter->result->fields = NULL;
+		r->verbatim = NULL; /* transferred */
+		k->waiter->done = true;
+		k->waiter = NULL;
+		pthread_cond_broadcast(&o->changed);
+	}
+	pthread_mutex_unlock(&o->lock);
+}
+
 /* The ticket is answered: only this thread touches it now. */
 static void result_work(struct outbound *o, struct ticket *k, struct outbound_result *r)
 {
@@ -85,9 +101,10 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 		ask_answered(o, k, r);
 		return;
 	}
-	if (use == TICKET_SEND)
+	if (use == TICKET_SEND) {
+		waiter_tell_early(o, k, r);
 		settled = settle_send(o->tenants, &s, r, &o->stop);
-	else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
+	} else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
 		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
 	if (k->waiter != NULL) {

@@ -64,13 +64,12 @@ static void it_goes_and_is_told(void **state)
 	s = say(&f, "c1", "111", 5000);
 	assert_int_equal(s.go, OUTBOUND_WENT);
 	assert_int_equal(s.result.class, OUTBOUND_ACCEPTED);
-	assert_string_equal(s.result.fields, ACCEPTED);
+	assert_string_equal(s.result.verbatim, ACCEPTED);
 	assert_int_equal(s.result.http_status, 200);
 	outbound_result_clear(&s.result);
-	assert_true(fake_row(s.id, &r));
-	assert_int_equal(r.m.state, STORE_MESSAGE_SENT);
+	r = desk_await_state(s.id, STORE_MESSAGE_SENT);
 	assert_int_equal(r.m.attempts, 1);
-	assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_ACTIVE);
+	desk_await_status("c1", STORE_CONNECTION_ACTIVE);
 	server_seen("111", &seen);
 	assert_int_equal(seen.requests, 1);
 	assert_non_null(strstr(seen.body, s.id)); /* ours travels, so that a status finds it */
@@ -98,8 +97,7 @@ static void a_refusal_is_told_and_not_repeated(void **state)
 		assert_int_equal(s.go, OUTBOUND_WENT);
 		assert_int_equal(s.result.class, i == 0 ? OUTBOUND_RECIPIENT : OUTBOUND_RETRYABLE);
 		outbound_result_clear(&s.result);
-		assert_true(fake_row(s.id, &r));
-		assert_int_equal(r.m.state, STORE_MESSAGE_DEAD);
+		r = desk_await_state(s.id, STORE_MESSAGE_DEAD);
 		assert_true(r.told);
 	}
 	(void)usleep(300000);
