@@ -130,7 +130,7 @@ static void metrics(struct listener *l, struct http_request *req)
 	struct http_header headers[] = {
 		{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}, {"Cache-Control", "no-store"}};
 	size_t len = 0;
-	char *text = metrics_text(l->store, l->inbound, l->server, &len);
+	char *text = metrics_text(l->store, l->inbound, l->front, l->server, &len);
 
 	if (text == NULL)
 		answer_problem(req, 503, "unavailable", "the store does not answer");

@@ -57,9 +57,11 @@ static size_t write_whys(const struct inbound_counts *counts, char *out, size_t 
 	return len;
 }
 
-char *metrics_text(struct store *s, const struct inbound *in, const struct http_server *server, size_t *len)
+char *metrics_text(struct store *s, const struct inbound *in, const struct front *front,
+	const struct http_server *server, size_t *len)
 {
 	struct inbound_counts webhooks;
+	struct front_counts calls;
 	struct http_counts http;
 	struct store_counts have;
 	char *text;
@@ -68,12 +70,18 @@ char *metrics_text(struct store *s, const struct inbound *in, const struct http_
 		return NULL;
 	inbound_counts(in, &webhooks);
 	http_server_counts(server, &http);
+	front_counts(front, &calls);
 	const struct metric rows[] = {
 		{"keyhouse_build_info{version=\"" KEYHOUSE_VERSION "\"}", "gauge", "The running version", 1},
 		{"keyhouse_webhooks_total{answer=\"accepted\"}", "counter", "Webhooks by answer since the start",
 			(long long)webhooks.accepted},
 		{"keyhouse_webhooks_total{answer=\"refused\"}", NULL, NULL, (long long)webhooks.refused},
 		{"keyhouse_webhooks_total{answer=\"busy\"}", NULL, NULL, (long long)webhooks.busy},
+		{"keyhouse_front_calls_total{answer=\"admitted\"}", "counter",
+			"Calls with virtual keys since the start", (long long)calls.calls},
+		{"keyhouse_front_calls_total{answer=\"refused\"}", NULL, NULL, (long long)calls.refused},
+		{"keyhouse_front_limited_total", "counter", "Calls that a limit told to come again",
+			(long long)calls.limited},
 		{"keyhouse_http_turned_away_total", "counter",
 			"Connections that were told to come again: there was no room to wait",
 			(long long)http.turned_away},
