@@ -200,11 +200,14 @@ static bool upload(struct wire *w, const struct request *r)
 	bool whole;
 
 	if (strstr(r->line, "early=") != NULL) {
+		(void)read_bytes(w, asked_number(r, "after=", 0), &hash);
 		(void)answer(w->fd, (int)asked_number(r, "early=", 0), "application/json",
 			"{\"error\":{\"message\":\"no\",\"code\":190}}");
-		(void)shutdown(w->fd, SHUT_WR);
 		while (more(w))
 			;
+		pthread_mutex_lock(&shared->lock);
+		shared->seen.closed++;
+		pthread_mutex_unlock(&shared->lock);
 		return false;
 	}
 	if (stop > 0) {

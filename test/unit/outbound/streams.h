@@ -13,7 +13,7 @@ uint64_t streams_hash(uint64_t hash, const void *data, size_t len);
 /* A process of its own; called before the test opens anything else. Returns its port.
  *
  * Any POST is an upload, answered {"id":"77","len":N,"hash":"H"}; its query says otherwise:
- *   early=STATUS  answered before its body is read         hang=N  reads N bytes, then nothing
+ *   early=STATUS  answered after=N bytes of its body (0)   hang=N  reads N bytes, then nothing
  *   drop=N        reads N bytes, then closes
  * Any GET is a file: size=N bytes (0) of type=TYPE (application/octet-stream), status=N (200); and
  *   hang=N        sends N bytes, then nothing              drop=N  sends N bytes, then closes
@@ -21,9 +21,10 @@ uint64_t streams_hash(uint64_t hash, const void *data, size_t len);
  * Redirects have a Location. Every answer has what Meta's have in its head. A DELETE is answered {"success":true}. */
 uint16_t streams_start(void);
 
-/* Of all requests until now: how many there were, how many bodies broke off; the last one's line and head. */
+/* Of all requests until now: how many there were, how many bodies broke off, how many early answers ended
+ * with the connection; the last one's line and head. */
 struct streams_seen {
-	unsigned requests, broken;
+	unsigned requests, broken, closed;
 	char line[8192];
 	char head[8192];
 };

@@ -48,7 +48,8 @@ struct client {
 	struct outbound_pass call;
 	/* what he does */
 	uint64_t send, break_at, stop_at; /* his body; where he breaks off, 0: nowhere; where he wants no more */
-	unsigned pause_ms; /* once, in the middle of either */
+	unsigned pause_ms; /* once, */
+	uint64_t pause_at; /* there; 0: in the middle of either */
 	/* what he saw */
 	uint64_t sent, got, len;
 	uint64_t hash;
@@ -69,7 +70,7 @@ static int64_t ms_now(void)
 
 static void pause_once(struct client *c, uint64_t at, uint64_t all)
 {
-	if (c->pause_ms == 0 || at < all / 2)
+	if (c->pause_ms == 0 || at < (c->pause_at > 0 ? c->pause_at : all / 2))
 		return;
 	(void)usleep(c->pause_ms * 1000);
 	c->pause_ms = 0;
@@ -502,6 +503,35 @@ static void a_refusal_comes_before_the_body_is_read(void **state)
 	desk_close(&d);
 }
 
+/* The client says nothing more for a while: the refusal does not wait for him. */
+static void a_refused_body_is_not_waited_for(void **state)
+{
+	static struct client c;
+	struct streams_seen before, seen;
+	pthread_t thread;
+	struct desk d;
+
+	(void)state;
+	desk_up(&d, NULL);
+	streams_seen(&before);
+	client_uploads(&c, &d, LARGE, "early=401&after=65536");
+	c.pause_at = 1;
+	c.pause_ms = 2000;
+	assert_int_equal(pthread_create(&thread, NULL, client_thread, &c), 0);
+	for (int i = 0; i < 1500; i++) {
+		streams_seen(&seen);
+		if (seen.closed > before.closed)
+			break;
+		(void)usleep(1000);
+	}
+	assert_int_equal(seen.closed - before.closed, 1);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(c.how, OUTBOUND_PASSED_WHOLE);
+	assert_int_equal(c.status, 401);
+	outbound_result_clear(&c.r);
+	desk_close(&d);
+}
+
 static void a_provider_that_hangs_is_given_up(void **state)
 {
 	static const char *const queries[] = {"size=1000000&hang=500000", "size=1000000&drop=500000"};
@@ -720,6 +750,8 @@ static void a_sender_that_talks_nonsense_is_gone(void **state)
 		assert_true(job_decode(&f, &j));
 		nonsense_send(fds[1], j.ticket, (enum nonsense)n);
 		(void)pthread_join(thread, NULL);
+		for (int i = 0; i < 1000 && atomic_load(&d.gone) == 0; i++)
+			(void)usleep(1000); /* the listener hears of it a moment later */
 		if (c.how != OUTBOUND_PASSED_GONE || atomic_load(&d.gone) != 1)
 			fail_msg("nonsense %d: ended as %d, gone %d", n, (int)c.how, atomic_load(&d.gone));
 		outbound_result_clear(&c.r);
@@ -738,6 +770,7 @@ int main(void)
 		cmocka_unit_test(a_large_file_goes_up_whole),
 		cmocka_unit_test(a_large_file_comes_down_whole),
 		cmocka_unit_test(a_refusal_comes_before_the_body_is_read),
+		cmocka_unit_test(a_refused_body_is_not_waited_for),
 		cmocka_unit_test(a_provider_that_hangs_is_given_up),
 		cmocka_unit_test(a_client_who_stops_is_waited_for),
 		cmocka_unit_test(a_client_who_breaks_off_leaves_nothing),

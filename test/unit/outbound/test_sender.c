@@ -3,6 +3,7 @@
  * key to the provider, classifies every fault, keeps jobs apart, forgets keys, and dies of nonsense.
  */
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -711,6 +712,75 @@ static void more_than_a_window_ends_the_role(void **state)
 	(void)close(deaf);
 }
 
+/* A provider that has heard enough, while the client says nothing more. */
+static void a_refused_body_is_not_waited_for(void **state)
+{
+	static const uint8_t bytes[16];
+	const struct job_piece p = {.ticket = 9, .data = bytes, .len = sizeof(bytes)};
+	struct frame f = FRAME_INIT(0);
+	unsigned heads = 0, parts = 0;
+	struct outbound_result r;
+	struct fixture x;
+	uint64_t ticket;
+	struct job j;
+
+	(void)state;
+	open_local(&x);
+	server_set(
+		"500", &(struct server_reply){.how = SERVER_LATE, .status = 401, .body = "{\"error\":{\"code\":190}}"});
+	j = upload_of(&x, OUTBOUND_LEN_UNKNOWN);
+	put_job(&x, &j);
+	job_piece_encode(&f, JOB_BODY, &p);
+	assert_int_equal(frame_send(x.h.jobs, &f), FRAME_OK);
+	for (f.type = 0; f.type != JOB_RESULT;) {
+		struct pollfd said = {.fd = x.h.jobs, .events = POLLIN};
+
+		assert_int_equal(poll(&said, 1, 3000), 1);
+		assert_int_equal(frame_recv(x.h.jobs, job_limits_listener, JOB_LIMITS, &f), FRAME_OK);
+		heads += f.type == JOB_HEAD;
+		parts += f.type == JOB_PART;
+	}
+	assert_true(job_result_decode(&f, &ticket, &r));
+	assert_true(r.whole && r.class == OUTBOUND_AUTH && heads == 1 && parts == 1);
+	outbound_result_clear(&r);
+	frame_clear(&f);
+	assert_int_equal(close_all(&x), 0);
+}
+
+/* The library would ask again by itself, and there was nothing left to delete. */
+static void a_delete_is_not_repeated(void **state)
+{
+	struct outbound_result r;
+	struct server_seen seen;
+	struct fixture f;
+	struct job j;
+
+	(void)state;
+	open_local(&f);
+	server_set("102", &(struct server_reply){.how = SERVER_DROP_REUSED, .status = 200, .body = "{}"});
+	for (int i = 0; i < 2; i++) {
+		struct frame in = FRAME_INIT(0);
+		uint64_t ticket;
+
+		j = job_of(&f, OUTBOUND_META_PASS_TEMPLATES, 1, "");
+		j.body = NULL;
+		j.body_len = 0;
+		j.waba_id = "102";
+		j.method = i == 0 ? KIND_GET : KIND_DELETE;
+		put_job(&f, &j);
+		while (in.type != JOB_RESULT)
+			assert_int_equal(frame_recv(f.h.jobs, job_limits_listener, JOB_LIMITS, &in), FRAME_OK);
+		assert_true(job_result_decode(&in, &ticket, &r));
+		assert_int_equal(r.class, OUTBOUND_ACCEPTED);
+		outbound_result_clear(&r);
+		frame_clear(&in);
+	}
+	server_seen("102", &seen);
+	assert_int_equal(seen.requests, 2);
+	assert_non_null(strstr(seen.path, "DELETE /v26.0/102/message_templates?appsecret_proof="));
+	assert_int_equal(close_all(&f), 0);
+}
+
 /* A call that is over, as far as the listener may not know it yet. */
 static void what_comes_too_late_is_nothing(void **state)
 {
@@ -859,6 +929,8 @@ int main(void)
 		cmocka_unit_test(pings_are_answered),
 		cmocka_unit_test(who_reads_no_answers_ends_the_role),
 		cmocka_unit_test(more_than_a_window_ends_the_role),
+		cmocka_unit_test(a_refused_body_is_not_waited_for),
+		cmocka_unit_test(a_delete_is_not_repeated),
 		cmocka_unit_test(what_comes_too_late_is_nothing),
 		cmocka_unit_test(nonsense_ends_the_role),
 	};
