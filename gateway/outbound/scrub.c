@@ -162,16 +162,30 @@ static size_t longest_at(const char *text, bool json, const struct held *h)
 	return longest;
 }
 
+/* Bytes that a secret may begin with in a text; at most others nothing needs to be looked for. */
+static void beginnings(const struct held *h, bool json, bool may_begin[static UINT8_MAX + 1])
+{
+	memset(may_begin, 0, (UINT8_MAX + 1) * sizeof(may_begin[0]));
+	may_begin['%'] = true;
+	may_begin['\\'] = json;
+	for (size_t i = 0; i < h->len; i++)
+		for (unsigned form = 0; form < FORMS; form++)
+			for (int c = 0; form_len(&h->each[i], form) > 0 && c <= UINT8_MAX; c++)
+				may_begin[c] = may_begin[c] || is_char(c, form_char(&h->each[i], form, 0), form);
+}
+
 /* What is read lies before what is written. */
 static bool scrub(char *text, bool json, const struct held *h)
 {
 	size_t from = 0, to = 0, hidden = 0 /* up to here */, stars = 0;
-	bool in_string = false, clean = true;
+	bool in_string = false, clean = true, may_begin[UINT8_MAX + 1];
 
+	beginnings(h, json, may_begin);
 	while (text[from] != '\0') {
-		const size_t hit = longest_at(text + from, json, h);
+		const bool may = may_begin[(uint8_t)text[from]];
+		const size_t hit = may ? longest_at(text + from, json, h) : 0;
 		int c;
-		const size_t n = char_at(text + from, json, &c);
+		const size_t n = may ? char_at(text + from, json, &c) : 1;
 
 		if (hit > 0 && from >= hidden)
 			stars = 0;
@@ -179,7 +193,9 @@ static bool scrub(char *text, bool json, const struct held *h)
 			hidden = from + hit;
 		clean = clean && (hit == 0 || !json || in_string);
 		in_string = in_string != (text[from] == '"');
-		if (from >= hidden)
+		if (from >= hidden && n == 1)
+			text[to] = text[from];
+		else if (from >= hidden)
 			memmove(text + to, text + from, n);
 		else if (stars++ < BLANK_LEN)
 			text[to] = '*';
@@ -187,6 +203,7 @@ static bool scrub(char *text, bool json, const struct held *h)
 		from += n;
 	}
 	vault_wipe(text + to, from - to);
+	vault_wipe(may_begin, sizeof(may_begin));
 	text[to] = '\0';
 	return clean;
 }
