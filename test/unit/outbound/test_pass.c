@@ -50,6 +50,7 @@ struct client {
 	uint64_t send, break_at, stop_at; /* his body; where he breaks off, 0: nowhere; where he wants no more */
 	unsigned pause_ms; /* once, */
 	uint64_t pause_at; /* there; 0: in the middle of either */
+	const char *canary; /* in place of each piece's beginning */
 	/* what he saw */
 	uint64_t sent, got, len;
 	uint64_t hash;
@@ -87,6 +88,8 @@ static ptrdiff_t client_read(void *arg, void *buf, size_t room)
 	if (c->break_at > 0 && c->sent >= c->break_at)
 		return -1;
 	streams_fill(c->sent, buf, n);
+	if (c->canary != NULL && n >= strlen(c->canary))
+		memcpy(buf, c->canary, strlen(c->canary));
 	c->sent += n;
 	return (ptrdiff_t)n;
 }
@@ -477,6 +480,63 @@ static void a_large_file_comes_down_whole(void **state)
 	desk_close(&d);
 }
 
+/* Neither the key nor what a client sent or got stays with the sender, whole, refused, hung or broken off. */
+static void nothing_stays_in_memory(void **state)
+{
+	static const char *const ways[] = {NULL, "early=401", "hang=100000", "drop=100000"};
+	char *token, *canary, query[256], body[256];
+	const struct house_world world = {.meta_api_url = url, .slow_ms = SLOW_MS};
+	static struct client c;
+	struct desk d = {0};
+	pthread_t thread;
+
+	(void)state;
+	desk_open(&d, &world);
+	token = memory_secret("EAA"); /* behind the fork: the sender would have them from here */
+	canary = memory_secret("");
+	desk_connection(&d, STORE_META, "c1", "111", token, APP_SECRET);
+	desk_start(&d, NULL);
+	for (int i = 0; i < 5; i++) {
+		client_uploads(&c, &d, 1000000, i < 4 ? ways[i] : NULL);
+		c.canary = canary;
+		c.break_at = i == 4 ? 500000 : 0;
+		(void)client_run(&c);
+		assert_true(c.sent > 0);
+		outbound_result_clear(&c.r);
+	}
+	for (int i = 0; i < 4; i++) {
+		(void)snprintf(query, sizeof(query), "text=%s&size=100000%s", canary, i < 3 ? "" : "&drop=50000");
+		client_downloads(&c, &d, query);
+		c.stop_at = i == 2 ? 1 : 0;
+		(void)client_run(&c);
+		assert_true(c.status == 200);
+		outbound_result_clear(&c.r);
+		client_init(&c, &d, OUTBOUND_META_PASS_TEMPLATES, "POST");
+		(void)snprintf(body, sizeof(body), "{\"name\":\"%s\"}", canary);
+		c.call.body = body;
+		c.call.body_len = strlen(body);
+		c.call.query = query;
+		assert_int_equal(client_run(&c), i < 3 ? OUTBOUND_PASSED_WHOLE : OUTBOUND_PASSED_BROKEN);
+		outbound_result_clear(&c.r);
+	}
+	if (getenv("KH_SKIP_MEMORY") == NULL) {
+		assert_int_equal(memory_holds(d.h.sender, token), 0);
+		assert_int_equal(memory_holds(d.h.sender, token + 8), 0);
+		assert_int_equal(memory_holds(d.h.sender, canary), 0);
+		/* Can it be seen at all: while a call hangs the key must be there. */
+		client_uploads(&c, &d, LARGE, "hang=100000");
+		assert_int_equal(pthread_create(&thread, NULL, client_thread, &c), 0);
+		for (int i = 0; i < 100 && memory_holds(d.h.sender, token) != 1; i++)
+			(void)usleep(5000);
+		assert_int_equal(memory_holds(d.h.sender, token), 1);
+		(void)pthread_join(thread, NULL);
+		outbound_result_clear(&c.r);
+	}
+	free(token);
+	free(canary);
+	desk_close(&d);
+}
+
 /* ------------------------------------------------------------ what goes wrong */
 
 static void a_refusal_comes_before_the_body_is_read(void **state)
@@ -769,6 +829,7 @@ int main(void)
 		cmocka_unit_test(what_never_left_is_said),
 		cmocka_unit_test(a_large_file_goes_up_whole),
 		cmocka_unit_test(a_large_file_comes_down_whole),
+		cmocka_unit_test(nothing_stays_in_memory),
 		cmocka_unit_test(a_refusal_comes_before_the_body_is_read),
 		cmocka_unit_test(a_refused_body_is_not_waited_for),
 		cmocka_unit_test(a_provider_that_hangs_is_given_up),
