@@ -16,60 +16,16 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "gateway/outbound/address.h"
+#include "gateway/outbound/flow.h"
 #include "gateway/outbound/wiping.h"
 #include "gateway/version.h"
 
-#define HEADERS_MAX (64u * 1024u)
-#define ANSWER_FIRST 4096u
 #define KEPT_CONNECTIONS 128L
 #define LOOK_MS 500 /* for slow ones */
-
-/* ------------------------------------------------------------ one transfer */
-
-struct transfer {
-	struct transfer *next, *previous;
-	struct transfers *home;
-	void *owner; /* transfers_start's */
-	CURL *handle;
-	struct curl_slist *headers;
-	char *body; /* what is asked */
-	size_t body_len;
-	uint64_t body_given, upload_len;
-	bool has_body;
-	const struct transfer_watch *watch; /* NULL: nobody follows */
-	char *kept[TRANSFER_KEPT_MAX];
-	struct usage usage;
-	bool began; /* the answer's head is whole */
-	bool refused_body; /* and says that no more of the request's body is wanted */
-	bool told; /* so was watch */
-	bool streams; /* the answer's body goes to watch */
-	bool waits_up, waits_down; /* for us */
-	bool all_given; /* of an upload */
-	unsigned slow_ms;
-	bool over; /* it was too slow */
-	int64_t since_ms; /* of the stretch that is looked at */
-	uint64_t moved, moved_before; /* bytes, and when that stretch began */
-	size_t answer_max;
-	char *answer; /* what came back; NUL-terminated when it ends */
-	size_t answer_len, answer_room;
-	size_t headers_len;
-	int64_t date, date_read_at;
-	bool too_long;
-	bool refused; /* an address was not connected to because it is not public */
-};
-
-struct transfers {
-	CURLM *multi;
-	struct transfer *all;
-	int64_t looked_ms;
-	bool refusals; /* some may wait with a body that nobody wants any more */
-	unsigned over;
-};
 
 static int64_t now_ms(void)
 {
@@ -79,188 +35,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static size_t give_body(char *to, size_t size, size_t count, void *arg)
-{
-	struct transfer *x = arg;
-	const size_t left = x->body_len - x->body_given;
-	const size_t n = left < size * count ? left : size * count;
-
-	/* It was given once already: never again. */
-	if (left == 0)
-		return CURL_READFUNC_ABORT;
-	memcpy(to, x->body + x->body_given, n);
-	x->body_given += n;
-	return n;
-}
-
-static size_t give_upload(char *to, size_t size, size_t count, void *arg)
-{
-	struct transfer *x = arg;
-	size_t n;
-
-	/* A second beginning would be a second request. */
-	if (x->all_given)
-		return CURL_READFUNC_ABORT;
-	n = x->watch->give(x->owner, to, size * count);
-	if (n == TRANSFER_LATER) {
-		x->waits_up = true;
-		return CURL_READFUNC_PAUSE;
-	}
-	x->body_given += n;
-	x->all_given = n == 0 || x->body_given == x->upload_len;
-	x->moved += n;
-	return n;
-}
-
-static bool answer_reserve(struct transfer *x, size_t more)
-{
-	size_t room = x->answer_room > 0 ? x->answer_room : ANSWER_FIRST;
-	char *grown;
-
-	if (more > x->answer_max - x->answer_len) {
-		x->too_long = true;
-		return false;
-	}
-	while (room < x->answer_len + more + 1)
-		room *= 2;
-	if (room == x->answer_room)
-		return true;
-	grown = wiping_realloc(x->answer, room);
-	if (grown == NULL)
-		return false;
-	x->answer = grown;
-	x->answer_room = room;
-	return true;
-}
-
-/* Once, when the head is whole. */
-static void tell_head(struct transfer *x)
-{
-	struct transfer_head head = {.len = UINT64_MAX};
-	curl_off_t len = -1;
-	long status = 0;
-
-	if (x->watch == NULL || x->told)
-		return;
-	x->told = true;
-	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_getinfo(x->handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
-	head.status = (int)status;
-	if (len >= 0)
-		head.len = (uint64_t)len;
-	for (size_t i = 0; i < TRANSFER_KEPT_MAX; i++)
-		head.kept[i] = x->kept[i];
-	x->streams = x->watch->head(x->owner, &head);
-}
-
-static size_t take_answer(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *x = arg;
-	const size_t len = size * count;
-
-	tell_head(x);
-	if (x->streams && !x->watch->take(x->owner, data, len)) {
-		x->waits_down = true;
-		return CURL_WRITEFUNC_PAUSE;
-	}
-	x->moved += len;
-	if (x->streams)
-		return len;
-	if (!answer_reserve(x, len))
-		return 0;
-	memcpy(x->answer + x->answer_len, data, len);
-	x->answer_len += len;
-	return len;
-}
-
-static void take_date(struct transfer *x, const char *line, size_t len)
-{
-	static const char name[] = "date:";
-	char text[64];
-	time_t date;
-
-	if (len <= sizeof(name) - 1 || len >= sizeof(text) || strncasecmp(line, name, sizeof(name) - 1) != 0)
-		return;
-	memcpy(text, line + sizeof(name) - 1, len - (sizeof(name) - 1));
-	text[len - (sizeof(name) - 1)] = '\0';
-	date = curl_getdate(text, NULL);
-	if (date <= 0)
-		return;
-	x->date = (int64_t)date;
-	x->date_read_at = (int64_t)time(NULL);
-}
-
-static void kept_drop(struct transfer *x)
-{
-	for (size_t i = 0; i < TRANSFER_KEPT_MAX; i++) {
-		wiping_free(x->kept[i]);
-		x->kept[i] = NULL;
-	}
-}
-
-/* Without the spaces at both ends; the first of a name. */
-static char *value_copy(const char *value, size_t len)
-{
-	char *copy;
-
-	while (len > 0 && strchr(" \t", value[0]) != NULL) {
-		value++;
-		len--;
-	}
-	while (len > 0 && strchr(" \t\r\n", value[len - 1]) != NULL)
-		len--;
-	copy = len <= TRANSFER_KEPT_LEN && memchr(value, '\0', len) == NULL ? wiping_malloc(len + 1) : NULL;
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, value, len);
-	copy[len] = '\0';
-	return copy;
-}
-
-static void keep_header(struct transfer *x, const char *line, size_t len)
-{
-	for (size_t i = 0; x->watch != NULL && i < x->watch->keep_len; i++) {
-		const size_t name_len = strlen(x->watch->keep[i]);
-
-		if (x->kept[i] == NULL && len > name_len && line[name_len] == ':' &&
-			strncasecmp(line, x->watch->keep[i], name_len) == 0)
-			x->kept[i] = value_copy(line + name_len + 1, len - name_len - 1);
-	}
-}
-
-/* A head is whole: of a provisional answer, or of the one. A refused body is wanted no more. */
-static void head_ends(struct transfer *x)
-{
-	long status = 0;
-
-	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
-	x->began = status >= 200;
-	if (!x->began)
-		kept_drop(x);
-	if (status >= 400)
-		x->home->refusals = x->refused_body = true;
-}
-
-static size_t take_header(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *x = arg;
-	const size_t len = size * count;
-
-	if (len > HEADERS_MAX - x->headers_len) {
-		x->too_long = true;
-		return 0;
-	}
-	x->headers_len += len;
-	x->moved += len;
-	if (x->began)
-		return len; /* behind a body come trailers */
-	take_date(x, data, len);
-	usage_read(data, len, &x->usage);
-	keep_header(x, data, len);
-	if (len <= 2 && (data[0] == '\r' || data[0] == '\n'))
-		head_ends(x);
-	return len;
-}
+/* ------------------------------------------------------------ one transfer */
 
 static CURLcode prepare_tls(CURL *handle, void *context, void *arg)
 {
@@ -297,7 +72,7 @@ static void transfer_free(struct transfers *t, struct transfer *x)
 		curl_easy_cleanup(x->handle);
 	}
 	curl_slist_free_all(x->headers);
-	kept_drop(x);
+	flow_kept_drop(x);
 	if (x->over)
 		t->over--;
 	wiping_free(x->body);
@@ -354,9 +129,9 @@ static bool set_rules(struct transfer *x, const struct transfer_request *req)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)TRANSFER_CONNECT_MS);
 	SET(CURLOPT_TIMEOUT_MS, (long)(req->timeout_ms > 0 ? req->timeout_ms : TRANSFER_TOTAL_MS));
 	SET(CURLOPT_USERAGENT, "keyhouse/" KEYHOUSE_VERSION);
-	SET(CURLOPT_HEADERFUNCTION, take_header);
+	SET(CURLOPT_HEADERFUNCTION, flow_take_header);
 	SET(CURLOPT_HEADERDATA, x);
-	SET(CURLOPT_WRITEFUNCTION, take_answer);
+	SET(CURLOPT_WRITEFUNCTION, flow_take);
 	SET(CURLOPT_WRITEDATA, x);
 	SET(CURLOPT_PRIVATE, x);
 	if (req->guarded) {
@@ -389,7 +164,7 @@ static bool set_body(struct transfer *x, const struct transfer_request *req)
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
 	else if (!add_header(x, "Transfer-Encoding", "chunked"))
 		return false;
-	SET(CURLOPT_READFUNCTION, req->uploads ? give_upload : give_body);
+	SET(CURLOPT_READFUNCTION, req->uploads ? flow_give_upload : flow_give_body);
 	SET(CURLOPT_READDATA, x);
 	return true;
 }
@@ -522,7 +297,7 @@ static void end_one(struct transfers *t, struct transfer *x, CURLcode code,
 	struct transfer_end end;
 
 	if (code == CURLE_OK)
-		tell_head(x);
+		flow_tell_head(x);
 	end_read(x, code, &end);
 	each(x->owner, &end, arg);
 	transfer_free(t, x);
