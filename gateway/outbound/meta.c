@@ -142,8 +142,10 @@ enum outbound_class meta_classify(enum outbound_kind kind, const struct meta_ref
 
 	if (!refusal->has_error)
 		return classify_status(refusal->http_status);
-	/* The node is gone or the token lost it; on a number both mean that this key cannot use it. */
-	if (refusal->code == 100 && refusal->subcode == 33 && kind != OUTBOUND_META_DEBUG_TOKEN)
+	/* The node is gone or the token lost it; on a number both mean that this key cannot use it. Of an object that a
+	 * client names, it may be his mistake. */
+	if (refusal->code == 100 && refusal->subcode == 33 && kind != OUTBOUND_META_DEBUG_TOKEN &&
+		kind != OUTBOUND_META_PASS_OBJECT && kind != OUTBOUND_D360_PASS_OBJECT)
 		return OUTBOUND_AUTH;
 	rule = meta_rule_find(refusal->code);
 	if (rule != NULL)

@@ -257,7 +257,9 @@ struct outbound_pass {
 	void *arg;
 };
 enum outbound_passed {
-	OUTBOUND_PASSED_WHOLE = 1, /* head and all parts were called back; class says what the answer means */
+	/* Head and all parts were called back; class says what the answer means. AUTH is a permission as often as a dead key:
+	 * code tells (190 from Meta, status 401 from 360dialog). */
+	OUTBOUND_PASSED_WHOLE = 1,
 	OUTBOUND_PASSED_NOT_SENT, /* provably nothing was asked; reason says why, in plain words */
 	OUTBOUND_PASSED_BROKEN, /* something was asked, and no whole answer came: head may have been called; reason */
 	OUTBOUND_PASSED_STOPPED, /* a callback ended it; something may have been asked */

@@ -71,6 +71,10 @@ static void object_missing_is_about_the_key(void **state)
 	assert_int_equal(meta_classify(OUTBOUND_META_SEND, &r), OUTBOUND_AUTH);
 	assert_int_equal(meta_classify(OUTBOUND_META_NUMBER, &r), OUTBOUND_AUTH);
 	assert_int_equal(meta_classify(OUTBOUND_META_SEND, &plain), OUTBOUND_MESSAGE);
+	/* A client may name what never was. */
+	assert_int_equal(meta_classify(OUTBOUND_META_PASS_OBJECT, &r), OUTBOUND_MESSAGE);
+	assert_int_equal(meta_classify(OUTBOUND_D360_PASS_OBJECT, &r), OUTBOUND_MESSAGE);
+	assert_int_equal(meta_classify(OUTBOUND_META_PASS_NUMBER, &r), OUTBOUND_AUTH);
 }
 
 static void answers_without_a_known_code(void **state)
