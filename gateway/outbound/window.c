@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gateway/delivery.h"
 #include "gateway/finding.h"
 #include "gateway/json.h"
 #include "gateway/outbound/outbound.h"
@@ -67,7 +68,10 @@ static bool heed_delivery(const struct store_delivery *d, void *arg)
 
 	if (strcmp(d->connection_id, h->connection_id) != 0)
 		return true;
-	h->all = d->accepted_at > 0 && d->refused_count == 0 && d->refused_at <= h->since;
+	/* What was put aside came here, and was about others. */
+	h->all = d->accepted_at > 0 &&
+		(!delivery_is_refusal(delivery_why(d->refused_why)) ||
+			(d->refused_count == 0 && d->refused_at <= h->since));
 	return false;
 }
 

@@ -348,6 +348,39 @@ def test_lists_go_page_by_page(gateway, operator):
     assert operator.get("quarantine?events=gone").status == 303 and operator.get("quarantine?updates=gone").status == 200
 
 
+def test_letters_are_sent_again_or_discarded(gateway, operator, paul, provider):
+    csrf = operator.csrf()
+
+    def letter(kind, text, state):
+        provider.fault(kind, on="/messages", times=1, holding=text, **({"code": 131026} if kind == "error" else {}))
+        id_ = paul.post(text, to="+" + CUSTOMER).json["id"]
+        assert wait_for(lambda: paul.message(id_)["state"] == state), paul.message(id_)
+        return id_
+
+    def buttons(id_):
+        page = operator.get("letters").body.decode()
+        row = next((r for r in page.split("<tr>") if id_ in r), "")
+        return re.findall(r"<button[^>]*>([^<]*)</button>", row), 'name="twice"' in row
+
+    def press(page, id_, **more):
+        return operator.post(page, csrf=csrf, business=paul.id, id=id_, **more).headers["location"]
+    lost, aside, unknown = letter("error", "one", "dead"), letter("error", "two", "dead"), letter("drop", "three", "unknown")
+    assert buttons(lost) == (["Send again", "Discard"], False) and buttons(unknown) == (["Send again, perhaps twice", "Discard"], True)
+    assert press("send-again", lost) == "letters?done=again" and press("send-again", lost) == "letters?done=already"
+    assert press("send-again", unknown) == "letters?done=maybe"
+    assert press("send-again", unknown, twice="yes") == "letters?done=again"
+    assert press("discard", aside) == "letters?done=discarded" and press("discard", aside) == "letters?done=already"
+    assert press("send-again", aside) == "letters?done=already"
+    assert press("send-again", "nobody") == press("discard", "nobody") == "letters?done=gone"
+    assert operator.post("send-again", csrf=csrf, business="nobody", id=lost).headers["location"] == "letters?done=gone"
+    assert wait_for(lambda: [m["body"]["text"]["body"] for m in provider.sent(paul.number)] == ["one", "three"])
+    assert [buttons(id_) for id_ in (lost, aside, unknown)] == [([], False)] * 3
+    gone = letter("error", "four", "dead")
+    operator.post("suspend", csrf=csrf, business=paul.id)
+    assert press("send-again", gone) == "letters?done=paused"
+    assert b"The business is suspended" in operator.get("letters?done=paused").body
+
+
 def test_neither_content_nor_customers(gateway, operator, paul, provider):
     """Everything goes wrong for a customer: no page of the operator's says whose number that was, or what was said."""
     dead = go_wrong(paul, provider, f"cannot reach {CUSTOMER} ({MARKUP})")

@@ -191,11 +191,20 @@ class Canary(House):
         return spare
 
     def letter(self):
-        """A message that came to nothing."""
-        self.provider.fault("error", number=self.meta.number, on="/messages", times=1, http=400, code=131026)
-        id_ = self.meta.post("lost").json["id"]
-        assert wait_for(lambda: self.meta.message(id_)["state"] == "dead")
-        return id_
+        """A business, and a message of its that came to nothing."""
+        shop, text = self.connected("one with a letter"), word()
+        self.provider.fault("error", on="/messages", times=1, http=400, code=131026, holding=text)
+        id_ = shop.post(text, to="+" + phone()).json["id"]
+        assert wait_for(lambda: shop.message(id_)["state"] == "dead"), shop.message(id_)
+        return shop, id_
+
+    def letter_path(self, what):
+        shop, id_ = self.letter()
+        return shop.path("messages", id_, what)
+
+    def letter_fields(self):
+        shop, id_ = self.letter()
+        return {"business": shop.id, "id": id_}
 
     def keep_shown(self, answer):
         """What an answer shows once is a secret from then on: a token, a link, a signing or webhook secret, a cookie."""
@@ -248,9 +257,9 @@ def api_rows():
         f"GET {B}/{{business}}/messages": lambda h: [h.api("GET", h.meta.path("messages"))],
         f"GET {B}/{{business}}/messages/{{id}}": lambda h: [h.api("GET", h.meta.path("messages", h.one(h.meta, "messages")))],
         f"POST {B}/{{business}}/messages/{{id}}/replay": lambda h: [
-            h.api("POST", h.meta.path("messages", h.letter(), "replay"), {"maybe_duplicate": True}),
-            h.api("POST", h.meta.path("messages", h.letter(), "replay"))],
-        f"POST {B}/{{business}}/messages/{{id}}/discard": lambda h: [h.api("POST", h.meta.path("messages", h.letter(), "discard"))],
+            h.api("POST", h.letter_path("replay"), {"maybe_duplicate": True}),
+            h.api("POST", h.letter_path("replay"))],
+        f"POST {B}/{{business}}/messages/{{id}}/discard": lambda h: [h.api("POST", h.letter_path("discard"))],
         f"POST {B}/{{business}}/products": lambda h: [
             h.api("POST", h.catalogue.path("products"), {"name": "Lamp", "price": "5", "currency": "EUR"}, free=("name", "unit")),
             h.api("POST", h.catalogue.path("products"), PAUL.encode(), "text/csv")],
@@ -385,8 +394,8 @@ def admin_rows():
         "POST /admin/end-link": lambda h: [h.form("admin", "end-link", {
             "business": (s := h.spare()).id, "link": (h.link("one ended by the operator", s), h.one(s, "settings-links"))[1]})],
         "POST /admin/replay": lambda h: [h.form("admin", "replay", {"business": h.meta.id, "event": h.one(h.meta, "events")})],
-        "POST /admin/send-again": lambda h: [h.form("admin", "send-again", {"business": h.meta.id, "id": h.letter()})],
-        "POST /admin/discard": lambda h: [h.form("admin", "discard", {"business": h.meta.id, "id": h.letter()})],
+        "POST /admin/send-again": lambda h: [h.form("admin", "send-again", h.letter_fields())],
+        "POST /admin/discard": lambda h: [h.form("admin", "discard", h.letter_fields())],
         "POST /admin/suspend": lambda h: [h.form("admin", "suspend", {"business": h.spare().id})],
         "POST /admin/resume": lambda h: [h.form("admin", "resume", {"business": h.meta.id})],
         "POST /admin/revoke-token": lambda h: [h.form("admin", "revoke-token", {"token": h.plant("token's text for its id", "kh_" + word(43)),

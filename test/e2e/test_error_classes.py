@@ -104,6 +104,8 @@ META_MORE = [
     ("a code that nobody knows", dict(kind="error", http=400, code=999999), GONE),
     ("one that says that it is transient", dict(kind="error", http=400, code=999998, transient=True), SOON),
     ("429 with Retry-After", dict(kind="error", http=429, code=130429, retry_after=90), later(90)),
+    # Of one number to one customer: the next one's goes.
+    ("131056 with Retry-After", dict(kind="error", http=400, code=131056, retry_after=60), dict(state="retry", wait=(60, 62))),
     ("429 without a body", dict(kind="error", http=429, body="slow down"), SOON),
     ("a page with 503", dict(kind="html", http=503), dict(state="unknown")),
     ("a page with 404", dict(kind="html", http=404), SOON),

@@ -150,9 +150,61 @@ static void every_allocation_fails_once(void **state)
 	expect(house, "GET", "/v1/businesses/shop/messages", NULL, 200, NULL, NULL);
 }
 
+static bool end_dead(const struct store_message *m, void *arg)
+{
+	(void)snprintf(arg, STORE_ID_LEN + 1, "%s", m->id);
+	return false;
+}
+
+static bool count(const struct store_message *m, void *arg)
+{
+	*(unsigned *)arg += m->discarded_at == 0;
+	return true;
+}
+
+static unsigned undiscarded(struct store *s)
+{
+	const struct store_page page = {.limit = STORE_LIST_MAX};
+	unsigned n = 0;
+
+	assert_int_equal(store_message_list(s, "shop", NULL, &page, count, &n), STORE_OK);
+	return n;
+}
+
+/* Whichever fails, it is sent again once, or not at all, and then the next call does it. */
+static void a_letter_is_sent_again_once(void **state)
+{
+	struct store *s = tenants_store(house_tenants(house));
+	char id[STORE_ID_LEN + 1] = "", path[160];
+	struct call again = {"POST", path, NULL, "{\"maybe_duplicate\":true}"};
+	struct store_outcome outcome = {
+		.business_id = "shop", .message_id = id, .attempt = 1, .to = STORE_MESSAGE_DEAD, .reason = "no"};
+	struct store_due due;
+	struct store_lease lease = {.seq = 0};
+	size_t len = 1;
+	int64_t next_at;
+	unsigned n = 1, before;
+
+	(void)state;
+	assert_int_equal(store_outbox_due(s, connection, store_now_ms(), &due, &len, &next_at), STORE_OK);
+	assert_int_equal(len, 1);
+	lease.seq = due.seq;
+	assert_int_equal(store_outbox_lease(s, store_now_ms(), &lease, 1, end_dead, id), STORE_OK);
+	assert_int_equal(store_outbox_settle(s, &outcome), STORE_OK);
+	(void)snprintf(path, sizeof(path), "/v1/businesses/shop/messages/%s/replay", id);
+	before = undiscarded(s);
+	for (int status; (status = without(n, &again)) != 0; n++)
+		if (status < 200 || (status >= 500 && status != 503))
+			fail_msg("allocation %u: %d", n, status);
+	assert_true(n > 10);
+	assert_int_equal(undiscarded(s), before); /* the new one in place of the old one */
+	expect(house, "POST", path, NULL, 409, "conflict", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_letter_is_sent_again_once),
 		cmocka_unit_test(every_allocation_fails_once),
 	};
 

@@ -181,12 +181,17 @@ static void test_not_known(void **state)
 	d = good;
 	d.refused_count = 1;
 	d.refused_at = now - 40 * HOUR;
+	(void)snprintf(d.refused_why, sizeof(d.refused_why), "wrong_signature");
 	fake_delivery(&d);
 	assert_int_equal(is(), OUTBOUND_WINDOW_NOT_KNOWN);
 	d = good;
 	d.refused_at = now - 2 * HOUR;
+	(void)snprintf(d.refused_why, sizeof(d.refused_why), "wrong_signature");
 	fake_delivery(&d);
 	assert_int_equal(is(), OUTBOUND_WINDOW_NOT_KNOWN);
+	(void)snprintf(d.refused_why, sizeof(d.refused_why), "wrong_number"); /* it was put aside */
+	fake_delivery(&d);
+	assert_int_equal(is(), OUTBOUND_WINDOW_CLOSED);
 	(void)snprintf(d.connection_id, sizeof(d.connection_id), "another");
 	fake_delivery(&d);
 	assert_int_equal(is(), OUTBOUND_WINDOW_NOT_KNOWN);
