@@ -280,6 +280,38 @@ static void a_number_is_not_overdriven(void **state)
 	}
 }
 
+/* How many go in so many ms; all are accepted. */
+static unsigned sent_in(struct lanes *l, int64_t from, int64_t ms)
+{
+	unsigned sent = 0;
+
+	for (int64_t now = from; now < from + ms; now++) {
+		const size_t n = all_that_may(l, now);
+
+		sent += (unsigned)n;
+		for (size_t i = 0; i < n; i++)
+			ended(l, "c", LANES_ACCEPTED, now);
+	}
+	return sent;
+}
+
+/* What becomes known of a number that is sending already. */
+static void a_limit_that_is_told_later_counts(void **state)
+{
+	struct lanes *l = lanes_of(5000, 5000);
+
+	(void)state;
+	add(l, "b", "c", 0);
+	assert_in_range(sent_in(l, START, 4000), 280, 320);
+	add(l, "b", "c", 20);
+	(void)sent_in(l, START + 4000, 1000);
+	assert_in_range(sent_in(l, START + 5000, 4000), 72, 80);
+	add(l, "b", "c", 1000);
+	(void)sent_in(l, START + 9000, 1000);
+	assert_in_range(sent_in(l, START + 10000, 2000), 1800, 2000);
+	lanes_free(l);
+}
+
 static void a_pair_has_its_own_limit(void **state)
 {
 	struct lanes *l = lanes_of(1000, 1000);
@@ -636,6 +668,7 @@ int main(void)
 		cmocka_unit_test(shares_are_equal),
 		cmocka_unit_test(long_messages_cost_more),
 		cmocka_unit_test(a_number_is_not_overdriven),
+		cmocka_unit_test(a_limit_that_is_told_later_counts),
 		cmocka_unit_test(a_pair_has_its_own_limit),
 		cmocka_unit_test(pairs_are_forgotten),
 		cmocka_unit_test(a_wait_is_for_whom_it_was_said),
