@@ -242,9 +242,9 @@ static void test_refused_although_known(void **state)
 	key_new(&(struct store_virtual_key){.numbers = "10011 100 2001"});
 	expect_refused(REFUSED_NUMBER);
 	key_new(NULL);
-	assert_int_equal(store_business_change(house.store, "shop", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(house.store, "shop", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	expect_refused(REFUSED_SUSPENDED);
-	assert_int_equal(store_business_change(house.store, "shop", NULL, STORE_BUSINESS_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_change(house.store, "shop", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_OK);
 	assert_int_equal(admit_at(NOON), REFUSED_NOT);
 	assert_int_equal(store_business_remove(house.store, "shop", NULL), STORE_OK);
 	assert_int_equal(admit_at(NOON), REFUSED_UNKNOWN);

@@ -69,7 +69,7 @@ static void test_found_when_it_is_good_no_more(void **state)
 	assert_int_equal(store_virtual_key_revoke(s, "one", "k1"), STORE_OK);
 	assert_int_equal(store_virtual_key_find(s, k.hash, NOON, &found), STORE_OK);
 	assert_true(found.revoked_at > 0);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	assert_int_equal(store_virtual_key_find(s, k.hash, NOON, &found), STORE_OK);
 }
 
@@ -269,9 +269,9 @@ static void test_spent_by_a_live_key_alone(void **state)
 	assert_int_equal(spend(s, "k", NOON + 10), STORE_NOT_FOUND);
 	assert_int_equal(spend(s, "r", NOON), STORE_NOT_FOUND);
 	assert_int_equal(spend(s, "none", NOON), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 	assert_int_equal(spend(s, "k", NOON), STORE_NOT_FOUND);
-	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_OK);
 	assert_int_equal(spend(s, "k", NOON), STORE_OK);
 	assert_int_equal(today(s, &k, NOON), 2);
 }
