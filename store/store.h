@@ -976,7 +976,7 @@ struct store_once_end {
 };
 
 /* When a customer was heard of, by any name of the conversation. At most STORE_HEARD_ROWS of its newest messages are looked
- * at, under each of at most STORE_HEARD_NAMES names. */
+ * at, under each of at most STORE_HEARD_NAMES names, and no more of them once he was heard of after the time enough. */
 #define STORE_HEARD_ROWS 200u
 #define STORE_HEARD_NAMES 8u
 struct store_heard {
@@ -985,7 +985,7 @@ struct store_heard {
 	bool unsettled; /* events of the business wait to be settled, or too many to tell: he may have written in one */
 };
 enum store_error store_conversation_heard(struct store *s, const char *business_id,
-	const uint8_t conversation[static STORE_INDEX_LEN], struct store_heard *out)
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t enough, struct store_heard *out)
 	__attribute__((warn_unused_result));
 /* What he wrote since then, of the same messages, newest first under each name. STORE_TOO_MANY: at most
  * STORE_HEARD_MESSAGES were shown, or so much content, and there are more. */

@@ -44,9 +44,10 @@ static enum store_error names_read(
 	return query_end(&q);
 }
 
-/* The newest rows of one name: the latest time of a message of the customer's, and whether there may be later ones. */
-static enum store_error wrote_read(
-	struct db *db, const char *business_id, const uint8_t name[static STORE_INDEX_LEN], struct store_heard *out)
+/* The newest rows of one name: the latest time of a message of the customer's, and whether there may be later ones. An
+ * event may be settled late: the last row is not always the latest message. */
+static enum store_error wrote_read(struct db *db, const char *business_id, const uint8_t name[static STORE_INDEX_LEN],
+	int64_t enough, struct store_heard *out)
 {
 	struct query q = query_start(db,
 		"SELECT direction, type = 'system', created_at FROM messages INDEXED BY messages_conversation "
@@ -57,7 +58,7 @@ static enum store_error wrote_read(
 	query_text(&q, business_id);
 	query_blob(&q, name, STORE_INDEX_LEN);
 	query_int(&q, STORE_HEARD_ROWS);
-	while (query_step(&q)) {
+	while (out->at <= enough && query_step(&q)) {
 		const bool his = query_get_int(&q) == STORE_INBOUND, system = query_get_int(&q) != 0;
 		const int64_t at = query_get_int(&q);
 
@@ -102,7 +103,7 @@ static enum store_error unsettled_read(struct db *db, const char *business_id, b
 }
 
 enum store_error store_conversation_heard(struct store *s, const char *business_id,
-	const uint8_t conversation[static STORE_INDEX_LEN], struct store_heard *out)
+	const uint8_t conversation[static STORE_INDEX_LEN], int64_t enough, struct store_heard *out)
 {
 	struct store_heard heard = {.all = true};
 	struct db *db = core_reader(s);
@@ -114,8 +115,8 @@ enum store_error store_conversation_heard(struct store *s, const char *business_
 		err = names_read(db, business_id, conversation, &names);
 	if (err == STORE_OK)
 		err = call_read(db, business_id, names.list[0], &heard.at);
-	for (size_t i = 0; err == STORE_OK && i < names.len; i++)
-		err = wrote_read(db, business_id, names.list[i], &heard);
+	for (size_t i = 0; err == STORE_OK && i < names.len && heard.at <= enough; i++)
+		err = wrote_read(db, business_id, names.list[i], enough, &heard);
 	core_return(s, db);
 	if (err == STORE_OK) {
 		heard.all = heard.all && !names.more;

@@ -172,8 +172,8 @@ enum outbound_error outbound_window(
 	}
 	err = conversation_of(t, json, len, &whose);
 	if (err == OUTBOUND_OK)
-		err = from_store(
-			store_conversation_heard(tenants_store(t), whose.business_id, whose.conversation, &heard));
+		err = from_store(store_conversation_heard(
+			tenants_store(t), whose.business_id, whose.conversation, now - WINDOW_MS, &heard));
 	if (err != OUTBOUND_OK)
 		return err;
 	if (heard.at > now - WINDOW_MS) {

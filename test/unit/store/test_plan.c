@@ -138,7 +138,7 @@ static void use_window(struct store *s)
 	struct seen seen = {0};
 
 	settle_one(s, "one", CONNECTION_ONE, u);
-	assert_int_equal(store_conversation_heard(s, "one", conversation, &heard), STORE_OK);
+	assert_int_equal(store_conversation_heard(s, "one", conversation, INT64_MAX, &heard), STORE_OK);
 	assert_int_equal(store_conversation_wrote(s, "one", conversation, 0, see_message, &seen), STORE_OK);
 	assert_int_equal(store_connection_mps_set(s, "one", CONNECTION_ONE, 80), STORE_OK);
 }

@@ -24,7 +24,7 @@ static struct store_heard heard_of(struct store *s, uint8_t c)
 {
 	struct store_heard heard = {.at = -1};
 
-	assert_int_equal(store_conversation_heard(s, "one", conversation_of(c), &heard), STORE_OK);
+	assert_int_equal(store_conversation_heard(s, "one", conversation_of(c), INT64_MAX, &heard), STORE_OK);
 	return heard;
 }
 
@@ -64,6 +64,7 @@ static void test_the_newest_of_his(void **state)
 {
 	struct store *s = store_of(state);
 	const int64_t now = store_now_ms();
+	struct store_heard heard;
 
 	assert_int_equal(heard_of(s, 1).at, 0);
 	assert_true(heard_of(s, 1).all);
@@ -74,6 +75,11 @@ static void test_the_newest_of_his(void **state)
 	(void)queue(s, "one", CONNECTION_ONE, 1, 0);
 	wrote(s, 2, now, "text");
 	assert_int_equal(heard_of(s, 1).at, now - 30 * HOUR);
+	/* nothing further back, once it is enough */
+	assert_int_equal(store_conversation_heard(s, "one", conversation_of(1), now - 41 * HOUR, &heard), STORE_OK);
+	assert_int_equal(heard.at, now - 40 * HOUR);
+	assert_int_equal(store_conversation_heard(s, "one", conversation_of(1), now - 35 * HOUR, &heard), STORE_OK);
+	assert_int_equal(heard.at, now - 30 * HOUR);
 	assert_int_equal(heard_of(s, 2).at, now);
 }
 
