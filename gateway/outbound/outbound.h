@@ -81,11 +81,11 @@ enum outbound_kind {
 	OUTBOUND_D360_PASS_DOWNLOAD =
 		31, /* GET  /whatsapp_business/attachments/ and the media URL's query; streamed down */
 	OUTBOUND_D360_PASS_CONFIG_TEMPLATES = 32, /* GET, POST, DELETE  /v1/configs/templates */
-	OUTBOUND_D360_PASS_CONFIG_TEMPLATE = 37, /* DELETE  /v1/configs/templates/{object_id}, which is its name */
+	OUTBOUND_D360_PASS_CONFIG_TEMPLATE = 36, /* DELETE  /v1/configs/templates/{object_id}, which is its name */
 	OUTBOUND_D360_PASS_TEMPLATES = 33, /* GET, POST, DELETE  /message_templates */
 	OUTBOUND_D360_PASS_PROFILE = 34, /* GET, POST  /whatsapp_business_profile */
 	OUTBOUND_D360_PASS_HEALTH = 35, /* GET  /health_status */
-	OUTBOUND_D360_SANDBOX_PASS_MESSAGES = 36, /* POST /v1/messages, to 360dialog's sandbox */
+	OUTBOUND_D360_SANDBOX_PASS_MESSAGES = 37, /* POST /v1/messages, to 360dialog's sandbox */
 };
 
 /* The header that 360dialog sends with every webhook, because we ask it to (facts/360dialog.md 2.3: letters, digits,
