@@ -144,43 +144,48 @@ struct lease {
 	struct rows *rows;
 };
 
-/* The key that the connection's messages go out with. STORE_NOT_FOUND: it has none, and they will not go out. */
-static enum store_error key_read(struct db *db, const char *id, struct store_credential *key)
+/* What the connection's messages go out with: its key, and Meta's app secret, which proves the call. */
+struct keys {
+	char connection_id[STORE_ID_LEN + 1];
+	struct store_credential all[2];
+	size_t len;
+};
+
+static enum store_error keys_read(struct db *db, const char *connection_id, struct keys *keys)
 {
 	struct query q = query_start(db,
 		"SELECT k.field, k.fingerprint, k.last_used_at FROM connections c JOIN credentials k "
-		"ON k.connection_id = c.id AND k.slot = 1 "
-		"AND k.field = CASE c.provider WHEN 1 THEN 'access_token' ELSE 'api_key' END WHERE c.id = ?");
-	enum store_error err;
-	bool found;
+		"ON k.connection_id = c.id AND k.slot = 1 AND k.field IN ('access_token', 'app_secret', 'api_key') "
+		"WHERE c.id = ? ORDER BY k.field");
 
-	*key = (struct store_credential){.version = 0};
-	memcpy(key->connection_id, id, sizeof(key->connection_id));
-	query_text(&q, id);
-	found = query_step(&q);
-	if (found) {
+	*keys = (struct keys){.len = 0};
+	memcpy(keys->connection_id, connection_id, strlen(connection_id) + 1);
+	query_text(&q, connection_id);
+	while (keys->len < 2 && query_step(&q)) {
+		struct store_credential *key = &keys->all[keys->len++];
+
+		memcpy(key->connection_id, connection_id, strlen(connection_id) + 1);
 		query_get_text(&q, key->field, sizeof(key->field));
 		query_get_text(&q, key->fingerprint, sizeof(key->fingerprint));
 		key->last_used_at = query_get_int(&q);
 	}
-	err = query_end(&q);
-	return err != STORE_OK ? err : found ? STORE_OK : STORE_NOT_FOUND;
+	return query_end(&q);
 }
 
-/* It is about to be sent with its connection's key. *key: the one that was used last, which is mostly the same. */
-static enum store_error key_use(
-	struct db *db, const struct lease *a, const struct store_message *m, struct store_credential *key)
+/* It is about to be sent with its connection's keys. *keys: those that were used last, which are mostly the same. One
+ * that has none will not go out. */
+static enum store_error keys_use(struct db *db, const struct lease *a, const struct store_message *m, struct keys *keys)
 {
-	enum store_error err = STORE_OK;
+	const bool others = strcmp(keys->connection_id, m->connection_id) != 0;
+	enum store_error err = others ? keys_read(db, m->connection_id, keys) : STORE_OK;
 
-	if (strcmp(key->connection_id, m->connection_id) != 0) {
-		err = key_read(db, m->connection_id, key);
+	for (size_t i = 0; i < keys->len && err == STORE_OK; i++) {
+		if (others)
+			err = core_credential_used(db, &keys->all[i], a->now);
 		if (err == STORE_OK)
-			err = core_credential_used(db, key, a->now);
+			err = core_audit_credential(db, m->business_id, "key_used", &keys->all[i], "send", m->id);
 	}
-	if (err == STORE_NOT_FOUND || (err == STORE_OK && key->field[0] == '\0'))
-		return STORE_OK;
-	return err == STORE_OK ? core_audit_credential(db, m->business_id, "key_used", key, "send", m->id) : err;
+	return err;
 }
 
 static enum store_error lease_mark(struct db *db, const struct lease *a, int64_t seq)
@@ -198,7 +203,7 @@ static enum store_error lease_mark(struct db *db, const struct lease *a, int64_t
 	return err == STORE_OK && db_changes(db) == 0 ? STORE_STALE : err;
 }
 
-static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq, struct store_credential *key)
+static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq, struct keys *keys)
 {
 	enum store_error err = lease_mark(db, a, seq);
 	struct query read;
@@ -213,7 +218,7 @@ static enum store_error lease_one(struct db *db, const struct lease *a, int64_t 
 	if (err == STORE_OK && (a->rows->failed || a->rows->len == 0))
 		return STORE_NO_MEMORY;
 	return err == STORE_OK
-		? key_use(db, a, &((const struct store_message *)(const void *)a->rows->items)[a->rows->len - 1], key)
+		? keys_use(db, a, &((const struct store_message *)(const void *)a->rows->items)[a->rows->len - 1], keys)
 		: err;
 }
 
@@ -230,12 +235,12 @@ static enum store_error put_off(struct db *db, int64_t seq, int64_t to)
 static enum store_error run_lease(struct db *db, void *arg)
 {
 	const struct lease *a = arg;
-	struct store_credential key = {.version = 0};
+	struct keys keys = {.len = 0};
 	enum store_error err = STORE_OK;
 
 	for (size_t i = 0; i < a->len && err == STORE_OK; i++)
 		err = a->leases[i].put_off_to > 0 ? put_off(db, a->leases[i].seq, a->leases[i].put_off_to)
-						  : lease_one(db, a, a->leases[i].seq, &key);
+						  : lease_one(db, a, a->leases[i].seq, &keys);
 	return err;
 }
 
@@ -260,7 +265,7 @@ static enum store_error run_send(struct db *db, void *arg)
 	const struct send *send = arg;
 	struct store_message *m = send->message;
 	const struct lease a = {.now = m->updated_at};
-	struct store_credential key = {.version = 0};
+	struct keys keys = {.len = 0};
 	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
 
 	if (err == STORE_OK)
@@ -268,7 +273,7 @@ static enum store_error run_send(struct db *db, void *arg)
 	if (err == STORE_OK)
 		err = message_insert(db, m);
 	if (err == STORE_OK)
-		err = key_use(db, &a, m, &key);
+		err = keys_use(db, &a, m, &keys);
 	if (err != STORE_OK || send->virtual_key_id[0] == '\0')
 		return err;
 	err = virtual_key_spend(db, send->virtual_key_id, a.now);

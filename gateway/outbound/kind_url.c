@@ -93,10 +93,11 @@ static void url_write(struct text *t, const struct kind *k, const struct kind_ta
 			text_add(t, p++, 1);
 		p += filled;
 	}
-	if (k->use == KIND_PASS) {
+	if (k->use == KIND_PASS)
 		text_add_parameters(t, &mark, "", target->query);
+	/* Checks have a hole for it. */
+	if ((k->use == KIND_PASS || k->use == KIND_SEND) && kind_is_proven(k))
 		text_add_parameters(t, &mark, "appsecret_proof=", target->proof);
-	}
 	text_add(t, "", 1);
 }
 

@@ -135,6 +135,22 @@ static bool copy_text(char *to, size_t room, const char *from)
 	return from == NULL || (size_t)snprintf(to, room, "%s", from) < room;
 }
 
+/* As many of the connection's as the kind wants; the last may be missing where that is optional. */
+static enum prepare_error connection_credentials(
+	struct tenants *t, const struct kind *k, const struct store_connection *c, struct prepared *out)
+{
+	const size_t len = kind_credentials(k);
+
+	for (size_t i = 0; i < len; i++) {
+		const enum prepare_error err = prepare_credential(
+			t, c->business_id, c->id, k->credentials[i], &out->credentials[i], &out->blobs[i]);
+
+		if (err != PREPARE_OK && !(err == PREPARE_NO_CREDENTIAL && k->optional && i + 1 == len))
+			return err;
+	}
+	return PREPARE_OK;
+}
+
 static enum prepare_error body_open(struct tenants *t, const struct store_message *m, char **body)
 {
 	struct tenant_place place = {m->business_id, "messages", m->id, "content", 1};
@@ -175,8 +191,7 @@ enum prepare_error prepare_send(struct tenants *t, const struct store_message *m
 		!copy_text(out->business_id, sizeof(out->business_id), m->business_id) ||
 		!copy_text(out->number, sizeof(out->number), kind == OUTBOUND_META_SEND ? m->number : NULL))
 		return PREPARE_INVALID;
-	err = prepare_credential(t, m->business_id, m->connection_id, kind_find((uint32_t)kind)->credentials[0],
-		&out->credentials[0], &out->blobs[0]);
+	err = connection_credentials(t, kind_find((uint32_t)kind), &connection, out);
 	if (err == PREPARE_OK)
 		err = body_open(t, m, &out->body);
 	if (err == PREPARE_OK)
@@ -290,21 +305,6 @@ static enum prepare_error pass_copy(const struct kind *k, const struct store_con
 	return PREPARE_OK;
 }
 
-static enum prepare_error pass_credentials(
-	struct tenants *t, const struct kind *k, const struct store_connection *c, struct prepared *out)
-{
-	const size_t len = kind_credentials(k);
-
-	for (size_t i = 0; i < len; i++) {
-		const enum prepare_error err = prepare_credential(
-			t, c->business_id, c->id, k->credentials[i], &out->credentials[i], &out->blobs[i]);
-
-		if (err != PREPARE_OK && !(err == PREPARE_NO_CREDENTIAL && k->optional && i + 1 == len))
-			return err;
-	}
-	return PREPARE_OK;
-}
-
 static enum kind_method method_of(const char *name)
 {
 	if (strcmp(name, "GET") == 0)
@@ -329,7 +329,7 @@ enum prepare_error prepare_pass(struct tenants *t, const struct outbound_pass *c
 		return found == STORE_NOT_FOUND ? PREPARE_INVALID : PREPARE_LATER;
 	err = pass_copy(k, &connection, out);
 	if (err == PREPARE_OK)
-		err = pass_credentials(t, k, &connection, out);
+		err = connection_credentials(t, k, &connection, out);
 	if (err != PREPARE_OK)
 		return err;
 	out->job.method = method_of(call->method);

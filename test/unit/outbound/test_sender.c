@@ -29,8 +29,7 @@
 #define CONNECTION "01connection"
 #define TOKEN "EAAGm0PX4ZCpsBAtokenABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789secret"
 #define APP_SECRET "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-#define PROOF                                                                                                          \
-	"ef2323e2e1fcd05d2b11ff87f0596bc2631ec2f40603af91d236e20c1e559114" /* HMAC-SHA-256 of TOKEN with APP_SECRET */
+#define PROOF "?appsecret_proof=ef2323e2e1fcd05d2b11ff87f0596bc2631ec2f40603af91d236e20c1e559114"
 #define BODY "{\"messaging_product\":\"whatsapp\",\"to\":\"+15551234567\",\"type\":\"text\"}"
 
 static uint16_t port;
@@ -152,7 +151,7 @@ static void the_key_arrives_in_the_header(void **state)
 	server_seen("111", &seen);
 	assert_string_equal(seen.authorization, "Bearer " TOKEN);
 	assert_int_equal(seen.authorizations, 1);
-	assert_string_equal(seen.path, "POST /v26.0/111/messages HTTP/1.1");
+	assert_string_equal(seen.path, "POST /v26.0/111/messages" PROOF " HTTP/1.1");
 	assert_string_equal(seen.body, BODY);
 	assert_int_equal(close_all(&f), 0);
 }
@@ -296,7 +295,7 @@ static void a_number_is_asked_for_named_fields(void **state)
 	(void)get_result(&f, &r);
 	outbound_result_clear(&r);
 	server_seen("106", &seen);
-	assert_string_equal(seen.path, "POST /v26.0/106/messages HTTP/1.1");
+	assert_string_equal(seen.path, "POST /v26.0/106/messages" PROOF " HTTP/1.1");
 	assert_int_equal(close_all(&f), 0);
 }
 
@@ -337,7 +336,7 @@ static void a_send_may_want_its_answer_verbatim(void **state)
 		assert_int_equal(r.class == OUTBOUND_ACCEPTED, i == 0);
 		outbound_result_clear(&r);
 		server_seen("111", &seen);
-		assert_string_equal(seen.path, "POST /v24.0/111/messages HTTP/1.1");
+		assert_string_equal(seen.path, "POST /v24.0/111/messages" PROOF " HTTP/1.1");
 	}
 	/* As much as may be; who does not want it gets nothing, as before. */
 	memset(large, ' ', OUTBOUND_VERBATIM_MAX);

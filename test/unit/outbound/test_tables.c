@@ -439,7 +439,7 @@ static void paths_take_only_digits(void **state)
 	char *u = url(OUTBOUND_META_SEND, "v26.0", "106540352242922", "T");
 
 	(void)state;
-	assert_string_equal(u, "https://graph.example/v26.0/106540352242922/messages");
+	assert_string_equal(u, "https://graph.example/v26.0/106540352242922/messages?appsecret_proof=0p");
 	free(u);
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_null(url(OUTBOUND_META_SEND, "v26.0", bad[i], "T"));
@@ -465,7 +465,7 @@ static void every_kind_has_its_place(void **state)
 		const char *url;
 		bool post;
 	} rows[] = {
-		{OUTBOUND_META_SEND, "https://graph.example/v26.0/77/messages", true},
+		{OUTBOUND_META_SEND, "https://graph.example/v26.0/77/messages?appsecret_proof=0p", true},
 		{OUTBOUND_META_APP_CALLBACK, "https://graph.example/v26.0/77/subscriptions", false},
 		{OUTBOUND_META_APP_SUBSCRIBE, "https://graph.example/v26.0/77/subscriptions", true},
 		{OUTBOUND_META_WABA_CALLBACK, "https://graph.example/v26.0/77/subscribed_apps?appsecret_proof=0p",
