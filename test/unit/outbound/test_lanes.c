@@ -631,6 +631,34 @@ static void lanes_come_and_go(void **state)
 	lanes_free(NULL);
 }
 
+/* What becomes due while the store is being read, was not seen there. */
+static void what_comes_during_a_turn_is_looked_at(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		struct lanes *l = lanes_of(1000, 100);
+		struct lanes_turn turn;
+
+		add(l, "b", "c", 0);
+		assert_true(lanes_turn(l, START, &turn));
+		assert_int_equal(choose(l, &turn, 2, START), 2);
+		ended(l, "c", LANES_ACCEPTED, START);
+		assert_true(lanes_turn(l, START, &turn));
+		if (how == 0)
+			assert_true(lanes_look(l, "c"));
+		else if (how == 1)
+			ended(l, "c", LANES_ACCEPTED, START); /* its conversation's next message */
+		else
+			add(l, "b", "c", 0);
+		assert_int_equal(choose(l, &turn, 0, START), 0);
+		assert_int_equal(lanes_next(l), 0);
+		assert_true(lanes_turn(l, START, &turn));
+		assert_int_equal(choose(l, &turn, 0, START), 0);
+		assert_false(lanes_turn(l, START, &turn));
+		lanes_free(l);
+	}
+}
+
 static void one_that_was_not_leased_frees_its_place(void **state)
 {
 	struct lanes *l = lanes_of(2, 2);
@@ -677,6 +705,7 @@ int main(void)
 		cmocka_unit_test(what_was_changed_is_tried_at_once),
 		cmocka_unit_test(retries_have_a_budget),
 		cmocka_unit_test(lanes_come_and_go),
+		cmocka_unit_test(what_comes_during_a_turn_is_looked_at),
 		cmocka_unit_test(one_that_was_not_leased_frees_its_place),
 	};
 

@@ -242,6 +242,16 @@ static void waits_are_kept(void **state)
 		plan_make(&r, &a, &p);
 		assert_int_equal(p.next_at, NOW + 1200000);
 	}
+	/* A limit stops those after it, whether or not there is time left for this one. */
+	{
+		const struct outbound_result r = {.class = OUTBOUND_RATE_LIMITED, .code = 131048};
+		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + 60000, NOW, 7, false};
+		struct plan p;
+
+		plan_make(&r, &a, &p);
+		assert_int_equal(p.to, STORE_MESSAGE_DEAD);
+		assert_true(p.next_at >= NOW + 3600000);
+	}
 	assert_int_equal(plan_of(OUTBOUND_AUTH, 190, 1, 5, 0).next_at, NOW + PLAN_AUTH_MS);
 	assert_int_equal(plan_of(OUTBOUND_ACCOUNT, 368, 1, 5, 0).next_at, NOW + PLAN_ACCOUNT_MS);
 	assert_int_equal(plan_of(OUTBOUND_RETRYABLE, 1, 4, 5, 0).to, STORE_MESSAGE_RETRY);

@@ -117,6 +117,36 @@ static void test_who_may_send(void **state)
 	}
 }
 
+/* Nothing is due of who may not send: asked again and again, nothing of it could be leased. */
+static void test_nothing_is_due_of_who_may_not_send(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_due due[4];
+	size_t len = 4;
+	int64_t next_at;
+
+	queue(s, "one", CONNECTION_ONE, 1, NOW);
+	queue(s, "one", CONNECTION_ONE, 2, NOW + 5);
+	assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
+	assert_int_equal(len, 1);
+	assert_true(next_at == NOW + 5);
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			assert_int_equal(store_connection_status_set(
+						 s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_KEY_REFUSED),
+				STORE_OK);
+		else
+			assert_int_equal(
+				store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
+		len = 4;
+		assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
+		assert_int_equal(len, 0);
+		assert_true(next_at == INT64_MAX);
+		assert_int_equal(
+			store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
+	}
+}
+
 /* A message never goes out with another business's key, whoever asked for it. */
 static void test_connection_of_another_business(void **state)
 {
@@ -337,6 +367,24 @@ static void test_crash_and_at_least_once(void **state)
 	assert_int_equal(now.message.attempts, 2);
 }
 
+/* One that stands for another, which may have arrived, says so after a crash, too. */
+static void test_crash_keeps_maybe_duplicate(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = outbound("one", CONNECTION_ONE, 1);
+	struct message_seen now = {.id = m.id};
+	unsigned n;
+
+	m.maybe_duplicate = true;
+	m.next_at = NOW;
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_OK);
+	assert_int_equal(lease(s, 1, 1).len, 1);
+	assert_int_equal(store_outbox_recover(s, NOW, &n), STORE_OK);
+	assert_int_equal(store_message_get(s, "one", m.id, look_at, &now), STORE_OK);
+	assert_int_equal(now.message.state, STORE_MESSAGE_UNKNOWN);
+	assert_true(now.message.maybe_duplicate);
+}
+
 /* Put off, it is not due before then, and is not an attempt. */
 static void test_put_off(void **state)
 {
@@ -411,6 +459,30 @@ static void test_what_waits_expires(void **state)
 	assert_int_equal(state_of(s, "one", young.id), STORE_MESSAGE_DEAD);
 }
 
+/* What may have been accepted is not said to be dead: an attempt of it was unanswered. */
+static void test_what_may_have_arrived_expires_unknown(void **state)
+{
+	struct store *s = store_of(state);
+	const int64_t late = store_now_ms() + 25 * INT64_C(3600000);
+	struct store_message m = outbound("one", CONNECTION_ONE, 1);
+	struct store_outcome o;
+	unsigned n;
+
+	m.policy = STORE_AT_LEAST_ONCE;
+	m.next_at = NOW;
+	assert_int_equal(store_message_queue(s, &m, NULL), STORE_OK);
+	assert_int_equal(lease(s, 1, 1).len, 1);
+	o = outcome(&m, STORE_MESSAGE_RETRY);
+	o.next_at = NOW;
+	o.maybe_duplicate = true;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_KEY_REFUSED), STORE_OK);
+	assert_int_equal(store_outbox_expire(s, late, 10, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(state_of(s, "one", m.id), STORE_MESSAGE_UNKNOWN);
+}
+
 /* Leaps over connections, in order, and only those that may send. */
 static void test_lanes(void **state)
 {
@@ -472,13 +544,16 @@ int main(void)
 		TEST(test_conversation_in_order),
 		TEST(test_suspended_holds_up_nobody),
 		TEST(test_who_may_send),
+		TEST(test_nothing_is_due_of_who_may_not_send),
 		TEST(test_connection_of_another_business),
 		TEST(test_removed_connection_holds_up_nobody),
 		TEST(test_settle_only_its_attempt),
 		TEST(test_crash_makes_unknown),
 		TEST(test_crash_and_at_least_once),
+		TEST(test_crash_keeps_maybe_duplicate),
 		TEST(test_put_off),
 		TEST(test_what_waits_expires),
+		TEST(test_what_may_have_arrived_expires_unknown),
 		TEST(test_lanes),
 		TEST(test_a_new_key_makes_retries_due),
 		TEST(test_backlog_of_many_customers),
