@@ -300,6 +300,7 @@ static void what_cannot_go_ends_here(void **state)
 		.business_id = BUSINESS,
 		.connection_id = "c1",
 		.number = "111"};
+	struct store_message again = bare;
 	char keyless[STORE_ID_LEN + 1], old[STORE_ID_LEN + 1];
 	struct desk f = {0};
 	struct server_seen seen;
@@ -310,6 +311,15 @@ static void what_cannot_go_ends_here(void **state)
 	desk_connection(&f, STORE_META, "c2", "222", NULL, NULL);
 	bare.created_at = store_now_ms();
 	fake_message(&bare);
+	/* An attempt of it was unanswered, and there is no time left for another. */
+	memcpy(again.id, "01again", sizeof("01again"));
+	again.state = STORE_MESSAGE_RETRY;
+	again.policy = STORE_AT_LEAST_ONCE;
+	again.attempts = 1;
+	again.maybe_duplicate = true;
+	again.created_at = bare.created_at;
+	again.expires_at = bare.created_at - 1;
+	fake_message(&again);
 	desk_queue(&f, "c2", "222", HELLO, keyless, 0);
 	desk_queue(&f, "c1", "111", HELLO, old, 25LL * 3600 * 1000);
 	desk_start(&f, NULL);
@@ -317,6 +327,7 @@ static void what_cannot_go_ends_here(void **state)
 	assert_string_equal(desk_await_state(keyless, STORE_MESSAGE_RETRY).m.reason, "needs its key entered again");
 	assert_int_equal(strncmp(desk_await_state(old, STORE_MESSAGE_DEAD).m.reason, "expired", 7), 0);
 	(void)desk_await_state("01pruned", STORE_MESSAGE_DEAD);
+	(void)desk_await_state("01again", STORE_MESSAGE_UNKNOWN);
 	server_seen("111", &seen);
 	assert_int_equal(seen.requests, 0);
 	desk_close(&f);

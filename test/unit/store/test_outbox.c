@@ -132,12 +132,11 @@ static void test_nothing_is_due_of_who_may_not_send(void **state)
 	assert_true(next_at == NOW + 5);
 	for (int i = 0; i < 2; i++) {
 		if (i == 0)
-			assert_int_equal(store_connection_status_set(
-						 s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_KEY_REFUSED),
+			assert_int_equal(
+				store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_KEY_REFUSED),
 				STORE_OK);
 		else
-			assert_int_equal(
-				store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
+			assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
 		len = 4;
 		assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
 		assert_int_equal(len, 0);
