@@ -113,6 +113,7 @@ struct lane {
 	size_t heap_at; /* place in the heap, from 1 on; 0: not in it */
 	int64_t at; /* when it is to be looked at again, in the heap */
 	bool due; /* something of it may be due */
+	bool again; /* that was told since its turn began, for which the store may have been read before */
 	unsigned in_flight, window;
 	int64_t full_us; /* when the number's bucket would be full again */
 	unsigned failures; /* in a row */
@@ -265,7 +266,7 @@ static void enter_ring(struct lanes *l, struct lane *lane)
 	struct business *b = lane->business;
 
 	heap_remove(l, lane);
-	lane->due = true;
+	lane->due = lane->again = true;
 	if (lane->link.next != NULL)
 		return;
 	if (ring_is_empty(&b->ring))
@@ -527,8 +528,10 @@ bool lanes_add(struct lanes *l, const struct store_lane *is, int64_t now)
 	lane->is.mps = is->mps;
 	memcpy(lane->is.app_id, is->app_id, sizeof(lane->is.app_id));
 	memcpy(lane->is.waba_id, is->waba_id, sizeof(lane->is.waba_id));
-	if (lane->link.next != NULL || lane->due)
+	if (lane->link.next != NULL || lane->due) {
+		lane->again = true;
 		return true;
+	}
 	if (is->due_at <= now)
 		enter_ring(l, lane);
 	else if (lane->heap_at == 0 || is->due_at < lane->at)
@@ -545,6 +548,7 @@ bool lanes_look(struct lanes *l, const char *connection_id)
 	/* One that waits for something finds it when it has waited. */
 	if (!lane->due)
 		enter_ring(l, lane);
+	lane->again = true;
 	return true;
 }
 
@@ -612,6 +616,7 @@ bool lanes_turn(struct lanes *l, int64_t now, struct lanes_turn *turn)
 		if (room > LANES_TURN_MAX)
 			room = LANES_TURN_MAX;
 		b->deficit = b->deficit + QUANTUM < DEFICIT_MAX ? b->deficit + QUANTUM : DEFICIT_MAX;
+		lane->again = false;
 		memcpy(turn->connection_id, lane->is.connection_id, sizeof(turn->connection_id));
 		turn->room = room;
 		return true;
@@ -698,7 +703,7 @@ void lanes_choose(struct lanes *l, const struct lanes_turn *turn, const struct s
 	l->in_flight += (unsigned)c.leased;
 	if (c.leased > 0)
 		number_take(lane, c.leased, now);
-	turn_end(l, lane, len >= turn->room, now, &c);
+	turn_end(l, lane, len >= turn->room || lane->again, now, &c);
 }
 
 int64_t lanes_next(const struct lanes *l)
@@ -831,6 +836,7 @@ void lanes_ended(struct lanes *l, const char *connection_id, const struct lanes_
 		wait_for(l, lane, end, now);
 	reconsider(l);
 	/* The conversation's next message may be due now. */
+	lane->again = true;
 	if (lane->link.next == NULL && (lane->heap_at == 0 || !lane->due))
 		enter_ring(l, lane);
 }
