@@ -69,17 +69,14 @@ static void set_retry(struct plan *out, const struct plan_attempt *a, int64_t wa
 {
 	char last[sizeof(out->reason)];
 
-	if (a->once) {
-		out->to = STORE_MESSAGE_DEAD;
-		out->next_at = a->now + wait; /* for those that come after it */
-		return;
-	}
-	if (a->now + wait < a->expires_at) {
-		out->to = STORE_MESSAGE_RETRY;
-		out->next_at = a->now + wait;
-		return;
-	}
 	out->to = STORE_MESSAGE_DEAD;
+	out->next_at = a->now + wait; /* where it is not repeated, for those that come after it */
+	if (a->once)
+		return;
+	if (out->next_at < a->expires_at) {
+		out->to = STORE_MESSAGE_RETRY;
+		return;
+	}
 	(void)snprintf(last, sizeof(last), "%s", out->reason);
 	(void)snprintf(out->reason, sizeof(out->reason), "expired before it was accepted; %.180s", last);
 	vault_wipe(last, sizeof(last));
