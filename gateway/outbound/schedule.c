@@ -120,7 +120,12 @@ static void send_one(struct outbound *o, const struct store_message *m)
 
 	sending_from(&s, m);
 	if (store_now_ms() >= s.expires_at) {
-		settle_here(o, &s, OUTBOUND_WINDOW, "expired before it was sent");
+		/* Of one that is repeated, an attempt before may have been accepted. */
+		settle_here(o, &s,
+			m->attempts > 1 && m->maybe_duplicate && m->policy == STORE_AT_LEAST_ONCE
+				? OUTBOUND_OUTCOME_UNKNOWN
+				: OUTBOUND_WINDOW,
+			"expired before it was sent");
 		return;
 	}
 	if (m->content != NULL || m->content_len == 0)
