@@ -15,6 +15,10 @@
 /* Heads that wait, along an index that holds nothing else. */
 #define WAITING "messages INDEXED BY outbox_connection WHERE state IN (2, 4) AND head = 1"
 #define MAY_SEND "c.status IN (1, 2, 5) AND b.status = 1"
+/* Of the connection ?1; asked once a query. */
+#define IT_MAY_SEND                                                                                                    \
+	"EXISTS (SELECT 1 FROM connections c JOIN businesses b ON b.id = c.business_id WHERE c.id = ?1 AND " MAY_SEND  \
+	")"
 
 /* ------------------------------------------------------------ connections that have something waiting */
 
@@ -90,7 +94,7 @@ static enum store_error due_read(
 {
 	struct query q = query_start(db,
 		"SELECT seq, conversation, attempts, length(content) FROM " WAITING
-		" AND connection_id = ?1 AND next_at <= ?2 ORDER BY next_at, seq LIMIT ?3");
+		" AND connection_id = ?1 AND next_at <= ?2 AND " IT_MAY_SEND " ORDER BY next_at, seq LIMIT ?3");
 
 	query_text(&q, connection_id);
 	query_int(&q, now);
@@ -109,8 +113,9 @@ static enum store_error due_read(
 
 static enum store_error later_read(struct db *db, const char *connection_id, int64_t now, int64_t *at)
 {
-	struct query q = query_start(
-		db, "SELECT next_at FROM " WAITING " AND connection_id = ?1 AND next_at > ?2 ORDER BY next_at LIMIT 1");
+	struct query q = query_start(db,
+		"SELECT next_at FROM " WAITING " AND connection_id = ?1 AND next_at > ?2 AND " IT_MAY_SEND
+		" ORDER BY next_at LIMIT 1");
 
 	query_text(&q, connection_id);
 	query_int(&q, now);
@@ -343,7 +348,8 @@ static enum store_error run_recover(struct db *db, void *arg)
 	struct recovery *a = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = CASE policy WHEN 2 THEN 4 ELSE 9 END, updated_at = ?1, "
-		"next_at = CASE policy WHEN 2 THEN ?2 ELSE next_at END, maybe_duplicate = policy = 2, "
+		"next_at = CASE policy WHEN 2 THEN ?2 ELSE next_at END, "
+		"maybe_duplicate = max(maybe_duplicate, policy = 2), "
 		"reason = 'interrupted while it was being sent' WHERE state = 3");
 	enum store_error err;
 
@@ -377,7 +383,8 @@ struct expiry {
 
 #define EXPIRED "CASE m.expires_at WHEN 0 THEN m.created_at + ?2 ELSE m.expires_at END <= ?1"
 
-/* Where a connection may send, the scheduler sees it expire. Found by a reader: there may be many that wait. */
+/* Where a connection may send, the scheduler sees it expire. What an unanswered attempt may have brought there is not
+ * said to be dead. Found by a reader: there may be many that wait. */
 static enum store_error expired_find(struct store *s, struct expiry *a, unsigned limit)
 {
 	struct db *db = core_reader(s);
@@ -414,7 +421,8 @@ static enum store_error run_expire(struct db *db, void *arg)
 	a->expired = 0;
 	for (size_t i = 0; i < a->found.len && err == STORE_OK; i++) {
 		struct query q = query_start(db,
-			"UPDATE messages AS m SET state = 10, updated_at = ?1, "
+			"UPDATE messages AS m SET updated_at = ?1, "
+			"state = CASE WHEN state = 4 AND policy = 2 AND maybe_duplicate = 1 THEN 9 ELSE 10 END, "
 			"reason = substr('expired before it could be sent; ' || reason, 1, 255) "
 			"WHERE m.seq = ?3 AND m.state IN (2, 4) AND " EXPIRED);
 
