@@ -5,6 +5,7 @@
 #include "test/unit/outbound/fake_store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -423,6 +424,13 @@ enum store_error store_outbox_lane(struct store *s, const char *connection_id, s
 	return may ? STORE_OK : STORE_NOT_FOUND;
 }
 
+static atomic_uchar joined;
+
+void fake_joined(bool are)
+{
+	atomic_store(&joined, are);
+}
+
 /* Every message is its conversation's oldest here. */
 enum store_error store_outbox_due(
 	struct store *s, const char *connection_id, int64_t now, struct store_due *due, size_t *len, int64_t *next_at)
@@ -470,6 +478,7 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, const struct s
 		UNLOCK;
 		m.conversation[0] ^= (uint8_t)((leases[i].seq - 1) * 7);
 		m.conversation[1] ^= (uint8_t)(leases[i].seq - 1);
+		m.conversation[2] ^= atomic_load(&joined);
 		if (leased && !each(&m, arg))
 			break;
 	}

@@ -15,6 +15,7 @@ struct fake_row {
 
 void fake_reset(void);
 void fake_busy(unsigned times); /* so many settlements answer STORE_BUSY */
+void fake_joined(bool are); /* conversations are joined with another between being due and being leased */
 void fake_connection(const struct store_connection *c);
 void fake_credential(const struct store_credential *c);
 void fake_message(const struct store_message *m);

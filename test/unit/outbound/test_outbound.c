@@ -401,6 +401,30 @@ static void closing_waits_for_answers(void **state)
 	fake_reset();
 }
 
+/* What was leased has its place, under whatever conversation it goes by then. */
+static void joined_conversations_keep_their_places(void **state)
+{
+	const struct outbound_options few = {.in_flight_max = 2, .per_connection = 2};
+	char ids[8][STORE_ID_LEN + 1];
+	struct server_seen seen;
+	struct desk f = {0};
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	server_set("111", &(struct server_reply){.how = SERVER_HANG});
+	for (int i = 0; i < 8; i++)
+		desk_queue(&f, "c1", "111", HELLO, ids[i], 0);
+	fake_joined(true);
+	desk_start(&f, &few);
+	(void)usleep(300000);
+	fake_joined(false);
+	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
+	server_seen("111", &seen);
+	assert_in_range(seen.requests, 1, 2);
+	desk_close(&f);
+}
+
 static void a_hanging_connection_delays_no_other(void **state)
 {
 	char hung[12][STORE_ID_LEN + 1], ids[100][STORE_ID_LEN + 1];
@@ -510,6 +534,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_go_ends_here),
 		cmocka_unit_test(a_crash_leaves_unknown),
 		cmocka_unit_test(closing_waits_for_answers),
+		cmocka_unit_test(joined_conversations_keep_their_places),
 		cmocka_unit_test(a_hanging_connection_delays_no_other),
 		cmocka_unit_test(checks_are_answered),
 		cmocka_unit_test(a_command_asks_but_sends_nothing),

@@ -146,6 +146,24 @@ static void test_nothing_is_due_of_who_may_not_send(void **state)
 	}
 }
 
+/* One that goes at once is looked at in its change, as a lease is: who may send may have changed since it was asked for. */
+static void test_who_may_send_at_once(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = outbound("one", CONNECTION_ONE, 1);
+
+	m.state = STORE_MESSAGE_SENDING;
+	m.attempts = 1;
+	assert_int_equal(
+		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
+	assert_int_equal(store_message_send(s, &m, ""), STORE_NOT_FOUND);
+	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
+	assert_int_equal(store_message_send(s, &m, ""), STORE_NOT_FOUND);
+	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_OK);
+	assert_int_equal(store_message_send(s, &m, ""), STORE_OK);
+}
+
 /* A message never goes out with another business's key, whoever asked for it. */
 static void test_connection_of_another_business(void **state)
 {
@@ -543,6 +561,7 @@ int main(void)
 		TEST(test_conversation_in_order),
 		TEST(test_suspended_holds_up_nobody),
 		TEST(test_who_may_send),
+		TEST(test_who_may_send_at_once),
 		TEST(test_nothing_is_due_of_who_may_not_send),
 		TEST(test_connection_of_another_business),
 		TEST(test_removed_connection_holds_up_nobody),
