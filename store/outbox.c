@@ -144,7 +144,7 @@ enum store_error store_outbox_due(
 
 struct lease {
 	int64_t now;
-	const struct store_lease *leases;
+	struct store_lease *leases;
 	size_t len;
 	struct rows *rows;
 };
@@ -208,11 +208,13 @@ static enum store_error lease_mark(struct db *db, const struct lease *a, int64_t
 	return err == STORE_OK && db_changes(db) == 0 ? STORE_STALE : err;
 }
 
-static enum store_error lease_one(struct db *db, const struct lease *a, int64_t seq, struct keys *keys)
+static enum store_error lease_one(struct db *db, const struct lease *a, struct store_lease *one, struct keys *keys)
 {
+	const int64_t seq = one->seq;
 	enum store_error err = lease_mark(db, a, seq);
 	struct query read;
 
+	one->leased = err == STORE_OK;
 	if (err != STORE_OK)
 		return err == STORE_STALE ? STORE_OK : err;
 	read = query_start(db, "SELECT " MESSAGE_COLUMNS " FROM messages m WHERE m.seq = ?");
@@ -245,11 +247,11 @@ static enum store_error run_lease(struct db *db, void *arg)
 
 	for (size_t i = 0; i < a->len && err == STORE_OK; i++)
 		err = a->leases[i].put_off_to > 0 ? put_off(db, a->leases[i].seq, a->leases[i].put_off_to)
-						  : lease_one(db, a, a->leases[i].seq, &keys);
+						  : lease_one(db, a, &a->leases[i], &keys);
 	return err;
 }
 
-enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
+enum store_error store_outbox_lease(struct store *s, int64_t now, struct store_lease *leases, size_t len,
 	bool (*each)(const struct store_message *m, void *arg), void *arg)
 {
 	struct rows rows = ROWS_OF(struct store_message);
@@ -265,13 +267,23 @@ struct send {
 	const char *virtual_key_id;
 };
 
+static enum store_error may_send(struct db *db, const struct store_message *m)
+{
+	struct query q =
+		query_start(db, "SELECT 1 FROM " LANE_TABLES " WHERE c.id = ? AND c.business_id = ? AND " MAY_SEND);
+
+	query_text(&q, m->connection_id);
+	query_text(&q, m->business_id);
+	return query_exists(&q);
+}
+
 static enum store_error run_send(struct db *db, void *arg)
 {
 	const struct send *send = arg;
 	struct store_message *m = send->message;
 	const struct lease a = {.now = m->updated_at};
 	struct keys keys = {.len = 0};
-	enum store_error err = core_connection_exists(db, m->business_id, m->connection_id);
+	enum store_error err = may_send(db, m);
 
 	if (err == STORE_OK)
 		err = alias_resolve(db, m->business_id, m->conversation);

@@ -1130,15 +1130,16 @@ enum store_error store_outbox_due(struct store *s, const char *connection_id, in
 struct store_lease {
 	int64_t seq;
 	int64_t put_off_to; /* 0: it is leased; else it is only not due before then */
+	bool leased; /* out: it was */
 };
 /* Leases what is still due and may still be sent, in one change: it becomes SENDING with attempts + 1, and the use of its
  * key is noted, durably, before each() sees it. What is not is passed over. */
-enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
+enum store_error store_outbox_lease(struct store *s, int64_t now, struct store_lease *leases, size_t len,
 	bool (*each)(const struct store_message *m, void *arg), void *arg) __attribute__((warn_unused_result));
 
 /* Notes one outbound message that goes out at once (state SENDING, attempts 1) as a lease does: with the use of its key,
  * durably. Its conversation becomes the one that it goes under. virtual_key_id: the one that it was asked for with, and is
- * counted for; "": none. STORE_NOT_FOUND when the connection is not the business's; STORE_STALE: the virtual key was revoked
+ * counted for; "": none. STORE_NOT_FOUND when the connection is not the business's, or may not send; STORE_STALE: the virtual key was revoked
  * or has expired meanwhile; STORE_TOO_MANY: it has sent as many today as it may. */
 enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
 	__attribute__((warn_unused_result));

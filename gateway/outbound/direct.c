@@ -76,6 +76,8 @@ static enum outbound_go not_noted(const struct store_message *m, enum store_erro
 		return OUTBOUND_KEY_ENDED;
 	if (err == STORE_TOO_MANY)
 		return OUTBOUND_NO_BUDGET;
+	if (err == STORE_NOT_FOUND) /* it was suspended, or removed, meanwhile */
+		return OUTBOUND_NO_KEY;
 	log_warn("a send could not be noted, and is not made business=%s: %s", m->business_id, store_error_text(err));
 	return OUTBOUND_FAULT;
 }

@@ -283,22 +283,15 @@ static bool choose(struct scheduler *s, int64_t ahead)
 }
 
 /* What was chosen and not leased frees its place: it was done with meanwhile, or may not be sent any more. */
-static void free_missed(struct scheduler *s)
+static void free_missed(struct scheduler *s, bool committed)
 {
 	const struct chosen *c = &s->chosen;
-	const struct batch *b = &s->batch;
-	size_t at = 0;
 
 	pthread_mutex_lock(&s->o->lock);
 	for (size_t i = 0; i < c->len; i++) {
 		const struct lanes_end nothing = {.came = LANES_NOTHING, .conversation = c->conversations[i]};
 
-		if (c->leases[i].put_off_to > 0)
-			continue;
-		if (at < b->len && strcmp(b->messages[at].connection_id, c->connections[i]) == 0 &&
-			memcmp(b->messages[at].conversation, c->conversations[i], STORE_INDEX_LEN) == 0)
-			at++;
-		else
+		if (c->leases[i].put_off_to == 0 && !(committed && c->leases[i].leased))
 			lanes_ended(s->o->lanes, c->connections[i], &nothing, inside_now());
 	}
 	pthread_mutex_unlock(&s->o->lock);
@@ -315,7 +308,7 @@ static void lease(struct scheduler *s)
 			log_warn("the outbox cannot be leased from: %s", store_error_text(err));
 		s->blocked_until = inside_now() + BLOCKED_MS;
 	}
-	free_missed(s);
+	free_missed(s, err == STORE_OK);
 	for (size_t i = 0; i < s->batch.len; i++)
 		send_one(s->o, &s->batch.messages[i]);
 	batch_clear(&s->batch);

@@ -459,7 +459,7 @@ enum store_error store_outbox_due(
 	return STORE_OK;
 }
 
-enum store_error store_outbox_lease(struct store *s, int64_t now, const struct store_lease *leases, size_t len,
+enum store_error store_outbox_lease(struct store *s, int64_t now, struct store_lease *leases, size_t len,
 	bool (*each)(const struct store_message *m, void *arg), void *arg)
 {
 	(void)s;
@@ -470,6 +470,7 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, const struct s
 
 		LOCK;
 		leased = waits(r) && r->m.next_at <= now && may_send(r->m.connection_id);
+		leases[i].leased = leased;
 		if (leased) {
 			r->m.state = STORE_MESSAGE_SENDING;
 			r->m.attempts++;

@@ -29,7 +29,8 @@
 #define CONNECTION "01connection"
 #define TOKEN "EAAGm0PX4ZCpsBAtokenABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789secret"
 #define APP_SECRET "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-#define PROOF "?appsecret_proof=ef2323e2e1fcd05d2b11ff87f0596bc2631ec2f40603af91d236e20c1e559114"
+#define MAC "appsecret_proof=ef2323e2e1fcd05d2b11ff87f0596bc2631ec2f40603af91d236e20c1e559114"
+#define PROOF "?" MAC
 #define BODY "{\"messaging_product\":\"whatsapp\",\"to\":\"+15551234567\",\"type\":\"text\"}"
 
 static uint16_t port;
@@ -286,8 +287,7 @@ static void a_number_is_asked_for_named_fields(void **state)
 	assert_string_equal(seen.path,
 		"GET /v26.0/106?fields=id,display_phone_number,verified_name,quality_rating,"
 		"code_verification_status,platform_type,throughput,status,name_status,"
-		"whatsapp_business_manager_messaging_limit,is_on_biz_app,health_status&appsecret_proof=" PROOF
-		" HTTP/1.1");
+		"whatsapp_business_manager_messaging_limit,is_on_biz_app,health_status&" MAC " HTTP/1.1");
 	assert_string_equal(seen.authorization, "Bearer " TOKEN);
 	assert_null(strstr(seen.head, APP_SECRET));
 	j = job_of(&f, OUTBOUND_META_SEND, 2, "106");

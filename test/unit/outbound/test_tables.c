@@ -526,10 +526,10 @@ static void every_kind_has_its_place(void **state)
 		assert_int_equal(k->host == KIND_D360_SANDBOX,
 			(n >= OUTBOUND_D360_SANDBOX_SEND && n <= OUTBOUND_D360_SANDBOX_WEBHOOK_SET) ||
 				n == OUTBOUND_D360_SANDBOX_PASS_MESSAGES);
-		/* A proof is made of token and app secret, and put where the path has its hole. A send has none. */
-		if (k->use != KIND_PASS)
+		/* A proof is made of token and app secret, and put where the path has its hole, or behind it. */
+		if (k->use != KIND_PASS && k->use != KIND_SEND)
 			assert_int_equal(kind_is_proven(k), k->path != NULL && strstr(k->path, "{proof}") != NULL);
-		assert_int_equal(k->use == KIND_PASS && k->host == KIND_META, k->optional);
+		assert_int_equal((k->use == KIND_PASS || k->use == KIND_SEND) && k->host == KIND_META, k->optional);
 		assert_true(!kind_is_proven(k) ||
 			((k->use == KIND_CHECK || k->optional) && strcmp(k->credentials[1], "app_secret") == 0));
 	}

@@ -425,6 +425,7 @@ static void test_put_off(void **state)
 	assert_int_equal(store_outbox_lease(s, NOW, leases, 2, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 1);
 	assert_string_equal(seen.ids[0], other.id);
+	assert_true(leases[1].leased && !leases[0].leased);
 	assert_int_equal(store_message_get(s, "one", m.id, look_at, &now), STORE_OK);
 	assert_int_equal(now.message.state, STORE_MESSAGE_QUEUED);
 	assert_int_equal(now.message.attempts, 0);
@@ -432,6 +433,7 @@ static void test_put_off(void **state)
 	seen.len = 0;
 	assert_int_equal(store_outbox_lease(s, NOW, &leases[1], 1, see_message, &seen), STORE_OK);
 	assert_int_equal(seen.len, 0);
+	assert_false(leases[1].leased);
 	len = 4;
 	assert_int_equal(store_outbox_due(s, CONNECTION_ONE, NOW, due, &len, &next_at), STORE_OK);
 	assert_int_equal(len, 0);
