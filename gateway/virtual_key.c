@@ -239,6 +239,14 @@ static void take(struct virtual_keys *v, int64_t now, struct virtual_key_verdict
 	pthread_mutex_unlock(&v->lock);
 }
 
+unsigned virtual_keys_take(struct virtual_keys *v, const struct store_virtual_key *k, int64_t now)
+{
+	struct virtual_key_verdict verdict = {.key = *k};
+
+	take(v, now, &verdict);
+	return verdict.retry_after_ms;
+}
+
 static void note(struct virtual_keys *v, const struct virtual_key_call *call, const struct virtual_key_verdict *verdict)
 {
 	struct refused_call refused = {.at = call->now, .why = verdict->why};

@@ -53,6 +53,8 @@ struct virtual_key_verdict {
  * but STORE_OK where the store cannot be asked: then nothing is decided nor noted. Threads: any. */
 enum store_error virtual_keys_admit(struct virtual_keys *v, const struct virtual_key_call *call,
 	struct virtual_key_verdict *out) __attribute__((warn_unused_result));
+/* A call of a key that was found by other means than its text: takes it out of its rate. 0, or how many ms to wait. */
+unsigned virtual_keys_take(struct virtual_keys *v, const struct store_virtual_key *k, int64_t now);
 /* A call that was let through and then not made after all, as its message found the budget used up or the key revoked:
  * out->why becomes why, and it is noted as admit does. */
 void virtual_keys_refuse(struct virtual_keys *v, const struct virtual_key_call *call, enum refused_why why,

@@ -11,7 +11,7 @@ WITH_store = $(STORE)
 WITH_http = $(HTTP)
 WITH_http/test_mends = $(filter-out %/engine.o,$(HTTP))
 WITH_http/test_unmended = $(filter-out %/engine.o,$(HTTP))
-WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o $(B)/gateway/utf8.o
+WITH_reply = $(REPLY) $(JSON) $(VAULT) $(B)/gateway/outbound/message.o $(B)/gateway/outbound/kind_rules.o $(B)/gateway/utf8.o
 WITH_settings/test_paste = $(B)/gateway/settings/paste.o
 WITH_settings/test_html = $(B)/gateway/settings/html.o $(B)/gateway/utf8.o $(VAULT)
 WITH_gateway = $(ALL)
@@ -19,7 +19,7 @@ WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
 WITH_front = $(patsubst %,$(B)/gateway/front/%.o,meters waiting)
 WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o $(B)/gateway/delivery.o
-WITH_api = $(API) $(CONNECT) $(patsubst %,$(B)/gateway/%.o,content resend kit once removal rotation reseal rewrap virtual_key refused_calls) $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/link.o $(B)/gateway/doctor.o $(B)/gateway/finding.o $(B)/gateway/delivery.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message destination address) \
+WITH_api = $(API) $(CONNECT) $(patsubst %,$(B)/gateway/%.o,content resend kit once removal rotation reseal rewrap virtual_key refused_calls) $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/link.o $(B)/gateway/doctor.o $(B)/gateway/finding.o $(B)/gateway/delivery.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message kind_rules destination address) \
 	$(REPLY) $(VAULT) $(STORE)
 WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
 WITH_inbound/test_signature = $(I)/signature.o
@@ -79,7 +79,7 @@ unit: $(patsubst %,$(B)/test/unit/%,$(filter $(ONLY),$(UNIT)))
 FUZZERS = split signature webhook proofs head blob keyfile roles scrub
 WITH_fuzz_split = $(MESSAGE) $(I)/split.o
 WITH_fuzz_signature = $(I)/signature.o
-WITH_fuzz_webhook = $(MESSAGE) $(patsubst %,$(I)/%.o,split prepare binding) $(B)/gateway/outbound/message.o $(B)/gateway/utf8.o $(filter-out %/secret.o,$(VAULT))
+WITH_fuzz_webhook = $(MESSAGE) $(patsubst %,$(I)/%.o,split prepare binding) $(B)/gateway/outbound/message.o $(B)/gateway/outbound/kind_rules.o $(B)/gateway/utf8.o $(filter-out %/secret.o,$(VAULT))
 WITH_fuzz_proofs = $(patsubst %,$(B)/test/unit/inbound/%.o,fake_quiet fake_nobody) $(patsubst %,$(I)/%.o,accept keep deliveries signature) $(B)/gateway/delivery.o $(B)/store/delivery_sum.o $(LOG) $(VAULT)
 WITH_fuzz_head = $(B)/gateway/http/head.o
 WITH_fuzz_blob = $(VAULT)

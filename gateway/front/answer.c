@@ -10,19 +10,29 @@
 #include "gateway/front/internal.h"
 #include "gateway/json.h"
 
-#define HEADERS_MAX 12u
+#define HEADERS_MAX 16u
 
 const char *answer_by(const struct call *c)
 {
 	return is_d360(c) ? "360dialog" : "meta";
 }
 
+/* A customer's file may be a page, and must not run here as one of ours, whoever opens it. */
+size_t answer_headers(struct http_header out[static ANSWER_HEADERS], const char *by)
+{
+	out[0] = (struct http_header){"Cache-Control", "no-store"};
+	out[1] = (struct http_header){"X-Content-Type-Options", "nosniff"};
+	out[2] = (struct http_header){"Content-Security-Policy", "sandbox; default-src 'none'"};
+	out[3] = (struct http_header){"Referrer-Policy", "no-referrer"};
+	out[4] = (struct http_header){"X-Keyhouse-Answered-By", by};
+	return ANSWER_HEADERS;
+}
+
 static void send(struct call *c, int http, const char *by, const char *type, const struct http_header *more,
 	size_t more_len, const void *body, size_t len)
 {
-	struct http_header headers[HEADERS_MAX] = {
-		{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}, {"X-Keyhouse-Answered-By", by}};
-	size_t n = 3;
+	struct http_header headers[HEADERS_MAX];
+	size_t n = answer_headers(headers, by);
 
 	if (type != NULL && type[0] != '\0')
 		headers[n++] = (struct http_header){"Content-Type", type};

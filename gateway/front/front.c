@@ -32,8 +32,9 @@ struct front *front_new(const struct front_options *opt)
 	f->keys = opt->keys;
 	f->public_url = strndup(opt->public_url, len);
 	f->meters = meters_new();
-	f->waiting = waiting_new(WAITING_MAX);
-	if (f->public_url == NULL || f->meters == NULL || f->waiting == NULL) {
+	f->waiting = waiting_new(WAITING_MAX, WAITING_MAX);
+	f->streaming = waiting_new(STREAMING_MAX, STREAMING_OF_ONE);
+	if (f->public_url == NULL || f->meters == NULL || f->waiting == NULL || f->streaming == NULL) {
 		front_free(f);
 		return NULL;
 	}
@@ -46,6 +47,7 @@ void front_free(struct front *f)
 		return;
 	meters_free(f->meters);
 	waiting_free(f->waiting);
+	waiting_free(f->streaming);
 	free(f->public_url);
 	free(f);
 }
@@ -448,7 +450,8 @@ static void run(struct call *c)
 
 static void run_if_room(struct call *c)
 {
-	struct waiting *waiting = c->front->waiting;
+	const bool moves_files = c->what == WHAT_UPLOAD || c->what == WHAT_DOWNLOAD;
+	struct waiting *waiting = moves_files ? c->front->streaming : c->front->waiting;
 
 	if (!waiting_enter(waiting, c->who.business.id)) {
 		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");

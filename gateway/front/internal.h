@@ -19,7 +19,7 @@ struct front {
 	char *public_url; /* without a final slash */
 	atomic_ulong calls, refused, limited;
 	struct meters *meters;
-	struct waiting *waiting; /* calls for whose answer a worker waits */
+	struct waiting *waiting, *streaming; /* calls for whose answer a worker waits, of which some move files */
 };
 
 enum shape { SHAPE_GRAPH = 1, SHAPE_D360 };
@@ -79,6 +79,9 @@ void answer_json(struct call *c, int http, struct cJSON *tree);
 /* The provider's body as it came. */
 void answer_bytes(struct call *c, int http, const char *type, const struct http_header *more, size_t more_len,
 	const void *body, size_t len);
+/* What every answer of the front has among its headers; returns how many. */
+#define ANSWER_HEADERS 5u
+size_t answer_headers(struct http_header out[static ANSWER_HEADERS], const char *by);
 /* Which provider's words an answer's are: a header for who wonders. */
 const char *answer_by(const struct call *c);
 
@@ -99,7 +102,10 @@ void passage_body(struct call *c, const struct cJSON *body);
 struct passage {
 	enum outbound_kind kind;
 	const char *object_id, *path, *query;
-	bool is_media; /* the answer names a URL that is to lead here */
+	const char *method; /* NULL: the call's */
+	bool *there; /* set: nothing is answered where the answer is a good one, and it becomes true */
+	bool is_media; /* a good answer describes media, by a URL that is to lead here; nothing else is shown */
+	bool is_numbers; /* it lists numbers, of which only the key's are shown */
 };
 void passage_run(struct call *c, const struct passage *p);
 

@@ -94,6 +94,22 @@ static bool media_link_read(char *plain, char **key_id, char **connection_id, ch
 	return true;
 }
 
+/* It counts as a call of its key. False: answered. */
+static bool within_rate(struct call *c)
+{
+	const unsigned retry_after_ms = virtual_keys_take(c->front->keys, &c->who.key, store_now_ms());
+
+	if (retry_after_ms == 0)
+		return true;
+	answer_refusal(c,
+		&(struct refusal){.http = 429,
+			.code = 130429,
+			.transient = true,
+			.retry_after_ms = retry_after_ms,
+			.details = "The key has made as many calls as it may in a minute."});
+	return false;
+}
+
 /* The virtual key that it was given to still lives, and its business may. */
 static bool still_may(struct call *c, const char *key_id)
 {
@@ -110,10 +126,14 @@ static void follow(struct call *c, char *plain)
 	char *key_id, *connection_id, *path, *query;
 
 	if (!media_link_read(plain, &key_id, &connection_id, &path) || !still_may(c, key_id) ||
-		store_connection_get(c->front->store, c->who.business.id, connection_id, &c->connection) != STORE_OK) {
+		store_connection_get(c->front->store, c->who.business.id, connection_id, &c->connection) != STORE_OK ||
+		c->connection.status == STORE_CONNECTION_SUSPENDED ||
+		!virtual_key_has_number(&c->who.key, c->connection.phone_number_id)) {
 		gone(c);
 		return;
 	}
+	if (!within_rate(c))
+		return;
 	query = strchr(path, '?');
 	if (query != NULL)
 		*query++ = '\0';
@@ -123,12 +143,12 @@ static void follow(struct call *c, char *plain)
 	else
 		what.path = path;
 	http_request_proven(c->req);
-	if (!waiting_enter(c->front->waiting, c->who.business.id)) {
+	if (!waiting_enter(c->front->streaming, c->who.business.id)) {
 		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
 		return;
 	}
 	passage_run(c, &what);
-	waiting_leave(c->front->waiting, c->who.business.id);
+	waiting_leave(c->front->streaming, c->who.business.id);
 }
 
 void media_link_open(struct call *c)

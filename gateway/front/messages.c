@@ -274,7 +274,6 @@ static void message_take(struct call *c, cJSON *message)
 	struct once_state once = {.is = false};
 	char why[WHY_LEN] = "", *text;
 
-	cJSON_DeleteItemFromObjectCaseSensitive(message, "access_token");
 	text = type_fill(message) ? json_text(message) : NULL;
 	if (text == NULL)
 		answer_unavailable(c, "Not sent: memory is short.");
@@ -287,16 +286,41 @@ static void message_take(struct call *c, cJSON *message)
 
 /* ------------------------------------------------------------ what came */
 
-/* A read mark, with or without a typing indicator: nothing that a customer gets as a message. */
-static bool is_no_message(const cJSON *body)
+/* A read mark, with or without a typing indicator, and nothing else: what a customer gets is a message, and is noted,
+ * counted and bound to limits. Made anew, or NULL. */
+static cJSON *read_mark(const cJSON *body)
 {
-	return json_get_string(body, "status") != NULL && json_get(body, "type") == NULL;
+	static const char *const fields[] = {"messaging_product", "status", "message_id", "typing_indicator"};
+	const char *status = json_get_string(body, "status"), *id = json_get_string(body, "message_id");
+	const char *typing = json_get_string(json_get(body, "typing_indicator"), "type");
+	unsigned seen[4] = {0};
+	cJSON *mark;
+
+	for (const cJSON *field = body->child; field != NULL; field = field->next) {
+		size_t i = 0;
+
+		while (i < 4 && strcmp(field->string, fields[i]) != 0)
+			i++;
+		if (i == 4 || ++seen[i] > 1)
+			return NULL;
+	}
+	if (status == NULL || strcmp(status, "read") != 0 || id == NULL || (seen[3] > 0 && typing == NULL))
+		return NULL;
+	mark = cJSON_CreateObject();
+	if (cJSON_AddStringToObject(mark, fields[0], "whatsapp") != NULL &&
+		cJSON_AddStringToObject(mark, fields[1], status) != NULL &&
+		cJSON_AddStringToObject(mark, fields[2], id) != NULL &&
+		(seen[3] == 0 ||
+			cJSON_AddStringToObject(cJSON_AddObjectToObject(mark, fields[3]), "type", typing) != NULL))
+		return mark;
+	cJSON_Delete(mark);
+	return NULL;
 }
 
 void messages_post(struct call *c)
 {
 	const uint8_t *bytes;
-	cJSON *body;
+	cJSON *body, *mark;
 	size_t len;
 
 	switch (http_request_body(c->req, BODY_MAX, &bytes, &len)) {
@@ -317,11 +341,13 @@ void messages_post(struct call *c)
 		return;
 	}
 	body = json_parse((const char *)bytes, len);
+	mark = cJSON_IsObject(body) ? read_mark(body) : NULL;
 	if (!cJSON_IsObject(body))
 		refuse(c, 400, 100, "The body is not a JSON object, or nested deeper than 64.");
-	else if (is_no_message(body))
-		passage_body(c, body);
+	else if (mark != NULL)
+		passage_body(c, mark);
 	else
 		message_take(c, body);
+	cJSON_Delete(mark);
 	cJSON_Delete(body);
 }

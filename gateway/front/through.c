@@ -10,6 +10,7 @@
 
 #include "gateway/front/internal.h"
 #include "gateway/json.h"
+#include "gateway/log.h"
 
 #define JSON_MAX (1024u * 1024u) /* as the sender collects it */
 #define FORWARDED_MAX 10u
@@ -155,15 +156,43 @@ static bool replace(cJSON *object, const char *key, char *made, bool *changed)
 	return ok;
 }
 
+/* Whether an answer describes media: an object of another kind is nobody's business, whatever the shop's key may see. */
+static bool describes_media(const char *text, size_t len)
+{
+	cJSON *tree = json_parse(text, len);
+	const bool is = json_get_string(tree, "url") != NULL && json_get_string(tree, "mime_type") != NULL &&
+		json_get_string(tree, "sha256") != NULL;
+
+	cJSON_Delete(tree);
+	return is;
+}
+
+/* Only numbers that the key was given: the account, or its token, may have others. */
+static void keep_own_numbers(struct call *c, cJSON *list, bool *changed)
+{
+	for (int i = cJSON_GetArraySize(list) - 1; i >= 0; i--) {
+		const char *id = json_get_string(cJSON_GetArrayItem(list, i), "id");
+		struct store_connection owner;
+
+		if (id != NULL && virtual_key_has_number(&c->who.key, id) &&
+			store_connection_by_number(c->front->store, c->who.business.id, 0, id, &owner) == STORE_OK)
+			continue;
+		cJSON_DeleteItemFromArray(list, i);
+		*changed = true;
+	}
+}
+
 /* The answer with its addresses leading here; NULL: as it is. Owns: caller frees. */
-static char *rewritten(struct call *c, const char *text, size_t len, bool is_media, bool *failed)
+static char *rewritten(struct call *c, const char *text, size_t len, const struct passage *what, bool *failed)
 {
 	static const char *const pages[] = {"next", "previous"};
 	cJSON *tree = json_parse(text, len), *paging = json_get(tree, "paging");
-	const char *url = is_media ? json_get_string(tree, "url") : NULL;
+	const char *url = what->is_media ? json_get_string(tree, "url") : NULL;
 	bool changed = false, ok = true;
 	char *out = NULL;
 
+	if (what->is_numbers)
+		keep_own_numbers(c, json_get(tree, "data"), &changed);
 	if (url != NULL)
 		ok = replace(tree, "url", media_link_make(c, url), &changed);
 	for (size_t i = 0; i < 2 && ok; i++) {
@@ -222,6 +251,18 @@ static void headers_take(struct passing *p, const struct outbound_header *header
 	}
 }
 
+/* Files that a browser may show in place: they are no programs. */
+static bool is_shown(const char *type)
+{
+	static const char *const types[] = {
+		"image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/", "application/pdf"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strncasecmp(type, types[i], strlen(types[i])) == 0)
+			return true;
+	return false;
+}
+
 static bool take_head(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len)
 {
 	struct passing *p = arg;
@@ -232,10 +273,12 @@ static bool take_head(void *arg, int status, const struct outbound_header *heade
 	p->status = status;
 	headers_take(p, headers, headers_len);
 	p->collects = is_text(p->type) && (len == OUTBOUND_LEN_UNKNOWN || len <= JSON_MAX);
-	if (p->collects)
-		return true;
+	if (p->collects || p->what->is_media)
+		return p->collects;
 	if (p->type[0] != '\0')
 		out[n++] = (struct http_header){"Content-Type", p->type};
+	if (!is_shown(p->type))
+		out[n++] = (struct http_header){"Content-Disposition", "attachment"};
 	for (size_t i = 0; i < p->headers_len; i++)
 		out[n++] = (struct http_header){p->headers[i].name, p->headers[i].value};
 	p->begun = true;
@@ -272,16 +315,25 @@ static bool take_part(void *arg, const void *data, size_t len)
 	return p->collects ? collect(p, data, len) : http_respond_part(p->call->req, data, len);
 }
 
+static bool is_2xx(int status)
+{
+	return status >= 200 && status < 300;
+}
+
 static void answer_collected(struct passing *p)
 {
 	struct call *c = p->call;
 	struct http_header out[FORWARDED_MAX];
 	bool failed = false;
-	char *text = p->len > 0 ? rewritten(c, p->body, p->len, p->what->is_media, &failed) : NULL;
+	char *text = p->len > 0 ? rewritten(c, p->body, p->len, p->what, &failed) : NULL;
 
 	for (size_t i = 0; i < p->headers_len; i++)
 		out[i] = (struct http_header){p->headers[i].name, p->headers[i].value};
-	if (failed)
+	if (p->what->is_media && is_2xx(p->status) && (p->len == 0 || !describes_media(p->body, p->len)))
+		answer_no_such(c);
+	else if (p->what->there != NULL && is_2xx(p->status))
+		*p->what->there = true;
+	else if (failed)
 		answer_unavailable(c, "Memory is short.");
 	else
 		answer_bytes(c, p->status, p->type, out, p->headers_len, text != NULL ? text : p->body,
@@ -391,6 +443,22 @@ static void answer_end(struct passing *p, enum outbound_passed how, const struct
 	}
 }
 
+/* Most refusals of a permission are about what was asked; these are not. */
+static bool is_about_the_key(const struct call *c, const struct outbound_result *r)
+{
+	return r->class == OUTBOUND_AUTH && (is_d360(c) ? r->http_status == 401 : r->code == 190);
+}
+
+/* What the provider says of the shop's key is looked into. */
+static void look_soon(struct call *c)
+{
+	const enum store_error err =
+		store_health_soon(c->front->store, c->who.business.id, c->connection.id, store_now_ms());
+
+	if (err != STORE_OK && err != STORE_NOT_FOUND)
+		log_warn("front: a refused key is not looked into soon business=%s", c->who.business.id);
+}
+
 static void pass(struct call *c, struct outbound_pass *out, const struct passage *what)
 {
 	struct passing *p = calloc(1, sizeof(*p));
@@ -406,7 +474,7 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 	out->kind = what->kind;
 	out->business_id = c->who.business.id;
 	out->connection_id = c->connection.id;
-	out->method = c->method;
+	out->method = what->method != NULL ? what->method : c->method;
 	out->version = c->version[0] != '\0' && !is_d360(c) ? c->version : NULL;
 	out->object_id = what->object_id;
 	out->path = what->path;
@@ -420,6 +488,8 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 	/* What it says of waiting, it says of all that the account asks. */
 	if (r.regain_ms > 0 && account_of(c)[0] != '\0')
 		meters_stop(c->front->meters, account_of(c), store_now_ms() + r.regain_ms);
+	if (is_about_the_key(c, &r))
+		look_soon(c);
 	answer_end(p, how, &r);
 	outbound_result_clear(&r);
 	if (p->body != NULL)
@@ -504,6 +574,24 @@ static void with_body(struct call *c, const struct passage *what)
 	pass(c, &out, what);
 }
 
+/* An id may be of anything that the shop's key can reach, which is more than the virtual key may: it has to be media. */
+static void object(struct call *c, const struct passage *what)
+{
+	struct passage look = *what;
+	bool there = false;
+
+	look.is_media = true;
+	if (strcmp(c->method, "GET") == 0) {
+		passage_run(c, &look);
+		return;
+	}
+	look.method = "GET";
+	look.there = &there;
+	passage_run(c, &look);
+	if (there)
+		passage_run(c, what);
+}
+
 void through(struct call *c)
 {
 	struct passage what = {.kind = kind_of(c), .query = c->sent_query[0] != '\0' ? c->sent_query : NULL};
@@ -517,8 +605,10 @@ void through(struct call *c)
 	if (what.kind == OUTBOUND_META_PASS_OBJECT || what.kind == OUTBOUND_D360_PASS_OBJECT) {
 		what.object_id = c->id;
 		what.query = NULL; /* the number is added below: whose it is not, does not get it */
-		what.is_media = strcmp(c->method, "GET") == 0;
+		object(c, &what);
+		return;
 	}
+	what.is_numbers = what.kind == OUTBOUND_META_PASS_NUMBERS;
 	if (what.kind == OUTBOUND_D360_PASS_CONFIG_TEMPLATE) {
 		what.object_id = c->name;
 		what.query = NULL;

@@ -16,11 +16,11 @@ struct row {
 
 struct waiting {
 	pthread_mutex_t lock;
-	unsigned max, calls;
+	unsigned max, of_one, calls;
 	struct row rows[];
 };
 
-struct waiting *waiting_new(unsigned max)
+struct waiting *waiting_new(unsigned max, unsigned of_one)
 {
 	struct waiting *w = calloc(1, sizeof(*w) + max * sizeof(w->rows[0]));
 
@@ -28,6 +28,7 @@ struct waiting *waiting_new(unsigned max)
 		return NULL;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	w->max = max;
+	w->of_one = of_one;
 	return w;
 }
 
@@ -61,7 +62,7 @@ bool waiting_enter(struct waiting *w, const char *business_id)
 	if (w->calls < w->max) {
 		struct row *row = row_of(w, business_id);
 
-		room = row->calls < w->max - w->calls;
+		room = row->calls < w->of_one && row->calls < w->max - w->calls;
 		if (room) {
 			memcpy(row->business_id, business_id, strlen(business_id) + 1);
 			row->calls++;

@@ -8,9 +8,12 @@
 #include <stdbool.h>
 
 #define WAITING_MAX 64u
+#define STREAMING_MAX 32u /* of those that move files, which may take long */
+#define STREAMING_OF_ONE 8u
 
 struct waiting;
-struct waiting *waiting_new(unsigned max); /* NULL: memory is short */
+/* max: of all; of_one: of one business, at most. NULL: memory is short. */
+struct waiting *waiting_new(unsigned max, unsigned of_one);
 void waiting_free(struct waiting *w);
 
 /* False: there is no room for this business's. Threads: any. */

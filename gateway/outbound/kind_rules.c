@@ -86,7 +86,7 @@ static size_t form_char(const char *text, size_t left, char *c)
 }
 
 /* A name as it is read leniently elsewhere: letters of one case, no spaces before it, "_" for what ends or joins words. */
-static bool name_ok(const char *name)
+bool kind_parameter_ok(const char *name)
 {
 	static const char *const ours[] = {"access_token", "appsecret_", "method"};
 	char plain[NAME_MAX_SEEN + 1];
@@ -115,7 +115,7 @@ static bool parameter_ok(const char *text, size_t len)
 		name[n] = c;
 	}
 	name[n] = '\0';
-	return name_ok(name);
+	return kind_parameter_ok(name);
 }
 
 /* Some take ";" for "&". */
@@ -154,7 +154,7 @@ static bool json_ok(const char *body, size_t len)
 	bool ok = cJSON_IsObject(object);
 
 	cJSON_ArrayForEach (field, object)
-		ok = ok && name_ok(field->string);
+		ok = ok && kind_parameter_ok(field->string);
 	cJSON_Delete(object);
 	return ok;
 }

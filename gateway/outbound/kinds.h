@@ -121,6 +121,8 @@ bool kind_version_ok(const char *text);
  * method. query: without its "?"; a form's body is one, too. */
 #define KIND_QUERY_MAX 4096u
 bool kind_query_ok(const char *query);
+/* The same of one name, decoded: of a field of a body, too. */
+bool kind_parameter_ok(const char *name);
 /* A path as Meta's answer named it: begins with a slash, printable ASCII without spaces, "?", "#" and a backslash, no
  * segment that begins with a dot, at most KIND_PATH_MAX bytes. */
 #define KIND_PATH_MAX 1024u

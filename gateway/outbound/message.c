@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/json.h"
+#include "gateway/outbound/kinds.h"
 #include "gateway/outbound/plan.h"
 
 #define MESSAGE_MAX (64u * 1024u) /* under the job's limit with what is added on the way */
@@ -146,13 +147,22 @@ static bool keys_once(const cJSON *message, const struct complaint *c)
 
 #define TOP_FIELDS_MAX 64
 
+/* A provider takes who asks, and how, from such fields, too. */
+static bool keys_harmless(const cJSON *message, const struct complaint *c)
+{
+	for (const cJSON *a = message->child; a != NULL; a = a->next)
+		if (!kind_parameter_ok(a->string))
+			return complain(c, "a field says who asks, or how: the key belongs into a header alone");
+	return true;
+}
+
 static bool object_ok(const cJSON *message, const struct complaint *c)
 {
 	if (!cJSON_IsObject(message))
 		return complain(c, "the body must be a JSON object, nested at most %u deep", JSON_DEPTH_MAX);
 	if (cJSON_GetArraySize(message) > TOP_FIELDS_MAX)
 		return complain(c, "the body must have at most %d fields", TOP_FIELDS_MAX);
-	return keys_once(message, c);
+	return keys_once(message, c) && keys_harmless(message, c);
 }
 
 /* A string where it is there. */

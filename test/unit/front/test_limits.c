@@ -81,7 +81,7 @@ static void the_busy_are_remembered(void **state)
 
 static void a_business_leaves_room(void **state)
 {
-	struct waiting *w = waiting_new(64);
+	struct waiting *w = waiting_new(64, 64);
 	unsigned first = 0, second = 0, third = 0;
 
 	(void)state;
@@ -113,6 +113,13 @@ static void a_business_leaves_room(void **state)
 	assert_false(waiting_enter(w, "late"));
 	waiting_free(w);
 	waiting_free(NULL);
+	/* Where one may have so many at most, it is that, too. */
+	w = waiting_new(64, 8);
+	for (first = 0; waiting_enter(w, "one"); first++)
+		;
+	assert_int_equal(first, 8);
+	assert_true(waiting_enter(w, "another"));
+	waiting_free(w);
 }
 
 int main(void)
