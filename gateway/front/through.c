@@ -266,9 +266,8 @@ static bool is_shown(const char *type)
 static bool take_head(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len)
 {
 	struct passing *p = arg;
-	struct http_header out[FORWARDED_MAX + 4] = {{"Cache-Control", "no-store"},
-		{"X-Content-Type-Options", "nosniff"}, {"X-Keyhouse-Answered-By", answer_by(p->call)}};
-	size_t n = 3;
+	struct http_header out[FORWARDED_MAX + ANSWER_HEADERS + 2];
+	size_t n = answer_headers(out, answer_by(p->call));
 
 	p->status = status;
 	headers_take(p, headers, headers_len);
@@ -323,12 +322,15 @@ static bool is_2xx(int status)
 static void answer_collected(struct passing *p)
 {
 	struct call *c = p->call;
-	struct http_header out[FORWARDED_MAX];
+	struct http_header out[FORWARDED_MAX + 1];
+	size_t n = p->headers_len;
 	bool failed = false;
 	char *text = p->len > 0 ? rewritten(c, p->body, p->len, p->what, &failed) : NULL;
 
 	for (size_t i = 0; i < p->headers_len; i++)
 		out[i] = (struct http_header){p->headers[i].name, p->headers[i].value};
+	if ((c->what == WHAT_DOWNLOAD || c->what == WHAT_LINK) && !is_shown(p->type))
+		out[n++] = (struct http_header){"Content-Disposition", "attachment"};
 	if (p->what->is_media && is_2xx(p->status) && (p->len == 0 || !describes_media(p->body, p->len)))
 		answer_no_such(c);
 	else if (p->what->there != NULL && is_2xx(p->status))
@@ -336,7 +338,7 @@ static void answer_collected(struct passing *p)
 	else if (failed)
 		answer_unavailable(c, "Memory is short.");
 	else
-		answer_bytes(c, p->status, p->type, out, p->headers_len, text != NULL ? text : p->body,
+		answer_bytes(c, p->status, p->type, out, n, text != NULL ? text : p->body,
 			text != NULL ? strlen(text) : p->len);
 	json_text_free(text);
 }

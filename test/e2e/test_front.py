@@ -150,7 +150,7 @@ def test_an_answer_that_does_not_come(provider, meta):
     answer = client("POST", f"{V}/{META}/messages", text())
     assert error(answer)[:2] == (504, 131000)
     (row,) = meta.messages()
-    assert row["state"] == "unknown"
+    assert wait_for(lambda: meta.message(row["id"])["state"] == "unknown"), "told before it is written"
     meta.send(meta.status("wamid.x", "sent", opaque=row["id"]))
     assert wait_for(lambda: meta.message(row["id"])["state"] == "sent")
     provider.fault("drop_before", on="/messages", times=1)
@@ -417,3 +417,87 @@ def test_an_upload_that_breaks_off(provider, meta, gateway):
         s.sendall(head + b"--x\r\n" + b"y" * 300_000)
         time.sleep(0.3)
     assert client.upload(f"{V}/{META}/media", b"whole").status == 200
+
+
+# ---------------------------------------------------------------- what a key may not reach
+
+def link_of(client, media):
+    answer = client("GET", f"{V}/{media}")
+    assert answer.status == 200, answer.body
+    return urllib.parse.urlsplit(answer.json["url"]).path
+
+
+@pytest.mark.parametrize("kind, shown", [("text/html", False), ("image/svg+xml", False), ("image/jpeg", True), ("application/pdf", True)])
+def test_a_customers_file_is_no_page_of_ours(provider, meta, kind, shown):
+    """Whoever opens it, it runs nothing here and takes nothing from here."""
+    status, media = provider.call("POST", "/sandbox/media?filename=x", body=b"<script>1</script>", headers={"Content-Type": kind})
+    media = media if isinstance(media, dict) else json.loads(media)
+    provider.write(META, {"type": "document", "document": {"id": media["id"]}})
+    client = client_of(meta)
+    for answer in (meta.gateway.request("GET", link_of(client, media["id"])), client("GET", f"{V}/1"), client("GET", "/media-link/x/y"),
+                   client("GET", "/whatsapp_business/attachments/?mid=1"), client("GET", f"{V}/{META}?fields=id")):
+        assert answer.headers.get("content-security-policy") == "sandbox; default-src 'none'", (answer.status, answer.headers)
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
+    answer = meta.gateway.request("GET", link_of(client, media["id"]))
+    assert answer.headers["content-type"].startswith(kind)
+    assert (answer.headers.get("content-disposition") == "attachment") is not shown
+
+
+def test_an_id_is_media_or_nothing(provider, meta, gateway):
+    """A platform's token may reach several shops: a virtual key reaches one, and of it what it was given."""
+    second = "126540352242922"
+    other = Shop(gateway, provider, "Tunde's Phones", OTHER, responder="none", waba=WABA, app=meta)
+    provider.add_token(meta.token, [META, OTHER, second], app_id=meta.app_id, app_secret=meta.app_secret, waba_ids=[WABA])
+    assert meta.connect(phone_number_id=second, verify=False).status == 201
+    client, reader, one = client_of(meta, scopes=["media"], numbers=[META]), client_of(meta), client_of(meta, numbers=[second])
+    theirs = client_of(other).upload(f"{V}/{OTHER}/media", b"of another shop").json["id"]
+    for id_ in (OTHER, WABA, meta.app_id, theirs, second):
+        for method in ("GET", "DELETE"):
+            assert client(method, f"{V}/{id_}").status in (400, 403, 404), (method, id_)
+    assert client("DELETE", f"{V}/{META}").status in (400, 403)
+    assert [r for r in provider.requests if r.method == "DELETE"] == [], "nothing but media is deleted"
+    assert [n["id"] for n in one("GET", f"{V}/{WABA}/phone_numbers").json["data"]] == [second]
+    assert {n["id"] for n in reader("GET", f"{V}/{WABA}/phone_numbers").json["data"]} == {META, second}
+    assert error(one("GET", f"{V}/{META}"))[:2] == (400, 100)
+    mine = client.upload(f"{V}/{META}/media", b"%PDF").json["id"]
+    assert client("DELETE", f"{V}/{mine}").json == {"success": True}
+    assert client("GET", f"{V}/{mine}").status != 200
+
+
+@pytest.mark.parametrize("raw", [
+    '{"messaging_product":"whatsapp","status":"read","status":null,"to":"+16505551234","text":{"body":"free"}}',
+    '{"messaging_product":"whatsapp","status":"x","to":"+16505551234","text":{"body":"free"}}',
+    '{"messaging_product":"whatsapp","status":"read","message_id":"wamid.x","to":"+16505551234","text":{"body":"free"}}',
+    '{"messaging_product":"whatsapp","status":"x","to":"+16505551234","type":null,"text":{"body":"free"}}'])
+def test_no_message_goes_as_a_read_mark(provider, meta, raw):
+    client = client_of(meta, messages_per_day=1)
+    for _ in range(3):
+        client("POST", f"{V}/{META}/messages", raw.encode())
+    assert len(provider.sends()) == len(meta.messages(direction="outbound")) <= 1, "what goes is noted, and counted"
+
+
+def test_a_message_does_not_say_who_asks(provider, meta):
+    client = client_of(meta)
+    for field in ("access_token", "ACCESS_TOKEN", "appsecret_proof", "method", " access_token", "access.token"):
+        answer = client("POST", f"{V}/{META}/messages", json.dumps({**text(), field: "EAAstolen"}).encode())
+        assert error(answer)[:2] == (400, 100), field
+    twice = '{"access_token":"a","access_token":"EAAstolen",' + json.dumps(text())[1:]
+    assert error(client("POST", f"{V}/{META}/messages", twice.encode()))[:2] == (400, 100)
+    assert provider.sends() == []
+
+
+def test_a_link_counts_for_its_key(meta):
+    client = client_of(meta, rate_per_minute=4)
+    path = link_of(client, client.upload(f"{V}/{META}/media", b"%PDF").json["id"])
+    statuses = [meta.gateway.request("GET", path).status for _ in range(5)]
+    assert statuses[:2] == [200, 200] and 429 in statuses, statuses
+
+
+def test_a_proof_goes_with_every_call(provider, meta):
+    """An app may demand it."""
+    provider.patch(apps={meta.app_id: {"require_app_secret_proof": True}})
+    client = client_of(meta)
+    assert client("GET", f"{V}/{META}?fields=id").status == 200
+    assert client("POST", f"{V}/{META}/messages", text()).status == 200
+    assert meta.post("by the outbox").status == 202
+    provider.wait_sent(2)
