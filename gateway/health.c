@@ -262,7 +262,7 @@ static void renew(struct health *h, const struct store_connection *c)
 	switch (connect_token_renew(&h->connect, c->business_id, c->id, &after, &report)) {
 	case CONNECT_OK:
 		log_info("access token renewed business=%s connection=%s", c->business_id, c->id);
-		outbound_wake(h->connect.outbound, NULL);
+		outbound_changed(h->connect.outbound, c->business_id);
 		break;
 	case CONNECT_NOT_FOUND:
 	case CONNECT_INVALID:

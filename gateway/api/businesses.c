@@ -164,7 +164,7 @@ static void change(struct call *c, const cJSON *body)
 	}
 	log_info("business changed business=%s status=%s", id, listing_name(statuses, (int)b.status));
 	if (c->api->outbound != NULL)
-		outbound_wake(c->api->outbound, NULL);
+		outbound_changed(c->api->outbound, c->business.id);
 	out_send_tree(business_json(c->api, &b), c->res, 200);
 }
 

@@ -454,7 +454,7 @@ static void change(struct call *c, const char *field, const struct secret *value
 	else
 		log_registered(c, &s, &report);
 	if (c->api->outbound != NULL)
-		outbound_wake(c->api->outbound, NULL);
+		outbound_changed(c->api->outbound, c->business.id);
 	answer(c, &s, &report, 200);
 }
 

@@ -94,5 +94,5 @@ void doctor_post(struct call *c)
 	/* A good key works at once for what waits for it. */
 	answer(c, doctor_look);
 	if (c->api->outbound != NULL)
-		outbound_wake(c->api->outbound, NULL);
+		outbound_changed(c->api->outbound, c->business.id);
 }

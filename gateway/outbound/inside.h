@@ -64,7 +64,7 @@ struct outbound {
 	char hints[HINTS_MAX][STORE_ID_LEN + 1]; /* connections without a lane, of which something is queued */
 	size_t hints_len;
 	bool scan; /* all connections that have something waiting are to be looked for */
-	bool woken, closing, dead;
+	bool closing, dead;
 	bool leasing; /* some may be leased that have no ticket yet */
 	uint64_t pings, pongs;
 	int32_t clock_ahead_s; /* the providers' clock, as the last answer told it at clock_at; 0: none did */

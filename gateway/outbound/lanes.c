@@ -515,6 +515,14 @@ unsigned lanes_len(const struct lanes *l)
 	return (unsigned)l->lanes.len;
 }
 
+/* What is known of it now. */
+static void refresh(struct lane *lane, const struct store_lane *is)
+{
+	lane->is.mps = is->mps;
+	memcpy(lane->is.app_id, is->app_id, sizeof(lane->is.app_id));
+	memcpy(lane->is.waba_id, is->waba_id, sizeof(lane->is.waba_id));
+}
+
 bool lanes_add(struct lanes *l, const struct store_lane *is, int64_t now)
 {
 	struct lane *lane = table_find(&l->lanes, is->connection_id);
@@ -525,9 +533,7 @@ bool lanes_add(struct lanes *l, const struct store_lane *is, int64_t now)
 		return false;
 	if (is->due_at < lane->is.due_at)
 		lane->is.due_at = is->due_at;
-	lane->is.mps = is->mps;
-	memcpy(lane->is.app_id, is->app_id, sizeof(lane->is.app_id));
-	memcpy(lane->is.waba_id, is->waba_id, sizeof(lane->is.waba_id));
+	refresh(lane, is);
 	if (lane->link.next != NULL || lane->due) {
 		lane->again = true;
 		return true;
@@ -552,12 +558,14 @@ bool lanes_look(struct lanes *l, const char *connection_id)
 	return true;
 }
 
-void lanes_forget(struct lanes *l)
+void lanes_forget(struct lanes *l, const char *business_id)
 {
 	for (size_t i = 0; i < l->lanes.room; i++)
 		for (struct node *n = l->lanes.heads[i]; n != NULL; n = n->next) {
 			struct lane *lane = (struct lane *)(void *)n;
 
+			if (strcmp(lane->is.business_id, business_id) != 0)
+				continue;
 			if (!lane->asked) {
 				lane->closed_until = lane->breaker_ms = 0;
 				lane->failures = 0;
@@ -718,8 +726,10 @@ static struct lane *lane_for(struct lanes *l, const struct store_lane *is, int64
 {
 	struct lane *lane = table_find(&l->lanes, is->connection_id);
 
-	if (lane != NULL)
+	if (lane != NULL) {
+		refresh(lane, is);
 		return lane;
+	}
 	lane = lane_new(l, is, now);
 	if (lane == NULL)
 		return NULL;

@@ -48,9 +48,9 @@ void lanes_free(struct lanes *l);
 bool lanes_add(struct lanes *l, const struct store_lane *lane, int64_t now);
 /* Whether there is a lane for it, which looks at what is due as soon as it may. False: ask the store for one. */
 bool lanes_look(struct lanes *l, const char *connection_id);
-/* Something about connections was changed, like a key or an address: what refusals and failures were waited for is
- * forgotten, and all are looked at. */
-void lanes_forget(struct lanes *l);
+/* Something about the business's connections was changed, like a key or an address: what refusals and failures were
+ * waited for is forgotten, and all of them are looked at. */
+void lanes_forget(struct lanes *l, const char *business_id);
 
 /* ------------------------------------------------------------ choosing */
 

@@ -131,16 +131,21 @@ void outbound_checks_end(struct outbound *o)
 void outbound_wake(struct outbound *o, const char *connection_id)
 {
 	pthread_mutex_lock(&o->lock);
-	if (connection_id == NULL) {
-		lanes_forget(o->lanes);
-		o->scan = true;
-	} else if (!lanes_look(o->lanes, connection_id)) {
+	if (!lanes_look(o->lanes, connection_id)) {
 		if (o->hints_len < HINTS_MAX)
 			(void)snprintf(o->hints[o->hints_len++], sizeof(o->hints[0]), "%s", connection_id);
 		else
 			o->scan = true;
 	}
-	o->woken = true;
+	pthread_cond_broadcast(&o->changed);
+	pthread_mutex_unlock(&o->lock);
+}
+
+void outbound_changed(struct outbound *o, const char *business_id)
+{
+	pthread_mutex_lock(&o->lock);
+	lanes_forget(o->lanes, business_id);
+	o->scan = true;
 	pthread_cond_broadcast(&o->changed);
 	pthread_mutex_unlock(&o->lock);
 }

@@ -160,9 +160,11 @@ enum outbound_error outbound_open(struct outbound **out, const struct outbound_o
 /* Waits a few seconds for sends that are on their way; what is then still out becomes UNKNOWN at
  * the next start. Nobody may be in another call. NULL is fine. */
 void outbound_close(struct outbound *o);
-/* Something was queued for this connection; NULL: something about connections or businesses was changed, by which
- * more may go than before. */
+/* Something was queued for this connection. */
 void outbound_wake(struct outbound *o, const char *connection_id);
+/* Something about the business or its connections was changed, by which more may go than before: a key, an address, what
+ * was amiss. */
+void outbound_changed(struct outbound *o, const char *business_id);
 /* Whether the sender answers; for readiness. */
 enum outbound_error outbound_ping(struct outbound *o) __attribute__((warn_unused_result));
 

@@ -100,8 +100,11 @@ static struct pair *pair_of(struct pairs *p, const uint8_t conversation[static S
 			return NULL;
 		pair = place_of(p->all, p->room, conversation);
 	}
-	if (p->len >= p->max)
-		return NULL;
+	if (p->len >= p->max) {
+		if (!rebuild(p, p->room, now) || p->len >= p->max)
+			return NULL;
+		pair = place_of(p->all, p->room, conversation);
+	}
 	memcpy(pair->conversation, conversation, sizeof(pair->conversation));
 	pair->full_at = now;
 	p->len++;

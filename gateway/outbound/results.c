@@ -25,7 +25,7 @@ static bool confirming(const struct outbound *o, const struct sending *s)
 static void key_refused(struct outbound *o, const struct sending *s)
 {
 	if (settle_key_refused(o->tenants, s))
-		outbound_wake(o, NULL);
+		outbound_changed(o, s->business_id);
 }
 
 /* Code 190 may also mean a garbled header: the provider is asked about the token itself, where the

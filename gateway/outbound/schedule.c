@@ -180,8 +180,9 @@ static void lane_add(struct outbound *o, const struct store_lane *lane, int64_t 
 	pthread_mutex_unlock(&o->lock);
 }
 
-static void take_hints(struct outbound *o, int64_t ahead)
+static void take_hints(struct scheduler *s, int64_t ahead)
 {
+	struct outbound *o = s->o;
 	char hints[HINTS_MAX][STORE_ID_LEN + 1];
 	struct store_lane lane;
 	size_t len;
@@ -196,8 +197,10 @@ static void take_hints(struct outbound *o, int64_t ahead)
 
 		if (err == STORE_OK && lane.due_at > 0)
 			lane_add(o, &lane, ahead);
-		else if (err != STORE_OK && err != STORE_NOT_FOUND)
+		else if (err != STORE_OK && err != STORE_NOT_FOUND) {
 			outbound_wake(o, hints[i]);
+			s->blocked_until = inside_now() + BLOCKED_MS;
+		}
 	}
 }
 
@@ -239,6 +242,14 @@ static void scan_some(struct scheduler *s, int64_t ahead)
 
 /* ------------------------------------------------------------ choosing and leasing */
 
+static bool is_chosen(const struct chosen *c, const char *connection_id)
+{
+	for (size_t i = 0; i < c->len; i++)
+		if (strcmp(c->connections[i], connection_id) == 0)
+			return true;
+	return false;
+}
+
 /* One turn's, chosen. False: there is none, or the store does not say. */
 static bool choose(struct scheduler *s, int64_t ahead)
 {
@@ -257,6 +268,13 @@ static bool choose(struct scheduler *s, int64_t ahead)
 	pthread_mutex_unlock(&o->lock);
 	if (!is)
 		return false;
+	/* What it chose in this batch is not leased yet, and would be shown again: it goes on with the next. */
+	if (is_chosen(c, turn.connection_id)) {
+		pthread_mutex_lock(&o->lock);
+		lanes_choose(o->lanes, &turn, due, 0, inside_now() + 1, inside_now(), out, &out_len);
+		pthread_mutex_unlock(&o->lock);
+		return true;
+	}
 	len = turn.room;
 	err = store_outbox_due(tenants_store(o->tenants), turn.connection_id, store_now_ms(), due, &len, &next_at);
 	if (err != STORE_OK) {
@@ -319,7 +337,7 @@ static void work(struct scheduler *s)
 {
 	const int64_t ahead = clock_ahead();
 
-	take_hints(s->o, ahead);
+	take_hints(s, ahead);
 	scan_some(s, ahead);
 	while (s->chosen.len + LANES_TURN_MAX <= STORE_LEASES_MAX && choose(s, ahead))
 		;
@@ -355,7 +373,6 @@ void *inside_schedule(void *arg)
 		const int64_t now = inside_now(), at = next_work(s);
 
 		if (at <= now) {
-			o->woken = false;
 			o->leasing = true;
 			pthread_mutex_unlock(&o->lock);
 			work(s);

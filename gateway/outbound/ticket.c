@@ -133,7 +133,6 @@ void inside_send_ended(struct outbound *o, const struct sending *s, const struct
 		.conversation = s->conversation};
 
 	lanes_ended(o->lanes, s->connection_id, &end, now);
-	o->woken = true;
 	pthread_cond_broadcast(&o->changed);
 }
 

@@ -316,7 +316,7 @@ void replace_post(struct visit *v)
 			&v->s->doctor.connect, v->business.id, connection, field, value, false, &s, &report)) {
 		case CONNECT_OK:
 			log_info("credential replaced business=%s connection=%s field=%s", v->business.id, s.id, field);
-			outbound_wake(v->s->outbound, NULL);
+			outbound_changed(v->s->outbound, v->business.id);
 			if (is_in_doubt(&report))
 				replaced_in_doubt(v, &report);
 			else

@@ -449,7 +449,7 @@ static void switch_to(struct visit *v, enum store_business_status to, const char
 		visit_failed(v, store_error_text(err));
 		return;
 	}
-	outbound_wake(v->s->outbound, NULL);
+	outbound_changed(v->s->outbound, b.id);
 	log_info("business changed by the operator business=%s status=%s session=%s", b.id, admin_business_words(to),
 		v->who.id);
 	back(v, &b, done);

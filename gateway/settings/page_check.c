@@ -40,7 +40,7 @@ static void finish(
 {
 	checks_end(v);
 	if (v->s->outbound != NULL)
-		outbound_wake(v->s->outbound, NULL);
+		outbound_changed(v->s->outbound, v->business.id);
 	if (err == CONNECT_OK)
 		outcome_write(v, s, report, NULL);
 	else

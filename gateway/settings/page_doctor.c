@@ -185,7 +185,7 @@ void doctor_page_post(struct visit *v)
 		layout_note_end(v);
 	}
 	if (v->s->outbound != NULL)
-		outbound_wake(v->s->outbound, NULL);
+		outbound_changed(v->s->outbound, v->business.id);
 	doctor_button(v, "Check everything again", "quiet");
 	html_raw(&v->out, "<p class=\"row\"><a class=\"button quiet\" href=\"./\">To Status</a></p>");
 	layout_end(v);

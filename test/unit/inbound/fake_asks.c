@@ -366,3 +366,12 @@ void outbound_wake(struct outbound *o, const char *connection_id)
 	house.woken++;
 	pthread_mutex_unlock(&house_lock);
 }
+
+void outbound_changed(struct outbound *o, const char *business_id)
+{
+	(void)business_id;
+	(void)o;
+	pthread_mutex_lock(&house_lock);
+	house.woken++;
+	pthread_mutex_unlock(&house_lock);
+}

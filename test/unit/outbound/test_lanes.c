@@ -530,13 +530,22 @@ static void what_was_changed_is_tried_at_once(void **state)
 		ended(l, "c", LANES_UNREACHED, START);
 	wait_for(l, "c", LANES_KEY, START + 600000, START);
 	assert_int_equal(all_that_may(l, START + 1000), 0);
-	lanes_forget(l);
+	lanes_forget(l, "b");
 	assert_true(all_that_may(l, START + 1000) > 0);
 	/* What the provider asked for stays. */
 	while (flying(l, "c") > 0)
 		wait_for(l, "c", LANES_NUMBER, START + 600000, START + 1000);
-	lanes_forget(l);
+	lanes_forget(l, "b");
 	assert_int_equal(all_that_may(l, START + 2000), 0);
+	/* Nor does another business's change matter. */
+	add(l, "another", "d", 10000);
+	(void)all_that_may(l, START + 2000);
+	while (flying(l, "d") > 0)
+		wait_for(l, "d", LANES_KEY, START + 600000, START + 2000);
+	lanes_forget(l, "b");
+	assert_int_equal(all_that_may(l, START + 3000), 0);
+	lanes_forget(l, "another");
+	assert_true(all_that_may(l, START + 3000) > 0);
 	lanes_free(l);
 }
 

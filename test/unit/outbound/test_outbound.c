@@ -511,7 +511,7 @@ static void a_command_asks_but_sends_nothing(void **state)
 
 		desk_start(&f, &opt);
 	}
-	outbound_wake(f.o, NULL);
+	outbound_changed(f.o, BUSINESS);
 	assert_int_equal(outbound_ping(f.o), OUTBOUND_OK);
 	(void)usleep(100000);
 	assert_true(fake_row(id, &r));
