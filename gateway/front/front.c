@@ -306,6 +306,7 @@ bool is_d360(const struct call *c)
 struct search {
 	const struct call *call;
 	const char *waba_id; /* NULL: any */
+	size_t skip;
 	struct store_connection found;
 	unsigned matches;
 };
@@ -320,6 +321,10 @@ static bool look_at(const struct store_connection *s, void *arg)
 	if (!named || s->phone_number_id[0] == '\0' || s->status == STORE_CONNECTION_SUSPENDED ||
 		!virtual_key_has_number(&search->call->who.key, s->phone_number_id))
 		return true;
+	if (search->skip > 0) {
+		search->skip--;
+		return true;
+	}
 	if (search->matches == 0)
 		search->found = *s;
 	search->matches++;
@@ -358,6 +363,13 @@ bool connection_only(struct call *c)
 	struct search search = {.waba_id = NULL};
 
 	return search_run(c, &search) && search.matches == 1;
+}
+
+bool connection_nth(struct call *c, size_t n)
+{
+	struct search search = {.skip = n};
+
+	return search_run(c, &search);
 }
 
 /* A call that names no number goes by the only one that the key has. False: answered. */
@@ -399,9 +411,12 @@ static bool connection_choose(struct call *c)
 	case WHAT_NODE:
 		if (strcmp(c->method, "GET") == 0 && connection_by_number(c, c->id))
 			return true;
-		/* Media: of the number that the client names, else of its only one. */
-		if (http_query_get(c->query, "phone_number_id", number, sizeof(number)) != HTTP_OK)
-			return only_number(c);
+		/* Media: of the number that the client names, else of any that it has. */
+		if (http_query_get(c->query, "phone_number_id", number, sizeof(number)) != HTTP_OK) {
+			c->any_number = true;
+			found = connection_nth(c, 0);
+			break;
+		}
 		found = connection_by_number(c, number);
 		break;
 	case WHAT_DOWNLOAD:

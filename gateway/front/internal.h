@@ -55,6 +55,7 @@ struct call {
 	char presented[256]; /* the key's text; wiped at the end */
 	struct virtual_key_verdict who;
 	struct store_connection connection; /* by which the call goes */
+	bool any_number; /* it may be another of the key's: the call does not say which */
 	char sent_query[QUERY_MAX + 1]; /* the client's, without what is ours alone */
 };
 
@@ -104,6 +105,7 @@ struct passage {
 	const char *object_id, *path, *query;
 	const char *method; /* NULL: the call's */
 	bool *there; /* set: nothing is answered where the answer is a good one, and it becomes true */
+	bool *missed; /* set: nothing is answered where it is not, and it becomes true */
 	bool is_media; /* a good answer describes media, by a URL that is to lead here; nothing else is shown */
 	bool is_numbers; /* it lists numbers, of which only the key's are shown */
 };
@@ -118,6 +120,8 @@ char *media_link_make(struct call *c, const char *url);
 bool connection_by_number(struct call *c, const char *number);
 bool connection_by_account(struct call *c, const char *waba_id);
 bool connection_only(struct call *c);
+/* The n-th of those that the key may use. */
+bool connection_nth(struct call *c, size_t n);
 bool is_d360(const struct call *c);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "gateway/front/internal.h"
 #include "gateway/front/waiting.h"
+#include "gateway/json.h"
 
 #define LIVES_MS (5 * 60 * 1000) /* as long as the provider's own (facts/meta.md 2) */
 #define PLAIN_MAX 2048u
@@ -161,7 +162,7 @@ void media_link_open(struct call *c)
 	size_t blob_len = 0, plain_len = 0;
 
 	if (strcmp(c->method, "GET") != 0 || len < 1 || len > STORE_BUSINESS_ID_LEN || text == NULL) {
-		free(text);
+		json_text_free(text);
 		gone(c);
 		return;
 	}
@@ -178,5 +179,5 @@ void media_link_open(struct call *c)
 		vault_wipe(plain, plain_len);
 	free(plain);
 	free(blob);
-	free(text);
+	json_text_free(text);
 }

@@ -285,6 +285,15 @@ static bool take_head(void *arg, int status, const struct outbound_header *heade
 	return true;
 }
 
+/* What a provider says may hold what it was told. */
+static void body_drop(struct passing *p)
+{
+	if (p->body != NULL)
+		vault_wipe(p->body, p->room);
+	free(p->body);
+	p->body = NULL;
+}
+
 static bool collect(struct passing *p, const void *data, size_t len)
 {
 	size_t room = p->room > 0 ? p->room : 4096;
@@ -295,9 +304,12 @@ static bool collect(struct passing *p, const void *data, size_t len)
 	if (p->len + len > JSON_MAX)
 		return false;
 	if (room != p->room) {
-		grown = realloc(p->body, room);
+		grown = malloc(room);
 		if (grown == NULL)
 			return false;
+		if (p->len > 0)
+			memcpy(grown, p->body, p->len);
+		body_drop(p);
 		p->body = grown;
 		p->room = room;
 	}
@@ -324,6 +336,7 @@ static void answer_collected(struct passing *p)
 	struct call *c = p->call;
 	struct http_header out[FORWARDED_MAX + 1];
 	size_t n = p->headers_len;
+	const bool good = is_2xx(p->status) && (!p->what->is_media || (p->len > 0 && describes_media(p->body, p->len)));
 	bool failed = false;
 	char *text = p->len > 0 ? rewritten(c, p->body, p->len, p->what, &failed) : NULL;
 
@@ -331,7 +344,9 @@ static void answer_collected(struct passing *p)
 		out[i] = (struct http_header){p->headers[i].name, p->headers[i].value};
 	if ((c->what == WHAT_DOWNLOAD || c->what == WHAT_LINK) && !is_shown(p->type))
 		out[n++] = (struct http_header){"Content-Disposition", "attachment"};
-	if (p->what->is_media && is_2xx(p->status) && (p->len == 0 || !describes_media(p->body, p->len)))
+	if (!good && p->what->missed != NULL)
+		*p->what->missed = true;
+	else if (!good && is_2xx(p->status))
 		answer_no_such(c);
 	else if (p->what->there != NULL && is_2xx(p->status))
 		*p->what->there = true;
@@ -494,9 +509,8 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 		look_soon(c);
 	answer_end(p, how, &r);
 	outbound_result_clear(&r);
-	if (p->body != NULL)
-		vault_wipe(p->body, p->room);
-	free(p->body);
+	body_drop(p);
+	vault_wipe(p, sizeof(*p));
 	free(p);
 }
 
@@ -576,22 +590,46 @@ static void with_body(struct call *c, const struct passage *what)
 	pass(c, &out, what);
 }
 
+#define NUMBERS_TRIED 8u
+
+/* By which of the key's numbers it is media, where the call does not say: each is asked. False: answered. */
+static bool object_find(struct call *c, const struct passage *look)
+{
+	struct passage one = *look;
+
+	for (size_t n = 0; c->any_number && n < NUMBERS_TRIED && connection_nth(c, n); n++) {
+		bool there = false, missed = false;
+
+		one.there = &there;
+		one.missed = &missed;
+		one.kind = kind_of(c);
+		passage_run(c, &one);
+		if (!missed)
+			return there;
+	}
+	return !c->any_number || connection_nth(c, 0);
+}
+
 /* An id may be of anything that the shop's key can reach, which is more than the virtual key may: it has to be media. */
 static void object(struct call *c, const struct passage *what)
 {
-	struct passage look = *what;
+	struct passage look = *what, run = *what;
+	const bool reads = strcmp(c->method, "GET") == 0;
 	bool there = false;
 
 	look.is_media = true;
-	if (strcmp(c->method, "GET") == 0) {
+	look.method = "GET";
+	if (!object_find(c, &look))
+		return;
+	run.kind = look.kind = kind_of(c);
+	if (reads) {
 		passage_run(c, &look);
 		return;
 	}
-	look.method = "GET";
 	look.there = &there;
 	passage_run(c, &look);
 	if (there)
-		passage_run(c, what);
+		passage_run(c, &run);
 }
 
 void through(struct call *c)

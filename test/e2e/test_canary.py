@@ -71,6 +71,13 @@ def routes_of_the_pages():
     return found
 
 
+def routes_of_the_front():
+    """As gateway/front/front.c has them, by the shape that they are of."""
+    rows = re.findall(r'\{(\w+), "(/[^"]*)", WHAT_\w+, ([A-Z |]+)\}', (ROOT / "gateway/front/front.c").read_text())
+    return {f"{method} {'360dialog' if shape == 'SHAPE_D360' else 'graph'}:{path}"
+            for shape, path, methods in rows for method in methods.split(" | ")} | {"GET graph:/media-link/{link}"}
+
+
 def routes_of_the_listener():
     text = (ROOT / "gateway/listener.c").read_text()
     return {f"GET {path}" for path in re.findall(r'strcmp\(path, "(/[^"]*)"\)', text)} | \
@@ -118,6 +125,7 @@ class Canary(House):
         self.owner, self.owner_csrf = self.come_in("the owner", self.meta)
         self.operator, self.operator_csrf = self.sign_in("the operator")
         self.number = 700000000000000
+        self.key_texts = {}
 
     def plant(self, label, value):
         """A secret; one of a label that is there already gets a label of its own."""
@@ -181,6 +189,13 @@ class Canary(House):
         made = self.gateway.api("POST", business.path("keys"), {"name": word()}).json
         self.plant("virtual key", made["key"])
         return made["id"]
+
+    def key_text(self, shop):
+        """A virtual key of the shop's, the same for all."""
+        if shop.id not in self.key_texts:
+            self.key_texts[shop.id] = self.plant(f"virtual key of {shop.id}", self.gateway.api(
+                "POST", shop.path("keys"), {"name": word()}).json["key"])
+        return self.key_texts[shop.id]
 
     def connected(self, label):
         """A business with a connection that nobody else needs."""
@@ -429,13 +444,80 @@ def other_rows():
     }
 
 
-ROWS = {"api": api_rows(), "control": control_rows(), "settings": settings_rows(), "admin": admin_rows(), "other": other_rows()}
-WIRED = {"GET /v1/businesses", "POST /webhooks/{business}", "POST /settings/connect-meta", "POST /admin/sign-in", "GET /metrics",
+def front_rows():
+    """By a virtual key of the Meta shop's and of the 360dialog shop's."""
+    def graph(h, method, path, fields=None, shop=None, free=(), kind=JSON):
+        shop = shop or h.meta
+        path = path.replace("{number}", shop.number).replace("{waba}", shop.waba)
+        return Shot(method, "/v23.0" + path, {"Authorization": "Bearer " + h.key_text(shop)}, fields, kind, free)
+
+    def own(h, method, path, fields=None, free=()):
+        return Shot(method, path, {"D360-API-KEY": h.key_text(h.dialog)}, fields, JSON, free)
+
+    def said_to(h):
+        return {"messaging_product": "whatsapp", "to": "+" + h.planted.customer(f"one written to {len(h.planted.content)}", phone()),
+                "type": "text", "text": {"body": h.planted.customer(f"words of the front {len(h.planted.content)}", word())}}
+
+    def upload(h, shot):
+        mark, data = word(), h.planted.customer(f"a file's words {len(h.planted.content)}", word())
+        body = (f'--{mark}\r\nContent-Disposition: form-data; name="messaging_product"\r\n\r\nwhatsapp\r\n--{mark}\r\nContent-Disposition: '
+                f'form-data; name="file"; filename="f.txt"\r\nContent-Type: text/plain\r\n\r\n{data}\r\n--{mark}--\r\n').encode()
+        return Shot(shot.method, shot.path, shot.headers, body, f"multipart/form-data; boundary={mark}")
+
+    def media(h, shop):
+        shot = upload(h, graph(h, "POST", "/{number}/media", shop=shop))
+        return json.loads(talk(connect(h.gateway, False), said(shot)).partition(b"\r\n\r\n")[2])["id"]
+
+    def link(h, shop):
+        got = talk(connect(h.gateway, False), said(graph(h, "GET", "/" + media(h, shop), shop=shop)))
+        assert b"\"url\"" in got, got
+        return Shot("GET", urllib.parse.urlsplit(json.loads(got.partition(b"\r\n\r\n")[2])["url"]).path)
+    template = {"name": "canary", "language": "en", "category": "UTILITY", "components": [{"type": "BODY", "text": "hi"}]}
+    return {
+        "POST graph:/{id}/messages": lambda h: [
+            graph(h, "POST", "/{number}/messages", said_to(h), free=("text",)),
+            graph(h, "POST", "/{number}/messages", said_to(h), h.dialog, free=("text",)),
+            graph(h, "POST", "/{number}/messages", {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.x"})],
+        "POST graph:/{id}/media": lambda h: [upload(h, graph(h, "POST", "/{number}/media")),
+                                             upload(h, graph(h, "POST", "/{number}/media", shop=h.dialog))],
+        "GET graph:/{id}/phone_numbers": lambda h: [graph(h, "GET", "/{waba}/phone_numbers")],
+        "GET graph:/{id}/message_templates": lambda h: [graph(h, "GET", "/{waba}/message_templates?limit=2")],
+        "POST graph:/{id}/message_templates": lambda h: [graph(h, "POST", "/{waba}/message_templates", template)],
+        "DELETE graph:/{id}/message_templates": lambda h: [graph(h, "DELETE", "/{waba}/message_templates?name=canary")],
+        "GET graph:/{id}/whatsapp_business_profile": lambda h: [graph(h, "GET", "/{number}/whatsapp_business_profile")],
+        "POST graph:/{id}/whatsapp_business_profile": lambda h: [
+            graph(h, "POST", "/{number}/whatsapp_business_profile", {"messaging_product": "whatsapp", "about": "hi"})],
+        "GET graph:/debug_token": lambda h: [graph(h, "GET", "/debug_token?input_token=" + h.key_text(h.meta))],
+        "GET graph:/{id}": lambda h: [graph(h, "GET", "/{number}?fields=id"), graph(h, "GET", "/" + media(h, h.meta)),
+                                      own(h, "GET", "/" + media(h, h.dialog))],
+        "DELETE graph:/{id}": lambda h: [graph(h, "DELETE", "/" + media(h, h.meta))],
+        "GET graph:/whatsapp_business/attachments/": lambda h: [
+            Shot("GET", "/whatsapp_business/attachments/?mid=1", {"Authorization": "Bearer " + h.key_text(h.meta)})],
+        "GET graph:/whatsapp_business/attachments": lambda h: [own(h, "GET", "/whatsapp_business/attachments?mid=1")],
+        "GET graph:/media-link/{link}": lambda h: [link(h, h.meta), link(h, h.dialog)],
+        "POST 360dialog:/messages": lambda h: [own(h, "POST", "/messages", said_to(h), free=("text",))],
+        "POST 360dialog:/media": lambda h: [upload(h, own(h, "POST", "/media"))],
+        "GET 360dialog:/v1/configs/templates": lambda h: [own(h, "GET", "/v1/configs/templates")],
+        "POST 360dialog:/v1/configs/templates": lambda h: [own(h, "POST", "/v1/configs/templates", template)],
+        "DELETE 360dialog:/v1/configs/templates": lambda h: [own(h, "DELETE", "/v1/configs/templates?name=canary")],
+        "DELETE 360dialog:/v1/configs/templates/{name}": lambda h: [own(h, "DELETE", "/v1/configs/templates/canary")],
+        "GET 360dialog:/message_templates": lambda h: [own(h, "GET", "/message_templates")],
+        "POST 360dialog:/message_templates": lambda h: [own(h, "POST", "/message_templates", template)],
+        "DELETE 360dialog:/message_templates": lambda h: [own(h, "DELETE", "/message_templates?name=canary")],
+        "GET 360dialog:/whatsapp_business_profile": lambda h: [own(h, "GET", "/whatsapp_business_profile")],
+        "POST 360dialog:/whatsapp_business_profile": lambda h: [own(h, "POST", "/whatsapp_business_profile", {"about": "hi"})],
+        "GET 360dialog:/health_status": lambda h: [own(h, "GET", "/health_status")],
+    }
+
+
+ROWS = {"api": api_rows(), "control": control_rows(), "settings": settings_rows(), "admin": admin_rows(), "front": front_rows(),
+        "other": other_rows()}
+WIRED = {"GET /v1/businesses", "POST /webhooks/{business}", "POST graph:/{id}/messages", "POST /settings/connect-meta", "POST /admin/sign-in", "GET /metrics",
          "GET /control/keys"}  # what is refused before any route is looked for: once for each part of the program
 
 
 def test_every_route_is_driven():
-    known = routes_of_the_api() | routes_of_the_table() | routes_of_the_pages() | routes_of_the_listener()
+    known = routes_of_the_api() | routes_of_the_table() | routes_of_the_pages() | routes_of_the_front() | routes_of_the_listener()
     assert len(known) > 70, "the routes are not found in the sources"
     rows = {route for part in ROWS.values() for route in part}
     assert known - rows == set(), "a row for them is missing in ROWS"

@@ -459,6 +459,13 @@ def test_an_id_is_media_or_nothing(provider, meta, gateway):
     assert [n["id"] for n in one("GET", f"{V}/{WABA}/phone_numbers").json["data"]] == [second]
     assert {n["id"] for n in reader("GET", f"{V}/{WABA}/phone_numbers").json["data"]} == {META, second}
     assert error(one("GET", f"{V}/{META}"))[:2] == (400, 100)
+    both = client_of(meta)
+    for number in (META, second):
+        media = both.upload(f"{V}/{number}/media", b"%PDF of " + number.encode()).json["id"]
+        got = gateway.request("GET", link_of(both, media))
+        assert got.body == b"%PDF of " + number.encode(), "of whichever of its numbers"
+        assert both("DELETE", f"{V}/{media}").json == {"success": True}
+    assert both("GET", f"{V}/{media}").status != 200
     mine = client.upload(f"{V}/{META}/media", b"%PDF").json["id"]
     assert client("DELETE", f"{V}/{mine}").json == {"success": True}
     assert client("GET", f"{V}/{mine}").status != 200
