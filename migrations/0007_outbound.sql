@@ -17,6 +17,10 @@ ALTER TABLE connections ADD COLUMN mps INTEGER NOT NULL DEFAULT 0;
 -- Whether a message that is no template is refused here when the customer last wrote more than 24 hours ago.
 ALTER TABLE businesses ADD COLUMN window_checked INTEGER NOT NULL DEFAULT 1 CHECK (window_checked IN (0, 1));
 
+-- once.status 1: its message is noted, and may have been accepted; there is no answer yet.
+DROP INDEX once_in_flight;
+CREATE INDEX once_in_flight ON once (at) WHERE status <= 1;
+
 -- When a customer last rang: from then on he may be written to freely, as after a message of his. It leaves no row in the log.
 CREATE TABLE calls (
 	business_id TEXT NOT NULL REFERENCES businesses (id) ON DELETE CASCADE,

@@ -141,6 +141,10 @@ enum store_error core_events_list(struct store *s, const char *business_id, cons
 enum store_error core_health_soon(struct db *db, const char *business_id, const char *connection_id, int64_t now);
 
 bool core_once_ok(const struct store_once_end *end);
+/* Notes, inside the change that notes its message, that a call may have been accepted from now on. STORE_STALE: it is not
+ * in flight, or that is noted already. */
+enum store_error core_once_noted(struct db *db, const char *business_id, const uint8_t key[static STORE_INDEX_LEN])
+	__attribute__((warn_unused_result));
 /* Ends a call inside the change that does what it asked for; STORE_STALE when it is not in flight. */
 enum store_error core_once_end(struct db *db, const char *business_id, const struct store_once_end *end);
 

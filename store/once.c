@@ -8,6 +8,10 @@
 #include "store/core.h"
 
 #define KEPT_MS (INT64_C(7) * 86400000) /* store_prune removes them later */
+/* What status says while there is no answer. */
+#define BEGUN 0
+#define NOTED 1 /* its message is, and may have been accepted from then on */
+#define IN_FLIGHT "status <= 1"
 
 struct begin {
 	const struct store_once *once;
@@ -32,7 +36,7 @@ static enum store_error once_read(struct db *db, struct begin *a)
 		a->found = STORE_STALE;
 		return query_end(&q);
 	}
-	a->found = a->answer.http_status == 0 ? STORE_BUSY : STORE_EXISTS;
+	a->found = a->answer.http_status <= NOTED ? STORE_BUSY : STORE_EXISTS;
 	body = query_get_blob(&q, &a->answer.body_len);
 	if (a->found == STORE_EXISTS) {
 		a->answer.body = calloc(1, a->answer.body_len + 1);
@@ -85,10 +89,10 @@ enum store_error core_once_end(struct db *db, const char *business_id, const str
 	enum store_error err;
 
 	if (end->http_status == 0) {
-		q = query_start(db, "DELETE FROM once WHERE business_id = ? AND key = ? AND status = 0");
+		q = query_start(db, "DELETE FROM once WHERE business_id = ? AND key = ? AND " IN_FLIGHT);
 	} else {
 		q = query_start(db,
-			"UPDATE once SET status = ?3, body = ?4 WHERE business_id = ?1 AND key = ?2 AND status = 0");
+			"UPDATE once SET status = ?3, body = ?4 WHERE business_id = ?1 AND key = ?2 AND " IN_FLIGHT);
 	}
 	query_text(&q, business_id);
 	query_blob(&q, end->key, STORE_INDEX_LEN);
@@ -100,9 +104,23 @@ enum store_error core_once_end(struct db *db, const char *business_id, const str
 	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_STALE;
 }
 
+enum store_error core_once_noted(struct db *db, const char *business_id, const uint8_t key[static STORE_INDEX_LEN])
+{
+	struct query q = query_start(db, "UPDATE once SET status = ? WHERE business_id = ? AND key = ? AND status = ?");
+	enum store_error err;
+
+	query_int(&q, NOTED);
+	query_text(&q, business_id);
+	query_blob(&q, key, STORE_INDEX_LEN);
+	query_int(&q, BEGUN);
+	err = query_finish(&q);
+	return err != STORE_OK ? err : db_changes(db) > 0 ? STORE_OK : STORE_STALE;
+}
+
 bool core_once_ok(const struct store_once_end *end)
 {
-	return end->key != NULL && end->http_status >= 0 && (end->body != NULL || end->body_len == 0);
+	return end->key != NULL && (end->http_status == 0 || end->http_status > NOTED) &&
+		(end->body != NULL || end->body_len == 0);
 }
 
 struct end {
@@ -126,9 +144,17 @@ enum store_error store_once_end(struct store *s, const char *business_id, const 
 
 static enum store_error run_recover(struct db *db, void *arg)
 {
-	struct query q = query_start(db, "DELETE FROM once INDEXED BY once_in_flight WHERE status = 0");
+	struct query q = query_start(
+		db, "UPDATE once INDEXED BY once_in_flight SET status = ? WHERE " IN_FLIGHT " AND status = ?");
+	enum store_error err;
 
 	(void)arg;
+	query_int(&q, STORE_ONCE_LOST);
+	query_int(&q, NOTED);
+	err = query_finish(&q);
+	if (err != STORE_OK)
+		return err;
+	q = query_start(db, "DELETE FROM once INDEXED BY once_in_flight WHERE " IN_FLIGHT);
 	return query_finish(&q);
 }
 

@@ -265,6 +265,7 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, struct store_l
 struct send {
 	struct store_message *message;
 	const char *virtual_key_id;
+	const uint8_t *once_key;
 };
 
 static enum store_error may_send(struct db *db, const struct store_message *m)
@@ -291,15 +292,20 @@ static enum store_error run_send(struct db *db, void *arg)
 		err = message_insert(db, m);
 	if (err == STORE_OK)
 		err = keys_use(db, &a, m, &keys);
+	if (err == STORE_OK && send->once_key != NULL) {
+		err = core_once_noted(db, m->business_id, send->once_key);
+		err = err == STORE_STALE ? STORE_EXISTS : err;
+	}
 	if (err != STORE_OK || send->virtual_key_id[0] == '\0')
 		return err;
 	err = virtual_key_spend(db, send->virtual_key_id, a.now);
 	return err == STORE_NOT_FOUND ? STORE_STALE : err;
 }
 
-enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
+enum store_error store_message_send(
+	struct store *s, struct store_message *m, const char *virtual_key_id, const uint8_t *once_key)
 {
-	struct send send = {m, virtual_key_id};
+	struct send send = {m, virtual_key_id, once_key};
 
 	if (!message_ok(m) || m->direction != STORE_OUTBOUND || m->state != STORE_MESSAGE_SENDING || m->attempts != 1)
 		return STORE_INVALID;

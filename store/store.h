@@ -1139,10 +1139,12 @@ enum store_error store_outbox_lease(struct store *s, int64_t now, struct store_l
 
 /* Notes one outbound message that goes out at once (state SENDING, attempts 1) as a lease does: with the use of its key,
  * durably. Its conversation becomes the one that it goes under. virtual_key_id: the one that it was asked for with, and is
- * counted for; "": none. STORE_NOT_FOUND when the connection is not the business's, or may not send; STORE_STALE: the virtual key was revoked
- * or has expired meanwhile; STORE_TOO_MANY: it has sent as many today as it may. */
-enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
-	__attribute__((warn_unused_result));
+ * counted for; "": none. once_key: of the call in flight that asked for it (store_once_begin), which a crash does not forget
+ * from now on; NULL: none. STORE_NOT_FOUND when the connection is not the business's, or may not send; STORE_STALE: the
+ * virtual key was revoked or has expired meanwhile; STORE_TOO_MANY: it has sent as many today as it may; STORE_EXISTS: the
+ * call is not in flight. */
+enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id,
+	const uint8_t *once_key) __attribute__((warn_unused_result));
 
 /* The outcome of one attempt. Applied only while the row is SENDING with this
  * attempt number; otherwise STORE_STALE. A RETRY carries next_at. */
@@ -1238,10 +1240,13 @@ struct store_once_answer {
  * written. */
 enum store_error store_once_begin(struct store *s, const struct store_once *once, struct store_once_answer *answer)
 	__attribute__((warn_unused_result));
+/* Of a call that was made, and whose answer is not known or not kept: it is kept with this status and no body. */
+#define STORE_ONCE_LOST 504
 /* Keeps the answer; http_status 0 forgets the call, so that it may be tried again. STORE_STALE: it is not in flight. */
 enum store_error store_once_end(struct store *s, const char *business_id, const struct store_once_end *end)
 	__attribute__((warn_unused_result));
-/* At start: what was in flight never ended; it may be tried again. */
+/* At start: what was in flight never ended; it may be tried again. But one whose message was noted as being sent
+ * (store_message_send) is STORE_ONCE_LOST. */
 enum store_error store_once_recover(struct store *s) __attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ admin tokens */

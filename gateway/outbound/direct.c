@@ -143,7 +143,7 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
 	s.kind = p.job.kind;
 	s.credential_version = p.credentials[0].version;
 	s.credential_unproven = p.credentials[0].proven_at == 0;
-	err = store_message_send(tenants_store(o->tenants), m, d->virtual_key_id);
+	err = store_message_send(tenants_store(o->tenants), m, d->virtual_key_id, d->once_key);
 	if (err != STORE_OK) {
 		place_leave(o, &s);
 		go = not_noted(m, err);

@@ -206,6 +206,7 @@ struct outbound_direct {
 	struct store_message
 		message; /* as outbound_message_seal left it; business_id, connection_id and number are set */
 	const char *virtual_key_id; /* the one that it was asked for with; "": none */
+	const uint8_t *once_key; /* as store_message_send has it; NULL: none */
 	const char *version; /* of Meta's API, the client's; NULL: ours */
 };
 enum outbound_go {

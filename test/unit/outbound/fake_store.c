@@ -544,12 +544,13 @@ enum store_error store_health_soon(struct store *s, const char *business_id, con
 	return STORE_OK;
 }
 
-enum store_error store_message_send(struct store *s, struct store_message *m, const char *virtual_key_id)
+enum store_error store_message_send(
+	struct store *s, struct store_message *m, const char *virtual_key_id, const uint8_t *once_key)
 {
 	bool fails;
 
 	(void)virtual_key_id;
-
+	(void)once_key;
 	(void)s;
 	LOCK;
 	fails = busy > 0;

@@ -131,6 +131,62 @@ static void test_a_crash_ends_what_was_in_flight(void **state)
 	assert_int_equal(begin(h->store, "one", 2, 1), STORE_EXISTS);
 }
 
+static struct store_message at_once(uint8_t conversation)
+{
+	struct store_message m = outbound("one", CONNECTION_ONE, conversation);
+
+	m.state = STORE_MESSAGE_SENDING;
+	m.attempts = 1;
+	return m;
+}
+
+/* From the moment at which its message may go out, a call is not forgotten: it may have been accepted. */
+static void test_a_crash_does_not_send_twice(void **state)
+{
+	struct house *h = *state;
+	struct store_once o = once_of("one", 1, 1);
+	struct store_once_answer answer;
+	struct store_message m = at_once(1), again = at_once(1);
+
+	assert_int_equal(begin(h->store, "one", 1, 1), STORE_OK);
+	assert_int_equal(store_message_send(h->store, &m, "", o.key), STORE_OK);
+	assert_int_equal(begin(h->store, "one", 1, 1), STORE_BUSY);
+	assert_int_equal(begin(h->store, "one", 1, 2), STORE_STALE);
+	house_close(h);
+	house_open(h);
+	assert_int_equal(store_once_recover(h->store), STORE_OK);
+	assert_int_equal(store_once_begin(h->store, &o, &answer), STORE_EXISTS);
+	assert_int_equal(answer.http_status, STORE_ONCE_LOST);
+	assert_int_equal(answer.body_len, 0);
+	free(answer.body);
+	/* Nor is a second message noted for it. */
+	assert_int_equal(store_message_send(h->store, &again, "", o.key), STORE_EXISTS);
+	assert_int_equal(end(h->store, "one", 1, 0), STORE_STALE);
+}
+
+static void test_what_was_noted_has_its_answer(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_message m = at_once(1), again = at_once(1);
+	struct store_once o = once_of("one", 1, 1), other = once_of("one", 2, 1);
+	struct seen seen = {0};
+
+	assert_int_equal(store_message_send(s, &m, "", o.key), STORE_EXISTS);
+	assert_int_equal(store_message_get(s, "one", m.id, see_message, &seen), STORE_NOT_FOUND);
+	assert_int_equal(begin(s, "one", 1, 1), STORE_OK);
+	assert_int_equal(begin(s, "one", 2, 1), STORE_OK);
+	assert_int_equal(store_message_send(s, &m, "", o.key), STORE_OK);
+	assert_int_equal(store_message_send(s, &again, "", o.key), STORE_EXISTS);
+	assert_int_equal(end(s, "one", 1, 200), STORE_OK);
+	assert_int_equal(end(s, "one", 1, 0), STORE_STALE);
+	assert_int_equal(begin(s, "one", 1, 1), STORE_EXISTS);
+	/* It came to nothing: it may be made again. */
+	assert_int_equal(store_message_send(s, &again, "", other.key), STORE_OK);
+	assert_int_equal(end(s, "one", 2, 1), STORE_INVALID);
+	assert_int_equal(end(s, "one", 2, 0), STORE_OK);
+	assert_int_equal(begin(s, "one", 2, 1), STORE_OK);
+}
+
 /* ------------------------------------------------------------ seven days */
 
 static enum store_error run_age(struct db *db, void *arg)
@@ -329,6 +385,8 @@ int main(void)
 		TEST(test_forgotten_may_be_tried_again),
 		TEST(test_a_key_is_of_one_business),
 		TEST(test_a_crash_ends_what_was_in_flight),
+		TEST(test_a_crash_does_not_send_twice),
+		TEST(test_what_was_noted_has_its_answer),
 		TEST(test_kept_seven_days),
 		TEST(test_ends_with_its_message),
 		TEST(test_one_of_many_begins),

@@ -156,12 +156,12 @@ static void test_who_may_send_at_once(void **state)
 	m.attempts = 1;
 	assert_int_equal(
 		store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_SUSPENDED), STORE_OK);
-	assert_int_equal(store_message_send(s, &m, ""), STORE_NOT_FOUND);
+	assert_int_equal(store_message_send(s, &m, "", NULL), STORE_NOT_FOUND);
 	assert_int_equal(store_connection_status_set(s, "one", CONNECTION_ONE, 0, STORE_CONNECTION_ACTIVE), STORE_OK);
 	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_SUSPENDED, 0), STORE_OK);
-	assert_int_equal(store_message_send(s, &m, ""), STORE_NOT_FOUND);
+	assert_int_equal(store_message_send(s, &m, "", NULL), STORE_NOT_FOUND);
 	assert_int_equal(store_business_change(s, "one", NULL, STORE_BUSINESS_ACTIVE, 0), STORE_OK);
-	assert_int_equal(store_message_send(s, &m, ""), STORE_OK);
+	assert_int_equal(store_message_send(s, &m, "", NULL), STORE_OK);
 }
 
 /* A message never goes out with another business's key, whoever asked for it. */
