@@ -341,6 +341,8 @@ static enum store_error run_settle(struct db *db, void *arg)
 	err = query_finish(&q);
 	if (err == STORE_OK && db_changes(db) == 0)
 		return STORE_STALE;
+	if (err == STORE_OK && o->given_back_to != NULL)
+		err = virtual_key_give_back(db, o->given_back_to, o->spent_at);
 	return err == STORE_OK && o->to == STORE_MESSAGE_SENT ? control_take(db, o->business_id, o->message_id) : err;
 }
 

@@ -1156,6 +1156,8 @@ struct store_outcome {
 	int64_t next_at;
 	bool maybe_duplicate; /* it may have been accepted, and is tried again all the same */
 	bool told; /* of one that ends DEAD: whoever sent it has heard so, and it is no letter */
+	const char *given_back_to; /* the virtual key that it was counted for, and is not any more; NULL: none */
+	int64_t spent_at; /* with given_back_to: the message's updated_at as store_message_send had it */
 	uint8_t wamid_index[STORE_INDEX_LEN];
 	const uint8_t *wamid; /* sealed; may be NULL */
 	size_t wamid_len;

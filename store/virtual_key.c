@@ -372,3 +372,13 @@ enum store_error virtual_key_spend(struct db *db, const char *key_id, int64_t no
 		return err;
 	return db_changes(db) > 0 ? STORE_OK : STORE_TOO_MANY;
 }
+
+enum store_error virtual_key_give_back(struct db *db, const char *key_id, int64_t at)
+{
+	struct query q = query_start(db,
+		"UPDATE virtual_key_days SET messages = messages - 1 WHERE key_id = ? AND day = ? AND messages > 0");
+
+	query_text(&q, key_id);
+	query_int(&q, at / DAY_MS);
+	return query_finish(&q);
+}

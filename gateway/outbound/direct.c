@@ -5,6 +5,7 @@
 #include "gateway/outbound/inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/log.h"
@@ -137,6 +138,8 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
 		goto out;
 	sending_from(&s, m);
 	s.once = true;
+	(void)snprintf(s.virtual_key_id, sizeof(s.virtual_key_id), "%s", d->virtual_key_id);
+	s.spent_at = m->updated_at;
 	p.job.verbatim = true;
 	if (!kind_is_d360(p.job.kind))
 		p.job.version = d->version;

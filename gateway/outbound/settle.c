@@ -231,6 +231,27 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 	return out;
 }
 
+/* Whether nothing came of it for reasons that are not the message's own: it does not count for the day's budget. */
+static bool gives_back(enum outbound_class class)
+{
+	switch (class) {
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_RETRYABLE:
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_NO_CREDENTIAL:
+		return true;
+	case OUTBOUND_OUTCOME_UNKNOWN:
+	case OUTBOUND_ACCEPTED:
+	case OUTBOUND_AUTH:
+	case OUTBOUND_ACCOUNT:
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+	case OUTBOUND_WINDOW:
+		return false;
+	}
+	return false;
+}
+
 struct settled settle_send(
 	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
 {
@@ -253,6 +274,10 @@ struct settled settle_send(
 	outcome.next_at = plan.next_at;
 	outcome.maybe_duplicate = plan.maybe_duplicate;
 	outcome.told = s->once;
+	if (s->virtual_key_id[0] != '\0' && plan.to == STORE_MESSAGE_DEAD && gives_back(r->class)) {
+		outcome.given_back_to = s->virtual_key_id;
+		outcome.spent_at = s->spent_at;
+	}
 	settled = settled_of(r, plan.next_at > attempt.now ? plan.next_at - attempt.now : r->retry_after_ms);
 	outcome.reason = plan.reason[0] != '\0' ? plan.reason : NULL;
 	if (plan.to == STORE_MESSAGE_SENT)

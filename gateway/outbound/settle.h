@@ -20,6 +20,8 @@ struct sending {
 	enum store_policy policy;
 	int64_t expires_at;
 	bool once; /* somebody waits for its end */
+	char virtual_key_id[STORE_ID_LEN + 1]; /* that it was counted for; "": none */
+	int64_t spent_at; /* when */
 	uint8_t conversation[STORE_INDEX_LEN];
 	const struct kind *kind; /* what it was sent as */
 	uint64_t credential_version; /* of the kind's first credential, which it was sent with */

@@ -506,6 +506,9 @@ enum store_error store_outbox_settle(struct store *s, const struct store_outcome
 		r->m.error_code = o->error_code;
 		r->settled_at = store_now_ms();
 		r->told = o->told;
+		r->spent_at = o->spent_at;
+		(void)snprintf(r->given_back_to, sizeof(r->given_back_to), "%s",
+			o->given_back_to != NULL ? o->given_back_to : "");
 		(void)snprintf(r->m.reason, sizeof(r->m.reason), "%s", o->reason != NULL ? o->reason : "");
 		memcpy(r->m.wamid_index, o->wamid_index, sizeof(r->m.wamid_index));
 		if (o->wamid != NULL) {

@@ -11,6 +11,8 @@ struct fake_row {
 	struct store_message m;
 	int64_t settled_at;
 	bool told;
+	char given_back_to[STORE_ID_LEN + 1];
+	int64_t spent_at;
 };
 
 void fake_reset(void);

@@ -29,7 +29,7 @@ struct sent {
 static struct sent send_to(
 	struct desk *d, const char *connection, const char *number, const char *json, unsigned wait_ms)
 {
-	struct outbound_direct direct = {.virtual_key_id = ""};
+	struct outbound_direct direct = {.virtual_key_id = "a-virtual-key"};
 	struct store_message *m = &direct.message;
 	struct sent sent = {.go = OUTBOUND_FAULT};
 	uint8_t *content;
@@ -99,6 +99,8 @@ static void a_refusal_is_told_and_not_repeated(void **state)
 		outbound_result_clear(&s.result);
 		r = desk_await_state(s.id, STORE_MESSAGE_DEAD);
 		assert_true(r.told);
+		assert_string_equal(r.given_back_to, i == 0 ? "" : "a-virtual-key");
+		assert_true(i == 0 ? r.spent_at == 0 : r.spent_at == r.m.updated_at);
 	}
 	(void)usleep(300000);
 	server_seen("111", &seen);

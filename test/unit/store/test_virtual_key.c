@@ -276,6 +276,45 @@ static void test_spent_by_a_live_key_alone(void **state)
 	assert_int_equal(today(s, &k, NOON), 2);
 }
 
+/* What came to nothing for the provider's own reasons is not counted, on the day that it was counted for; once. */
+static void test_given_back(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_virtual_key k = key("one", "k", "n", 1);
+	struct store_message m = outbound("one", CONNECTION_ONE, 1), other = outbound("one", CONNECTION_ONE, 2);
+	struct store_outcome o = {.business_id = "one",
+		.message_id = m.id,
+		.attempt = 1,
+		.to = STORE_MESSAGE_DEAD,
+		.told = true,
+		.given_back_to = "k"};
+	int64_t at;
+
+	k.budget = 2;
+	k.expires_at = 0;
+	add(s, &k);
+	m.state = other.state = STORE_MESSAGE_SENDING;
+	m.attempts = other.attempts = 1;
+	m.updated_at = at = store_now_ms();
+	other.updated_at = at + DAY_MS;
+	assert_int_equal(store_message_send(s, &m, "k", NULL), STORE_OK);
+	assert_int_equal(store_message_send(s, &other, "k", NULL), STORE_OK);
+	assert_int_equal(spend(s, "k", at), STORE_OK);
+	assert_int_equal(spend(s, "k", at), STORE_TOO_MANY);
+	o.spent_at = at;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	assert_int_equal(store_outbox_settle(s, &o), STORE_STALE);
+	assert_int_equal(today(s, &k, at), 1);
+	assert_int_equal(today(s, &k, at + DAY_MS), 1);
+	assert_int_equal(spend(s, "k", at), STORE_OK);
+	/* Nor is there ever less than none. */
+	o.message_id = other.id;
+	o.spent_at = at + 2 * DAY_MS;
+	assert_int_equal(store_outbox_settle(s, &o), STORE_OK);
+	assert_int_equal(today(s, &k, at + 2 * DAY_MS), 0);
+	assert_int_equal(today(s, &k, at + DAY_MS), 1);
+}
+
 /* ------------------------------------------------------------ what calls came to */
 
 static void test_notes_add_up(void **state)
@@ -373,6 +412,7 @@ int main(void)
 		TEST(test_the_old_one_ends),
 		TEST(test_a_budget_is_a_days),
 		TEST(test_spent_by_a_live_key_alone),
+		TEST(test_given_back),
 		TEST(test_notes_add_up),
 		TEST(test_pruned),
 		TEST(test_gone_with_its_business),
