@@ -182,6 +182,11 @@ bool virtual_key_has_number(const struct store_virtual_key *k, const char *numbe
 	return false;
 }
 
+bool virtual_key_is_spent(const struct store_virtual_key *k)
+{
+	return k->budget > 0 && k->messages_today >= k->budget;
+}
+
 /* A key that was found, but for its rate. */
 static enum refused_why look_into(
 	const struct store_virtual_key *k, const struct store_business *b, const struct virtual_key_call *call)
@@ -196,8 +201,6 @@ static enum refused_why look_into(
 		return REFUSED_SCOPE;
 	if (call->number != NULL && !virtual_key_has_number(k, call->number))
 		return REFUSED_NUMBER;
-	if (call->scopes == STORE_SCOPE_SEND && k->budget > 0 && k->messages_today >= k->budget)
-		return REFUSED_BUDGET;
 	return REFUSED_NOT;
 }
 

@@ -31,6 +31,9 @@ void virtual_key_make(struct store_virtual_key *k, char text[static VIRTUAL_KEY_
 /* Whether it was given this number, or all of its business. */
 bool virtual_key_has_number(const struct store_virtual_key *k, const char *number);
 
+/* Whether its budget was used up when it was found: a message more is refused. store_message_send counts them. */
+bool virtual_key_is_spent(const struct store_virtual_key *k);
+
 struct virtual_key_call {
 	const char *text; /* what was presented in place of a key, bare; NULL: nothing was, or it was twice */
 	unsigned scopes; /* what the call needs: one of these bits of enum store_scope */
@@ -48,8 +51,8 @@ struct virtual_key_verdict {
 	struct store_business business;
 };
 
-/* Fills *out. Whether a number is the business's is not asked: a key that was given all of them has others' too. A call to
- * send is let through while the day's budget is not used up; virtual_key_spend, in the store, counts it. Returns anything
+/* Fills *out. Whether a number is the business's is not asked: a key that was given all of them has others' too. Nor is
+ * the day's budget, since not every call to send makes a message (virtual_key_is_spent). Returns anything
  * but STORE_OK where the store cannot be asked: then nothing is decided nor noted. Threads: any. */
 enum store_error virtual_keys_admit(struct virtual_keys *v, const struct virtual_key_call *call,
 	struct virtual_key_verdict *out) __attribute__((warn_unused_result));

@@ -971,7 +971,7 @@ enum store_error store_conversation_held(struct store *s, const char *business_i
 struct store_once_end {
 	const uint8_t *key; /* STORE_INDEX_LEN bytes */
 	int http_status;
-	const char *body;
+	const void *body; /* as it is kept: sealed, where the call concerns a business */
 	size_t body_len;
 };
 

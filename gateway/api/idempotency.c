@@ -48,6 +48,10 @@ bool idempotency_begin(struct call *c)
 	case ONCE_ANSWERED:
 		answer_again(c, &first);
 		break;
+	case ONCE_LOST:
+		problem(c->res, PROBLEM_CONFLICT, "Idempotency-Key",
+			"the same call was done before, and its answer is not kept any more");
+		break;
 	case ONCE_OTHER:
 		problem(c->res, PROBLEM_IDEMPOTENCY_KEY_REUSED, "Idempotency-Key", NULL);
 		break;
@@ -71,14 +75,24 @@ void idempotency_keep(struct call *c, const struct cJSON *without_secret)
 		c->kept = json_text(without_secret);
 }
 
+/* Whether the answer is final: what failed, met a state that may change, or has no answer that could be kept may be tried
+ * again. */
+static bool is_final(const struct call *c, const char *body)
+{
+	const int status = c->res->status;
+
+	return !c->may_change && status < 500 && status != 409 && status != 429 && body != NULL &&
+		strlen(body) <= ONCE_KEPT_MAX;
+}
+
 void idempotency_end(struct call *c)
 {
-	/* What met a state that may change may be tried again. */
-	const char *body = c->may_change ? NULL : c->has_secret ? c->kept : c->res->body;
+	const char *body = c->has_secret ? c->kept : c->res->body;
 	enum store_error err = STORE_OK;
 
 	if (c->is_once && !c->once_ended)
-		err = once_end(c->api->tenants, &c->once, c->res->status, body, body != NULL ? strlen(body) : 0);
+		err = is_final(c, body) ? once_keep(c->api->tenants, &c->once, c->res->status, body, strlen(body))
+					: once_forget(c->api->tenants, &c->once);
 	if (err != STORE_OK)
 		log_warn("api: an answer is not kept for its Idempotency-Key business=%s reason=\"%s\"", c->business.id,
 			store_error_text(err));

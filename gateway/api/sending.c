@@ -131,9 +131,11 @@ static bool window_ok(struct call *c, const struct wish *wish, struct store_mess
 
 /* ------------------------------------------------------------ queueing */
 
-/* Answers with what is about to be queued. False: the store did not say, which was answered, or memory was short. */
-static bool accepted(struct call *c, const struct store_message *m, struct store_once_end *end)
+/* Answers with what is about to be queued, and makes *end of that. False: it could not be, which was answered. Owns: caller
+ * frees *sealed. */
+static bool accepted(struct call *c, const struct store_message *m, struct store_once_end *end, uint8_t **sealed)
 {
+	enum tenant_error tenant;
 	enum store_error err;
 	struct out o;
 	bool held;
@@ -151,18 +153,23 @@ static bool accepted(struct call *c, const struct store_message *m, struct store
 	if (held)
 		out_text(&o, "warning", "another handler answers this customer: this message takes control back");
 	out_send(&o, c->res, 202);
-	end->body = c->res->body;
-	end->body_len = c->res->body_len;
 	/* Nothing is queued that could not be told. */
-	if (c->res->body == NULL)
+	if (c->res->body == NULL) {
 		problem_store(c, STORE_NO_MEMORY);
-	return c->res->status == 202;
+		return false;
+	}
+	*end = (struct store_once_end){
+		.key = c->once.key, .http_status = 202, .body = c->res->body, .body_len = c->res->body_len};
+	tenant = c->is_once ? once_seal(c->api->tenants, &c->once, end, sealed) : TENANT_OK;
+	if (tenant != TENANT_OK)
+		problem_tenant(c, tenant);
+	return tenant == TENANT_OK;
 }
 
 static void queue(struct call *c, const struct wish *wish, struct store_message *m)
 {
-	struct store_once_end end = {.key = c->once.key, .http_status = 202};
-	uint8_t *content = NULL;
+	struct store_once_end end;
+	uint8_t *content = NULL, *sealed = NULL;
 	enum store_error err;
 
 	if (outbound_message_seal(c->api->tenants, (const char *)c->req->body, c->req->body_len, m, &content) !=
@@ -173,7 +180,7 @@ static void queue(struct call *c, const struct wish *wish, struct store_message 
 	m->policy = wish->policy;
 	if (wish->expires_in_ms > 0)
 		m->expires_at = m->created_at + wish->expires_in_ms;
-	if (!window_ok(c, wish, m) || !accepted(c, m, &end))
+	if (!window_ok(c, wish, m) || !accepted(c, m, &end, &sealed))
 		goto out;
 	err = store_message_queue(c->api->store, m, c->is_once ? &end : NULL);
 	if (err != STORE_OK) {
@@ -184,6 +191,7 @@ static void queue(struct call *c, const struct wish *wish, struct store_message 
 	if (c->api->outbound != NULL)
 		outbound_wake(c->api->outbound, m->connection_id);
 out:
+	free(sealed);
 	free(content);
 }
 
@@ -256,22 +264,24 @@ static bool read_replay(struct call *c, struct resend *r)
 
 void messages_replay(struct call *c)
 {
-	struct store_once_end end = {.key = c->once.key, .http_status = 202};
 	struct resend r = {
 		.tenants = c->api->tenants, .outbound = c->api->outbound, .business = &c->business, .owner = false};
+	struct store_once_end end;
 	enum resend_result result;
+	uint8_t *sealed = NULL;
 
 	if (!read_replay(c, &r))
 		return;
 	result = resend_make(&r, c->id);
 	if (result != RESEND_DONE) {
 		replay_problem(c, &r, result);
-	} else if (accepted(c, &r.message, &end)) {
+	} else if (accepted(c, &r.message, &end, &sealed)) {
 		result = resend_queue(&r, c->is_once ? &end : NULL);
 		c->once_ended = result == RESEND_DONE;
 		if (result != RESEND_DONE)
 			replay_problem(c, &r, result);
 	}
+	free(sealed);
 	resend_clear(&r);
 }
 

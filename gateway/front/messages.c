@@ -84,10 +84,14 @@ static void answer_result(struct call *c, const struct outbound_result *r, int *
 			strlen(r->verbatim));
 		return;
 	}
-	told.http = r->class == OUTBOUND_OUTCOME_UNKNOWN ? 504
-		: r->class == OUTBOUND_NOT_SENT		 ? 503
-		: r->http_status >= 400			 ? r->http_status
-							 : 502;
+	if (r->class == OUTBOUND_ACCEPTED)
+		told.details =
+			"The provider accepted the message, and its answer is longer than is passed on. A status tells "
+			"what becomes of it.";
+	told.http = r->class == OUTBOUND_OUTCOME_UNKNOWN || r->class == OUTBOUND_ACCEPTED ? 504
+		: r->class == OUTBOUND_NOT_SENT						  ? 503
+		: r->http_status >= 400							  ? r->http_status
+											  : 502;
 	*http = told.http;
 	answer_refusal(c, &told);
 }
@@ -145,9 +149,44 @@ static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_a
 /* ------------------------------------------------------------ a message */
 
 struct once_state {
-	bool is; /* the call carries a key, and is the first */
+	bool is; /* the call carries a key, and is the first; until it is ended */
 	struct store_once row;
 };
+
+/* Keeps the answer to a send that came to that, for who asks again under its key; with none, that it may have been accepted.
+ * What the same call need not meet again may be made again. */
+static void send_ended(struct call *c, struct once_state *once, enum outbound_class class, int http, const char *body)
+{
+	struct tenants *t = c->front->tenants;
+	enum store_error err = STORE_OK;
+
+	if (!once->is)
+		return;
+	switch (class) {
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_RETRYABLE:
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_AUTH:
+	case OUTBOUND_ACCOUNT:
+	case OUTBOUND_WINDOW:
+	case OUTBOUND_NO_CREDENTIAL:
+		err = once_forget(t, &once->row);
+		break;
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+		err = body == NULL ? once_forget(t, &once->row) : once_keep(t, &once->row, http, body, strlen(body));
+		break;
+	case OUTBOUND_OUTCOME_UNKNOWN:
+		err = once_keep(t, &once->row, http, NULL, 0);
+		break;
+	case OUTBOUND_ACCEPTED:
+		err = once_keep(t, &once->row, http, body, body != NULL ? strlen(body) : 0);
+		break;
+	}
+	if (err != STORE_OK)
+		log_warn("front: an answer is not kept for its Idempotency-Key business=%s", c->who.business.id);
+	once->is = false;
+}
 
 static void send_message(struct call *c, const char *text, struct once_state *once)
 {
@@ -158,7 +197,7 @@ static void send_message(struct call *c, const char *text, struct once_state *on
 	uint8_t *content = NULL;
 	int64_t retry_after_ms;
 	enum outbound_go go;
-	int http = 503;
+	int http = 0;
 
 	memcpy(d.message.business_id, c->who.business.id, sizeof(d.message.business_id));
 	memcpy(d.message.connection_id, c->connection.id, sizeof(d.message.connection_id));
@@ -167,24 +206,16 @@ static void send_message(struct call *c, const char *text, struct once_state *on
 		answer_unavailable(c, "Not sent: the business's keys cannot be used now.");
 		return;
 	}
+	d.once_key = once->is ? once->row.key : NULL;
 	go = outbound_send(c->front->outbound, &d, ANSWER_MS, &r, &retry_after_ms);
 	if (go == OUTBOUND_WENT)
 		answer_result(c, &r, &http, &body);
 	else
 		answer_not_gone(c, go, retry_after_ms);
-	/* What may have been accepted must not be made again under its key: the same answer is given. */
-	if (once->is && (go == OUTBOUND_LATE || (go == OUTBOUND_WENT && r.class == OUTBOUND_OUTCOME_UNKNOWN))) {
-		body = "";
-		http = 504;
-	}
-	if (once->is &&
-		store_once_end(c->front->store, once->row.business_id,
-			&(struct store_once_end){.key = once->row.key,
-				.http_status = body != NULL && (http < 500 || http == 504) && http != 429 ? http : 0,
-				.body = body,
-				.body_len = body != NULL ? strlen(body) : 0}) != STORE_OK)
-		log_warn("front: an answer is not kept for its Idempotency-Key business=%s", c->who.business.id);
-	once->is = false;
+	if (go == OUTBOUND_LATE)
+		send_ended(c, once, OUTBOUND_OUTCOME_UNKNOWN, 0, NULL);
+	else if (go == OUTBOUND_WENT)
+		send_ended(c, once, r.class, http, body);
 	if (go == OUTBOUND_WENT)
 		outbound_result_clear(&r);
 	free(content);
@@ -216,14 +247,14 @@ static bool once_first(struct call *c, const char *text, struct once_state *once
 		once->is = true;
 		return true;
 	case ONCE_ANSWERED:
-		if (first.body_len > 0)
-			answer_bytes(c, first.http_status, "application/json; charset=UTF-8",
-				&(struct http_header){"Idempotent-Replayed", "true"}, 1, first.body, first.body_len);
-		else
-			refuse(c, 504, 131000,
-				"The same call came before, and its outcome is not known: the message may have been "
-				"accepted. A status tells what became of it.");
+		answer_bytes(c, first.http_status, "application/json; charset=UTF-8",
+			&(struct http_header){"Idempotent-Replayed", "true"}, 1, first.body, first.body_len);
 		json_text_free(first.body);
+		return false;
+	case ONCE_LOST:
+		refuse(c, 504, 131000,
+			"The same call came before, and what came of it is not known here: the message may have been "
+			"accepted. It is not sent again; a status tells what became of it.");
 		return false;
 	case ONCE_OTHER:
 		refuse(c, 422, 100, "Idempotency-Key: it came before with another body.");
@@ -236,6 +267,16 @@ static bool once_first(struct call *c, const char *text, struct once_state *once
 		answer_unavailable(c, "Not sent: this cannot be done now.");
 		return false;
 	}
+	return false;
+}
+
+/* Asked once it is known that the call is not one that was answered. False: answered. */
+static bool budget_left(struct call *c)
+{
+	if (!virtual_key_is_spent(&c->who.key))
+		return true;
+	virtual_keys_refuse(c->front->keys, &c->key, REFUSED_BUDGET, &c->who);
+	answer_refused_key(c);
 	return false;
 }
 
@@ -279,8 +320,9 @@ static void message_take(struct call *c, cJSON *message)
 		answer_unavailable(c, "Not sent: memory is short.");
 	else if (!outbound_message_valid(text, strlen(text), why, sizeof(why)))
 		refuse(c, 400, 100, why);
-	else if (window_open(c, text) && once_first(c, text, &once))
+	else if (once_first(c, text, &once) && budget_left(c) && window_open(c, text))
 		send_message(c, text, &once);
+	send_ended(c, &once, OUTBOUND_NOT_SENT, 0, NULL);
 	json_text_free(text);
 }
 
