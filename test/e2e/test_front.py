@@ -81,9 +81,9 @@ def test_a_message(provider, meta):
     (sent,) = provider.sends()
     assert (sent.token, sent.number) == (meta.token, META)
     assert sent.path == f"{V}/{META}/messages", "the client's version"
+    assert wait_for(lambda: meta.messages()[0]["state"] == "sent"), "told before it is written"
     (row,) = meta.messages()
     assert (row["direction"], row["wamid"], row["type"]) == ("outbound", wamid, "text")
-    assert wait_for(lambda: meta.message(row["id"])["state"] == "sent")
     assert sent.json["biz_opaque_callback_data"] == row["id"], "ours travels"
     assert row["biz_opaque_callback_data"] == "theirs", "and the client's is kept"
 
@@ -168,6 +168,7 @@ def test_idempotency(provider, meta):
     provider.fault("accept_drop", on="/messages", times=1)
     lost = {"Idempotency-Key": "order-2"}
     assert client("POST", path, text(), lost).status == 504
+    assert wait_for(lambda: client("POST", path, text(), lost).status != 409), "in flight until its answer is written"
     assert client("POST", path, text(), lost).status == 504, "it is not sent again under its key"
     assert len(provider.sends()) == 2
 
