@@ -132,6 +132,7 @@ test-slow: deps-test
 	$(Q)$(MAKE) --no-print-directory e2e-rounds
 	$(Q)$(MAKE) --no-print-directory e2e-sanitized
 	$(Q)$(MAKE) --no-print-directory sandbox-threads
+	$(Q)$(MAKE) --no-print-directory test-clients
 	$(Q)KH_SLOW=1 $(MAKE) --no-print-directory crash KH_ROUNDS=50 CUTS=500 EVERY=19
 	$(Q)$(MAKE) --no-print-directory -j2 SAN=address,undefined B=build/asan powercut CUTS=50 EVERY=200
 
@@ -215,6 +216,7 @@ bench: deps-test $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/bench/empty $(B)/
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/bench.py $(BENCH)
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/rotation.py
 	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/inbound.py
+	$(Q)KEYHOUSE=$(B)/keyhouse $(PYTHON) -B test/bench/outbound.py
 
 # The way of a message and everything malformed, under the sanitizers. Leaks are looked for by the unit tests: the leak
 # checker needs ptrace, which the roles' filters rightly kill.

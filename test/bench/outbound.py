@@ -9,6 +9,7 @@
 
 A slow figure is no error. A message that was lost, or sent twice, is: it is said, and the status is 1."""
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -26,6 +27,8 @@ from conftest import BINARY, Gateway, Shop, wait_for  # noqa: E402
 from provider import Provider  # noqa: E402
 
 ROUNDS = 3
+UNITS = {"sends a second": "", "queued a second": "", "jain": "", "least and most of one, ratio": ""}
+AIMS = {"sends a second": "   aim 3000", "front adds p50": "   aim 0.5", "front adds p99": "   aim 2", "jain": "   aim 0.95"}
 BACKLOG = 100_000
 OTHERS = 20
 OTHERS_RATE = 100  # messages a second of all others together
@@ -62,7 +65,7 @@ class Sent:
 
 
 class House:
-    def __init__(self, directory, provider, shops, mps=None):
+    def __init__(self, directory, provider, shops):
         directory.mkdir()
         self.provider, self.directory = provider, directory
         self.gateway = Gateway(directory, provider.url)
@@ -102,10 +105,10 @@ class House:
         rows = dict(database.execute("SELECT state, count(*) FROM messages WHERE direction = 2 GROUP BY state").fetchall())
         database.close()
         sent = self.provider.sent()
-        ids = [m["body"]["biz_opaque_callback_data"] for m in sent]
+        ids = [m["body"]["biz_opaque_callback_data"] for m in sent if "biz_opaque_callback_data" in m["body"]]
         if len(set(ids)) != len(ids):
             raise Broken(f"{len(ids) - len(set(ids))} messages were sent twice")
-        return f"{self.queued} messages queued, {len(ids)} at the provider, each once; by state {rows}"
+        return f"{self.queued} messages queued, {len(ids)} at the provider, none twice; by state {rows}"
 
 
 # ---------------------------------------------------------------- through the outbox
@@ -152,13 +155,11 @@ def others_times(house, provider, seconds, shops):
     starts = house.directory / "starts"
     first = Customers.made + 1
     numbers = {s.number for s in shops}
-    seen = provider.ask("GET", "/sandbox/sent?after=0&limit=1").get("next", 0) if False else None
     house.queue(shops, count, seconds=seconds, connections=8, rate=OTHERS_RATE, starts=starts)
     at = {f"+{2348000000000 + first + n}": float(t) for n, t in enumerate(starts.read_text().split())}
 
     def arrived():
         return [m for m in provider.sent() if m["number"] in numbers and m["body"].get("to") in at]
-    del seen
     wait_for(lambda: len(arrived()) >= count, 30, 0.2)
     took = [(m["at"] - at[m["body"]["to"]]) * 1000 for m in arrived()]
     if len(took) != count:
@@ -191,13 +192,28 @@ def measure_fairness(house, provider, seconds, backlog, figures):
 
 
 def measure_jain(house, provider, each, figures):
-    """All have a backlog; what each got while all still had one."""
-    house.gateway.api("PATCH", house.shops[0].path(), {"status": "suspended"})
-    shops = house.shops
-    for s in shops:
-        house.gateway.api("PATCH", s.path(), {"status": "suspended"})
-    # Queued while nothing goes: refused for a suspended business, so the connections are what stands still.
-    del each, figures, provider
+    """Backlogs of all businesses begin at the same moment, none bound by what its number takes; what each got until the first
+    was through."""
+    set_connections(house, "status = 3, mps = 1000")  # their keys count as refused: all waits
+    house.queue(house.shops, each * len(house.shops), seconds=120)
+    seen = len(provider.sent())
+    set_connections(house, "status = 2")
+    wait_for(lambda: len(provider.sent()) - seen >= each * len(house.shops) // 2, 60, 0.02)
+    got = collections.Counter(m["number"] for m in provider.sent()[seen:])
+    counts = [got[shop.number] for shop in house.shops]
+    if max(counts) >= each:
+        raise Broken("a backlog was through before it was looked at")
+    figures.add("jain", sum(counts) ** 2 / (len(counts) * sum(n * n for n in counts)))
+    figures.add("least and most of one, ratio", min(counts) / max(counts))
+    wait_for(lambda: house.waiting() == 0, 120, 0.2)
+
+
+def set_connections(house, what):
+    house.gateway.stop()
+    with sqlite3.connect(house.gateway.data / "keyhouse.db") as database:
+        database.execute(f"UPDATE connections SET {what}")
+    database.close()
+    house.gateway.start()
 
 
 def main():
@@ -205,25 +221,28 @@ def main():
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--backlog", type=int, default=BACKLOG)
-    parser.add_argument("--only", default="outbox,front,fair")
+    parser.add_argument("--only", default="outbox,front,jain,fair")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     figures, said, broken = Figures(), [], []
+    parts = {"outbox": (100, lambda h, p: measure_outbox(h, options.messages, figures)),
+             "front": (2, lambda h, p: measure_front(h, p, options.seconds, figures)),
+             "jain": (100, lambda h, p: measure_jain(h, p, 200, figures)),
+             "fair": (2 + OTHERS, lambda h, p: measure_fairness(h, p, options.seconds, options.backlog, figures))}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=BINARY.parent) as directory:
-        directory = pathlib.Path(directory)
-        for name, run in (("outbox", lambda h, p: measure_outbox(h, options.messages, figures)),
-                          ("front", lambda h, p: measure_front(h, p, options.seconds, figures)),
-                          ("fair", lambda h, p: measure_fairness(h, p, options.seconds, options.backlog, figures))):
-            if name not in options.only.split(","):
-                continue
+        for name in options.only.split(","):
+            shops, run = parts[name]
             try:
-                with Provider() as provider, House(directory / name, provider, 100 if name == "outbox" else 24) as house:
+                with Provider() as provider, House(pathlib.Path(directory) / name, provider, shops) as house:
                     run(house, provider)
-                    said.append(f"{name}: " + (house.check() if name != "front" else "done"))
+                    said.append(f"{name}: " + house.check())
             except Broken as e:
-                broken.append(str(e))
+                broken.append(f"{name}: {e}")
     for name in figures.rounds:
-        print(f"{name:<40} {figures.text(name, '{:.2f}', '')}")
+        print(f"{name:<40} {figures.text(name, '{:.3f}' if name == 'jain' else '{:.2f}', UNITS.get(name, ' ms'))}{AIMS.get(name, '')}")
+    for p in ("beside a backlog p99", "beside one that hangs p99"):
+        if figures.rounds[p]:
+            print(f"{p + ', ratio to alone':<40} {figures.median(p) / figures.median('alone p99'):.2f}   aim 1.10")
     print("\n".join(said + [f"BROKEN: {b}" for b in broken]))
     return 1 if broken else 0
 
