@@ -1234,7 +1234,7 @@ struct store_once {
 };
 struct store_once_answer {
 	int http_status;
-	char *body; /* NUL after body_len; caller frees */
+	char *body; /* as it was kept; NUL after body_len; caller frees */
 	size_t body_len;
 };
 /* STORE_OK: new, and in flight from now on. STORE_EXISTS: the same call was answered, *answer has it. STORE_STALE: the

@@ -82,13 +82,18 @@ static void use_once(struct store *s)
 	struct store_once once = {.business_id = "one", .key = {1}, .request = {1}};
 	struct store_once_end end = {.key = once.key, .http_status = 200};
 	struct store_once_answer answer;
-	struct store_message m = outbound("one", CONNECTION_ONE, 3);
+	struct store_message m = outbound("one", CONNECTION_ONE, 3), at_once = outbound("one", CONNECTION_ONE, 3);
 
 	assert_int_equal(store_once_begin(s, &once, &answer), STORE_OK);
 	assert_int_equal(store_once_begin(s, &once, &answer), STORE_BUSY);
 	assert_int_equal(store_message_queue(s, &m, &end), STORE_OK);
 	end.http_status = 0;
 	assert_int_equal(store_once_end(s, "one", &end), STORE_STALE);
+	once.key[0]++;
+	at_once.state = STORE_MESSAGE_SENDING;
+	at_once.attempts = 1;
+	assert_int_equal(store_once_begin(s, &once, &answer), STORE_OK);
+	assert_int_equal(store_message_send(s, &at_once, "", once.key), STORE_OK);
 	assert_int_equal(store_once_recover(s), STORE_OK);
 }
 
@@ -174,7 +179,10 @@ static bool see_virtual_key(const struct store_virtual_key *k, void *arg)
 
 static enum store_error run_spend(struct db *db, void *arg)
 {
-	return virtual_key_spend(db, arg, store_now_ms());
+	const int64_t now = store_now_ms();
+	const enum store_error err = virtual_key_spend(db, arg, now);
+
+	return err == STORE_OK ? virtual_key_give_back(db, arg, now) : err;
 }
 
 static void use_virtual_keys(struct store *s)
