@@ -79,8 +79,25 @@ def test_what_is_kept_is_sealed(provider, meta, gateway):
     assert (again.status, again.body, again.headers["idempotent-replayed"]) == (202, queued.body, "true")
 
 
+def test_new_keys_are_no_second_send(provider, meta, gateway):
+    """What was answered before is known to be done; what comes after is answered again."""
+    client = client_of(meta)
+    assert client("POST", PATH, text(), key()).status == 200
+    assert meta.post("hello", key="order-2").status == 202
+    provider.wait_sent(2)
+    gateway.stop()
+    assert "The shop has new keys" in gateway.run("key", "rotate", meta.id).stdout  # off line: the older ones are gone at once
+    gateway.start()
+    assert error(client("POST", PATH, text(), key()))[:2] == (504, 131000)
+    answer = meta.post("hello", key="order-2")
+    assert (answer.status, answer.json["code"]) == (409, "conflict")
+    first, again = (client("POST", PATH, text(), key("order-3")) for _ in range(2))
+    assert first.status == 200 and again.body == first.body
+    assert asked(provider) == 3
+
+
 def test_what_does_not_open_is_not_done_again(provider, meta, gateway):
-    """As after the content key was replaced; what an older version kept in clear is given as it is."""
+    """What an older version kept in clear is given as it is."""
     client = client_of(meta)
     assert client("POST", PATH, text(), key()).status == 200
     assert meta.post("hello", key="order-2").status == 202
