@@ -9,6 +9,8 @@
  *   AUTH, NO_CREDENTIAL, ACCOUNT           RETRY     minutes later, or as soon as a key is entered
  *   MESSAGE, RECIPIENT, WINDOW             DEAD
  *   any RETRY that would come too late     DEAD      expired
+ *   either, where an attempt before may    UNKNOWN   until a status tells
+ *   have been accepted
  *   any RETRY of a send that is waited for DEAD      whoever waits is told, and decides himself
  *
  * Called by settle.c.
@@ -115,17 +117,19 @@ void plan_make(const struct outbound_result *r, const struct plan_attempt *a, st
 		wait = wait_before(r, a);
 		if (wait >= 0)
 			set_retry(out, a, wait);
-		return;
+		break;
 	case OUTBOUND_AUTH:
 	case OUTBOUND_NO_CREDENTIAL:
 		set_retry(out, a, longer(PLAN_AUTH_MS, r->retry_after_ms));
-		return;
+		break;
 	case OUTBOUND_ACCOUNT:
 		set_retry(out, a, longer(PLAN_ACCOUNT_MS, r->retry_after_ms));
-		return;
+		break;
 	case OUTBOUND_MESSAGE:
 	case OUTBOUND_RECIPIENT:
 	case OUTBOUND_WINDOW:
 		return;
 	}
+	if (out->to == STORE_MESSAGE_DEAD && a->maybe_sent)
+		out->to = STORE_MESSAGE_UNKNOWN;
 }

@@ -24,6 +24,7 @@ struct plan_attempt {
 	int64_t now;
 	uint64_t random; /* uniform, for the jitter */
 	bool once; /* whoever sends it hears of its end at once, and decides himself: it is never tried again */
+	bool maybe_sent; /* an attempt before this one may have been accepted */
 };
 
 struct plan {

@@ -71,6 +71,7 @@ void sending_from(struct sending *s, const struct store_message *m)
 {
 	*s = (struct sending){.attempt = m->attempts,
 		.policy = m->policy,
+		.maybe_sent = m->attempts > 1 && m->maybe_duplicate && m->policy == STORE_AT_LEAST_ONCE,
 		.expires_at = plan_expires_at(m->expires_at, m->created_at)};
 	memcpy(s->business_id, m->business_id, sizeof(s->business_id));
 	memcpy(s->connection_id, m->connection_id, sizeof(s->connection_id));
@@ -120,12 +121,8 @@ static void send_one(struct outbound *o, const struct store_message *m)
 
 	sending_from(&s, m);
 	if (store_now_ms() >= s.expires_at) {
-		/* Of one that is repeated, an attempt before may have been accepted. */
-		settle_here(o, &s,
-			m->attempts > 1 && m->maybe_duplicate && m->policy == STORE_AT_LEAST_ONCE
-				? OUTBOUND_OUTCOME_UNKNOWN
-				: OUTBOUND_WINDOW,
-			"expired before it was sent");
+		settle_here(
+			o, &s, s.maybe_sent ? OUTBOUND_OUTCOME_UNKNOWN : OUTBOUND_WINDOW, "expired before it was sent");
 		return;
 	}
 	if (m->content != NULL || m->content_len == 0)

@@ -259,7 +259,8 @@ struct settled settle_send(
 		.policy = s->policy,
 		.expires_at = s->expires_at,
 		.now = store_now_ms(),
-		.once = s->once};
+		.once = s->once,
+		.maybe_sent = s->maybe_sent};
 	struct store_outcome outcome = {.business_id = s->business_id,
 		.message_id = s->message_id,
 		.attempt = s->attempt,

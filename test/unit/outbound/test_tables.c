@@ -176,7 +176,7 @@ static struct plan plan_of(
 	enum outbound_class class, int32_t code, uint32_t attempt, uint64_t random, int64_t retry_after)
 {
 	struct outbound_result r = {.class = class, .code = code, .retry_after_ms = retry_after, .reason = "why"};
-	const struct plan_attempt a = {attempt, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, random, false};
+	const struct plan_attempt a = {attempt, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, random, false, false};
 	struct plan p;
 
 	plan_make(&r, &a, &p);
@@ -236,7 +236,7 @@ static void waits_are_kept(void **state)
 	assert_true(plan_of(OUTBOUND_RATE_LIMITED, 131048, 1, 0, 0).next_at >= NOW + 3600000);
 	{
 		const struct outbound_result r = {.class = OUTBOUND_RATE_LIMITED, .code = 80007, .regain_ms = 1200000};
-		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, 7, false};
+		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + PLAN_EXPIRY_MS, NOW, 7, false, false};
 		struct plan p;
 
 		plan_make(&r, &a, &p);
@@ -245,7 +245,7 @@ static void waits_are_kept(void **state)
 	/* A limit stops those after it, whether or not there is time left for this one. */
 	{
 		const struct outbound_result r = {.class = OUTBOUND_RATE_LIMITED, .code = 131048};
-		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + 60000, NOW, 7, false};
+		const struct plan_attempt a = {1, STORE_AT_MOST_ONCE, NOW + 60000, NOW, 7, false, false};
 		struct plan p;
 
 		plan_make(&r, &a, &p);
@@ -262,7 +262,7 @@ static void messages_expire(void **state)
 {
 	struct outbound_result r = {.class = OUTBOUND_NOT_SENT, .reason = "no route"};
 	struct plan_attempt a = {
-		9, STORE_AT_MOST_ONCE, plan_expires_at(0, NOW - PLAN_EXPIRY_MS + 10000), NOW, 9999, false};
+		9, STORE_AT_MOST_ONCE, plan_expires_at(0, NOW - PLAN_EXPIRY_MS + 10000), NOW, 9999, false, false};
 	struct plan p;
 
 	(void)state;
@@ -283,7 +283,7 @@ static void messages_expire(void **state)
 static void at_least_once(void **state)
 {
 	struct outbound_result r = {.class = OUTBOUND_OUTCOME_UNKNOWN, .reason = "no answer"};
-	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, false};
+	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, false, false};
 	struct plan p;
 
 	(void)state;
@@ -300,6 +300,18 @@ static void at_least_once(void **state)
 	plan_make(&r, &a, &p);
 	assert_int_equal(p.to, STORE_MESSAGE_RETRY);
 	assert_false(p.maybe_duplicate);
+	/* Nor where only the last attempt surely came to nothing; a refusal for good is one of the attempt before, too. */
+	a.attempt = 2;
+	a.maybe_sent = true;
+	a.expires_at = NOW + 1;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_UNKNOWN);
+	r.class = OUTBOUND_AUTH;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_UNKNOWN);
+	r.class = OUTBOUND_MESSAGE;
+	plan_make(&r, &a, &p);
+	assert_int_equal(p.to, STORE_MESSAGE_DEAD);
 }
 
 /* Whoever waits for a send hears of its end, and decides himself; how long others wait is told all the same. */
@@ -307,7 +319,7 @@ static void nobody_repeats_what_somebody_waits_for(void **state)
 {
 	struct outbound_result r = {
 		.class = OUTBOUND_RATE_LIMITED, .code = 130429, .retry_after_ms = 17000, .reason = "slow"};
-	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, true};
+	struct plan_attempt a = {1, STORE_AT_LEAST_ONCE, NOW + 300000, NOW, 77, true, false};
 	struct plan p;
 
 	(void)state;
