@@ -21,6 +21,48 @@ static void refuse(struct call *c, int http, int code, const char *details)
 	answer_refusal(c, &(struct refusal){.http = http, .code = code, .details = details});
 }
 
+/* ------------------------------------------------------------ what is kept of it */
+
+struct once_state {
+	bool is; /* the call carries a key, and is the first; until it is ended */
+	struct store_once row;
+};
+
+/* Keeps what a send came to, before that is told: who asks again under its key is told the same. body NULL: it has no answer
+ * that could be given again. What the same call need not meet again may be made again. */
+static void send_ended(struct call *c, struct once_state *once, enum outbound_class class, int http, const char *body)
+{
+	struct tenants *t = c->front->tenants;
+	enum store_error err = STORE_OK;
+
+	if (!once->is)
+		return;
+	switch (class) {
+	case OUTBOUND_NOT_SENT:
+	case OUTBOUND_RETRYABLE:
+	case OUTBOUND_RATE_LIMITED:
+	case OUTBOUND_AUTH:
+	case OUTBOUND_ACCOUNT:
+	case OUTBOUND_WINDOW:
+	case OUTBOUND_NO_CREDENTIAL:
+		err = once_forget(t, &once->row);
+		break;
+	case OUTBOUND_MESSAGE:
+	case OUTBOUND_RECIPIENT:
+		err = body == NULL ? once_forget(t, &once->row) : once_keep(t, &once->row, http, body, strlen(body));
+		break;
+	case OUTBOUND_OUTCOME_UNKNOWN:
+		err = once_keep(t, &once->row, http, NULL, 0);
+		break;
+	case OUTBOUND_ACCEPTED:
+		err = once_keep(t, &once->row, http, body, body != NULL ? strlen(body) : 0);
+		break;
+	}
+	if (err != STORE_OK)
+		log_warn("front: an answer is not kept for its Idempotency-Key business=%s", c->who.business.id);
+	once->is = false;
+}
+
 /* ------------------------------------------------------------ what came of it */
 
 /* Meta's code for an answer of 360dialog's that is not in Meta's shape. */
@@ -64,7 +106,7 @@ static bool reads(const struct call *c, const char *verbatim)
 	return known;
 }
 
-static void answer_result(struct call *c, const struct outbound_result *r, int *http, const char **body)
+static void answer_result(struct call *c, const struct outbound_result *r, struct once_state *once)
 {
 	const bool came = r->whole && r->verbatim != NULL && reads(c, r->verbatim);
 	struct refusal told = {.code = code_of(r),
@@ -73,13 +115,12 @@ static void answer_result(struct call *c, const struct outbound_result *r, int *
 		.retry_after_ms = r->retry_after_ms,
 		.details = r->reason};
 
+	send_ended(c, once, r->class, r->http_status, came ? r->verbatim : NULL);
 	if (came) {
 		char seconds[24];
 		const struct http_header retry = {"Retry-After", seconds};
 
 		(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)((r->retry_after_ms + 999) / 1000));
-		*http = r->http_status;
-		*body = r->verbatim;
 		answer_bytes(c, r->http_status, r->content_type, &retry, r->retry_after_ms > 0 ? 1 : 0, r->verbatim,
 			strlen(r->verbatim));
 		return;
@@ -92,13 +133,13 @@ static void answer_result(struct call *c, const struct outbound_result *r, int *
 		: r->class == OUTBOUND_NOT_SENT						  ? 503
 		: r->http_status >= 400							  ? r->http_status
 											  : 502;
-	*http = told.http;
 	answer_refusal(c, &told);
 }
 
 /* No provider was asked. */
-static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_after_ms)
+static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_after_ms, struct once_state *once)
 {
+	send_ended(c, once, go == OUTBOUND_LATE ? OUTBOUND_OUTCOME_UNKNOWN : OUTBOUND_NOT_SENT, 0, NULL);
 	switch (go) {
 	case OUTBOUND_WENT:
 		return;
@@ -148,76 +189,31 @@ static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_a
 
 /* ------------------------------------------------------------ a message */
 
-struct once_state {
-	bool is; /* the call carries a key, and is the first; until it is ended */
-	struct store_once row;
-};
-
-/* Keeps the answer to a send that came to that, for who asks again under its key; with none, that it may have been accepted.
- * What the same call need not meet again may be made again. */
-static void send_ended(struct call *c, struct once_state *once, enum outbound_class class, int http, const char *body)
-{
-	struct tenants *t = c->front->tenants;
-	enum store_error err = STORE_OK;
-
-	if (!once->is)
-		return;
-	switch (class) {
-	case OUTBOUND_NOT_SENT:
-	case OUTBOUND_RETRYABLE:
-	case OUTBOUND_RATE_LIMITED:
-	case OUTBOUND_AUTH:
-	case OUTBOUND_ACCOUNT:
-	case OUTBOUND_WINDOW:
-	case OUTBOUND_NO_CREDENTIAL:
-		err = once_forget(t, &once->row);
-		break;
-	case OUTBOUND_MESSAGE:
-	case OUTBOUND_RECIPIENT:
-		err = body == NULL ? once_forget(t, &once->row) : once_keep(t, &once->row, http, body, strlen(body));
-		break;
-	case OUTBOUND_OUTCOME_UNKNOWN:
-		err = once_keep(t, &once->row, http, NULL, 0);
-		break;
-	case OUTBOUND_ACCEPTED:
-		err = once_keep(t, &once->row, http, body, body != NULL ? strlen(body) : 0);
-		break;
-	}
-	if (err != STORE_OK)
-		log_warn("front: an answer is not kept for its Idempotency-Key business=%s", c->who.business.id);
-	once->is = false;
-}
-
 static void send_message(struct call *c, const char *text, struct once_state *once)
 {
 	struct outbound_direct d = {
 		.virtual_key_id = c->who.key.id, .version = c->version[0] != '\0' ? c->version : NULL};
 	struct outbound_result r = {.class = OUTBOUND_NOT_SENT};
-	const char *body = NULL;
 	uint8_t *content = NULL;
 	int64_t retry_after_ms;
 	enum outbound_go go;
-	int http = 0;
 
 	memcpy(d.message.business_id, c->who.business.id, sizeof(d.message.business_id));
 	memcpy(d.message.connection_id, c->connection.id, sizeof(d.message.connection_id));
 	memcpy(d.message.number, c->connection.phone_number_id, sizeof(d.message.number));
 	if (outbound_message_seal(c->front->tenants, text, strlen(text), &d.message, &content) != OUTBOUND_OK) {
+		send_ended(c, once, OUTBOUND_NOT_SENT, 0, NULL);
 		answer_unavailable(c, "Not sent: the business's keys cannot be used now.");
 		return;
 	}
 	d.once_key = once->is ? once->row.key : NULL;
 	go = outbound_send(c->front->outbound, &d, ANSWER_MS, &r, &retry_after_ms);
-	if (go == OUTBOUND_WENT)
-		answer_result(c, &r, &http, &body);
-	else
-		answer_not_gone(c, go, retry_after_ms);
-	if (go == OUTBOUND_LATE)
-		send_ended(c, once, OUTBOUND_OUTCOME_UNKNOWN, 0, NULL);
-	else if (go == OUTBOUND_WENT)
-		send_ended(c, once, r.class, http, body);
-	if (go == OUTBOUND_WENT)
+	if (go == OUTBOUND_WENT) {
+		answer_result(c, &r, once);
 		outbound_result_clear(&r);
+	} else {
+		answer_not_gone(c, go, retry_after_ms, once);
+	}
 	free(content);
 }
 
@@ -271,10 +267,11 @@ static bool once_first(struct call *c, const char *text, struct once_state *once
 }
 
 /* Asked once it is known that the call is not one that was answered. False: answered. */
-static bool budget_left(struct call *c)
+static bool budget_left(struct call *c, struct once_state *once)
 {
 	if (!virtual_key_is_spent(&c->who.key))
 		return true;
+	send_ended(c, once, OUTBOUND_NOT_SENT, 0, NULL);
 	virtual_keys_refuse(c->front->keys, &c->key, REFUSED_BUDGET, &c->who);
 	answer_refused_key(c);
 	return false;
@@ -320,8 +317,9 @@ static void message_take(struct call *c, cJSON *message)
 		answer_unavailable(c, "Not sent: memory is short.");
 	else if (!outbound_message_valid(text, strlen(text), why, sizeof(why)))
 		refuse(c, 400, 100, why);
-	else if (once_first(c, text, &once) && budget_left(c) && window_open(c, text))
+	else if (once_first(c, text, &once) && budget_left(c, &once) && window_open(c, text))
 		send_message(c, text, &once);
+	/* The window was closed. */
 	send_ended(c, &once, OUTBOUND_NOT_SENT, 0, NULL);
 	json_text_free(text);
 }
