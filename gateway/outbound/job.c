@@ -292,6 +292,12 @@ static char *text_copy(const char *text, bool *ok)
 	return copy;
 }
 
+/* Of an answer that is passed on; 0: there was none. */
+static bool status_ok(uint32_t status)
+{
+	return status == 0 || (status >= 200 && status <= 599);
+}
+
 /* The numbers of a result, in the order of writing. */
 static bool result_numbers(struct frame *f, struct outbound_result *r)
 {
@@ -307,7 +313,7 @@ static bool result_numbers(struct frame *f, struct outbound_result *r)
 	r->usage_percent = frame_get_u32(f);
 	clock_told = frame_get_u8(f);
 	r->clock_ahead_s = (int32_t)frame_get_u32(f);
-	if (class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || whole > 1 || http_status > 999 ||
+	if (class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || whole > 1 || !status_ok(http_status) ||
 		retry_after > INT64_MAX || regain > OUTBOUND_REGAIN_MAX_MS || r->usage_percent > OUTBOUND_USAGE_MAX ||
 		clock_told > 1 || r->clock_ahead_s > OUTBOUND_CLOCK_MAX_S || r->clock_ahead_s < -OUTBOUND_CLOCK_MAX_S)
 		return false;
@@ -385,7 +391,7 @@ bool job_head_decode(struct frame *f, struct job_head *h)
 		h->values[i] = value[0] != '\0' ? value : NULL;
 	}
 	h->status = (int)status;
-	return frame_end(f) && status >= 200 && status <= 599;
+	return frame_end(f) && status != 0 && status_ok(status);
 }
 
 void job_piece_encode(struct frame *f, enum job_type type, const struct job_piece *p)

@@ -119,7 +119,7 @@ bool outbound_code_class(int32_t code, enum outbound_class *out);
 struct outbound_result {
 	enum outbound_class class;
 	bool whole; /* a whole answer came, whatever it says */
-	int http_status; /* 0: no answer */
+	int http_status; /* 200 to 599; 0: no answer, or one with another status */
 	int32_t code; /* the provider's error code, or 0 */
 	int32_t subcode;
 	int64_t retry_after_ms; /* 0: not said */

@@ -243,10 +243,18 @@ static const char *why_not_sent(const struct transfer *x, CURLcode code)
 	return " could not be reached";
 }
 
+/* What a final answer may have: anything else says nothing that may be handed on. */
+static bool is_status(long status)
+{
+	return status >= 200 && status <= 599;
+}
+
 static const char *why_broken(const struct transfer *x, CURLcode code)
 {
 	if (x->too_long)
 		return "'s answer was too long";
+	if (code == CURLE_OK)
+		return "'s answer has a status that means nothing";
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return " did not answer in time";
 	return "'s answer broke off before it was whole";
@@ -265,7 +273,7 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 	/* A request whose body was never begun cannot have been accepted, even where a connection that
 	 * was used before swallowed its headers. */
 	nothing_left = status == 0 && (sent == 0 || (x->has_body && x->body_given == 0));
-	*end = (struct transfer_end){.http_status = status > 0 && status < 1000 ? (int)status : 0,
+	*end = (struct transfer_end){.http_status = is_status(status) ? (int)status : 0,
 		.date = x->date,
 		.date_read_at = x->date_read_at,
 		.usage = x->usage,
@@ -275,7 +283,7 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 		end->content_type = type;
 	if (retry_after > 0 && retry_after < 86400)
 		end->retry_after_ms = (int64_t)retry_after * 1000;
-	if (code == CURLE_OK) {
+	if (code == CURLE_OK && is_status(status)) {
 		end->how = TRANSFER_ANSWERED;
 		if (x->answer != NULL) {
 			x->answer[x->answer_len] = '\0';

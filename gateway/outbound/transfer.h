@@ -43,7 +43,7 @@ struct transfer_header {
 
 /* How an answer begins. */
 struct transfer_head {
-	int status;
+	int status; /* as it came: outside of 200 to 599 it ends BROKEN */
 	uint64_t len; /* UINT64_MAX: not said */
 	const char
 		*kept[TRANSFER_KEPT_MAX]; /* values of the headers in keep; NULL: it has none such, or one too long */
@@ -91,12 +91,12 @@ void transfers_cancel(struct transfers *t, struct transfer *x);
 enum transfer_how {
 	TRANSFER_ANSWERED, /* a whole answer */
 	TRANSFER_NOT_SENT, /* not one byte of it left, or of its body where it has one: not accepted */
-	TRANSFER_BROKEN, /* bytes left, and no whole answer came: broken off, too late */
+	TRANSFER_BROKEN, /* bytes left, and no whole answer came: broken off, too late, of a status that is none */
 	TRANSFER_TOO_LONG, /* likewise: the answer went on beyond its limit */
 };
 struct transfer_end {
 	enum transfer_how how;
-	int http_status; /* 0: none was read */
+	int http_status; /* 200 to 599; 0: none such was read */
 	int64_t retry_after_ms; /* 0: not said */
 	struct usage usage;
 	const char *content_type; /* "": not said */

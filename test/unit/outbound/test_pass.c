@@ -271,6 +271,13 @@ static const struct {
 	{OUTBOUND_META_PASS_DOWNLOAD, "GET", NULL, NULL, "/a/b/",
 		"status=404&type=application/json&text=[\"" TOKEN "\"]", NULL, NULL, OUTBOUND_PASSED_WHOLE,
 		"GET /a/b/?status=404&type=application/json&text=[\"" TOKEN "\"] HTTP/1.1", 404, "[\"***\"]"},
+	/* A status that means nothing ends this call, and no other one. */
+	{OUTBOUND_META_PASS_NUMBER, "GET", NULL, NULL, NULL, "status=600&text=x", NULL, NULL, OUTBOUND_PASSED_BROKEN,
+		"GET /v26.0/111?status=600&text=x&appsecret_proof=" PROOF " HTTP/1.1", 0, ""},
+	{OUTBOUND_META_PASS_NUMBER, "GET", NULL, NULL, NULL, "status=101&text=x", NULL, NULL, OUTBOUND_PASSED_BROKEN,
+		"GET /v26.0/111?status=101&text=x&appsecret_proof=" PROOF " HTTP/1.1", 0, ""},
+	{OUTBOUND_META_PASS_DOWNLOAD, "GET", NULL, NULL, "/a/b/", "status=999&text=x", NULL, NULL,
+		OUTBOUND_PASSED_BROKEN, "GET /a/b/?status=999&text=x HTTP/1.1", 0, ""},
 	{OUTBOUND_META_PASS_NUMBER, "GET", NULL, NULL, NULL, "size=1048577&type=application/json", NULL, NULL,
 		OUTBOUND_PASSED_BROKEN,
 		"GET /v26.0/111?size=1048577&type=application/json&appsecret_proof=" PROOF " HTTP/1.1", 0, ""},
