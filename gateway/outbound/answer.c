@@ -411,6 +411,7 @@ static void read_passed(const struct answer_to *to, const struct transfer_end *e
 char *answer_text(const struct answer_to *to, const struct transfer_end *end, size_t max)
 {
 	const size_t len = strnlen(end->body, end->body_len), start = strspn(end->body, " \t\r\n");
+	const bool json = start < len && strchr("{[\"", end->body[start]) != NULL;
 	char *text = len <= max ? malloc(len + 1) : NULL;
 	struct held h;
 
@@ -420,11 +421,14 @@ char *answer_text(const struct answer_to *to, const struct transfer_end *end, si
 	text[len] = '\0';
 	held_of(to, &h);
 	/* A secret that stands there as a number is blanked, too: then it is no JSON any more. */
-	if (start < len && strchr("{[\"", text[start]) != NULL)
+	if (json)
 		(void)!scrub_json(text, &h);
 	else
 		scrub_text(text, &h);
 	vault_wipe(&h, sizeof(h));
+	/* A file is a customer's own words. */
+	if (!kind_carries(to->kind, KIND_DOWNLOAD) || !is_2xx(end))
+		scrub_parameters(text, json);
 	return text;
 }
 
@@ -435,6 +439,7 @@ void answer_scrub_value(const void *to, char *value)
 	held_of(to, &h);
 	scrub_text(value, &h);
 	vault_wipe(&h, sizeof(h));
+	scrub_parameters(value, false);
 }
 
 static void keep_verbatim(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)

@@ -30,7 +30,7 @@ struct answer_to {
 /* Owns: caller clears r. */
 void answer_read(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r);
 
-/* The body of a whole answer as it came, but for secrets, as text: what lies behind a NUL is none. Owns: the caller frees
+/* The body of a whole answer as it came, but for secrets and others' keys in addresses, as text: what lies behind a NUL is none. Owns: the caller frees
  * it with json_text_free. NULL: it is longer than max, or memory is short. */
 char *answer_text(const struct answer_to *to, const struct transfer_end *end, size_t max);
 /* The same of a header's value, in place. to: a struct answer_to. */

@@ -1,6 +1,7 @@
 /*
- * What may go into the URL and the head of a call, and what a client's call must not say: who asks, and with which
- * method; a provider takes both from parameters, too. Pure. Called by kinds.c and job.c.
+ * What may go into the URL and the head of a call, and what a client's call must not say: who asks, with which method, for
+ * what else than the path's object, in what shape the answer comes; a provider takes all that from parameters, too. Pure.
+ * Called by kinds.c and job.c; outbound_parameter_ok by whoever reads a body as it streams.
  */
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -85,37 +86,96 @@ static size_t form_char(const char *text, size_t left, char *c)
 	return 3;
 }
 
-/* A name as it is read leniently elsewhere: letters of one case, no spaces before it, "_" for what ends or joins words. */
-bool kind_parameter_ok(const char *name)
+/* A name as it is read leniently elsewhere: no spaces before it, "_" for what ends or joins words. */
+static void name_plain(const char *name, char plain[static NAME_MAX_SEEN + 1])
 {
-	static const char *const ours[] = {"access_token", "appsecret_", "method"};
-	char plain[NAME_MAX_SEEN + 1];
 	size_t n = 0;
 
 	name += strspn(name, " ");
 	for (; n < NAME_MAX_SEEN && name[n] != '\0'; n++)
 		plain[n] = strchr(" .[", name[n]) != NULL ? '_' : name[n];
 	plain[n] = '\0';
+}
+
+/* In letters of either case; name[] and the like is the same one. */
+static bool name_is(const char *plain, const char *wanted)
+{
+	const size_t len = strlen(wanted);
+
+	return strncasecmp(plain, wanted, len) == 0 && (plain[len] == '\0' || plain[len] == '_');
+}
+
+bool kind_parameter_ok(const char *name)
+{
+	/* Who asks and how: whatever begins so. */
+	static const char *const ours[] = {"access_token", "appsecret_", "method"};
+	/* Other objects than the path's, which the key may reach too: ids, batch, metadata. An answer that is no JSON, or of
+	 * another status: callback, suppress_http_code, include_headers. */
+	static const char *const others[] = {
+		"ids", "batch", "metadata", "callback", "suppress_http_code", "include_headers"};
+	char plain[NAME_MAX_SEEN + 1];
+
+	name_plain(name, plain);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strncasecmp(plain, ours[i], strlen(ours[i])) == 0)
 			return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (name_is(plain, others[i]))
+			return false;
 	return true;
+}
+
+static bool names_fields(const char *name)
+{
+	char plain[NAME_MAX_SEEN + 1];
+
+	name_plain(name, plain);
+	return name_is(plain, "fields");
+}
+
+/* A list of names. Fields of fields are other objects', and what stands in "(" chooses among those. */
+static bool is_in_fields(char c)
+{
+	return c != '{' && c != '}' && c != '(';
+}
+
+bool outbound_parameter_ok(const char *name, size_t len)
+{
+	char text[NAME_MAX_SEEN * 2 + 1];
+
+	if (len >= sizeof(text))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if ((uint8_t)name[i] < 0x20)
+			return false;
+		text[i] = name[i];
+	}
+	text[len] = '\0';
+	/* Its value is not known here. */
+	return kind_parameter_ok(text) && !names_fields(text);
 }
 
 /* One parameter, "name=value". */
 static bool parameter_ok(const char *text, size_t len)
 {
 	char name[NAME_MAX_SEEN * 2 + 1], c;
-	size_t n = 0;
+	size_t n = 0, at = 0;
 
-	for (size_t at = 0; at < len && text[at] != '=' && n < sizeof(name) - 1; n++) {
+	while (at < len && text[at] != '=' && n < sizeof(name) - 1) {
 		at += form_char(text + at, len - at, &c);
 		if ((uint8_t)c < 0x20)
 			return false;
-		name[n] = c;
+		name[n++] = c;
 	}
 	name[n] = '\0';
-	return kind_parameter_ok(name);
+	if (!kind_parameter_ok(name))
+		return false;
+	while (names_fields(name) && at < len) {
+		at += form_char(text + at, len - at, &c);
+		if (!is_in_fields(c))
+			return false;
+	}
+	return true;
 }
 
 /* Some take ";" for "&". */
@@ -147,6 +207,20 @@ static bool type_is(const char *type, const char *wanted)
 	return strncasecmp(type, wanted, len) == 0 && strchr("; ", type[len]) != NULL;
 }
 
+/* A text, or several. */
+static bool json_fields_ok(const cJSON *value)
+{
+	const cJSON *item;
+
+	for (const char *p = cJSON_IsString(value) ? value->valuestring : ""; *p != '\0'; p++)
+		if (!is_in_fields(*p))
+			return false;
+	cJSON_ArrayForEach (item, value)
+		if (!cJSON_IsString(item) || !json_fields_ok(item))
+			return false;
+	return true;
+}
+
 static bool json_ok(const char *body, size_t len)
 {
 	cJSON *object = json_parse(body, len);
@@ -154,7 +228,7 @@ static bool json_ok(const char *body, size_t len)
 	bool ok = cJSON_IsObject(object);
 
 	cJSON_ArrayForEach (field, object)
-		ok = ok && kind_parameter_ok(field->string);
+		ok = ok && kind_parameter_ok(field->string) && (!names_fields(field->string) || json_fields_ok(field));
 	cJSON_Delete(object);
 	return ok;
 }

@@ -117,8 +117,9 @@ bool kind_name_ok(const char *text); /* 1 to 512 small letters, digits and "_" *
 bool kind_version_ok(const char *text);
 
 /* What a client may have added to a call: printable ASCII without spaces and "#", at most KIND_QUERY_MAX bytes, and no
- * parameter, however it is written, that says who asks or with which method: access_token, appsecret_proof and the like,
- * method. query: without its "?"; a form's body is one, too. */
+ * parameter, however it is written, that says who asks or with which method (access_token, appsecret_proof and the like,
+ * method), asks for other objects than the path's (ids, batch, metadata, fields of fields) or for an answer that is no JSON
+ * or of another status (callback, suppress_http_code, include_headers). query: without its "?"; a form's body is one, too. */
 #define KIND_QUERY_MAX 4096u
 bool kind_query_ok(const char *query);
 /* The same of one name, decoded: of a field of a body, too. */
@@ -130,7 +131,7 @@ bool kind_path_ok(const char *path);
 /* A Content-Type as a header may carry it: at most KIND_TYPE_MAX bytes. */
 #define KIND_TYPE_MAX 255u
 bool kind_type_ok(const char *type);
-/* Whether a JSON or form body, as its type says, names who asks or a method, as in kind_query_ok; or is of another type. */
+/* Whether a JSON or form body, as its type says, says nothing of that either; one of another type is refused. */
 bool kind_body_ok(const char *type, const char *body, size_t len);
 
 /* What fills a path's holes. */

@@ -241,8 +241,10 @@ struct outbound_pass {
 	const char *version; /* Meta: "v25.0"; NULL: the setting's */
 	const char *object_id; /* *_OBJECT: digits; *_CONFIG_TEMPLATE: the template's name */
 	const char *path; /* META_PASS_DOWNLOAD: of the media URL */
-	/* As the client sent it, without "?"; NULL: none. Nothing in it may say who asks or with which method: access_token,
-	 * appsecret_proof and the like, method. Printable ASCII, no "#", at most 4096 bytes. */
+	/* As the client sent it, without "?"; NULL: none. Nothing in it may say who asks or with which method (access_token,
+	 * appsecret_proof and the like, method), ask for other objects than the path's (ids, batch, metadata, fields of
+	 * fields) or for an answer in another shape (callback, suppress_http_code, include_headers). Printable ASCII, no "#",
+	 * at most 4096 bytes. */
 	const char *query;
 	const char *content_type; /* of a body; NULL: JSON */
 	/* Of a POST that is not streamed: a JSON object or a form (by its type), of which the same is true; at most 128 KiB. */
@@ -254,8 +256,8 @@ struct outbound_pass {
 	/* The answer's status, those of its headers that a client may see, its length or OUTBOUND_LEN_UNKNOWN; once, before
 	 * the first part. A redirect comes without its target. False: nobody wants it any more. */
 	bool (*head)(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len);
-	/* The next 1 to 65536 bytes of the answer's body. JSON and text are without the secrets that the sender held. False:
-	 * likewise. */
+	/* The next 1 to 65536 bytes of the answer's body: without the secrets that the sender held and others' keys in
+	 * addresses, but for a file that is downloaded, which comes as it is. False: likewise. */
 	bool (*part)(void *arg, const void *data, size_t len);
 	void *arg;
 };
@@ -270,6 +272,8 @@ enum outbound_passed {
 	OUTBOUND_PASSED_GONE, /* the sender does not answer, or the house is closing; something may have been asked */
 	OUTBOUND_PASSED_INVALID, /* the call breaks its kind's rules, or is of another provider; nothing was asked */
 };
+/* Whether a part of a form that is streamed may have this name: as a query's parameter may, and not fields. */
+bool outbound_parameter_ok(const char *name, size_t len);
 /* Audited like a check. Owns: caller clears r, whose fields and verbatim are never set. */
 enum outbound_passed outbound_pass(struct outbound *o, const struct outbound_pass *call, struct outbound_result *r)
 	__attribute__((warn_unused_result));

@@ -102,11 +102,12 @@ static size_t char_at(const char *text, bool json, int *c)
 /* The same in what is left of text when it is percent-decoded so many times. */
 static size_t decoded_at(const char *text, bool json, unsigned times, int *c)
 {
-	const size_t n = times > 0 ? decoded_at(text, json, times - 1, c) : char_at(text, json, c);
+	const bool plain = times == 0 || (text[0] != '%' && text[0] != '\\');
+	const size_t n = plain ? char_at(text, json, c) : decoded_at(text, json, times - 1, c);
 	size_t first, second;
 	int high, low = NO_CHAR;
 
-	if (times == 0 || *c != '%')
+	if (plain || *c != '%')
 		return n;
 	first = decoded_at(text + n, json, times - 1, &high);
 	second = hex_value(high) >= 0 ? decoded_at(text + n + first, json, times - 1, &low) : 0;
@@ -125,13 +126,15 @@ static size_t match(const char *text, bool json, const struct held_bytes *s, uns
 	size_t at = 0;
 
 	for (size_t i = 0; i < len; i++) {
+		const char wanted = form_char(s, form, i);
 		size_t n = 0;
 
-		for (unsigned k = 0; k <= times && n == 0; k++) {
+		/* What is not "%" is the same however often it is decoded. */
+		for (unsigned k = 0; k <= (wanted == '%' ? times : 0) && n == 0; k++) {
 			int c;
 
 			n = decoded_at(text + at, json, times - k, &c);
-			if (!is_char(c, form_char(s, form, i), form))
+			if (!is_char(c, wanted, form))
 				n = 0;
 		}
 		if (n == 0)
@@ -141,20 +144,63 @@ static size_t match(const char *text, bool json, const struct held_bytes *s, uns
 	return at;
 }
 
-/* The longest secret at text. */
-static size_t longest_at(const char *text, bool json, const struct held *h)
+/* ------------------------------------------------------------ where secrets stand */
+
+/* A secret in one of its forms, as a bit. Most characters begin none, which a look at the one that stands at a place tells. */
+#define BIT(secret, form) (1u << ((secret)*FORMS + (form)))
+struct search {
+	const struct held *held;
+	bool json;
+	uint16_t begun_by[UINT8_MAX + 1];
+	uint16_t with_percent; /* those that hold one, which may be read in more than one way */
+};
+_Static_assert(HELD_MAX *FORMS <= 16, "a bit for each form of each secret");
+
+/* The caller wipes it. */
+static void search_init(struct search *s, const struct held *h, bool json)
 {
-	size_t longest = 0;
+	*s = (struct search){.held = h, .json = json};
+	for (unsigned i = 0; i < h->len; i++)
+		for (unsigned form = 0; form < FORMS; form++) {
+			if (form_len(&h->each[i], form) == 0)
+				continue;
+			if (form == 0 && memchr(h->each[i].bytes, '%', h->each[i].len) != NULL)
+				s->with_percent |= (uint16_t)BIT(i, form);
+			for (int c = 0; c <= UINT8_MAX; c++)
+				if (is_char(c, form_char(&h->each[i], form, 0), form))
+					s->begun_by[c] |= (uint16_t)BIT(i, form);
+		}
+}
+
+/* Those that may begin at text. */
+static unsigned begun_at(const struct search *s, const char *text)
+{
+	const bool encoded = text[0] == '%' || (text[0] == '\\' && s->json);
+	unsigned begun = 0;
 	int c;
 
-	(void)char_at(text, json, &c);
-	for (size_t i = 0; i < h->len; i++)
+	if (!encoded)
+		return s->begun_by[(uint8_t)text[0]];
+	for (unsigned times = s->with_percent != 0 ? 0 : DECODED_MAX; times <= DECODED_MAX; times++) {
+		(void)decoded_at(text, s->json, times, &c);
+		begun |= c >= 0 && c <= UINT8_MAX ? s->begun_by[c] : 0;
+	}
+	return begun;
+}
+
+/* The longest secret at text. */
+static size_t longest_at(const struct search *s, const char *text)
+{
+	const unsigned begun = begun_at(s, text);
+	size_t longest = 0;
+
+	for (unsigned i = 0; i < s->held->len && begun != 0; i++)
 		for (unsigned form = 0; form < FORMS; form++) {
-			if (form_len(&h->each[i], form) == 0 ||
-				(c != '%' && !is_char(c, form_char(&h->each[i], form, 0), form)))
-				continue;
-			for (unsigned times = 0; times <= DECODED_MAX; times++) {
-				const size_t n = match(text, json, &h->each[i], form, times);
+			const bool ways = (s->with_percent & BIT(i, form)) != 0;
+
+			for (unsigned t = ways ? 0 : DECODED_MAX; (begun & BIT(i, form)) != 0 && t <= DECODED_MAX;
+				t++) {
+				const size_t n = match(text, s->json, &s->held->each[i], form, t);
 
 				longest = n > longest ? n : longest;
 			}
@@ -162,30 +208,18 @@ static size_t longest_at(const char *text, bool json, const struct held *h)
 	return longest;
 }
 
-/* Bytes that a secret may begin with in a text; at most others nothing needs to be looked for. */
-static void beginnings(const struct held *h, bool json, bool may_begin[static UINT8_MAX + 1])
-{
-	memset(may_begin, 0, (UINT8_MAX + 1) * sizeof(may_begin[0]));
-	may_begin['%'] = true;
-	may_begin['\\'] = json;
-	for (size_t i = 0; i < h->len; i++)
-		for (unsigned form = 0; form < FORMS; form++)
-			for (int c = 0; form_len(&h->each[i], form) > 0 && c <= UINT8_MAX; c++)
-				may_begin[c] = may_begin[c] || is_char(c, form_char(&h->each[i], form, 0), form);
-}
-
 /* What is read lies before what is written. */
 static bool scrub(char *text, bool json, const struct held *h)
 {
 	size_t from = 0, to = 0, hidden = 0 /* up to here */, stars = 0;
-	bool in_string = false, clean = true, may_begin[UINT8_MAX + 1];
+	bool in_string = false, clean = true;
+	struct search s;
 
-	beginnings(h, json, may_begin);
+	search_init(&s, h, json);
 	while (text[from] != '\0') {
-		const bool may = may_begin[(uint8_t)text[from]];
-		const size_t hit = may ? longest_at(text + from, json, h) : 0;
+		const size_t hit = longest_at(&s, text + from);
 		int c;
-		const size_t n = may ? char_at(text + from, json, &c) : 1;
+		const size_t n = json && text[from] == '\\' ? char_at(text + from, json, &c) : 1;
 
 		if (hit > 0 && from >= hidden)
 			stars = 0;
@@ -203,7 +237,7 @@ static bool scrub(char *text, bool json, const struct held *h)
 		from += n;
 	}
 	vault_wipe(text + to, from - to);
-	vault_wipe(may_begin, sizeof(may_begin));
+	vault_wipe(&s, sizeof(s));
 	text[to] = '\0';
 	return clean;
 }
@@ -216,6 +250,75 @@ void scrub_text(char *text, const struct held *h)
 bool scrub_json(char *text, const struct held *h)
 {
 	return scrub(text, true, h);
+}
+
+/* ------------------------------------------------------------ others' keys, by their parameter */
+
+static bool same_letter(int c, char wanted)
+{
+	return c == wanted || (c >= 'A' && c <= 'Z' && c - 'A' + 'a' == wanted);
+}
+
+/* How long the name of a parameter that carries a key is at text, with its "="; 0: there is none. */
+static size_t key_name_at(const char *text)
+{
+	static const char *const names[] = {"access_token=", "appsecret_proof="};
+	int begins;
+
+	if (strchr("aA%\\", text[0]) == NULL || decoded_at(text, true, DECODED_MAX, &begins) == 0 ||
+		!same_letter(begins, 'a'))
+		return 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t at = 0, k = 0;
+		int c;
+
+		for (; names[i][k] != '\0'; k++) {
+			const size_t n = decoded_at(text + at, true, DECODED_MAX, &c);
+
+			if (n == 0 || !same_letter(c, names[i][k]))
+				break;
+			at += n;
+		}
+		if (names[i][k] == '\0')
+			return at;
+	}
+	return 0;
+}
+
+/* To where the next parameter begins, or whatever the address stands in goes on. */
+static size_t key_value_at(const char *text)
+{
+	size_t at = 0;
+
+	for (;;) {
+		int c;
+		const size_t n = decoded_at(text + at, true, DECODED_MAX, &c);
+
+		if (n == 0 || c <= ' ' || (c < 0x7f && strchr("&;#\"'<>", c) != NULL))
+			return at;
+		at += n;
+	}
+}
+
+void scrub_parameters(char *text, bool json)
+{
+	size_t from = 0, to = 0;
+
+	while (text[from] != '\0') {
+		const size_t name = key_name_at(text + from);
+		const size_t value = name > 0 ? key_value_at(text + from + name) : 0;
+		int c;
+		const size_t n = name > 0 ? name : json ? char_at(text + from, true, &c) : 1;
+		const size_t stars = value < BLANK_LEN ? value : BLANK_LEN;
+
+		if (to != from)
+			memmove(text + to, text + from, n);
+		memcpy(text + to + n, blank, stars);
+		from += n + value;
+		to += n + stars;
+	}
+	vault_wipe(text + to, from - to);
+	text[to] = '\0';
 }
 
 /* ------------------------------------------------------------ what only looks like one */

@@ -31,6 +31,11 @@ void scrub_text(char *text, const struct held *h);
  * number, and text is of no use any more. */
 bool scrub_json(char *text, const struct held *h) __attribute__((warn_unused_result));
 
+/* Blanks the values of access_token= and appsecret_proof=, whosever they are: a provider puts keys into the addresses of
+ * its pages, its own among them. Written plainly, percent-encoded up to twice or with JSON's escapes, in letters of either
+ * case. text only gets shorter. json: it stays JSON. */
+void scrub_parameters(char *text, bool json);
+
 /* A reason for people: no secret, and by its look no piece of one (long runs of letters and digits become ***);
  * control characters become spaces, digit runs that may be a customer's phone and message ids (they carry one)
  * become ***, cut to fit between characters, broken UTF-8 becomes '?'. text is changed. */

@@ -1,6 +1,6 @@
 /*
  * Fuzzing the scrubbing of answers: what is left of JSON is JSON, no string in it and no reason made of it holds the
- * secret, be it percent-decoded up to twice, and nothing got longer.
+ * secret, be it percent-decoded up to twice, no parameter in it that carries a key has a value, and nothing got longer.
  *
  *   1 byte   the secret's length, 8 to 39
  *   n bytes  the secret, made printable
@@ -62,6 +62,52 @@ static bool shows(const cJSON *tree, const char *secret)
 	return false;
 }
 
+/* What follows the name is a blank, or ends the value, as a backslash does, which is no part of an address. */
+static bool text_carries(const char *text)
+{
+	static const char *const names[] = {"access_token=", "appsecret_proof="};
+	char *copy = text != NULL ? strdup(text) : NULL;
+	bool found = false;
+
+	for (int times = 0; copy != NULL && times <= 2; times++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			for (const char *at = copy; (at = strcasestr(at, names[i])) != NULL;) {
+				at += strlen(names[i]);
+				found = found || ((uint8_t)*at > ' ' && strchr("*%&;#\"'<>\\", *at) == NULL);
+			}
+		percent_decode(copy);
+	}
+	free(copy);
+	return found;
+}
+
+static bool carries(const cJSON *tree)
+{
+	for (const cJSON *item = tree; item != NULL; item = item->next)
+		if (text_carries(item->string) || text_carries(item->valuestring) || carries(item->child))
+			return true;
+	return false;
+}
+
+static void scrub_addresses(const char *text, size_t len, const cJSON *before)
+{
+	char *json = strdup(text), *words = strdup(text);
+	cJSON *after;
+
+	if (json == NULL || words == NULL)
+		abort();
+	scrub_parameters(json, true);
+	after = json_parse(json, strlen(json));
+	if (before != NULL && (after == NULL || carries(after) || strlen(json) > len))
+		abort();
+	scrub_parameters(words, false);
+	if (text_carries(words) || strlen(words) > strlen(text))
+		abort();
+	cJSON_Delete(after);
+	free(json);
+	free(words);
+}
+
 static void scrub_all(const char *text, size_t len, const char *secret)
 {
 	char *json = strdup(text), *words = strdup(text), reason[256];
@@ -77,6 +123,7 @@ static void scrub_all(const char *text, size_t len, const char *secret)
 			abort();
 		cJSON_Delete(after);
 	}
+	scrub_addresses(text, len, before);
 	scrub_reason(words, &h, reason, sizeof(reason));
 	if (text_shows(words, secret) || text_shows(reason, secret) || strlen(words) > strlen(text))
 		abort();

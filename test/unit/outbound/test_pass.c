@@ -271,6 +271,20 @@ static const struct {
 	{OUTBOUND_META_PASS_DOWNLOAD, "GET", NULL, NULL, "/a/b/",
 		"status=404&type=application/json&text=[\"" TOKEN "\"]", NULL, NULL, OUTBOUND_PASSED_WHOLE,
 		"GET /a/b/?status=404&type=application/json&text=[\"" TOKEN "\"] HTTP/1.1", 404, "[\"***\"]"},
+	/* A file is what it is, whatever is in it; JSON may be the provider's own words. */
+	{OUTBOUND_META_PASS_DOWNLOAD, "GET", NULL, NULL, "/a/b/", "type=text/plain&text=" TOKEN "?access_token=EAA",
+		NULL, NULL, OUTBOUND_PASSED_WHOLE, "GET /a/b/?type=text/plain&text=" TOKEN "?access_token=EAA HTTP/1.1",
+		200, TOKEN "?access_token=EAA"},
+	{OUTBOUND_META_PASS_DOWNLOAD, "GET", NULL, NULL, "/a/b/",
+		"type=text/json&text=[\"" TOKEN "?access_token=EAA\"]", NULL, NULL, OUTBOUND_PASSED_WHOLE,
+		"GET /a/b/?type=text/json&text=[\"" TOKEN "?access_token=EAA\"] HTTP/1.1", 200,
+		"[\"***?access_token=EAA\"]"},
+	/* Keys of others stand in addresses. */
+	{OUTBOUND_META_PASS_NUMBER, "GET", NULL, NULL, NULL, "type=text/json&text=[\"x?access_token%3DEAA%26a=b\"]",
+		NULL, NULL, OUTBOUND_PASSED_WHOLE,
+		"GET /v26.0/111?type=text/json&text=[\"x?access_token%3DEAA%26a=b\"]&appsecret_proof=" PROOF
+		" HTTP/1.1",
+		200, "[\"x?access_token%3D***%26a=b\"]"},
 	/* A status that means nothing ends this call, and no other one. */
 	{OUTBOUND_META_PASS_NUMBER, "GET", NULL, NULL, NULL, "status=600&text=x", NULL, NULL, OUTBOUND_PASSED_BROKEN,
 		"GET /v26.0/111?status=600&text=x&appsecret_proof=" PROOF " HTTP/1.1", 0, ""},

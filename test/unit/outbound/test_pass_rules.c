@@ -22,14 +22,20 @@ static void queries_name_nobody(void **state)
 {
 	static const char *const good[] = {"", "fields=id,name", "a=access_token", "a=b&limit=25&after=QVFI%3D%3D",
 		"my_access_token=x", "phone_number_id=1", "x=%zz", "=", "&&", "a[]=1", "name=%61ccess_token",
-		"%2561ccess_token=x", "a=1;b=2", "fields=a{b},c"};
+		"%2561ccess_token=x", "a=1;b=2", "fields=quality_score", "fields=a,b,c", "fields",
+		"fields[]=a&fields%5B1%5D=b", "name=a{b}(c)", "fields=a%257Bb", "my_ids=1", "id=1", "idsx=1",
+		"batches=1", "callbacks=x"};
 	static const char *const bad[] = {"access_token=x", "access_token", "ACCESS_token=x", "a=b&access_token=x",
 		"a=b;access_token=x", "%61ccess_token=x", "%61CCESS%5Ftoken=x", "access%5ftoken=x", "access_token[]=x",
 		"access.token=x", "access+token=x", "access%20token=x", "access[token=x", "%20access_token=x",
 		"+access_token=x", "access_token%00a=x", "%00access_token=x", "access_token_=x", "appsecret_proof=x",
 		"AppSecret%5Fproof=x", "a&appsecret_proof", "appsecret_time=1", "method=delete", "Method=post",
 		"meth%6fd=post", "a b", "a#b", "a\r\nb", "caf\xc3\xa9", "&&&&&access_token=x",
-		"access%5f%74%6f%6b%65%6e=x"};
+		"access%5f%74%6f%6b%65%6e=x", "ids=1,2", "IDS=1", "ids[]=1", "%69ds=1", "a=b&ids", "batch=[]",
+		"Batch%5B0%5D=x", "metadata=1", "callback=x", "c%61llback=x", "suppress_http_code=1",
+		"include_headers=true", "fields=a{b},c", "fields=a%7bb%7D", "fields=a%7B", "FIELDS=b}",
+		"fields=a.limit(1)", "fields=a%281)", "fields[]=a{b}", "fields%5B0%5D=a{b}", "+fields=a{b}",
+		"x=1&fields=a,b{c}", "x;fields=a{c}"};
 	static char longest[KIND_QUERY_MAX + 2];
 
 	(void)state;
@@ -58,6 +64,17 @@ static void bodies_name_nobody(void **state)
 		{"application/json", "{\"a\":1,\"\\u0061ccess_token\":\"x\"}", false},
 		{"application/json", "{\"Method\":\"delete\"}", false},
 		{"application/json", "{\"appsecret_proof\":\"x\"}", false},
+		{"application/json", "{\"ids\":[1]}", false},
+		{"application/json", "{\"Callback\":\"x\"}", false},
+		{"application/json", "{\"fields\":\"a,b\"}", true},
+		{"application/json", "{\"fields\":[\"a\",\"b\"]}", true},
+		{"application/json", "{\"fields\":\"a\\u007bb}\"}", false},
+		{"application/json", "{\"fields\":[\"a\",\"b{c}\"]}", false},
+		{"application/json", "{\"fields\":{\"0\":\"b{c}\"}}", false},
+		{"application/json", "{\"fields\":[[\"b\"]]}", false},
+		{"application/json", "{\"components\":[{\"text\":\"{{1}} (x)\",\"metadata\":1}]}", true},
+		{"application/x-www-form-urlencoded", "a=b&fields=c{d}", false},
+		{"application/x-www-form-urlencoded", "components={}&batch=1", false},
 		{"application/json", "[]", false},
 		{"application/json", "name=a", false},
 		{"", "", false},
@@ -74,6 +91,23 @@ static void bodies_name_nobody(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (kind_body_ok(rows[i].type, rows[i].body, strlen(rows[i].body)) != rows[i].ok)
 			fail_msg("%s: %s", rows[i].type, rows[i].body);
+}
+
+static void parts_name_nobody(void **state)
+{
+	static const char *const good[] = {"file", "messaging_product", "type", "", "my_access_token", "field"};
+	static const char *const bad[] = {"access_token", "ACCESS_TOKEN", "access.token", "access_token[]",
+		" access_token", "appsecret_proof", "appsecret_time", "method", "batch", "ids", "fields", "Fields[0]",
+		"a\nb", "a_name_that_is_far_too_long_to_be_looked_at_as_a_whole_and_so_is_not_known"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		if (!outbound_parameter_ok(good[i], strlen(good[i])))
+			fail_msg("refused: %s", good[i]);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (outbound_parameter_ok(bad[i], strlen(bad[i])))
+			fail_msg("passes: %s", bad[i]);
+	assert_false(outbound_parameter_ok("file\0access_token", 17));
 }
 
 static void paths_stay_where_they_are(void **state)
@@ -306,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queries_name_nobody),
 		cmocka_unit_test(bodies_name_nobody),
+		cmocka_unit_test(parts_name_nobody),
 		cmocka_unit_test(paths_stay_where_they_are),
 		cmocka_unit_test(the_app_secret_is_optional),
 		cmocka_unit_test(a_send_carries_nothing_of_a_pass),
