@@ -144,9 +144,10 @@ void http_respond(struct http_request *req, int status, const struct http_header
 	const void *body, size_t len);
 
 /* An answer in parts, in place of http_respond, for what is long or comes bit by bit: its head, then its body in pieces.
- * len is the whole body's, or HTTP_LEN_UNKNOWN: then it ends with the connection, when the handler returns. A handler
- * that returns before len bytes went out closes the connection; more than len aborts. Each piece has a deadline of its
- * own. http_respond_part returns false once the peer is gone, or no body belongs to this answer. */
+ * len is the whole body's, or HTTP_LEN_UNKNOWN: then it comes in chunks, and its end is told when the handler returns; to
+ * who speaks HTTP/1.0 it ends with the connection. A handler that returns before len bytes went out closes the connection;
+ * more than len aborts. One that hangs up leaves an answer that is seen to be cut, but for one without length over
+ * HTTP/1.0. Each piece has a deadline of its own. http_respond_part returns false once the peer is gone, or no body belongs to this answer. */
 void http_respond_begin(
 	struct http_request *req, int status, const struct http_header *headers, size_t headers_len, size_t len);
 bool http_respond_part(struct http_request *req, const void *data, size_t len);

@@ -84,7 +84,8 @@ struct http_request {
 	bool unread; /* too large a body of an address that was refused too often: the answer is 429, likewise */
 	bool responded;
 	bool mute; /* no body belongs to the answer that is under way */
-	bool ends_with_connection; /* an answer in parts whose length nobody said */
+	bool chunked; /* an answer in parts whose length nobody said */
+	bool ends_with_connection; /* likewise, to who knows no chunks */
 	size_t owed; /* bytes of an answer in parts that are still promised */
 };
 
@@ -170,6 +171,9 @@ unsigned http_engine_threads(const struct mg_context *engine);
 extern const char http_unavailable[];
 /* The fixed answer to what no handler sees; the connection closes after it. */
 void http_request_send_refusal(struct http_request *req, int status);
+
+/* respond.c: the handler is done, and so is an answer in chunks. */
+void http_respond_end(struct http_request *req);
 
 /* request.c: CivetWeb's begin_request and http_error. */
 int http_request_begin(struct mg_connection *conn);

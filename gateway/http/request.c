@@ -101,6 +101,7 @@ int http_request_begin(struct mg_connection *conn)
 	opt->handler(&req, opt->ctx);
 	if (!req.responded)
 		http_request_send_refusal(&req, 500);
+	http_respond_end(&req);
 	if (req.owed > 0)
 		http_engine_close_after(conn);
 	body_free(&req);

@@ -130,7 +130,9 @@ static void put_head(struct answer *answer, struct http_request *req, int status
 		n = snprintf(line, sizeof(line), "Date: %s\r\n", date_now(req->worker));
 		put(answer, line, (size_t)n);
 	}
-	if (status >= 200 && status != 204 && status != 304 && !req->ends_with_connection) {
+	if (req->chunked && status >= 200 && status != 204 && status != 304) {
+		put_text(answer, "Transfer-Encoding: chunked\r\n");
+	} else if (status >= 200 && status != 204 && status != 304 && !req->ends_with_connection) {
 		n = snprintf(line, sizeof(line), "Content-Length: %zu\r\n", len);
 		put(answer, line, (size_t)n);
 	}
@@ -307,26 +309,46 @@ void http_respond_begin(
 		abort();
 	req->responded = true;
 	http_engine_skip_body(req->conn);
-	req->ends_with_connection = len == HTTP_LEN_UNKNOWN;
+	req->chunked = len == HTTP_LEN_UNKNOWN && strcmp(req->info->http_version, "1.1") == 0;
+	req->ends_with_connection = len == HTTP_LEN_UNKNOWN && !req->chunked;
 	if (req->ends_with_connection || !http_engine_keeps_alive(req->conn))
 		http_engine_close_after(req->conn);
 	req->mute = replaced(req, status) || has_no_body(req, status);
 	if (!req->framing_broken && !req->unread && !req->worker->gone)
 		send_head(req, status, headers, headers_len, NULL, len);
-	if (!req->ends_with_connection && !req->mute)
+	if (len != HTTP_LEN_UNKNOWN && !req->mute)
 		req->owed = len;
 }
 
 bool http_respond_part(struct http_request *req, const void *data, size_t len)
 {
+	char size[2 * sizeof(len) + 3];
+	const int size_len = snprintf(size, sizeof(size), "%zx\r\n", len);
+	const bool measured = !req->chunked && !req->ends_with_connection;
+	bool written;
+
 	if (req->worker->gone || req->mute)
 		return false;
-	if (!req->ends_with_connection && len > req->owed)
+	if (measured && len > req->owed)
 		abort();
-	req->worker->gone = !http_engine_write(req->conn, data, len, false);
-	if (!req->ends_with_connection)
+	/* A chunk of nothing would be the last. */
+	if (req->chunked && len > 0)
+		written = http_engine_write(req->conn, size, (size_t)size_len, true) &&
+			http_engine_write(req->conn, data, len, true) && http_engine_write(req->conn, "\r\n", 2, false);
+	else
+		written = http_engine_write(req->conn, data, len, false);
+	req->worker->gone = !written;
+	if (measured)
 		req->owed -= len;
-	return !req->worker->gone;
+	return written;
+}
+
+void http_respond_end(struct http_request *req)
+{
+	static const char last[] = "0\r\n\r\n";
+
+	if (req->chunked && !req->mute && !req->worker->gone)
+		req->worker->gone = !http_engine_write(req->conn, last, sizeof(last) - 1, false);
 }
 
 void http_hang_up(struct http_request *req)

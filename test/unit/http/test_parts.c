@@ -1,6 +1,6 @@
 /*
- * Goal of this test: an answer in parts arrives whole and keeps the connection; one that nobody measured ends with the
- * connection and arrives bit by bit; one that was promised and not given is seen to be cut; hanging up says nothing.
+ * Goal of this test: an answer in parts arrives whole and keeps the connection, also one that nobody measured, which arrives
+ * bit by bit; one that was promised and not given, or broken off, is seen to be cut; hanging up says nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,14 +36,16 @@ static void handler(struct http_request *req, void *ctx)
 		return;
 	}
 	http_respond_begin(req, strcmp(path, "/none") == 0 ? 204 : 200, &plain, 1,
-		strcmp(path, "/endless") == 0 ? HTTP_LEN_UNKNOWN : 6);
+		strncmp(path, "/endless", 8) == 0 ? HTTP_LEN_UNKNOWN : 6);
 	part_refused = !http_respond_part(req, "abc", 3);
 	if (strcmp(path, "/endless") == 0)
 		helper_sleep_ms(300);
 	if (strcmp(path, "/short") == 0)
 		return;
-	if (strcmp(path, "/cut") == 0)
+	if (strcmp(path, "/cut") == 0 || strcmp(path, "/endless-cut") == 0)
 		http_hang_up(req);
+	if (strcmp(path, "/endless") == 0)
+		(void)http_respond_part(req, "", 0); /* which is not its end */
 	http_respond_part(req, "def", 3);
 }
 
@@ -103,12 +105,49 @@ static void an_unmeasured_answer_comes_bit_by_bit(void **state)
 	const char *text;
 
 	(void)state;
-	helper_send_text(fd, GET("/endless"));
-	text = all(fd, "\r\n\r\nabc");
-	assert_true(helper_now_ms() - began < 250);
-	assert_null(strstr(text, "Content-Length"));
+	for (int i = 0; i < 2; i++) {
+		began = helper_now_ms();
+		helper_send_text(fd, GET("/endless"));
+		text = all(fd, "\r\n\r\n3\r\nabc\r\n");
+		assert_true(helper_now_ms() - began < 250);
+		assert_null(strstr(text, "Content-Length"));
+		assert_non_null(strstr(text, "\r\nTransfer-Encoding: chunked\r\n"));
+		assert_non_null(strstr(text, "\r\nConnection: keep-alive\r\n"));
+		assert_string_equal(all(fd, "0\r\n\r\n"), "3\r\ndef\r\n0\r\n\r\n");
+	}
+	close(fd);
+}
+
+/* To who knows no chunks it ends with the connection; who wants no body gets none. */
+static void an_unmeasured_answer_is_told_as_it_can_be(void **state)
+{
+	int fd = helper_connect(server.port);
+	const char *text;
+
+	(void)state;
+	helper_send_text(fd, "GET /endless HTTP/1.0\r\nHost: h\r\n\r\n");
+	text = all(fd, NULL);
+	assert_null(strstr(text, "Transfer-Encoding"));
 	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
-	assert_string_equal(all(fd, NULL), "def");
+	assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\nabcdef");
+	close(fd);
+	fd = helper_connect(server.port);
+	helper_send_text(fd, "HEAD /endless HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	text = all(fd, NULL);
+	assert_non_null(strstr(text, "\r\nTransfer-Encoding: chunked\r\n"));
+	assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+	close(fd);
+}
+
+static void a_broken_unmeasured_answer_has_no_end(void **state)
+{
+	int fd = helper_connect(server.port);
+	const char *text;
+
+	(void)state;
+	helper_send_text(fd, GET("/endless-cut"));
+	text = all(fd, NULL);
+	assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n3\r\nabc\r\n");
 	close(fd);
 }
 
@@ -173,6 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_make_one_answer),
 		cmocka_unit_test(an_unmeasured_answer_comes_bit_by_bit),
+		cmocka_unit_test(an_unmeasured_answer_is_told_as_it_can_be),
+		cmocka_unit_test(a_broken_unmeasured_answer_has_no_end),
 		cmocka_unit_test(what_is_missing_is_seen),
 		cmocka_unit_test(hanging_up_says_nothing),
 		cmocka_unit_test(an_answer_without_a_body_gets_none),
