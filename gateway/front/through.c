@@ -9,11 +9,13 @@
 #include <strings.h>
 
 #include "gateway/front/internal.h"
+#include "gateway/front/parts.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
 
 #define JSON_MAX (1024u * 1024u) /* as the sender collects it */
 #define FORWARDED_MAX 10u
+#define FORWARDED_ROOM 8192u /* of their values together */
 #define BODY_MAX (64u * 1024u)
 #define UPLOAD_MAX (UINT64_C(128) * 1024 * 1024)
 
@@ -217,15 +219,15 @@ struct passing {
 	bool collects;
 	int status;
 	struct outbound_header headers[FORWARDED_MAX];
-	char texts[FORWARDED_MAX][256];
-	size_t headers_len;
+	char texts[FORWARDED_ROOM];
+	size_t headers_len, texts_used;
 	char type[256];
 	char *body;
 	size_t len, room;
-	bool upload_broke, names_a_key;
-	uint64_t uploaded;
-	char tail[32]; /* of what was uploaded: a name may lie across two pieces */
-	size_t tail_len;
+	bool upload_broke;
+	uint64_t upload_len, uploaded;
+	struct parts *form; /* what is uploaded; NULL: nothing is */
+	enum parts_verdict verdict; /* on it */
 };
 
 static bool is_text(const char *type)
@@ -234,20 +236,26 @@ static bool is_text(const char *type)
 		strncasecmp(type, "application/javascript", 22) == 0;
 }
 
+/* Values live for the sender's call alone; one that does not fit whole would say something else, and is left out. */
 static void headers_take(struct passing *p, const struct outbound_header *headers, size_t len)
 {
 	for (size_t i = 0; i < len && p->headers_len < FORWARDED_MAX; i++) {
+		const size_t room = strlen(headers[i].value) + 1;
+		char *text = p->texts + p->texts_used;
+
 		if (strcasecmp(headers[i].name, "Content-Length") == 0)
 			continue;
 		if (strcasecmp(headers[i].name, "Content-Type") == 0) {
-			(void)snprintf(p->type, sizeof(p->type), "%s", headers[i].value);
+			if (room <= sizeof(p->type))
+				memcpy(p->type, headers[i].value, room);
 			continue;
 		}
-		/* Names are the sender's own constants; values live for this call alone. */
-		(void)snprintf(p->texts[p->headers_len], sizeof(p->texts[0]), "%s", headers[i].value);
-		p->headers[p->headers_len].name = headers[i].name;
-		p->headers[p->headers_len].value = p->texts[p->headers_len];
-		p->headers_len++;
+		if (room > sizeof(p->texts) - p->texts_used)
+			continue;
+		memcpy(text, headers[i].value, room);
+		p->texts_used += room;
+		/* Names are the sender's own constants. */
+		p->headers[p->headers_len++] = (struct outbound_header){headers[i].name, text};
 	}
 }
 
@@ -263,6 +271,12 @@ static bool is_shown(const char *type)
 	return false;
 }
 
+/* A file: a customer's words, in which no address is the provider's. */
+static bool is_download(const struct passing *p)
+{
+	return p->what->kind == OUTBOUND_META_PASS_DOWNLOAD || p->what->kind == OUTBOUND_D360_PASS_DOWNLOAD;
+}
+
 static bool take_head(void *arg, int status, const struct outbound_header *headers, size_t headers_len, uint64_t len)
 {
 	struct passing *p = arg;
@@ -271,7 +285,7 @@ static bool take_head(void *arg, int status, const struct outbound_header *heade
 
 	p->status = status;
 	headers_take(p, headers, headers_len);
-	p->collects = is_text(p->type) && (len == OUTBOUND_LEN_UNKNOWN || len <= JSON_MAX);
+	p->collects = !is_download(p) && is_text(p->type) && (len == OUTBOUND_LEN_UNKNOWN || len <= JSON_MAX);
 	if (p->collects || p->what->is_media)
 		return p->collects;
 	if (p->type[0] != '\0')
@@ -360,32 +374,6 @@ static void answer_collected(struct passing *p)
 
 /* ------------------------------------------------------------ the body */
 
-/* In a form of parts a client might name his key, which is ours and goes no further. */
-static bool names_key(struct passing *p, const char *data, size_t len)
-{
-	static const char *const names[] = {"name=\"access_token\"", "name=access_token", "name=\"appsecret_proof\""};
-	char seam[2 * sizeof(p->tail)];
-	const size_t head = len < sizeof(p->tail) ? len : sizeof(p->tail);
-	bool found = false;
-
-	memcpy(seam, p->tail, p->tail_len);
-	memcpy(seam + p->tail_len, data, head);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !found; i++)
-		found = memmem(seam, p->tail_len + head, names[i], strlen(names[i])) != NULL ||
-			memmem(data, len, names[i], strlen(names[i])) != NULL;
-	if (len >= sizeof(p->tail)) {
-		memcpy(p->tail, data + len - sizeof(p->tail), sizeof(p->tail));
-		p->tail_len = sizeof(p->tail);
-	} else {
-		const size_t keep = p->tail_len + len > sizeof(p->tail) ? sizeof(p->tail) - len : p->tail_len;
-
-		memmove(p->tail, p->tail + p->tail_len - keep, keep);
-		memcpy(p->tail + keep, data, len);
-		p->tail_len = keep + len;
-	}
-	return found;
-}
-
 static ptrdiff_t give_body(void *arg, void *buf, size_t room)
 {
 	struct passing *p = arg;
@@ -396,27 +384,41 @@ static ptrdiff_t give_body(void *arg, void *buf, size_t room)
 		return -1;
 	}
 	p->uploaded += n;
-	if (n > 0 && names_key(p, buf, n)) {
-		p->names_a_key = true;
-		return -1;
-	}
-	return (ptrdiff_t)n;
+	p->verdict = parts_feed(p->form, buf, n);
+	/* The last piece does not go where the form has no end: the provider never has a whole one then. */
+	if (n == 0 || p->uploaded == p->upload_len)
+		p->verdict = parts_end(p->form);
+	return p->verdict == PARTS_FINE ? (ptrdiff_t)n : -1;
 }
 
 /* ------------------------------------------------------------ how it ended */
+
+static void answer_form(struct call *c, enum parts_verdict verdict)
+{
+	answer_refusal(c,
+		&(struct refusal){.http = 400,
+			.code = 100,
+			.details = verdict == PARTS_NAMES_OURS ? "A part of the form has a name that may not be passed "
+								 "on; the key belongs into the header "
+								 "Authorization."
+							       : "The body must be multipart/form-data that reads in "
+								 "one way only: one boundary in its type, one "
+								 "plain name for each part, in a head of at most 4 "
+								 "KiB, and the last boundary at its end."});
+}
 
 static void answer_end(struct passing *p, enum outbound_passed how, const struct outbound_result *r)
 {
 	struct call *c = p->call;
 
-	/* What has begun can only be broken off: its length tells the client. */
-	if (p->begun)
+	/* What has begun can only be broken off, and the client has to see that it is not whole. */
+	if (p->begun) {
+		if (how != OUTBOUND_PASSED_WHOLE)
+			http_hang_up(c->req);
 		return;
-	if (p->names_a_key) {
-		answer_refusal(c,
-			&(struct refusal){.http = 400,
-				.code = 100,
-				.details = "The key belongs into the header Authorization, not into the form."});
+	}
+	if (p->verdict != PARTS_FINE) {
+		answer_form(c, p->verdict);
 		return;
 	}
 	if (p->upload_broke) {
@@ -476,18 +478,23 @@ static void look_soon(struct call *c)
 		log_warn("front: a refused key is not looked into soon business=%s", c->who.business.id);
 }
 
-static void pass(struct call *c, struct outbound_pass *out, const struct passage *what)
+/* form: what is uploaded, which is taken; NULL: nothing is. */
+static void pass(struct call *c, struct outbound_pass *out, const struct passage *what, struct parts *form)
 {
 	struct passing *p = calloc(1, sizeof(*p));
 	struct outbound_result r = {.class = OUTBOUND_NOT_SENT};
 	enum outbound_passed how;
 
 	if (p == NULL) {
+		parts_free(form);
 		answer_unavailable(c, "Memory is short.");
 		return;
 	}
 	p->call = c;
 	p->what = what;
+	p->form = form;
+	p->verdict = PARTS_FINE;
+	p->upload_len = out->upload_len;
 	out->kind = what->kind;
 	out->business_id = c->who.business.id;
 	out->connection_id = c->connection.id;
@@ -499,7 +506,7 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 	out->head = take_head;
 	out->part = take_part;
 	out->arg = p;
-	if (out->read != NULL)
+	if (form != NULL)
 		out->read = give_body;
 	how = outbound_pass(c->front->outbound, out, &r);
 	/* What it says of waiting, it says of all that the account asks. */
@@ -510,6 +517,7 @@ static void pass(struct call *c, struct outbound_pass *out, const struct passage
 	answer_end(p, how, &r);
 	outbound_result_clear(&r);
 	body_drop(p);
+	parts_free(p->form);
 	vault_wipe(p, sizeof(*p));
 	free(p);
 }
@@ -518,7 +526,7 @@ void passage_run(struct call *c, const struct passage *what)
 {
 	struct outbound_pass out = {.content_type = NULL};
 
-	pass(c, &out, what);
+	pass(c, &out, what, NULL);
 }
 
 void passage_body(struct call *c, const struct cJSON *body)
@@ -530,7 +538,7 @@ void passage_body(struct call *c, const struct cJSON *body)
 	if (text == NULL)
 		answer_unavailable(c, "Memory is short.");
 	else
-		pass(c, &out, &what);
+		pass(c, &out, &what, NULL);
 	json_text_free(text);
 }
 
@@ -539,17 +547,11 @@ void passage_body(struct call *c, const struct cJSON *body)
 static void upload(struct call *c, const struct passage *what)
 {
 	const char *length = http_request_header(c->req, "Content-Length");
-	struct outbound_pass out = {.content_type = http_request_header(c->req, "Content-Type"),
-		.upload_len = OUTBOUND_LEN_UNKNOWN,
-		.read = give_body};
+	const char *type = http_request_header(c->req, "Content-Type");
+	struct outbound_pass out = {.content_type = type, .upload_len = OUTBOUND_LEN_UNKNOWN};
+	enum parts_verdict verdict;
+	struct parts *form;
 
-	if (out.content_type == NULL || strncasecmp(out.content_type, "multipart/form-data", 19) != 0) {
-		answer_refusal(c,
-			&(struct refusal){.http = 400,
-				.code = 100,
-				.details = "The body must be multipart/form-data with a file."});
-		return;
-	}
 	if (length != NULL)
 		out.upload_len = strtoull(length, NULL, 10);
 	if (length != NULL && (out.upload_len == 0 || out.upload_len > UPLOAD_MAX)) {
@@ -559,7 +561,13 @@ static void upload(struct call *c, const struct passage *what)
 				.details = "A file of 1 byte to 100 MB is uploaded, in one body."});
 		return;
 	}
-	pass(c, &out, what);
+	form = parts_new(type != NULL ? type : "", &verdict);
+	if (form != NULL)
+		pass(c, &out, what, form);
+	else if (verdict == PARTS_FINE)
+		answer_unavailable(c, "Memory is short.");
+	else
+		answer_form(c, verdict);
 }
 
 static void with_body(struct call *c, const struct passage *what)
@@ -587,7 +595,7 @@ static void with_body(struct call *c, const struct passage *what)
 	}
 	out.body = (const char *)bytes;
 	out.body_len = len;
-	pass(c, &out, what);
+	pass(c, &out, what, NULL);
 }
 
 #define NUMBERS_TRIED 8u

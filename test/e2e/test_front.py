@@ -415,7 +415,7 @@ def test_an_upload_that_breaks_off(provider, meta, gateway):
     head = (f"POST {V}/{META}/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n").encode()
     with socket.create_connection(("127.0.0.1", gateway.port)) as s:
-        s.sendall(head + b"--x\r\n" + b"y" * 300_000)
+        s.sendall(head + b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\n" + b"y" * 300_000)
         time.sleep(0.3)
     assert client.upload(f"{V}/{META}/media", b"whole").status == 200
 
