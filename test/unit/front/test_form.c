@@ -114,6 +114,7 @@ static const struct {
 	{"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\n--x\nContent-Disposition: form-data; "
 	 "name=access_token\n\n2\r\n--x--\r\n",
 		PARTS_UNREADABLE},
+	{"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\n--x--\r\n", PARTS_UNREADABLE},
 	{"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x \r\n", PARTS_UNREADABLE},
 	{"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--xy\r\n--x--", PARTS_UNREADABLE},
 	{NAMED("a") "--x\r\nContent-Disposition: form-data; name=access_token\r\n\r\n2\r\n--x--", PARTS_UNREADABLE},
