@@ -124,7 +124,7 @@ static void who_hangs_leaves_room(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
-		char id[16];
+		char id[32];
 
 		(void)snprintf(id, sizeof(id), "hangs%d", i);
 		add(l, id, id, 10000);
@@ -135,7 +135,7 @@ static void who_hangs_leaves_room(void **state)
 
 	l = lanes_of(64, 64);
 	for (int i = 0; i < 6; i++) {
-		char id[16];
+		char id[32];
 
 		(void)snprintf(id, sizeof(id), "hangs%d", i);
 		add(l, id, id, 10000);
@@ -168,7 +168,7 @@ static double jain_of(bool several)
 	memset(sent, 0, sizeof(sent));
 	for (int i = 0; i < MANY; i++)
 		for (int j = 0; j < (several && i % 10 == 0 ? 5 : 1); j++) {
-			char b[16], c[16];
+			char b[32], c[32];
 
 			(void)snprintf(b, sizeof(b), "b%d", i);
 			(void)snprintf(c, sizeof(c), "c%d.%d", i, j);
@@ -456,14 +456,14 @@ static void many_waits(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
-		char id[16];
+		char id[32];
 
 		(void)snprintf(id, sizeof(id), "%d", i);
 		add_to(l, id, id, "");
 	}
 	(void)all_that_may(l, START);
 	for (int i = 0; i < 200; i++) {
-		char id[16];
+		char id[32];
 
 		(void)snprintf(id, sizeof(id), "%d", i);
 		while (flying(l, id) > 0)
@@ -612,7 +612,7 @@ static void lanes_come_and_go(void **state)
 	assert_true(lanes_next(l) == INT64_MAX);
 	assert_false(lanes_look(l, "c"));
 	for (int i = 0; i < 1000; i++) {
-		char id[16];
+		char id[32];
 
 		(void)snprintf(id, sizeof(id), "c%d", i);
 		add(l, id, id, 0);
