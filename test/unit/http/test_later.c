@@ -60,12 +60,11 @@ static void handler(struct http_request *req, void *ctx)
 	http_respond(req, 200, headers, 1, query, strlen(query));
 }
 
-static int start(void **state)
+static int start_workers(unsigned workers)
 {
 	struct http_options opt = helper_options();
 
-	(void)state;
-	opt.threads = WORKERS;
+	opt.threads = workers;
 	opt.handler = handler;
 	opt.keep_alive_ms = opt.request_deadline_ms = 5000;
 	within_ms = 3000;
@@ -74,6 +73,19 @@ static int start(void **state)
 	at_once = 0;
 	helper_start(&server, &opt);
 	return 0;
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return start_workers(WORKERS);
+}
+
+/* Whoever comes again finds a worker: nobody gives way to him between two of his own requests. */
+static int start_wide(void **state)
+{
+	(void)state;
+	return start_workers(4 * CALLERS);
 }
 
 static int stop(void **state)
@@ -431,7 +443,7 @@ int main(void)
 		TEST(stopping_waits_before_it_closes),
 		TEST(it_may_come_after_the_server_has_gone),
 		TEST(not_on_every_connection),
-		TEST(each_gets_his_own),
+		cmocka_unit_test_setup_teardown(each_gets_his_own, start_wide, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
