@@ -20,8 +20,11 @@ static const struct {
 } whys[REFUSED_WHYS] = {
 	[REFUSED_NOT] = {"", ""},
 	[REFUSED_NO_KEY] = {"no_key",
-		"No key came with the call. Send a virtual key (khv_...) once, as \"Authorization: Bearer <key>\", as "
-		"?access_token= or as D360-API-KEY."},
+		"No key came with the call. Send a virtual key (khv_...) once: in the header Authorization, after the "
+		"word "
+		"Bearer; as ?access_token=; or in the header D360-API-KEY, to 360dialog's paths, which name neither "
+		"version "
+		"nor number."},
 	[REFUSED_MALFORMED] = {"key_malformed",
 		"What came is no virtual key: one has 47 characters and begins with khv_. Copy it again as a whole, "
 		"without quotes and blanks."},
@@ -47,9 +50,8 @@ static const struct {
 		"templates "
 		"or read."},
 	[REFUSED_NUMBER] = {"number_not_given",
-		"This virtual key was not made for this number. Use one of its own numbers, or have a key made that "
-		"has "
-		"this one."},
+		"This virtual key has no such number or account: it was not made for that, or its business has no "
+		"connection with it. Use the ids of its own connections, or have a key made that has this number."},
 	[REFUSED_RATE] = {"rate_reached",
 		"More calls came with this virtual key than it may make in a minute. Wait as long as Retry-After says, "
 		"or have one made with a higher rate_per_minute."},

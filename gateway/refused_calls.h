@@ -28,7 +28,7 @@ enum refused_why {
 	REFUSED_EXPIRED,
 	REFUSED_SUSPENDED, /* the business is */
 	REFUSED_SCOPE, /* the key was not given what the call needs */
-	REFUSED_NUMBER, /* nor the number */
+	REFUSED_NUMBER, /* nor the number, or its business has none such */
 	REFUSED_RATE,
 	REFUSED_BUDGET,
 };

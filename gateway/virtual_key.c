@@ -104,7 +104,8 @@ static enum refused_why look_at(const char *text)
 		return len == KEY_LEN && strspn(text, URL_SAFE) == len ? REFUSED_NOT : REFUSED_MALFORMED;
 	if (begins(text, "kh_"))
 		return REFUSED_ADMIN_TOKEN;
-	if (len > TEXT_MAX || !is_plain(text))
+	/* Also one in quotes. */
+	if (len > TEXT_MAX || !is_plain(text) || strstr(text, VIRTUAL_KEY_PREFIX) != NULL)
 		return REFUSED_MALFORMED;
 	return begins(text, "EAA") || len >= PROVIDERS_MIN ? REFUSED_PROVIDERS_KEY : REFUSED_MALFORMED;
 }

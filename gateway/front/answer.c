@@ -85,6 +85,8 @@ static const char *title_of(int code)
 		return "Temporarily blocked";
 	case 80007:
 		return "Rate limit of the account reached";
+	case 2500:
+		return "Unknown path components";
 	case 130429:
 		return "Rate limit reached";
 	case 131000:
@@ -101,11 +103,11 @@ static const char *title_of(int code)
 static bool add_error(cJSON *body, const struct refusal *r)
 {
 	cJSON *error = cJSON_AddObjectToObject(body, "error"), *data;
-	char message[96], trace[STORE_ID_LEN + 1];
+	char titled[96], trace[STORE_ID_LEN + 1];
 
-	(void)snprintf(message, sizeof(message), "(#%d) %s", r->code, title_of(r->code));
+	(void)snprintf(titled, sizeof(titled), "(#%d) %s", r->code, title_of(r->code));
 	store_id_new(trace);
-	if (cJSON_AddStringToObject(error, "message", message) == NULL ||
+	if (cJSON_AddStringToObject(error, "message", r->message != NULL ? r->message : titled) == NULL ||
 		cJSON_AddStringToObject(error, "type", r->subcode == 33 ? "GraphMethodException" : "OAuthException") ==
 			NULL ||
 		cJSON_AddNumberToObject(error, "code", r->code) == NULL ||
@@ -127,21 +129,34 @@ static bool add_meta(cJSON *body, const struct refusal *r)
 		cJSON_AddStringToObject(meta, "developer_message", r->details) != NULL;
 }
 
+/* How to say who asks (RFC 9110, RFC 6750). */
+static const char *challenge(const struct call *c)
+{
+	if (c->shape == SHAPE_D360)
+		return "D360-API-KEY realm=\"keyhouse\"";
+	return c->key.text != NULL ? "Bearer realm=\"keyhouse\", error=\"invalid_token\"" : "Bearer realm=\"keyhouse\"";
+}
+
 void answer_refusal(struct call *c, const struct refusal *r)
 {
 	cJSON *body = cJSON_CreateObject();
+	struct http_header more[2];
+	size_t n = 0;
 	char seconds[24];
-	const struct http_header retry = {"Retry-After", seconds};
 	const bool ok = body != NULL && (c->shape != SHAPE_D360 || add_meta(body, r)) && add_error(body, r);
 
 	(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)((r->retry_after_ms + 999) / 1000));
+	if (r->retry_after_ms > 0)
+		more[n++] = (struct http_header){"Retry-After", seconds};
+	if (r->http == 401)
+		more[n++] = (struct http_header){"WWW-Authenticate", challenge(c)};
 	if (r->http == 429)
 		atomic_fetch_add(&c->front->limited, 1);
 	if (!ok) {
 		cJSON_Delete(body);
 		body = NULL;
 	}
-	send_tree(c, r->http, body, &retry, r->retry_after_ms > 0 ? 1 : 0);
+	send_tree(c, r->http, body, more, n);
 }
 
 void answer_refused_key(struct call *c)
@@ -177,14 +192,41 @@ void answer_refused_key(struct call *c)
 		answer_refusal(c, &r);
 }
 
+/* Meta's word for the method in a sentence. */
+static const char *method_word(const char *method)
+{
+	if (strcmp(method, "GET") == 0)
+		return "get";
+	if (strcmp(method, "POST") == 0)
+		return "post";
+	return strcmp(method, "DELETE") == 0 ? "delete" : "other";
+}
+
 void answer_no_such(struct call *c)
 {
+	char message[240];
+
+	(void)snprintf(message, sizeof(message),
+		"Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing "
+		"permissions, or does not support this operation",
+		method_word(c->method), c->id);
 	answer_refusal(c,
 		&(struct refusal){.http = 400,
 			.code = 100,
 			.subcode = 33,
+			.message = c->id[0] != '\0' ? message : NULL,
 			.details = "Unsupported request: the object of this path does not exist, cannot be used with "
 				   "this key, or does not support this call."});
+}
+
+void answer_no_version(struct call *c)
+{
+	answer_refusal(c,
+		&(struct refusal){.http = 400,
+			.code = 2500,
+			.details = "The version in the path has another form than v{N}.{M}: write /v23.0/... where it "
+				   "says "
+				   "/v23/..."});
 }
 
 void answer_unavailable(struct call *c, const char *details)

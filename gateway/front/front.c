@@ -143,6 +143,12 @@ static bool matches(const char *shape, const char *path, char id[static STORE_PR
 	return *path == '\0';
 }
 
+/* "/v23/...": a version that is none. "/v1/" is the platform's. */
+static bool is_odd_version(const char *path)
+{
+	return path[0] == '/' && path[1] == 'v' && digits_of(path + 2) > 0 && strncmp(path, "/v1/", 4) != 0;
+}
+
 static const char link_prefix[] = "/media-link/";
 
 bool front_owns(const char *path)
@@ -152,7 +158,7 @@ bool front_owns(const char *path)
 	const char *name;
 
 	(void)version_skip(path, version);
-	if (version[0] != '\0' || (path[0] == '/' && digits_of(path + 1) > 0))
+	if (version[0] != '\0' || is_odd_version(path) || (path[0] == '/' && digits_of(path + 1) > 0))
 		return true;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
@@ -377,6 +383,7 @@ static bool only_number(struct call *c)
 {
 	if (connection_only(c))
 		return true;
+	virtual_keys_refuse(c->front->keys, &c->key, REFUSED_NUMBER, &c->who);
 	answer_refusal(c,
 		&(struct refusal){.http = 400,
 			.code = 100,
@@ -427,8 +434,10 @@ static bool connection_choose(struct call *c)
 	case WHAT_DEBUG_TOKEN:
 		return true;
 	}
-	if (!found)
-		answer_no_such(c);
+	if (!found) {
+		virtual_keys_refuse(c->front->keys, &c->key, REFUSED_NUMBER, &c->who);
+		answer_refused_key(c);
+	}
 	return found;
 }
 
@@ -536,6 +545,8 @@ void front_handle(struct front *f, struct http_request *req)
 		media_link_open(&c);
 	} else if (route(&c)) {
 		keyed(&c);
+	} else if (c.version[0] == '\0' && is_odd_version(c.path)) {
+		answer_no_version(&c);
 	} else {
 		answer_no_such(&c);
 	}

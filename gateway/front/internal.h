@@ -68,12 +68,15 @@ struct refusal {
 	bool transient; /* the same call may work later */
 	int64_t retry_after_ms; /* 0: not said */
 	const char *details;
+	const char *message; /* in Meta's own words; NULL: the code and its title */
 };
 void answer_refusal(struct call *c, const struct refusal *r);
 /* By the table of why a key is refused. */
 void answer_refused_key(struct call *c);
 /* An id that is not the caller's, or of nobody: the two are told alike. */
 void answer_no_such(struct call *c);
+/* A path whose first part is a version of another form than v{N}.{M}. */
+void answer_no_version(struct call *c);
 void answer_unavailable(struct call *c, const char *details);
 /* JSON of our own, which is freed. NULL: memory was short. */
 void answer_json(struct call *c, int http, struct cJSON *tree);

@@ -1,6 +1,7 @@
 """Goal of this test: a client of Meta's or of 360dialog's works here by another base URL and a virtual key, for a shop of
 either, and can do nothing that its key was not given for; the shop's own key and the virtual one stay apart."""
 import concurrent.futures
+import datetime
 import hashlib
 import json
 import os
@@ -191,10 +192,16 @@ def test_keys_that_may_not(provider, meta, gateway):
     client = client_of(meta)
     path = f"{V}/{META}/messages"
     for key in ("", "khv_" + "x" * 43, meta.token, gateway.token):
-        assert error(client("POST", path, text(), key=key))[:2] == (401, 190)
+        answer = client("POST", path, text(), key=key)
+        assert error(answer)[:2] == (401, 190)
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="keyhouse"')
     made = new_key(meta)
     gateway.api("DELETE", meta.path("keys", made["id"]))
-    assert error(client("POST", path, text(), key=made["key"]))[:2] == (401, 190)
+    assert error(client("POST", path, text(), key=made["key"])) == (401, 190, 467)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    brief = client_of(meta, expires_at=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert wait_for(lambda: brief("GET", f"{V}/{META}?fields=id").status == 401)
+    assert error(brief("POST", path, text())) == (401, 190, 463)
     reader = client_of(meta, scopes=["read"])
     assert error(reader("POST", path, text()))[:2] == (403, 10)
     assert reader("GET", f"{V}/{META}?fields=id").status == 200
@@ -208,7 +215,7 @@ def test_keys_that_may_not(provider, meta, gateway):
     assert error(answer)[:2] == (429, 130429) and 0 < int(answer.headers["retry-after"]) <= 60
     assert len(provider.sends()) == 2
     why = gateway.run("refused").stdout
-    for word in ("revoked", "budget"):
+    for word in ("revoked", "expired", "budget"):
         assert word in why, why
 
 
@@ -222,7 +229,19 @@ def test_another_tenants_number_does_not_exist(provider, meta, gateway):
                                ("PUT", f"{V}/{META}/messages", text()), ("GET", f"{V}/me", None)):
         answer = client(method, path, body, {"Content-Type": "multipart/form-data; boundary=x"} if body == b"x" else None)
         assert error(answer) == (400, 100, 33), (method, path, answer.body)
+        said = answer.json["error"]
+        assert said["type"] == "GraphMethodException"
+        if "register" not in path and not path.endswith("/me"):  # these name no object that the front has
+            assert f"'{path.split('/')[2]}' does not exist" in said["message"], said
     assert [r for r in provider.requests if OTHER in r.path or other.waba in r.path] == []
+    why = [c for c in json.loads(gateway.run("refused", "--json").stdout) if c["business_id"] == meta.id]
+    assert {c["why"] for c in why} == {"number_not_given"} and sum(c["count"] for c in why) == 6, why
+
+
+@pytest.mark.parametrize("path", ["/v23/{}/messages", "/v23.0.1/{}/messages", "/v1234.0/{}/messages"])
+def test_a_version_of_another_form_is_told(meta, path):
+    answer = client_of(meta)("POST", path.format(META), text())
+    assert error(answer)[:2] == (400, 2500) and "v{N}.{M}" in answer.json["error"]["error_data"]["details"], answer.body
 
 
 def test_a_key_for_one_number(provider, meta, gateway):
@@ -305,6 +324,7 @@ def test_a_key_in_a_form_goes_no_further(provider, meta):
 def test_own_shape_of_errors_for_360dialogs_clients(dialog):
     answer = client_of(dialog, "d360")("POST", "/messages", text(), key="wrong")
     assert answer.status == 401 and answer.json["meta"]["success"] is False and answer.json["meta"]["http_code"] == 401
+    assert answer.headers["www-authenticate"] == 'D360-API-KEY realm="keyhouse"'
     assert dialog.gateway.request("POST", "/messages", b"{}").status == 401
 
 
