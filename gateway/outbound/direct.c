@@ -143,6 +143,7 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
 	p.job.verbatim = true;
 	if (!kind_is_d360(p.job.kind))
 		p.job.version = d->version;
+	s.version_is_clients = p.job.version != NULL;
 	s.kind = p.job.kind;
 	s.credential_version = p.credentials[0].version;
 	s.credential_unproven = p.credentials[0].proven_at == 0;

@@ -10,6 +10,7 @@
 #include "gateway/outbound/prepare.h"
 
 #define CODE_BAD_TOKEN 190 /* facts/meta.md section 3 */
+#define CODE_NO_SUCH_PATH 2500 /* also: no token came. A version that Meta does not have is read as part of the path */
 
 /* ------------------------------------------------------------ a refused key */
 
@@ -84,12 +85,20 @@ static void waiter_tell_early(struct outbound *o, struct ticket *k, struct outbo
 	pthread_mutex_unlock(&o->lock);
 }
 
+/* A version that the provider does not have is the fault of the client who named it: neither the shop's key nor its number
+ * is to be blamed, and nobody else has to wait. */
+static enum outbound_class class_for(const struct sending *s, const struct outbound_result *r)
+{
+	return r->class == OUTBOUND_AUTH && r->code == CODE_NO_SUCH_PATH && s->version_is_clients ? OUTBOUND_MESSAGE
+												  : r->class;
+}
+
 /* The ticket is answered: only this thread touches it now. */
 static void result_work(struct outbound *o, struct ticket *k, struct outbound_result *r)
 {
 	const struct sending s = k->sending;
 	const enum ticket_use use = k->use;
-	const enum outbound_class class = r->class;
+	const enum outbound_class class = use == TICKET_SEND ? class_for(&s, r) : r->class;
 	const int32_t code = r->code;
 	struct settled settled = {.came = LANES_NOTHING};
 
@@ -101,6 +110,7 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 		ask_answered(o, k, r);
 		return;
 	}
+	r->class = class;
 	if (use == TICKET_SEND) {
 		waiter_tell_early(o, k, r);
 		settled = settle_send(o->tenants, &s, r, &o->stop);

@@ -21,6 +21,7 @@ struct sending {
 	int64_t expires_at;
 	bool once; /* somebody waits for its end */
 	bool maybe_sent; /* an attempt before this one may have been accepted */
+	bool version_is_clients; /* of Meta's API, in the path */
 	char virtual_key_id[STORE_ID_LEN + 1]; /* that it was counted for; "": none */
 	int64_t spent_at; /* when */
 	uint8_t conversation[STORE_INDEX_LEN];

@@ -26,10 +26,10 @@ struct sent {
 	char id[STORE_ID_LEN + 1];
 };
 
-static struct sent send_to(
-	struct desk *d, const char *connection, const char *number, const char *json, unsigned wait_ms)
+static struct sent send_as(
+	struct desk *d, const char *connection, const char *number, const char *version, unsigned wait_ms)
 {
-	struct outbound_direct direct = {.virtual_key_id = "a-virtual-key"};
+	struct outbound_direct direct = {.virtual_key_id = "a-virtual-key", .version = version};
 	struct store_message *m = &direct.message;
 	struct sent sent = {.go = OUTBOUND_FAULT};
 	uint8_t *content;
@@ -37,7 +37,7 @@ static struct sent send_to(
 	(void)snprintf(m->business_id, sizeof(m->business_id), "%s", BUSINESS);
 	(void)snprintf(m->connection_id, sizeof(m->connection_id), "%s", connection);
 	(void)snprintf(m->number, sizeof(m->number), "%s", number);
-	assert_int_equal(outbound_message_seal(d->h.tenants, json, strlen(json), m, &content), OUTBOUND_OK);
+	assert_int_equal(outbound_message_seal(d->h.tenants, HELLO, strlen(HELLO), m, &content), OUTBOUND_OK);
 	memcpy(sent.id, m->id, sizeof(sent.id));
 	sent.go = outbound_send(d->o, &direct, wait_ms, &sent.result, &sent.retry_after_ms);
 	free(content);
@@ -46,7 +46,7 @@ static struct sent send_to(
 
 static struct sent say(struct desk *d, const char *connection, const char *number, unsigned wait_ms)
 {
-	return send_to(d, connection, number, HELLO, wait_ms);
+	return send_as(d, connection, number, NULL, wait_ms);
 }
 
 static void it_goes_and_is_told(void **state)
@@ -147,6 +147,40 @@ static void limits_hold_for_it_too(void **state)
 	desk_close(&f);
 }
 
+/* A version that Meta does not have: nobody else waits for that. Where the version is ours, it is about the key. */
+static void a_clients_version_stops_nobody(void **state)
+{
+	static const struct server_reply none = {SERVER_ANSWER, 400, NULL,
+		"{\"error\":{\"code\":2500,\"message\":\"Unknown path components: /messages\"}}"};
+	struct desk f = {0};
+	struct sent s;
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
+	desk_start(&f, NULL);
+	server_set("111", &none);
+	s = send_as(&f, "c1", "111", "v29.0", 5000);
+	assert_int_equal(s.go, OUTBOUND_WENT);
+	assert_int_equal(s.result.class, OUTBOUND_MESSAGE);
+	outbound_result_clear(&s.result);
+	(void)desk_await_state(s.id, STORE_MESSAGE_DEAD);
+	server_set("111", &(struct server_reply){.status = 200, .body = ACCEPTED});
+	s = send_as(&f, "c1", "111", "v23.0", 5000);
+	assert_int_equal(s.go, OUTBOUND_WENT);
+	assert_int_equal(s.result.class, OUTBOUND_ACCEPTED);
+	outbound_result_clear(&s.result);
+	server_set("111", &none);
+	s = say(&f, "c1", "111", 5000);
+	assert_int_equal(s.go, OUTBOUND_WENT);
+	assert_int_equal(s.result.class, OUTBOUND_AUTH);
+	outbound_result_clear(&s.result);
+	(void)desk_await_state(s.id, STORE_MESSAGE_DEAD);
+	s = say(&f, "c1", "111", 100);
+	assert_int_equal(s.go, OUTBOUND_NOT_NOW);
+	desk_close(&f);
+}
+
 static void without_a_key_nothing_is_noted(void **state)
 {
 	struct desk f = {0};
@@ -239,6 +273,7 @@ int main(void)
 		cmocka_unit_test(it_goes_and_is_told),
 		cmocka_unit_test(a_refusal_is_told_and_not_repeated),
 		cmocka_unit_test(limits_hold_for_it_too),
+		cmocka_unit_test(a_clients_version_stops_nobody),
 		cmocka_unit_test(without_a_key_nothing_is_noted),
 		cmocka_unit_test(nobody_waits_for_ever),
 		cmocka_unit_test(a_sender_that_dies),
