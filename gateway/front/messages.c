@@ -388,6 +388,10 @@ void messages_post(struct call *c)
 		refuse(c, 400, 100, "The body is not a JSON object, or nested deeper than 64.");
 	else if (mark != NULL)
 		passage_body(c, mark);
+	else if (json_get(body, "status") != NULL)
+		refuse(c, 400, 100,
+			"status: a message is marked as \"read\", by message_id, with or without typing_indicator and "
+			"its type, and nothing else but messaging_product.");
 	else
 		message_take(c, body);
 	cJSON_Delete(mark);

@@ -504,6 +504,14 @@ def test_no_message_goes_as_a_read_mark(provider, meta, raw):
     assert len(provider.sends()) == len(meta.messages(direction="outbound")) <= 1, "what goes is noted, and counted"
 
 
+@pytest.mark.parametrize("more", [{"status": "delivered"}, {"recipient_type": "individual"}])
+def test_a_read_mark_says_nothing_else(provider, meta, more):
+    mark = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.x", **more}
+    answer = client_of(meta)("POST", f"{V}/{META}/messages", mark)
+    assert error(answer)[:2] == (400, 100) and "message_id" in answer.json["error"]["error_data"]["details"], answer.body
+    assert provider.sends() == []
+
+
 def test_a_message_does_not_say_who_asks(provider, meta):
     client = client_of(meta)
     for field in ("access_token", "ACCESS_TOKEN", "appsecret_proof", "method", " access_token", "access.token"):
