@@ -91,6 +91,10 @@ static const char *title_of(int code)
 		return "Rate limit reached";
 	case 131000:
 		return "Outcome unknown";
+	case 131026:
+		return "Message undeliverable";
+	case 131042:
+		return "Payment or account problem";
 	case 131047:
 		return "More than 24 hours since the customer wrote";
 	case 131056:

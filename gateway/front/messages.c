@@ -151,9 +151,8 @@ static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_a
 				.retry_after_ms = retry_after_ms,
 				.details =
 					"Not sent: the number has sent as many messages as the provider takes, or the "
-					"provider asked for a pause, did not answer or refused the shop's key just "
-					"now. "
-					"Come again then."});
+					"provider asked for a pause, did not answer, or refused the shop's key or "
+					"account just now. Come again then."});
 		return;
 	case OUTBOUND_PAIR_LIMIT:
 		answer_refusal(c,

@@ -81,7 +81,9 @@ static void a_refusal_is_told_and_not_repeated(void **state)
 	static const struct server_reply replies[] = {
 		{SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":131026,\"message\":\"no such customer\"}}"},
 		{SERVER_ANSWER, 500, NULL, "{\"error\":{\"code\":131016,\"message\":\"come again\"}}"},
+		{SERVER_ANSWER, 400, NULL, "{\"error\":{\"code\":131042,\"message\":\"not paid\"}}"},
 	};
+	static const enum outbound_class classes[] = {OUTBOUND_RECIPIENT, OUTBOUND_RETRYABLE, OUTBOUND_ACCOUNT};
 	struct server_seen seen;
 	struct desk f = {0};
 	struct fake_row r;
@@ -91,11 +93,11 @@ static void a_refusal_is_told_and_not_repeated(void **state)
 	desk_open(&f, NULL);
 	desk_connection(&f, STORE_META, "c1", "111", TOKEN, NULL);
 	desk_start(&f, NULL);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		server_set("111", &replies[i]);
 		s = say(&f, "c1", "111", 5000);
 		assert_int_equal(s.go, OUTBOUND_WENT);
-		assert_int_equal(s.result.class, i == 0 ? OUTBOUND_RECIPIENT : OUTBOUND_RETRYABLE);
+		assert_int_equal(s.result.class, classes[i]);
 		outbound_result_clear(&s.result);
 		r = desk_await_state(s.id, STORE_MESSAGE_DEAD);
 		assert_true(r.told);
@@ -104,7 +106,7 @@ static void a_refusal_is_told_and_not_repeated(void **state)
 	}
 	(void)usleep(300000);
 	server_seen("111", &seen);
-	assert_int_equal(seen.requests, 2);
+	assert_int_equal(seen.requests, 3);
 	desk_close(&f);
 }
 
