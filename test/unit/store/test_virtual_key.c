@@ -32,6 +32,28 @@ static void add(struct store *s, const struct store_virtual_key *k)
 	assert_int_equal(store_virtual_key_add(s, k), STORE_OK);
 }
 
+/* What lies between fields may be anything. */
+static void assert_same(const struct store_virtual_key *a, const struct store_virtual_key *b)
+{
+	assert_string_equal(a->id, b->id);
+	assert_string_equal(a->business_id, b->business_id);
+	assert_string_equal(a->name, b->name);
+	assert_memory_equal(a->hash, b->hash, sizeof(a->hash));
+	assert_string_equal(a->last4, b->last4);
+	assert_int_equal(a->scopes, b->scopes);
+	assert_string_equal(a->numbers, b->numbers);
+	assert_int_equal(a->rate, b->rate);
+	assert_int_equal(a->budget, b->budget);
+	assert_int_equal(a->created_at, b->created_at);
+	assert_int_equal(a->expires_at, b->expires_at);
+	assert_int_equal(a->revoked_at, b->revoked_at);
+	assert_int_equal(a->used_at, b->used_at);
+	assert_int_equal(a->refused_at, b->refused_at);
+	assert_string_equal(a->refused_why, b->refused_why);
+	assert_int_equal(a->refused_count, b->refused_count);
+	assert_int_equal(a->messages_today, b->messages_today);
+}
+
 /* ------------------------------------------------------------ making and finding */
 
 static void test_found_as_it_was_made(void **state)
@@ -46,9 +68,9 @@ static void test_found_as_it_was_made(void **state)
 	k.expires_at = NOON + 1;
 	add(s, &k);
 	assert_int_equal(store_virtual_key_find(s, k.hash, NOON, &found), STORE_OK);
-	assert_memory_equal(&found, &k, sizeof(k));
+	assert_same(&found, &k);
 	assert_int_equal(store_virtual_key_get(s, "one", "k1", NOON, &found), STORE_OK);
-	assert_memory_equal(&found, &k, sizeof(k));
+	assert_same(&found, &k);
 	assert_int_equal(store_virtual_key_find(s, other, NOON, &found), STORE_NOT_FOUND);
 	assert_int_equal(store_virtual_key_get(s, "two", "k1", NOON, &found), STORE_NOT_FOUND);
 	assert_int_equal(store_virtual_key_get(s, "one", "k2", NOON, &found), STORE_NOT_FOUND);
@@ -170,7 +192,7 @@ static void test_rotated(void **state)
 	assert_int_equal(store_virtual_key_rotate(s, "one", "old", fresh.created_at, &fresh), STORE_INVALID);
 	assert_int_equal(store_virtual_key_rotate(s, "one", "old", 0, &fresh), STORE_OK);
 	assert_int_equal(store_virtual_key_find(s, fresh.hash, NOON, &found), STORE_OK);
-	assert_memory_equal(&found, &fresh, sizeof(found));
+	assert_same(&found, &fresh);
 	assert_string_equal(found.name, "n");
 	assert_string_equal(found.numbers, "1001");
 	assert_int_equal(found.scopes, STORE_SCOPE_SEND);
@@ -339,7 +361,7 @@ static void test_notes_add_up(void **state)
 	for (size_t i = 0; i < 4; i++)
 		if (i != 1)
 			store_virtual_key_noted(&k, &notes[i]);
-	assert_memory_equal(&k, &found, sizeof(k));
+	assert_same(&k, &found);
 }
 
 /* ------------------------------------------------------------ going */
