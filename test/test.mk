@@ -152,7 +152,7 @@ e2e-rounds: $(B)/keyhouse $(B)/keyhouse-sandbox
 # The power cut under the store as it is, and as it is with a small log, and every kind of call of the disk failing; the same
 # over stores of which one rule was broken, where a loss must be found. CUTS for each, of EVERY so many calls one.
 CUTS ?= 250
-EVERY ?= 37
+EVERY ?= 53
 CUT = $(patsubst %,$(B)/test/crash/%.o,disk ledger load)
 BREAKS_normal = db
 BREAKS_early = writer
@@ -185,7 +185,7 @@ powercut: $(patsubst %,$(B)/test/crash/%,powercut powercut-small powercut-normal
 
 # Roles and the whole group killed at random under load. With KH_SLOW=1 also what takes minutes: a start behind a million
 # rows that wait, a database that others lock for long.
-KH_ROUNDS ?= 25
+KH_ROUNDS ?= 18
 crash: $(B)/keyhouse $(B)/keyhouse-sandbox $(B)/test/crash/baddisk.so powercut
 	$(Q)KH_ROUNDS=$(KH_ROUNDS) KEYHOUSE=$(B)/keyhouse $(PYTEST) -s test/crash
 

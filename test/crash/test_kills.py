@@ -2,7 +2,7 @@
 nothing is sent twice, no question gets two answers, a call that is repeated until it is answered is done once, and
 afterwards nothing is stuck.
 
-KH_ROUNDS (default 25) kills; KH_SEED repeats the choice of victims and moments (not the kernel's timing)."""
+KH_ROUNDS (default 18) kills; KH_SEED repeats the choice of victims and moments (not the kernel's timing)."""
 import collections
 import os
 import pathlib
@@ -19,7 +19,7 @@ from conftest import PAUL, DialogShop, Gateway, Shop, wait_for  # noqa: E402
 from fake_platform import Platform, drop, echo, empty, fail, slow  # noqa: E402
 from provider import Provider  # noqa: E402
 
-ROUNDS = int(os.environ.get("KH_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("KH_ROUNDS", "18"))
 SEED = int(os.environ.get("KH_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 
 ROLES = ("listener", "sender", "vault")
