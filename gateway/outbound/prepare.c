@@ -121,6 +121,10 @@ static enum prepare_error job_fill(struct tenants *t, enum outbound_kind kind, s
 			.blob_len = c->blob_len};
 		err = tenant_credential_key(t, p->business_id, c->blob, c->blob_len, &j->credentials[i].key);
 		/* No such key: the business's keys were destroyed. No such blob: it is damaged. */
+		if (tenant_is_damaged(err) && j->kind->optional && i + 1 == kind_credentials(j->kind)) {
+			j->credentials[i] = (struct job_credential){.field = NULL};
+			break;
+		}
 		if (tenant_is_damaged(err))
 			return PREPARE_NO_CREDENTIAL;
 		if (err != TENANT_OK)

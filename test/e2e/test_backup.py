@@ -284,10 +284,11 @@ def test_a_damaged_credential(gateway, provider, shop):
     assert wait_for(lambda: shop.message(waits)["state"] == "sent"), "what waited goes, too"
 
 
-def test_a_damaged_app_secret(gateway, provider, shop):
+@pytest.mark.parametrize("at", [-20, KEY_VERSION])
+def test_a_damaged_app_secret(gateway, provider, shop, at):
     ada = Shop(gateway, provider, "Ada", OTHER, responder="none", waba="102290129340399")
     gateway.stop()
-    flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'app_secret'", shop.connection)
+    flip(gateway, "credentials", "sealed", "connection_id = ? AND field = 'app_secret'", shop.connection, at=at)
     gateway.start()
     looks(gateway, shop, ada)
     assert shop.send(shop.question("hello", "wamid.1")).status == 401
