@@ -174,7 +174,7 @@ def measure_fairness(house, provider, seconds, backlog, figures):
         took = others_times(house, provider, seconds, others)
         figures.add("alone p50", percentile(took, 0.5))
         figures.add("alone p99", percentile(took, 0.99))
-    house.queue([one], backlog, seconds=300)
+    house.queue([one], backlog, seconds=120)
     for _ in range(ROUNDS):
         took = others_times(house, provider, seconds, others)
         figures.add("beside a backlog p50", percentile(took, 0.5))
