@@ -188,14 +188,21 @@ bool virtual_key_is_spent(const struct store_virtual_key *k)
 	return k->budget > 0 && k->messages_today >= k->budget;
 }
 
+enum refused_why virtual_key_ended(const struct store_virtual_key *k, int64_t now)
+{
+	if (k->revoked_at > 0)
+		return REFUSED_REVOKED;
+	return k->expires_at > 0 && k->expires_at <= now ? REFUSED_EXPIRED : REFUSED_NOT;
+}
+
 /* A key that was found, but for its rate. */
 static enum refused_why look_into(
 	const struct store_virtual_key *k, const struct store_business *b, const struct virtual_key_call *call)
 {
-	if (k->revoked_at > 0)
-		return REFUSED_REVOKED;
-	if (k->expires_at > 0 && k->expires_at <= call->now)
-		return REFUSED_EXPIRED;
+	const enum refused_why ended = virtual_key_ended(k, call->now);
+
+	if (ended != REFUSED_NOT)
+		return ended;
 	if (b->status != STORE_BUSINESS_ACTIVE)
 		return REFUSED_SUSPENDED;
 	if ((k->scopes & call->scopes) == 0)

@@ -31,6 +31,9 @@ void virtual_key_make(struct store_virtual_key *k, char text[static VIRTUAL_KEY_
 /* Whether it was given this number, or all of its business. */
 bool virtual_key_has_number(const struct store_virtual_key *k, const char *number);
 
+/* REFUSED_REVOKED or REFUSED_EXPIRED where it is good no more, else REFUSED_NOT. */
+enum refused_why virtual_key_ended(const struct store_virtual_key *k, int64_t now);
+
 /* Whether its budget was used up when it was found: a message more is refused. store_message_send counts them. */
 bool virtual_key_is_spent(const struct store_virtual_key *k);
 

@@ -149,11 +149,9 @@ static bool is_odd_version(const char *path)
 	return path[0] == '/' && path[1] == 'v' && digits_of(path + 2) > 0 && strncmp(path, "/v1/", 4) != 0;
 }
 
-static const char link_prefix[] = "/media-link/";
-
 bool front_owns(const char *path)
 {
-	static const char *const prefixes[] = {"/v1/configs/", "/whatsapp_business/", link_prefix};
+	static const char *const prefixes[] = {"/v1/configs/", "/whatsapp_business/", MEDIA_LINK_PREFIX};
 	char version[VERSION_ROOM], id[STORE_PROVIDER_ID_LEN + 1];
 	const char *name;
 
@@ -263,7 +261,8 @@ static unsigned scopes_of(const struct call *c)
 	return STORE_SCOPE_READ;
 }
 
-bool is_ours_alone(const char *name, size_t len)
+/* Whether a parameter says who asks: the client's is ours to know, and never goes on. */
+static bool is_ours_alone(const char *name, size_t len)
 {
 	static const char *const names[] = {"access_token", "appsecret_proof", "appsecret_time"};
 	char plain[64];
@@ -280,25 +279,24 @@ bool is_ours_alone(const char *name, size_t len)
 	return false;
 }
 
-/* False: it is longer than is passed on. */
-static bool query_clean(struct call *c)
+bool query_without_ours(const char *query, char *out, size_t room)
 {
 	size_t used = 0;
 
-	for (const char *p = c->query; p != NULL && *p != '\0';) {
+	for (const char *p = query; p != NULL && *p != '\0';) {
 		const size_t len = strcspn(p, "&"), name = strcspn(p, "&=");
 
 		if (len > 0 && !is_ours_alone(p, name)) {
-			if (used + len + 1 > QUERY_MAX)
+			if (used + len + 2 > room)
 				return false;
 			if (used > 0)
-				c->sent_query[used++] = '&';
-			memcpy(c->sent_query + used, p, len);
+				out[used++] = '&';
+			memcpy(out + used, p, len);
 			used += len;
 		}
 		p += len + (p[len] == '&' ? 1 : 0);
 	}
-	c->sent_query[used] = '\0';
+	out[used] = '\0';
 	return true;
 }
 
@@ -317,15 +315,25 @@ struct search {
 	unsigned matches;
 };
 
+bool connection_usable(const struct call *c, const struct store_connection *s)
+{
+	return s->phone_number_id[0] != '\0' && s->status != STORE_CONNECTION_SUSPENDED &&
+		virtual_key_has_number(&c->who.key, s->phone_number_id);
+}
+
+bool connection_of_account(const struct store_connection *s, const char *waba_id)
+{
+	/* 360dialog need not have told us its account: the number names it, too. */
+	return strcmp(s->waba_id, waba_id) == 0 ||
+		(s->provider == STORE_360DIALOG && strcmp(s->phone_number_id, waba_id) == 0);
+}
+
 static bool look_at(const struct store_connection *s, void *arg)
 {
 	struct search *search = arg;
-	const bool named = search->waba_id == NULL || strcmp(s->waba_id, search->waba_id) == 0 ||
-		/* 360dialog need not have told us its account: the number names it, too. */
-		(s->provider == STORE_360DIALOG && strcmp(s->phone_number_id, search->waba_id) == 0);
 
-	if (!named || s->phone_number_id[0] == '\0' || s->status == STORE_CONNECTION_SUSPENDED ||
-		!virtual_key_has_number(&search->call->who.key, s->phone_number_id))
+	if ((search->waba_id != NULL && !connection_of_account(s, search->waba_id)) ||
+		!connection_usable(search->call, s))
 		return true;
 	if (search->skip > 0) {
 		search->skip--;
@@ -472,17 +480,24 @@ static void run(struct call *c)
 	}
 }
 
-static void run_if_room(struct call *c)
+static struct waiting *waiting_of(const struct call *c)
 {
-	const bool moves_files = c->what == WHAT_UPLOAD || c->what == WHAT_DOWNLOAD;
-	struct waiting *waiting = moves_files ? c->front->streaming : c->front->waiting;
+	const bool moves_files = c->what == WHAT_UPLOAD || c->what == WHAT_DOWNLOAD || c->what == WHAT_LINK;
 
-	if (!waiting_enter(waiting, c->who.business.id)) {
-		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
-		return;
-	}
-	run(c);
-	waiting_leave(waiting, c->who.business.id);
+	return moves_files ? c->front->streaming : c->front->waiting;
+}
+
+bool call_enter(struct call *c)
+{
+	if (waiting_enter(waiting_of(c), c->who.business.id))
+		return true;
+	answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
+	return false;
+}
+
+void call_leave(struct call *c)
+{
+	waiting_leave(waiting_of(c), c->who.business.id);
 }
 
 /* A number is read, media are fetched: a key may have been given only one of the two. False: answered. */
@@ -505,12 +520,14 @@ static void admitted(struct call *c)
 	atomic_fetch_add(&c->front->calls, 1);
 	if (!node_admitted(c))
 		return;
-	if (!query_clean(c))
+	if (!query_without_ours(c->query, c->sent_query, sizeof(c->sent_query)))
 		answer_refusal(c,
 			&(struct refusal){
 				.http = 400, .code = 100, .details = "The query is longer than 4096 characters."});
-	else if (connection_choose(c))
-		run_if_room(c);
+	else if (connection_choose(c) && call_enter(c)) {
+		run(c);
+		call_leave(c);
+	}
 }
 
 static void keyed(struct call *c)
@@ -540,7 +557,7 @@ void front_handle(struct front *f, struct http_request *req)
 		.query = http_request_query(req),
 		.shape = SHAPE_GRAPH};
 
-	if (strncmp(c.path, link_prefix, sizeof(link_prefix) - 1) == 0) {
+	if (strncmp(c.path, MEDIA_LINK_PREFIX, sizeof(MEDIA_LINK_PREFIX) - 1) == 0) {
 		c.what = WHAT_LINK;
 		media_link_open(&c);
 	} else if (route(&c)) {

@@ -97,8 +97,13 @@ void media_link_open(struct call *c); /* media.c */
 void debug_token(struct call *c); /* token.c */
 void numbers_list(struct call *c); /* token.c: for a provider that has no such list */
 
-/* front.c. Whether a parameter says who asks: the client's is ours to know, and never goes on. */
-bool is_ours_alone(const char *name, size_t len);
+/* front.c. The query (NULL: none) without the parameters that say who asks: they are ours to know, and never go on. False:
+ * what is left does not fit. */
+bool query_without_ours(const char *query, char *out, size_t room);
+
+/* front.c. A worker's place while it waits for the provider. False: answered. */
+bool call_enter(struct call *c);
+void call_leave(struct call *c);
 
 /* through.c. A POST of messages that is no message, with this body. */
 void passage_body(struct call *c, const struct cJSON *body);
@@ -114,6 +119,7 @@ struct passage {
 };
 void passage_run(struct call *c, const struct passage *p);
 
+#define MEDIA_LINK_PREFIX "/media-link/"
 /* media.c. The provider's media URL, as one of ours that needs no key and lives for some minutes. Owns: caller frees. NULL:
  * it is none, or memory is short. */
 char *media_link_make(struct call *c, const char *url);
@@ -123,6 +129,9 @@ char *media_link_make(struct call *c, const char *url);
 bool connection_by_number(struct call *c, const char *number);
 bool connection_by_account(struct call *c, const char *waba_id);
 bool connection_only(struct call *c);
+/* Whether the key may use it now. */
+bool connection_usable(const struct call *c, const struct store_connection *s);
+bool connection_of_account(const struct store_connection *s, const char *waba_id);
 /* The n-th of those that the key may use. */
 bool connection_nth(struct call *c, size_t n);
 bool is_d360(const struct call *c);

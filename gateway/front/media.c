@@ -8,13 +8,10 @@
 #include <string.h>
 
 #include "gateway/front/internal.h"
-#include "gateway/front/waiting.h"
 #include "gateway/json.h"
 
 #define LIVES_MS (5 * 60 * 1000) /* as long as the provider's own (facts/meta.md 2) */
 #define PLAIN_MAX 2048u
-
-static const char prefix[] = "/media-link/";
 
 /* Base64 in the letters that stand in a URL as they are: in place. */
 static void to_url(char *text)
@@ -52,12 +49,12 @@ char *media_link_make(struct call *c, const char *url)
 	if (len < 0 || (size_t)len >= sizeof(plain) ||
 		tenant_seal(c->front->tenants, &place, plain, (size_t)len, &blob, &blob_len) != TENANT_OK)
 		goto out;
-	room = strlen(c->front->public_url) + sizeof(prefix) + strlen(c->who.business.id) + 1 +
+	room = strlen(c->front->public_url) + sizeof(MEDIA_LINK_PREFIX) + strlen(c->who.business.id) + 1 +
 		VAULT_BASE64_LEN(blob_len) + 1;
 	out = malloc(room);
 	if (out == NULL)
 		goto out;
-	len = snprintf(out, room, "%s%s%s/", c->front->public_url, prefix, c->who.business.id);
+	len = snprintf(out, room, "%s%s%s/", c->front->public_url, MEDIA_LINK_PREFIX, c->who.business.id);
 	vault_base64(blob, blob_len, out + len);
 	to_url(out + len);
 out:
@@ -118,7 +115,7 @@ static bool still_may(struct call *c, const char *key_id)
 		c->who.business.status == STORE_BUSINESS_ACTIVE &&
 		store_virtual_key_get(c->front->store, c->who.business.id, key_id, store_now_ms(), &c->who.key) ==
 		STORE_OK &&
-		c->who.key.revoked_at == 0 && (c->who.key.expires_at == 0 || c->who.key.expires_at > store_now_ms());
+		virtual_key_ended(&c->who.key, store_now_ms()) == REFUSED_NOT;
 }
 
 static void follow(struct call *c, char *plain)
@@ -144,17 +141,15 @@ static void follow(struct call *c, char *plain)
 	else
 		what.path = path;
 	http_request_proven(c->req);
-	if (!waiting_enter(c->front->streaming, c->who.business.id)) {
-		answer_unavailable(c, "As many calls as may be wait for the provider's answers now.");
+	if (!call_enter(c))
 		return;
-	}
 	passage_run(c, &what);
-	waiting_leave(c->front->streaming, c->who.business.id);
+	call_leave(c);
 }
 
 void media_link_open(struct call *c)
 {
-	const char *business = c->path + sizeof(prefix) - 1, *sealed = strchr(business, '/');
+	const char *business = c->path + sizeof(MEDIA_LINK_PREFIX) - 1, *sealed = strchr(business, '/');
 	char *text = sealed != NULL ? strdup(sealed + 1) : NULL;
 	const size_t len = sealed != NULL ? (size_t)(sealed - business) : 0;
 	struct tenant_place place;

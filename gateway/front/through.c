@@ -127,21 +127,15 @@ static char *page_here(const struct call *c, const char *url)
 	if (path == NULL)
 		return NULL;
 	query = strchr(path, '?');
-	room = strlen(c->front->public_url) + strlen(path) + 1;
+	room = strlen(c->front->public_url) + strlen(path) + 2;
 	out = malloc(room);
 	if (out == NULL)
 		return NULL;
-	used = (size_t)snprintf(out, room, "%s%.*s", c->front->public_url,
-		(int)(query != NULL ? (size_t)(query - path) : strlen(path)), path);
-	for (const char *p = query != NULL ? query + 1 : "", *sign = "?"; *p != '\0';) {
-		const size_t len = strcspn(p, "&");
-
-		if (len > 0 && !is_ours_alone(p, strcspn(p, "&="))) {
-			used += (size_t)snprintf(out + used, room - used, "%s%.*s", sign, (int)len, p);
-			sign = "&";
-		}
-		p += len + (p[len] == '&' ? 1 : 0);
-	}
+	used = (size_t)snprintf(out, room, "%s%.*s", c->front->public_url, (int)strcspn(path, "?"), path);
+	if (query == NULL)
+		return out;
+	(void)query_without_ours(query + 1, out + used + 1, room - used - 1); /* it fits: it is no longer than it was */
+	out[used] = out[used + 1] != '\0' ? '?' : '\0';
 	return out;
 }
 

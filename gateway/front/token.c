@@ -102,10 +102,7 @@ static bool number_add(const struct store_connection *s, void *arg)
 	struct numbers *n = arg;
 	cJSON *row;
 
-	if (s->provider != STORE_360DIALOG || s->phone_number_id[0] == '\0' ||
-		s->status == STORE_CONNECTION_SUSPENDED ||
-		!virtual_key_has_number(&n->call->who.key, s->phone_number_id) ||
-		(strcmp(s->waba_id, n->call->id) != 0 && strcmp(s->phone_number_id, n->call->id) != 0))
+	if (s->provider != STORE_360DIALOG || !connection_usable(n->call, s) || !connection_of_account(s, n->call->id))
 		return true;
 	row = cJSON_CreateObject();
 	n->failed = cJSON_AddStringToObject(row, "id", s->phone_number_id) == NULL ||
