@@ -209,6 +209,14 @@ static const struct cJSON *step_index(const struct cJSON *value, const char **pa
 	return cJSON_IsArray(value) ? cJSON_GetArrayItem(value, index) : NULL;
 }
 
+bool json_list_add(struct cJSON *list, struct cJSON *item)
+{
+	if (item != NULL && cJSON_AddItemToArray(list, item))
+		return true;
+	cJSON_Delete(item);
+	return false;
+}
+
 static const struct cJSON *step_key(const struct cJSON *value, const char **path)
 {
 	const size_t len = strcspn(*path, ".[");

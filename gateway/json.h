@@ -42,6 +42,10 @@ char *json_text(const struct cJSON *value);
 /* Wipes and frees it, or any text that was allocated; NULL is fine. */
 void json_text_free(char *text);
 
+/* Puts an item at the end of a list. Owns: the list has it, and where it cannot be added, as where either is NULL, it is
+ * deleted, and this is false. */
+bool json_list_add(struct cJSON *list, struct cJSON *item);
+
 /* The value under a key of an object, or NULL. Any first argument is fine, NULL too. */
 struct cJSON *json_get(const struct cJSON *object, const char *key);
 /* The same if it is a string; borrows from the tree. */

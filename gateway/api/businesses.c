@@ -208,10 +208,7 @@ static void receipt_send(struct call *c, const struct removal_receipt *r)
 	struct out o;
 
 	for (size_t i = 0; i < r->keys_len && keys != NULL; i++) {
-		cJSON *key = receipt_key(&r->keys[i]);
-
-		if (key == NULL || !cJSON_AddItemToArray(keys, key)) {
-			cJSON_Delete(key);
+		if (!json_list_add(keys, receipt_key(&r->keys[i]))) {
 			cJSON_Delete(keys);
 			keys = NULL;
 		}

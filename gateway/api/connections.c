@@ -29,15 +29,12 @@ static cJSON *checks_json(const struct connect_report *report)
 	for (size_t i = 0; i < report->checks_len && array != NULL; i++) {
 		const struct connect_check *check = &report->checks[i];
 		struct out o;
-		cJSON *row;
 
 		out_begin(&o);
 		out_text(&o, "name", check->name);
 		out_text(&o, "result", listing_name(results, (int)check->result));
 		out_text(&o, "detail", check->detail);
-		row = out_end(&o);
-		if (row == NULL || !cJSON_AddItemToArray(array, row)) {
-			cJSON_Delete(row);
+		if (!json_list_add(array, out_end(&o))) {
 			cJSON_Delete(array);
 			array = NULL;
 		}

@@ -18,14 +18,6 @@ struct list {
 	bool failed;
 };
 
-static void list_add(struct list *l, cJSON *item)
-{
-	if (item == NULL || !cJSON_AddItemToArray(l->array, item)) {
-		cJSON_Delete(item);
-		l->failed = true;
-	}
-}
-
 static bool master_one(const struct store_master_count *m, void *arg)
 {
 	struct list *l = arg;
@@ -34,7 +26,7 @@ static bool master_one(const struct store_master_count *m, void *arg)
 	out_begin(&o);
 	out_text(&o, "id", m->master_key_id);
 	out_number(&o, "keys", m->keys);
-	list_add(l, out_end(&o));
+	l->failed = !json_list_add(l->array, out_end(&o));
 	return !l->failed;
 }
 
@@ -51,7 +43,7 @@ static bool rotation_one(const struct store_rotation *r, void *arg)
 	out_number(&o, "total", r->total);
 	out_time(&o, "started_at", r->started_at);
 	out_time(&o, "scanned_at", r->scanned_at);
-	list_add(l, out_end(&o));
+	l->failed = !json_list_add(l->array, out_end(&o));
 	return !l->failed;
 }
 

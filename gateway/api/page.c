@@ -11,6 +11,7 @@
 #include "gateway/api/json_out.h"
 #include "gateway/api/problem.h"
 #include "gateway/http/http.h"
+#include "gateway/json.h"
 
 #define LIMIT_DEFAULT 50u
 
@@ -129,8 +130,7 @@ bool listing_wants(struct listing *l)
 
 bool listing_add(struct listing *l, const char *id, struct cJSON *row)
 {
-	if (row == NULL || !cJSON_AddItemToArray(l->data, row)) {
-		cJSON_Delete(row);
+	if (!json_list_add(l->data, row)) {
 		l->failed = true;
 		return false;
 	}

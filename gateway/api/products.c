@@ -69,15 +69,11 @@ static void faults(struct call *c, const struct reply_import *in, const char *ro
 
 	for (size_t i = 0; i < in->faults_len && ok; i++) {
 		struct out o;
-		cJSON *row;
 
 		out_begin(&o);
 		out_number(&o, row_name, in->faults[i].row);
 		out_text(&o, "detail", in->faults[i].why);
-		row = out_end(&o);
-		ok = row != NULL && cJSON_AddItemToArray(rows, row);
-		if (!ok)
-			cJSON_Delete(row);
+		ok = json_list_add(rows, out_end(&o));
 	}
 	if (ok) {
 		problem_rows(c->res, PROBLEM_INVALID_FIELD, "some products break a rule; nothing was stored", rows);
@@ -140,13 +136,10 @@ static cJSON *aliases_json(const char *aliases)
 
 	while (array != NULL && *aliases != '\0') {
 		size_t len = strcspn(aliases, "\n");
-		cJSON *text;
 
 		memcpy(one, aliases, len);
 		one[len] = '\0';
-		text = len > 0 ? cJSON_CreateString(one) : NULL;
-		if (len > 0 && (text == NULL || !cJSON_AddItemToArray(array, text))) {
-			cJSON_Delete(text);
+		if (len > 0 && !json_list_add(array, cJSON_CreateString(one))) {
 			cJSON_Delete(array);
 			return NULL;
 		}

@@ -7,6 +7,7 @@
 
 #include "gateway/api/json_out.h"
 #include "gateway/api/problem.h"
+#include "gateway/json.h"
 #include "gateway/virtual_key.h"
 
 static cJSON *call_json(const struct refused_call *r)
@@ -49,14 +50,8 @@ void refusals_get(struct call *c)
 	len = refused_calls_list(virtual_keys_refused(c->api->virtual_keys), calls);
 	list = cJSON_CreateArray();
 	out_begin(&o);
-	for (size_t i = 0; i < len; i++) {
-		cJSON *one = call_json(&calls[i]);
-
-		if (one == NULL || !cJSON_AddItemToArray(list, one)) {
-			cJSON_Delete(one);
-			o.failed = true;
-		}
-	}
+	for (size_t i = 0; i < len; i++)
+		o.failed = !json_list_add(list, call_json(&calls[i])) || o.failed;
 	out_value(&o, "data", list);
 	out_send(&o, c->res, 200);
 	free(calls);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/front/internal.h"
+#include "gateway/json.h"
 
 struct numbers {
 	struct call *call;
@@ -17,27 +18,12 @@ struct numbers {
 
 static bool add_scope(cJSON *scopes, cJSON *granular, const char *name, const struct store_connection *c)
 {
-	cJSON *scope = cJSON_CreateString(name), *row = cJSON_CreateObject(), *ids;
+	cJSON *row = cJSON_CreateObject();
 
-	if (!cJSON_AddItemToArray(scopes, scope)) {
-		cJSON_Delete(scope);
-		cJSON_Delete(row);
-		return false;
-	}
-	if (!cJSON_AddItemToArray(granular, row)) {
-		cJSON_Delete(row);
-		return false;
-	}
-	if (cJSON_AddStringToObject(row, "scope", name) == NULL)
-		return false;
-	if (c->waba_id[0] == '\0')
-		return true;
-	ids = cJSON_AddArrayToObject(row, "target_ids");
-	scope = cJSON_CreateString(c->waba_id);
-	if (ids != NULL && cJSON_AddItemToArray(ids, scope))
-		return true;
-	cJSON_Delete(scope);
-	return false;
+	return json_list_add(granular, row) && json_list_add(scopes, cJSON_CreateString(name)) &&
+		cJSON_AddStringToObject(row, "scope", name) != NULL &&
+		(c->waba_id[0] == '\0' ||
+			json_list_add(cJSON_AddArrayToObject(row, "target_ids"), cJSON_CreateString(c->waba_id)));
 }
 
 static bool fill(struct call *c, cJSON *data)
@@ -105,12 +91,9 @@ static bool number_add(const struct store_connection *s, void *arg)
 	if (s->provider != STORE_360DIALOG || !connection_usable(n->call, s) || !connection_of_account(s, n->call->id))
 		return true;
 	row = cJSON_CreateObject();
-	n->failed = cJSON_AddStringToObject(row, "id", s->phone_number_id) == NULL ||
+	n->failed = !json_list_add(n->array, row) || cJSON_AddStringToObject(row, "id", s->phone_number_id) == NULL ||
 		cJSON_AddStringToObject(row, "display_phone_number", s->display_phone) == NULL ||
-		cJSON_AddStringToObject(row, "verified_name", s->verified_name) == NULL ||
-		!cJSON_AddItemToArray(n->array, row);
-	if (n->failed)
-		cJSON_Delete(row);
+		cJSON_AddStringToObject(row, "verified_name", s->verified_name) == NULL;
 	return !n->failed;
 }
 

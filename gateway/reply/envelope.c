@@ -142,10 +142,7 @@ static cJSON *add_only(cJSON *object, const char *key)
 {
 	cJSON *list = cJSON_AddArrayToObject(object, key), *element = cJSON_CreateObject();
 
-	if (list != NULL && cJSON_AddItemToArray(list, element))
-		return element;
-	cJSON_Delete(element);
-	return NULL;
+	return json_list_add(list, element) ? element : NULL;
 }
 
 static bool add_change(cJSON *change, const struct reply_question *question, const cJSON *item)
