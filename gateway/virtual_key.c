@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/hash.h"
+
 #define DAY_MS INT64_C(86400000)
 #define MINUTE_MS INT64_C(60000)
 #define MINUTE_US (MINUTE_MS * 1000)
@@ -115,10 +117,8 @@ static enum refused_why look_at(const char *text)
 /* Ids are made here, so that nobody can choose them to fill one set. */
 static struct place *set_of(struct virtual_keys *v, const char *id)
 {
-	uint32_t hash = 2166136261u;
+	const uint32_t hash = hash_text(id);
 
-	for (const char *p = id; *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619u;
 	return v->places[(hash ^ hash >> 16) % SETS];
 }
 
@@ -166,6 +166,9 @@ static unsigned bucket_take(struct place *p, uint32_t rate, int64_t now)
 }
 
 /* ------------------------------------------------------------ admitting */
+
+const struct virtual_key_scope virtual_key_scopes[VIRTUAL_KEY_SCOPES] = {{"send", STORE_SCOPE_SEND},
+	{"media", STORE_SCOPE_MEDIA}, {"templates", STORE_SCOPE_TEMPLATES}, {"read", STORE_SCOPE_READ}};
 
 bool virtual_key_has_number(const struct store_virtual_key *k, const char *number)
 {

@@ -28,6 +28,14 @@ void virtual_keys_free(struct virtual_keys *v); /* what is not written yet is lo
 /* A new key's text, and its id, hash, last4 and created_at. Secrets: the caller shows text once and wipes it. */
 void virtual_key_make(struct store_virtual_key *k, char text[static VIRTUAL_KEY_ROOM]);
 
+/* What a key may be made for, by the name that its maker gives. */
+#define VIRTUAL_KEY_SCOPES 4u
+struct virtual_key_scope {
+	const char *name;
+	enum store_scope bit;
+};
+extern const struct virtual_key_scope virtual_key_scopes[VIRTUAL_KEY_SCOPES];
+
 /* Whether it was given this number, or all of its business. */
 bool virtual_key_has_number(const struct store_virtual_key *k, const char *number);
 

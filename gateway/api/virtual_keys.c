@@ -20,30 +20,15 @@
 #define BUDGET_MAX 10000000
 #define OLD_MINUTES_MAX 43200 /* 30 days */
 
-static const struct {
-	const char *name;
-	enum store_scope scope;
-} scopes[] = {{"send", STORE_SCOPE_SEND}, {"media", STORE_SCOPE_MEDIA}, {"templates", STORE_SCOPE_TEMPLATES},
-	{"read", STORE_SCOPE_READ}};
-#define SCOPES (sizeof(scopes) / sizeof(scopes[0]))
-
 /* ------------------------------------------------------------ showing */
-
-static void list_add(struct out *o, cJSON *list, cJSON *item)
-{
-	if (item == NULL || !cJSON_AddItemToArray(list, item)) {
-		cJSON_Delete(item);
-		o->failed = true;
-	}
-}
 
 static void out_scopes(struct out *o, unsigned bits)
 {
 	cJSON *list = cJSON_CreateArray();
 
-	for (size_t i = 0; i < SCOPES; i++)
-		if ((bits & scopes[i].scope) != 0)
-			list_add(o, list, cJSON_CreateString(scopes[i].name));
+	for (size_t i = 0; i < VIRTUAL_KEY_SCOPES; i++)
+		if ((bits & virtual_key_scopes[i].bit) != 0)
+			o->failed = !json_list_add(list, cJSON_CreateString(virtual_key_scopes[i].name)) || o->failed;
 	out_value(o, "scopes", list);
 }
 
@@ -62,7 +47,7 @@ static void out_numbers(struct out *o, const char *numbers)
 		char number[STORE_PROVIDER_ID_LEN + 1];
 
 		(void)snprintf(number, sizeof(number), "%.*s", (int)len, p);
-		list_add(o, list, cJSON_CreateString(number));
+		o->failed = !json_list_add(list, cJSON_CreateString(number)) || o->failed;
 		p += len;
 	}
 	out_value(o, "numbers", list);
@@ -158,13 +143,13 @@ static bool read_scopes(struct call *c, const cJSON *body, unsigned *out)
 		const char *name = cJSON_IsString(item) ? item->valuestring : "";
 		size_t i = 0;
 
-		while (i < SCOPES && strcmp(scopes[i].name, name) != 0)
+		while (i < VIRTUAL_KEY_SCOPES && strcmp(virtual_key_scopes[i].name, name) != 0)
 			i++;
-		if (i == SCOPES) {
+		if (i == VIRTUAL_KEY_SCOPES) {
 			problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must be of: send, media, templates, read");
 			return false;
 		}
-		*out |= scopes[i].scope;
+		*out |= virtual_key_scopes[i].bit;
 	}
 	if (*out == 0)
 		problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must name one at least; left out, it has all");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/hash.h"
 #include "store/store.h"
 
 #define PLACES 1024u /* in sets of WAYS */
@@ -47,13 +48,8 @@ void meters_free(struct meters *m)
 /* Its place, made for it where it had none. Under the lock. */
 static struct meter *meter_of(struct meters *m, const char *account, int64_t now)
 {
-	uint32_t hash = 2166136261u;
-	struct meter *set, *oldest;
+	struct meter *set = &m->all[hash_text(account) % (PLACES / WAYS) * WAYS], *oldest = set;
 
-	for (const char *p = account; *p != '\0'; p++)
-		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	set = &m->all[hash % (PLACES / WAYS) * WAYS];
-	oldest = set;
 	for (unsigned i = 0; i < WAYS; i++) {
 		if (strcmp(set[i].account, account) == 0) {
 			set[i].used_at = now;

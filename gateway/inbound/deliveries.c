@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/hash.h"
 #include "vault/vault.h"
 
 #define PLACES 4096u
@@ -119,10 +120,8 @@ bool deliveries_refusal(struct deliveries *d, const char *business_id, struct in
 /* Ids are made here, so that nobody can choose them to fill one set. */
 static struct store_delivery *set_of(struct deliveries *d, const char *connection_id)
 {
-	uint32_t hash = 2166136261u;
+	const uint32_t hash = hash_text(connection_id);
 
-	for (const char *p = connection_id; *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619u;
 	return d->news[(hash ^ hash >> 16) % SETS];
 }
 

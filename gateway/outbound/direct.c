@@ -144,9 +144,7 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
 	if (!kind_is_d360(p.job.kind))
 		p.job.version = d->version;
 	s.version_is_clients = p.job.version != NULL;
-	s.kind = p.job.kind;
-	s.credential_version = p.credentials[0].version;
-	s.credential_unproven = p.credentials[0].proven_at == 0;
+	sending_with(&s, &p);
 	err = store_message_send(tenants_store(o->tenants), m, d->virtual_key_id, d->once_key);
 	if (err != STORE_OK) {
 		place_leave(o, &s);

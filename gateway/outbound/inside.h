@@ -96,8 +96,12 @@ void ticket_end(struct outbound *o, struct ticket *k, const struct settled *sett
 /* The same for one that had no ticket. */
 void inside_send_ended(struct outbound *o, const struct sending *s, const struct settled *settled);
 
+struct prepared;
+
 /* What a leased message, or one that goes at once, is known by. */
 void sending_from(struct sending *s, const struct store_message *m);
+/* What it goes out as, and with which key. */
+void sending_with(struct sending *s, const struct prepared *p);
 /* An attempt that ended before the sender heard of it. */
 void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason);
 

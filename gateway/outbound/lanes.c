@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/hash.h"
 #include "gateway/outbound/pairs.h"
 
 #define QUANTUM 4 /* what a business's turn is worth: four short messages */
@@ -35,11 +36,7 @@ struct table {
 
 static size_t slot_of(const struct table *t, const char *key)
 {
-	uint32_t hash = 2166136261u;
-
-	for (; *key != '\0'; key++)
-		hash = (hash ^ (uint8_t)*key) * 16777619u;
-	return hash & (t->room - 1);
+	return hash_text(key) & (t->room - 1);
 }
 
 static void *table_find(const struct table *t, const char *key)

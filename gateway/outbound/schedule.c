@@ -79,6 +79,13 @@ void sending_from(struct sending *s, const struct store_message *m)
 	memcpy(s->conversation, m->conversation, sizeof(s->conversation));
 }
 
+void sending_with(struct sending *s, const struct prepared *p)
+{
+	s->kind = p->job.kind;
+	s->credential_version = p->credentials[0].version;
+	s->credential_unproven = p->credentials[0].proven_at == 0;
+}
+
 /* An attempt that ended before the sender heard of it, as a result. */
 void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason)
 {
@@ -131,9 +138,7 @@ static void send_one(struct outbound *o, const struct store_message *m)
 		settle_unprepared(o, &s, err);
 		goto out;
 	}
-	s.kind = p.job.kind;
-	s.credential_version = p.credentials[0].version;
-	s.credential_unproven = p.credentials[0].proven_at == 0;
+	sending_with(&s, &p);
 	pthread_mutex_lock(&o->lock);
 	k = ticket_take(o, TICKET_SEND); /* there is one: no more were leased */
 	k->sending = s;

@@ -13,17 +13,12 @@ struct keys {
 
 static void may(struct html *h, const struct store_virtual_key *k)
 {
-	static const struct {
-		enum store_scope scope;
-		const char *word;
-	} scopes[] = {{STORE_SCOPE_SEND, "send"}, {STORE_SCOPE_MEDIA, "media"}, {STORE_SCOPE_TEMPLATES, "templates"},
-		{STORE_SCOPE_READ, "read"}};
 	bool any = false;
 
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		if ((k->scopes & scopes[i].scope) == 0)
+	for (size_t i = 0; i < VIRTUAL_KEY_SCOPES; i++) {
+		if ((k->scopes & virtual_key_scopes[i].bit) == 0)
 			continue;
-		html_put(h, "%s%s", any ? ", " : "", scopes[i].word);
+		html_put(h, "%s%s", any ? ", " : "", virtual_key_scopes[i].name);
 		any = true;
 	}
 	if (k->numbers[0] != '\0')
