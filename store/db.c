@@ -83,6 +83,8 @@ static enum store_error open_as(struct db *db, const char *name, int flags)
 	(void)sqlite3_busy_timeout(db->handle, BUSY_WAIT_MS);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	/* Else a statement that a partial index could serve for some values is prepared anew each time it is used. */
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
 	err = db_run(db, all_pragmas);
 	if (err == STORE_OK && !writer)
 		err = db_run(db, reader_pragmas);

@@ -37,6 +37,21 @@ static enum store_error run_catch(struct db *db, void *arg)
 												: STORE_FAILED;
 }
 
+/* Each statement is prepared once, whatever it is used with. */
+static enum store_error run_count_again(struct db *db, void *arg)
+{
+	unsigned *again = arg;
+
+	for (sqlite3_stmt *st = sqlite3_next_stmt(db->handle, NULL); st != NULL;
+		st = sqlite3_next_stmt(db->handle, st)) {
+		if (sqlite3_stmt_status(st, SQLITE_STMTSTATUS_REPREPARE, 0) == 0)
+			continue;
+		print_message("prepared again and again: %s\n", sqlite3_sql(st));
+		++*again;
+	}
+	return STORE_OK;
+}
+
 static bool see_responder(const struct store_responder *r, void *arg)
 {
 	(void)arg;
@@ -526,16 +541,21 @@ static unsigned scans(sqlite3 *db, const char *sql)
 static void test_no_table_is_read_through(void **state)
 {
 	struct house *h = *state;
-	unsigned bad = 0, plans = 0;
+	unsigned bad = 0, plans = 0, again = 0;
 	sqlite3 *db;
 
 	for (size_t i = 0; i < h->store->readers_len; i++)
 		assert_int_equal(run_catch(&h->store->readers[i], NULL), STORE_OK);
 	assert_int_equal(core_write(h->store, run_catch, NULL), STORE_OK);
 	use_everything(h->store);
+	for (size_t i = 0; i < h->store->readers_len; i++)
+		assert_int_equal(run_count_again(&h->store->readers[i], &again), STORE_OK);
+	assert_int_equal(core_write(h->store, run_count_again, &again), STORE_OK);
+	assert_int_equal(again, 0);
 	house_close(h);
 	assert_int_equal(sqlite3_open(h->path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_TRIGGER_EQP, 1, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL), SQLITE_OK);
 	for (size_t i = 0; i < caught.len; i++) {
 		const char *sql = caught.sql[i];
 
