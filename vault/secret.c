@@ -74,7 +74,7 @@ bool vault_memory_locked(void)
 /* Guarded memory costs a dozen system calls, a third of a millisecond here: what small secrets lay in is kept for the next
  * ones, wiped and out of reach. Each ends where the guard page begins, as without this. */
 #define KEPT_ROOM 4080u /* a page without the library's mark */
-#define KEPT_MAX 32u
+#define KEPT_MAX 256u
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static uint8_t *kept[KEPT_MAX];

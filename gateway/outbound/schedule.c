@@ -252,7 +252,7 @@ static bool is_chosen(const struct chosen *c, const char *connection_id)
 	return false;
 }
 
-/* One turn's, chosen. False: there is none, or the store does not say. */
+/* One turn's, chosen. False: the batch is complete, since there is none, all had theirs, or the store does not say. */
 static bool choose(struct scheduler *s, int64_t ahead)
 {
 	struct outbound *o = s->o;
@@ -270,12 +270,15 @@ static bool choose(struct scheduler *s, int64_t ahead)
 	pthread_mutex_unlock(&o->lock);
 	if (!is)
 		return false;
-	/* What it chose in this batch is not leased yet, and would be shown again: it goes on with the next. */
+	/* What it chose in this batch is not leased yet, and would be shown again: it goes on with the next. Turns go round:
+	 * whoever else there is had one. */
 	if (is_chosen(c, turn.connection_id)) {
+		const int64_t now = inside_now();
+
 		pthread_mutex_lock(&o->lock);
-		lanes_choose(o->lanes, &turn, due, 0, inside_now() + 1, inside_now(), out, &out_len);
+		lanes_choose(o->lanes, &turn, due, 0, now, now, out, &out_len);
 		pthread_mutex_unlock(&o->lock);
-		return true;
+		return false;
 	}
 	len = turn.room;
 	err = store_outbox_due(tenants_store(o->tenants), turn.connection_id, store_now_ms(), due, &len, &next_at);

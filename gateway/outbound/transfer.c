@@ -24,7 +24,7 @@
 #include "gateway/outbound/wiping.h"
 #include "gateway/version.h"
 
-#define KEPT_CONNECTIONS 128L
+#define KEPT_CONNECTIONS 512L
 #define LOOK_MS 500 /* for slow ones */
 
 static int64_t now_ms(void)
