@@ -314,10 +314,10 @@ enum store_error store_message_send(
 
 /* ------------------------------------------------------------ settling */
 
-static enum store_error run_settle(struct db *db, void *arg)
+/* STORE_STALE: nothing was written. */
+static enum store_error settle_row(struct db *db, const struct store_outcome *o)
 {
 	static const uint8_t no_index[STORE_INDEX_LEN];
-	const struct store_outcome *o = arg;
 	struct query q = query_start(db,
 		"UPDATE messages SET state = ?, next_at = ?, error_code = ?, reason = ?, updated_at = ?, "
 		"maybe_duplicate = max(maybe_duplicate, ?), discarded_at = CASE ? WHEN 1 THEN updated_at ELSE 0 END, "
@@ -339,23 +339,75 @@ static enum store_error run_settle(struct db *db, void *arg)
 	query_text(&q, o->business_id);
 	query_int(&q, o->attempt);
 	err = query_finish(&q);
-	if (err == STORE_OK && db_changes(db) == 0)
-		return STORE_STALE;
-	if (err == STORE_OK && o->given_back_to != NULL)
+	return err == STORE_OK && db_changes(db) == 0 ? STORE_STALE : err;
+}
+
+static enum store_error settle_rest(struct db *db, const struct store_outcome *o)
+{
+	enum store_error err = STORE_OK;
+
+	if (o->given_back_to != NULL)
 		err = virtual_key_give_back(db, o->given_back_to, o->spent_at);
 	return err == STORE_OK && o->to == STORE_MESSAGE_SENT ? control_take(db, o->business_id, o->message_id) : err;
 }
 
+struct outcomes {
+	const struct store_outcome *all;
+	size_t len;
+	enum store_error *results;
+};
+
+/* What fails in the middle of one undoes all. */
+static enum store_error run_settle(struct db *db, void *arg)
+{
+	const struct outcomes *a = arg;
+
+	for (size_t i = 0; i < a->len; i++) {
+		if (a->results[i] == STORE_INVALID)
+			continue;
+		a->results[i] = settle_row(db, &a->all[i]);
+		if (a->results[i] == STORE_OK)
+			a->results[i] = settle_rest(db, &a->all[i]);
+		else if (a->results[i] == STORE_STALE)
+			continue;
+		if (a->results[i] != STORE_OK)
+			return a->results[i];
+	}
+	return STORE_OK;
+}
+
+static bool outcome_ok(const struct store_outcome *o)
+{
+	return (o->to == STORE_MESSAGE_SENT || o->to == STORE_MESSAGE_RETRY || o->to == STORE_MESSAGE_UNKNOWN ||
+		       o->to == STORE_MESSAGE_DEAD) &&
+		core_reason_ok(o->reason);
+}
+
 enum store_error store_outbox_settle(struct store *s, const struct store_outcome *outcome)
 {
-	struct store_outcome copy = *outcome;
+	enum store_error result = STORE_OK, err;
+	struct outcomes one = {outcome, 1, &result};
 
-	if (outcome->to != STORE_MESSAGE_SENT && outcome->to != STORE_MESSAGE_RETRY &&
-		outcome->to != STORE_MESSAGE_UNKNOWN && outcome->to != STORE_MESSAGE_DEAD)
+	if (!outcome_ok(outcome))
 		return STORE_INVALID;
-	if (!core_reason_ok(outcome->reason))
-		return STORE_INVALID;
-	return core_write(s, run_settle, &copy);
+	err = core_write(s, run_settle, &one);
+	return err != STORE_OK ? err : result;
+}
+
+void store_outbox_settle_all(
+	struct store *s, const struct store_outcome *outcomes, size_t len, enum store_error *results)
+{
+	struct outcomes all = {outcomes, len, results};
+	enum store_error err;
+
+	for (size_t i = 0; i < len; i++)
+		results[i] = outcome_ok(&outcomes[i]) ? STORE_OK : STORE_INVALID;
+	err = core_write(s, run_settle, &all);
+	if (err == STORE_OK)
+		return;
+	/* One of them cannot be written: it keeps none of the others. */
+	for (size_t i = 0; i < len; i++)
+		results[i] = store_outbox_settle(s, &outcomes[i]);
 }
 
 struct recovery {

@@ -1166,6 +1166,9 @@ struct store_outcome {
 };
 enum store_error store_outbox_settle(struct store *s, const struct store_outcome *outcome)
 	__attribute__((warn_unused_result));
+/* Many at once, with one commit where nothing is wrong: results[i] is what store_outbox_settle says of outcomes[i]. */
+void store_outbox_settle_all(
+	struct store *s, const struct store_outcome *outcomes, size_t len, enum store_error *results);
 
 /* At start: every SENDING row becomes UNKNOWN, since the attempt may have reached the provider; where it is to be sent at
  * least once, RETRY at again_at. */

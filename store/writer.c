@@ -23,7 +23,7 @@
 #define GROUP_MAX 256u
 #define QUEUE_MAX 4096u
 #define QUEUE_BYTES_MAX (48u << 20) /* of bodies: as much again may be in the group that runs */
-#define CHECKPOINT_FRAMES 1000 /* pages in the write-ahead log */
+#define CHECKPOINT_FRAMES 4000 /* pages in the write-ahead log */
 #define RESTART_FRAMES 16384 /* readers never left a gap: wait for them, and if that is in vain not soon again */
 
 #define WAKES 2u

@@ -1,10 +1,11 @@
 /*
- * Results: a few readers take turns at the sender's socket and settle what came back, so that one
- * commit's wait is shared; a key that was refused is asked about. Trusts the sender's frames only as
+ * Results: a few readers take turns at the sender's socket and settle what came back, many with one
+ * commit; a key that was refused is asked about. Trusts the sender's frames only as
  * far as they decode; a malformed one ends the role. Started by outbound.c.
  */
 #include "gateway/outbound/inside.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "gateway/outbound/prepare.h"
@@ -69,6 +70,19 @@ out:
 
 /* ------------------------------------------------------------ results */
 
+/* A result whose ticket is answered: only the thread that read it touches both now. */
+struct came {
+	struct ticket *ticket;
+	struct outbound_result result;
+};
+
+/* What one reader took from the socket at once. */
+struct batch {
+	struct came sends[SETTLING_MAX];
+	size_t sends_len;
+	struct came other; /* ticket NULL: there was none */
+};
+
 /* Whoever waits for a send hears of it before that is written: what is lost with the process in between is unknown at
  * the next start, and told by a status. What is still to be written stays here. */
 static void waiter_tell_early(struct outbound *o, struct ticket *k, struct outbound_result *r)
@@ -93,28 +107,38 @@ static enum outbound_class class_for(const struct sending *s, const struct outbo
 												  : r->class;
 }
 
-/* The ticket is answered: only this thread touches it now. */
-static void result_work(struct outbound *o, struct ticket *k, struct outbound_result *r)
+static bool refuses_key(const struct sending *s, const struct outbound_result *r)
+{
+	return r->class == OUTBOUND_AUTH && (kind_is_d360(s->kind) || r->code == CODE_BAD_TOKEN);
+}
+
+static void sends_work(struct outbound *o, struct batch *b)
+{
+	struct settling all[SETTLING_MAX];
+	struct sending sendings[SETTLING_MAX];
+
+	for (size_t i = 0; i < b->sends_len; i++) {
+		sendings[i] = b->sends[i].ticket->sending;
+		all[i] = (struct settling){.sending = &sendings[i], .result = &b->sends[i].result};
+	}
+	settle_sends(o->tenants, all, b->sends_len, &o->stop);
+	pthread_mutex_lock(&o->lock);
+	for (size_t i = 0; i < b->sends_len; i++)
+		ticket_end(o, b->sends[i].ticket, &all[i].settled);
+	pthread_mutex_unlock(&o->lock);
+	for (size_t i = 0; i < b->sends_len; i++) {
+		if (refuses_key(&sendings[i], &b->sends[i].result))
+			confirm_begin(o, &sendings[i]);
+		outbound_result_clear(&b->sends[i].result);
+	}
+	b->sends_len = 0;
+}
+
+static void check_answered(struct outbound *o, struct ticket *k, struct outbound_result *r)
 {
 	const struct sending s = k->sending;
-	const enum ticket_use use = k->use;
-	const enum outbound_class class = use == TICKET_SEND ? class_for(&s, r) : r->class;
-	const int32_t code = r->code;
-	struct settled settled = {.came = LANES_NOTHING};
 
-	if (use == TICKET_PASS || use == TICKET_STREAM) {
-		pass_answered(o, k, r);
-		return;
-	}
-	if (use == TICKET_ASK) {
-		ask_answered(o, k, r);
-		return;
-	}
-	r->class = class;
-	if (use == TICKET_SEND) {
-		waiter_tell_early(o, k, r);
-		settled = settle_send(o->tenants, &s, r, &o->stop);
-	} else if (use == TICKET_CONFIRM && settle_token_is_dead(r))
+	if (k->use == TICKET_CONFIRM && settle_token_is_dead(r))
 		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
 	if (k->waiter != NULL) {
@@ -122,36 +146,51 @@ static void result_work(struct outbound *o, struct ticket *k, struct outbound_re
 		*r = (struct outbound_result){0}; /* transferred */
 		k->waiter->done = true;
 	}
-	if (use == TICKET_SEND)
-		ticket_end(o, k, &settled);
-	else
-		ticket_release(o, k);
+	ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
-	if (use == TICKET_SEND && class == OUTBOUND_AUTH && (kind_is_d360(s.kind) || code == CODE_BAD_TOKEN))
-		confirm_begin(o, &s);
 }
 
-static bool result_read(struct outbound *o, struct frame *f)
+static void other_work(struct outbound *o, struct came *c)
 {
-	struct outbound_result r;
-	struct ticket *k;
+	if (c->ticket->use == TICKET_ASK)
+		ask_answered(o, c->ticket, &c->result);
+	else
+		check_answered(o, c->ticket, &c->result);
+	outbound_result_clear(&c->result);
+	c->ticket = NULL;
+}
+
+static bool result_read(struct outbound *o, struct frame *f, struct batch *b)
+{
+	struct came c = {NULL};
 	uint64_t number;
 
-	if (!job_result_decode(f, &number, &r))
+	if (!job_result_decode(f, &number, &c.result))
 		return false;
 	pthread_mutex_lock(&o->lock);
-	k = ticket_find(o, number);
-	if (k != NULL)
-		k->answered = true;
-	if (r.clock_told) {
-		o->clock_ahead_s = r.clock_ahead_s;
+	c.ticket = ticket_find(o, number);
+	if (c.ticket != NULL)
+		c.ticket->answered = true;
+	if (c.result.clock_told) {
+		o->clock_ahead_s = c.result.clock_ahead_s;
 		o->clock_at = store_now_ms();
 	}
 	pthread_mutex_unlock(&o->lock);
-	if (k != NULL)
-		result_work(o, k, &r);
-	outbound_result_clear(&r);
-	return k != NULL;
+	if (c.ticket == NULL) {
+		outbound_result_clear(&c.result);
+		return false;
+	}
+	if (c.ticket->use == TICKET_SEND) {
+		c.result.class = class_for(&c.ticket->sending, &c.result);
+		waiter_tell_early(o, c.ticket, &c.result);
+		b->sends[b->sends_len++] = c;
+	} else if (c.ticket->use == TICKET_PASS || c.ticket->use == TICKET_STREAM) {
+		pass_answered(o, c.ticket, &c.result);
+		outbound_result_clear(&c.result);
+	} else {
+		b->other = c;
+	}
+	return true;
 }
 
 static bool pong_read(struct outbound *o, struct frame *f)
@@ -168,10 +207,43 @@ static bool pong_read(struct outbound *o, struct frame *f)
 	return true;
 }
 
-/* Whose order matters, and which are quickly done with. */
-static bool is_in_order(const struct frame *f)
+static bool frame_read(struct outbound *o, struct frame *f, struct batch *b)
 {
-	return f->type == JOB_HEAD || f->type == JOB_PART || f->type == JOB_TAKEN;
+	switch (f->type) {
+	case JOB_HEAD:
+	case JOB_PART:
+	case JOB_TAKEN:
+		return pass_frame(o, f);
+	case JOB_RESULT:
+		return result_read(o, f, b);
+	default:
+		return pong_read(o, f);
+	}
+}
+
+static bool more_came(const struct outbound *o)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Waits for something to work on, and takes with it what else is there of sends: how much that is, the last commit's length
+ * decides. What takes long by itself comes alone. Under the read lock, so that all stay in order. */
+static enum frame_error batch_read(struct outbound *o, struct frame *f, struct batch *b)
+{
+	enum frame_error err = o->read_ended ? FRAME_CLOSED : FRAME_OK;
+	unsigned seen = 0;
+
+	while (err == FRAME_OK && b->other.ticket == NULL &&
+		(b->sends_len == 0 || (seen++ < SETTLING_MAX && b->sends_len < SETTLING_MAX && more_came(o)))) {
+		err = frame_recv(o->fd, job_limits_listener, JOB_LIMITS, f);
+		if (err == FRAME_OK && !frame_read(o, f, b))
+			err = FRAME_MALFORMED;
+		frame_reset(f, 0); /* an answer must not lie here until the next one comes */
+	}
+	o->read_ended = err != FRAME_OK;
+	return err;
 }
 
 /* Readers take turns: one waits at the socket, the others work. */
@@ -179,30 +251,19 @@ void *inside_read(void *arg)
 {
 	struct outbound *o = arg;
 	struct frame f = FRAME_INIT(0);
+	struct batch b = {.sends_len = 0};
+	enum frame_error err;
 
-	for (;;) {
-		enum frame_error err = FRAME_CLOSED;
-		bool done = false;
-
+	do {
 		pthread_mutex_lock(&o->read_lock);
-		if (!o->read_ended) {
-			err = frame_recv(o->fd, job_limits_listener, JOB_LIMITS, &f);
-			done = err == FRAME_OK && is_in_order(&f);
-			if (done && !pass_frame(o, &f))
-				err = FRAME_MALFORMED;
-			o->read_ended = err != FRAME_OK;
-		}
+		err = batch_read(o, &f, &b);
 		pthread_mutex_unlock(&o->read_lock);
-		if (err != FRAME_OK) {
-			inside_gone(o, err == FRAME_CLOSED ? "it closed" : "it sent something malformed");
-			break;
-		}
-		if (!done && !(f.type == JOB_RESULT ? result_read(o, &f) : pong_read(o, &f))) {
-			inside_gone(o, "it sent something malformed");
-			break;
-		}
-		frame_reset(&f, 0); /* an answer must not lie here until the next one comes */
-	}
+		if (b.other.ticket != NULL)
+			other_work(o, &b.other);
+		if (b.sends_len > 0)
+			sends_work(o, &b);
+	} while (err == FRAME_OK);
+	inside_gone(o, err == FRAME_CLOSED ? "it closed" : "it sent something malformed");
 	frame_clear(&f);
 	return NULL;
 }

@@ -90,13 +90,13 @@ void sending_with(struct sending *s, const struct prepared *p)
 void settle_here(struct outbound *o, const struct sending *s, enum outbound_class class, const char *reason)
 {
 	struct outbound_result r = {.class = class};
-	struct settled settled;
+	struct settling one = {.sending = s, .result = &r};
 
 	memccpy(r.reason, reason, '\0', sizeof(r.reason) - 1);
-	settled = settle_send(o->tenants, s, &r, &o->stop);
-	settled.came = LANES_NOTHING;
+	settle_sends(o->tenants, &one, 1, &o->stop);
+	one.settled.came = LANES_NOTHING;
 	pthread_mutex_lock(&o->lock);
-	inside_send_ended(o, s, &settled);
+	inside_send_ended(o, s, &one.settled);
 	pthread_mutex_unlock(&o->lock);
 }
 

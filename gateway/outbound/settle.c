@@ -51,37 +51,49 @@ out:
 	cJSON_Delete(fields);
 }
 
-static void write_down(
-	struct tenants *t, const struct sending *s, const struct store_outcome *outcome, const atomic_bool *stop)
+/* Whether that is all that can be done about it. */
+static bool is_written_down(const struct store_outcome *o, enum store_error err)
 {
+	switch (err) {
+	case STORE_OK:
+	case STORE_STALE: /* a status webhook was faster */
+	case STORE_NOT_FOUND: /* the business is gone, and the message with it */
+		return true;
+	case STORE_TIMEOUT:
+	case STORE_BUSY:
+	case STORE_FULL:
+	case STORE_NO_MEMORY:
+		return false;
+	case STORE_EXISTS:
+	case STORE_NUMBER_TAKEN:
+	case STORE_FAILED:
+	case STORE_NEWER:
+	case STORE_NOT_OURS:
+	case STORE_FOREIGN:
+	case STORE_TOO_MANY:
+	case STORE_INVALID:
+		break;
+	}
+	log_error("an attempt cannot be settled business=%s message=%s: %s", o->business_id, o->message_id,
+		store_error_text(err));
+	return true;
+}
+
+/* Leaves in outcomes what it gave up. */
+static void write_down(struct tenants *t, struct store_outcome *outcomes, size_t len, const atomic_bool *stop)
+{
+	enum store_error results[SETTLING_MAX];
 	int pause = PAUSE_FIRST_MS;
+	size_t left;
 
 	for (;;) {
-		const enum store_error err = store_outbox_settle(tenants_store(t), outcome);
-
-		switch (err) {
-		case STORE_OK:
-		case STORE_STALE: /* a status webhook was faster */
-		case STORE_NOT_FOUND: /* the business is gone, and the message with it */
-			return;
-		case STORE_TIMEOUT:
-		case STORE_BUSY:
-		case STORE_FULL:
-		case STORE_NO_MEMORY:
-			break;
-		case STORE_EXISTS:
-		case STORE_NUMBER_TAKEN:
-		case STORE_FAILED:
-		case STORE_NEWER:
-		case STORE_NOT_OURS:
-		case STORE_FOREIGN:
-		case STORE_TOO_MANY:
-		case STORE_INVALID:
-			log_error("an attempt cannot be settled business=%s message=%s: %s", s->business_id,
-				s->message_id, store_error_text(err));
-			return;
-		}
-		if (atomic_load(stop))
+		store_outbox_settle_all(tenants_store(t), outcomes, len, results);
+		left = 0;
+		for (size_t i = 0; i < len; i++)
+			if (!is_written_down(&outcomes[i], results[i]))
+				outcomes[left++] = outcomes[i];
+		len = left;
+		if (len == 0 || atomic_load(stop))
 			return;
 		pause_ms(pause);
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
@@ -252,9 +264,11 @@ static bool gives_back(enum outbound_class class)
 	return false;
 }
 
-struct settled settle_send(
-	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop)
+/* What is to be written down of an attempt. *plan and *sealed hold what the outcome borrows. */
+static struct store_outcome outcome_of(struct tenants *t, struct settling *one, struct plan *plan, uint8_t **sealed)
 {
+	const struct sending *s = one->sending;
+	const struct outbound_result *r = one->result;
 	struct plan_attempt attempt = {.attempt = s->attempt,
 		.policy = s->policy,
 		.expires_at = s->expires_at,
@@ -264,35 +278,52 @@ struct settled settle_send(
 	struct store_outcome outcome = {.business_id = s->business_id,
 		.message_id = s->message_id,
 		.attempt = s->attempt,
-		.error_code = r->code};
-	uint8_t *sealed = NULL;
-	struct settled settled;
-	struct plan plan;
+		.error_code = r->code,
+		.told = s->once};
 
 	vault_random(&attempt.random, sizeof(attempt.random));
-	plan_make(r, &attempt, &plan);
-	outcome.to = plan.to;
-	outcome.next_at = plan.next_at;
-	outcome.maybe_duplicate = plan.maybe_duplicate;
-	outcome.told = s->once;
-	if (s->virtual_key_id[0] != '\0' && plan.to == STORE_MESSAGE_DEAD && gives_back(r->class)) {
+	plan_make(r, &attempt, plan);
+	outcome.to = plan->to;
+	outcome.next_at = plan->next_at;
+	outcome.maybe_duplicate = plan->maybe_duplicate;
+	if (s->virtual_key_id[0] != '\0' && plan->to == STORE_MESSAGE_DEAD && gives_back(r->class)) {
 		outcome.given_back_to = s->virtual_key_id;
 		outcome.spent_at = s->spent_at;
 	}
-	settled = settled_of(r, plan.next_at > attempt.now ? plan.next_at - attempt.now : r->retry_after_ms);
-	outcome.reason = plan.reason[0] != '\0' ? plan.reason : NULL;
-	if (plan.to == STORE_MESSAGE_SENT)
-		wamid_fill(t, s, r, &outcome, &sealed);
-	write_down(t, s, &outcome, stop);
-	if (plan.to == STORE_MESSAGE_SENT)
-		prove(t, s);
+	outcome.reason = plan->reason[0] != '\0' ? plan->reason : NULL;
+	if (plan->to == STORE_MESSAGE_SENT)
+		wamid_fill(t, s, r, &outcome, sealed);
+	one->settled = settled_of(r, plan->next_at > attempt.now ? plan->next_at - attempt.now : r->retry_after_ms);
+	return outcome;
+}
+
+/* What else it tells, once it is written down. */
+static void follow_up(struct tenants *t, const struct settling *one, const struct plan *plan)
+{
+	const enum outbound_class class = one->result->class;
+
+	if (plan->to == STORE_MESSAGE_SENT)
+		prove(t, one->sending);
 	else
-		log_not_sent(s, r, &plan);
-	if (r->class == OUTBOUND_AUTH || r->class == OUTBOUND_ACCOUNT || r->class == OUTBOUND_NO_CREDENTIAL)
-		look_soon(t, s);
-	free(sealed);
-	vault_wipe(&plan, sizeof(plan));
-	return settled;
+		log_not_sent(one->sending, one->result, plan);
+	if (class == OUTBOUND_AUTH || class == OUTBOUND_ACCOUNT || class == OUTBOUND_NO_CREDENTIAL)
+		look_soon(t, one->sending);
+}
+
+void settle_sends(struct tenants *t, struct settling *all, size_t len, const atomic_bool *stop)
+{
+	struct store_outcome outcomes[SETTLING_MAX];
+	struct plan plans[SETTLING_MAX];
+	uint8_t *sealed[SETTLING_MAX] = {NULL};
+
+	for (size_t i = 0; i < len; i++)
+		outcomes[i] = outcome_of(t, &all[i], &plans[i], &sealed[i]);
+	write_down(t, outcomes, len, stop);
+	for (size_t i = 0; i < len; i++) {
+		follow_up(t, &all[i], &plans[i]);
+		free(sealed[i]);
+	}
+	vault_wipe(plans, len * sizeof(plans[0]));
 }
 
 /* ------------------------------------------------------------ the key */

@@ -36,10 +36,16 @@ struct settled {
 	enum lanes_scope scope;
 	int64_t wait_ms;
 };
-/* Settles the attempt, again and again while the store is busy or full, until *stop. Left
- * unsettled it becomes UNKNOWN at the next start. */
-struct settled settle_send(
-	struct tenants *t, const struct sending *s, const struct outbound_result *r, const atomic_bool *stop);
+/* An attempt that ended. */
+struct settling {
+	const struct sending *sending;
+	const struct outbound_result *result;
+	struct settled settled; /* when it is */
+};
+#define SETTLING_MAX 32u
+/* Settles these attempts, with one commit, again and again while the store is busy or full, until *stop. Left
+ * unsettled one becomes UNKNOWN at the next start. */
+void settle_sends(struct tenants *t, struct settling *all, size_t len, const atomic_bool *stop);
 
 /* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
 bool settle_token_is_dead(const struct outbound_result *r);

@@ -523,6 +523,13 @@ enum store_error store_outbox_settle(struct store *s, const struct store_outcome
 	return err;
 }
 
+void store_outbox_settle_all(
+	struct store *s, const struct store_outcome *outcomes, size_t len, enum store_error *results)
+{
+	for (size_t i = 0; i < len; i++)
+		results[i] = store_outbox_settle(s, &outcomes[i]);
+}
+
 enum store_error store_outbox_recover(struct store *s, int64_t again_at, unsigned *recovered)
 {
 	(void)s;

@@ -183,6 +183,70 @@ static void test_connection_of_another_business(void **state)
 	assert_int_equal(lease(s, 10, 10).len, 0);
 }
 
+static enum store_error run_refuse(struct db *db, void *arg)
+{
+	struct query q = query_start(db,
+		"CREATE TEMP TRIGGER refuse BEFORE UPDATE ON messages WHEN NEW.error_code = 7 "
+		"BEGIN SELECT RAISE(ABORT, 'refused'); END");
+
+	(void)arg;
+	return query_finish(&q);
+}
+
+static void test_many_are_settled_at_once(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_outcome all[5];
+	enum store_error results[5];
+	struct store_message m[5];
+	unsigned long commits;
+
+	for (unsigned char i = 0; i < 5; i++)
+		m[i] = queue(s, "one", CONNECTION_ONE, i, NOW);
+	assert_int_equal(lease(s, 4, 4).len, 4);
+	for (size_t i = 0; i < 5; i++)
+		all[i] = outcome(&m[i], STORE_MESSAGE_SENT);
+	all[1].to = STORE_MESSAGE_READ;
+	all[2].attempt = 2;
+	commits = writer_commits(s->writer);
+	store_outbox_settle_all(s, all, 5, results);
+	assert_int_equal(writer_commits(s->writer), commits + 1);
+	assert_int_equal(results[0], STORE_OK);
+	assert_int_equal(results[1], STORE_INVALID);
+	assert_int_equal(results[2], STORE_STALE);
+	assert_int_equal(results[3], STORE_OK);
+	assert_int_equal(results[4], STORE_STALE); /* not leased */
+	assert_int_equal(state_of(s, "one", m[0].id), STORE_MESSAGE_SENT);
+	assert_int_equal(state_of(s, "one", m[1].id), STORE_MESSAGE_SENDING);
+	assert_int_equal(state_of(s, "one", m[2].id), STORE_MESSAGE_SENDING);
+	assert_int_equal(state_of(s, "one", m[3].id), STORE_MESSAGE_SENT);
+	assert_int_equal(state_of(s, "one", m[4].id), STORE_MESSAGE_QUEUED);
+}
+
+/* One that cannot be written keeps none of the others. */
+static void test_settled_beside_one_that_fails(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_outcome all[3];
+	enum store_error results[3];
+	struct store_message m[3];
+
+	for (unsigned char i = 0; i < 3; i++)
+		m[i] = queue(s, "one", CONNECTION_ONE, i, NOW);
+	assert_int_equal(lease(s, 3, 3).len, 3);
+	assert_int_equal(core_write(s, run_refuse, NULL), STORE_OK);
+	for (size_t i = 0; i < 3; i++)
+		all[i] = outcome(&m[i], STORE_MESSAGE_SENT);
+	all[1].error_code = 7;
+	store_outbox_settle_all(s, all, 3, results);
+	assert_int_equal(results[0], STORE_OK);
+	assert_int_equal(results[1], STORE_INVALID);
+	assert_int_equal(results[2], STORE_OK);
+	assert_int_equal(state_of(s, "one", m[0].id), STORE_MESSAGE_SENT);
+	assert_int_equal(state_of(s, "one", m[1].id), STORE_MESSAGE_SENDING);
+	assert_int_equal(state_of(s, "one", m[2].id), STORE_MESSAGE_SENT);
+}
+
 /* What a removed connection still had to send does not hold up the conversation of the next one. */
 static void test_removed_connection_holds_up_nobody(void **state)
 {
@@ -568,6 +632,8 @@ int main(void)
 		TEST(test_connection_of_another_business),
 		TEST(test_removed_connection_holds_up_nobody),
 		TEST(test_settle_only_its_attempt),
+		TEST(test_many_are_settled_at_once),
+		TEST(test_settled_beside_one_that_fails),
 		TEST(test_crash_makes_unknown),
 		TEST(test_crash_and_at_least_once),
 		TEST(test_crash_keeps_maybe_duplicate),

@@ -399,12 +399,12 @@ static off_t size_of(const char *path, const char *end)
 	return stat(name, &st) == 0 ? st.st_size : 0;
 }
 
-/* No file may pass 12 MiB: the database meets that at a checkpoint, its log, kept short by
+/* No file may pass 32 MiB: the database meets that at a checkpoint, its log, kept short by
  * checkpoints, never. A checkpoint that failed must end the store: the log may not be used again. */
 static int checkpoint_fails(const char *path)
 {
 	static uint8_t body[100000];
-	struct rlimit limit = {12 << 20, RLIM_INFINITY};
+	struct rlimit limit = {32 << 20, RLIM_INFINITY};
 	struct store_options opt = {.path = path, .readers = 1};
 	struct store_event e = event_of(body, sizeof(body));
 	enum store_error err = STORE_OK;
@@ -419,7 +419,7 @@ static int checkpoint_fails(const char *path)
 	}
 	if (err != STORE_FAILED)
 		return 2;
-	if (size_of(path, "-wal") > 8 << 20)
+	if (size_of(path, "-wal") > 20 << 20)
 		return 3;
 	/* Closing tries none either, though it would succeed now: the log stays for the next start. */
 	limit.rlim_cur = RLIM_INFINITY;
