@@ -30,9 +30,10 @@ static void key_refused(struct outbound *o, const struct sending *s)
 		outbound_changed(o, s->business_id);
 }
 
-/* Code 190 may also mean a garbled header: the provider is asked about the token itself, where the
- * app secret is held; else its word is taken. The answer comes as a ticket of its own. */
-static void confirm_begin(struct outbound *o, const struct sending *s)
+/* Also a garbled header, or a permission that is missing, is told as if the token was dead (facts/meta.md 3): the provider is
+ * asked about the token itself, where the app secret is held. Else its word is taken, where it is 190. The answer comes as a
+ * ticket of its own. */
+static void confirm_begin(struct outbound *o, const struct sending *s, int32_t code)
 {
 	struct prepared p = {0};
 	struct ticket *k = NULL;
@@ -46,7 +47,8 @@ static void confirm_begin(struct outbound *o, const struct sending *s)
 	err = prepare_confirm(o->tenants, s->business_id, s->connection_id, &p);
 	/* Nobody to ask, or a key that is not used any more. */
 	if (err == PREPARE_NO_CREDENTIAL || (err == PREPARE_OK && p.credentials[0].version != s->credential_version)) {
-		key_refused(o, s);
+		if (code == CODE_BAD_TOKEN || err == PREPARE_OK)
+			key_refused(o, s);
 		goto out;
 	}
 	if (err != PREPARE_OK)
@@ -107,11 +109,6 @@ static enum outbound_class class_for(const struct sending *s, const struct outbo
 												  : r->class;
 }
 
-static bool refuses_key(const struct sending *s, const struct outbound_result *r)
-{
-	return r->class == OUTBOUND_AUTH && (kind_is_d360(s->kind) || r->code == CODE_BAD_TOKEN);
-}
-
 static void sends_work(struct outbound *o, struct batch *b)
 {
 	struct settling all[SETTLING_MAX];
@@ -127,8 +124,8 @@ static void sends_work(struct outbound *o, struct batch *b)
 		ticket_end(o, b->sends[i].ticket, &all[i].settled);
 	pthread_mutex_unlock(&o->lock);
 	for (size_t i = 0; i < b->sends_len; i++) {
-		if (refuses_key(&sendings[i], &b->sends[i].result))
-			confirm_begin(o, &sendings[i]);
+		if (b->sends[i].result.class == OUTBOUND_AUTH)
+			confirm_begin(o, &sendings[i], b->sends[i].result.code);
 		outbound_result_clear(&b->sends[i].result);
 	}
 	b->sends_len = 0;

@@ -267,6 +267,24 @@ def test_a_dead_token_is_confirmed_before_the_connection_is_paused(gateway, prov
     assert dead.message(id_)["state"] == "retry"
 
 
+@pytest.mark.parametrize("code,subcode", [(0, None), (10, None), (200, None), (131005, None), (100, 33)])
+def test_what_else_may_mean_a_dead_token_is_confirmed(gateway, provider, code, subcode):
+    refusal = dict(http=403, code=code, **({"subcode": subcode} if subcode else {}))
+    shop = Shop(gateway, provider, "Paul's", "106540352242922", responder="none")
+    provider.fault("error", number=shop.number, on="/messages", times=1, **refusal)
+    id_ = shop.post("hello").json["id"]
+    assert wait_for(lambda: shop.message(id_)["state"] == "retry")
+    assert wait_for(lambda: any("/debug_token" in r.path for r in provider.requests))
+    time.sleep(0.5)
+    assert shop.connections()[0]["status"] != "key_refused"
+    dead = Shop(gateway, provider, "Sarah's", "106540352242933", responder="none", waba="102290129340399")
+    provider.revoke(dead.token)
+    provider.fault("error", number=dead.number, on="/messages", times=1, **refusal)
+    id_ = dead.post("hello").json["id"]
+    assert wait_for(lambda: dead.connections()[0]["status"] == "key_refused")
+    assert dead.message(id_)["state"] == "retry"
+
+
 def test_few_times_means_few(gateway, provider):
     """Code 1 may be the message's own fault: after five tries it is."""
     shop = Shop(gateway, provider, "Paul's", "106540352242922", responder="none")

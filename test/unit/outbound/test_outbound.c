@@ -214,20 +214,27 @@ static void what_is_due_again_is_tried_again(void **state)
 
 /* ------------------------------------------------------------ refused keys */
 
-static void refused_key(struct desk *f, const char *secret, const struct server_reply *debug)
+static void refused_key(struct desk *f, const char *secret, const struct server_reply *debug, const char *refusal)
 {
 	char id[STORE_ID_LEN + 1];
 
 	desk_open(f, NULL);
 	desk_connection(f, STORE_META, "c1", "111", TOKEN, secret);
-	server_set("111",
-		&(struct server_reply){.status = 401, .body = "{\"error\":{\"code\":190,\"message\":\"expired\"}}"});
+	server_set("111", &(struct server_reply){.status = 401, .body = refusal});
 	if (debug != NULL)
 		server_set("debug_token", debug);
 	desk_start(f, NULL);
 	desk_queue(f, "c1", "111", HELLO, id, 0);
 	assert_true(desk_await_state(id, STORE_MESSAGE_RETRY).m.next_at >= store_now_ms() + 290000);
 }
+
+#define EXPIRED "{\"error\":{\"code\":190,\"message\":\"expired\"}}"
+
+/* Codes of the same class, that mean other things as well. */
+static const char *const refusals[] = {EXPIRED, "{\"error\":{\"code\":0,\"message\":\"x\"}}",
+	"{\"error\":{\"code\":10,\"message\":\"permission\"}}", "{\"error\":{\"code\":200,\"message\":\"x\"}}",
+	"{\"error\":{\"code\":100,\"error_subcode\":33,\"message\":\"x\"}}"};
+#define REFUSALS (sizeof(refusals) / sizeof(refusals[0]))
 
 static void a_refused_key_marks_the_connection(void **state)
 {
@@ -240,7 +247,14 @@ static void a_refused_key_marks_the_connection(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct desk f = {0};
 
-		refused_key(&f, debugs[i] != NULL ? "appsecret" : NULL, debugs[i]);
+		refused_key(&f, debugs[i] != NULL ? "appsecret" : NULL, debugs[i], EXPIRED);
+		desk_await_status("c1", STORE_CONNECTION_KEY_REFUSED);
+		desk_close(&f);
+	}
+	for (size_t i = 1; i < REFUSALS; i++) {
+		struct desk f = {0};
+
+		refused_key(&f, "appsecret", &says_dead, refusals[i]);
 		desk_await_status("c1", STORE_CONNECTION_KEY_REFUSED);
 		desk_close(&f);
 	}
@@ -256,11 +270,11 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 4 + REFUSALS - 1; i++) {
 		struct server_seen seen = {0};
 		struct desk f = {0};
 
-		refused_key(&f, "appsecret", &debugs[i]);
+		refused_key(&f, "appsecret", &debugs[i < 4 ? i : 0], refusals[i < 4 ? 0 : i - 3]);
 		for (int n = 0; n < 400 && seen.requests == 0; n++, (void)usleep(5000))
 			server_seen("debug_token", &seen);
 		assert_true(seen.requests > 0);
@@ -270,7 +284,8 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 	}
 }
 
-static void other_refusals_ask_nothing_about_the_key(void **state)
+/* A permission may be what is missing, and nobody can be asked. */
+static void another_refusal_alone_marks_nothing(void **state)
 {
 	struct desk f = {0};
 	struct server_seen seen;
@@ -530,7 +545,7 @@ int main(void)
 		cmocka_unit_test(what_is_due_again_is_tried_again),
 		cmocka_unit_test(a_refused_key_marks_the_connection),
 		cmocka_unit_test(an_unconfirmed_refusal_marks_nothing),
-		cmocka_unit_test(other_refusals_ask_nothing_about_the_key),
+		cmocka_unit_test(another_refusal_alone_marks_nothing),
 		cmocka_unit_test(what_cannot_go_ends_here),
 		cmocka_unit_test(a_crash_leaves_unknown),
 		cmocka_unit_test(closing_waits_for_answers),
