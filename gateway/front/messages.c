@@ -151,8 +151,24 @@ static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_a
 				.retry_after_ms = retry_after_ms,
 				.details =
 					"Not sent: the number has sent as many messages as the provider takes, or the "
-					"provider asked for a pause, did not answer, or refused the shop's key or "
-					"account just now. Come again then."});
+					"provider asked for a pause. Come again then."});
+		return;
+	case OUTBOUND_NO_ANSWER:
+		answer_refusal(c,
+			&(struct refusal){.http = 503,
+				.code = 2,
+				.transient = true,
+				.retry_after_ms = retry_after_ms,
+				.details = "Not sent: the provider did not answer lately. Come again then."});
+		return;
+	case OUTBOUND_REFUSED:
+		answer_refusal(c,
+			&(struct refusal){.http = 403,
+				.code = 368,
+				.retry_after_ms = retry_after_ms,
+				.details = "Not sent: the provider refused the shop's own key or account just now. "
+					   "That is "
+					   "looked into, and the shop is told; this virtual key is fine."});
 		return;
 	case OUTBOUND_PAIR_LIMIT:
 		answer_refusal(c,

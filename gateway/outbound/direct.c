@@ -13,6 +13,26 @@
 
 #define PATIENCE_MS 2000 /* for a limit that ends by itself */
 
+static enum outbound_go from_lanes(enum lanes_go go)
+{
+	switch (go) {
+	case LANES_GO:
+		return OUTBOUND_WENT;
+	case LANES_FULL:
+	case LANES_WAIT_NUMBER:
+		return OUTBOUND_NOT_NOW;
+	case LANES_WAIT_PAIR:
+		return OUTBOUND_PAIR_LIMIT;
+	case LANES_WAIT_BREAKER:
+		return OUTBOUND_NO_ANSWER;
+	case LANES_WAIT_KEY:
+		return OUTBOUND_REFUSED;
+	case LANES_NO_MEMORY:
+		break;
+	}
+	return OUTBOUND_FAULT;
+}
+
 /* Its place among those that are on their way; waits a little for the number's limit. OUTBOUND_WENT: it has one. */
 static enum outbound_go place_take(
 	struct outbound *o, const struct store_lane *lane, const uint8_t *conversation, int64_t *retry_after_ms)
@@ -28,15 +48,12 @@ static enum outbound_go place_take(
 
 		now = inside_now();
 		lanes = lanes_go(o->lanes, lane, conversation, now, &until);
-		if (lanes == LANES_NO_MEMORY)
-			break;
-		go = lanes == LANES_GO		   ? OUTBOUND_WENT
-			: lanes == LANES_WAIT_PAIR ? OUTBOUND_PAIR_LIMIT
-						   : OUTBOUND_NOT_NOW;
+		go = from_lanes(lanes);
 		if (lanes == LANES_FULL)
 			until = now + 1000;
 		*retry_after_ms = until - now;
-		if (go != OUTBOUND_NOT_NOW || (lanes != LANES_FULL && until > patient_until) || now >= patient_until)
+		if ((go != OUTBOUND_NOT_NOW && go != OUTBOUND_NO_ANSWER) ||
+			(lanes != LANES_FULL && until > patient_until) || now >= patient_until)
 			break;
 		/* Where it is full, until one ends. */
 		at = inside_after(lanes == LANES_FULL ? patient_until - now : until - now);

@@ -116,7 +116,7 @@ struct lane {
 	unsigned failures; /* in a row */
 	int64_t breaker_ms; /* how long it was closed last; 0: not since something came through */
 	int64_t closed_until;
-	bool asked; /* it was the provider who asked for that wait, of this number */
+	enum lanes_go why; /* what it is closed for: one of LANES_WAIT_*; 0: it is not */
 	bool probing; /* after closed_until one goes alone */
 	unsigned retries; /* that may still be made */
 	int64_t retry_at; /* since when the next one is earned by waiting */
@@ -563,7 +563,7 @@ void lanes_forget(struct lanes *l, const char *business_id)
 
 			if (strcmp(lane->is.business_id, business_id) != 0)
 				continue;
-			if (!lane->asked) {
+			if (lane->why != LANES_WAIT_NUMBER) {
 				lane->closed_until = lane->breaker_ms = 0;
 				lane->failures = 0;
 				lane->probing = false;
@@ -745,7 +745,7 @@ enum lanes_go lanes_go(struct lanes *l, const struct store_lane *is, const uint8
 		return LANES_NO_MEMORY;
 	*until = later(lane->closed_until, now);
 	if (*until > now)
-		return lane->asked ? LANES_WAIT_NUMBER : LANES_WAIT_BREAKER;
+		return lane->why;
 	*until = opens_at(l, lane, now);
 	if (*until > now)
 		return LANES_WAIT_NUMBER;
@@ -763,12 +763,12 @@ enum lanes_go lanes_go(struct lanes *l, const struct store_lane *is, const uint8
 
 /* ------------------------------------------------------------ what came of it */
 
-static void close_until(struct lane *lane, int64_t until, bool asked)
+static void close_until(struct lane *lane, int64_t until, enum lanes_go why)
 {
 	if (until <= lane->closed_until)
 		return;
 	lane->closed_until = until;
-	lane->asked = asked;
+	lane->why = why;
 	lane->probing = true;
 }
 
@@ -784,7 +784,7 @@ static void failed(struct lanes *l, struct lane *lane, int64_t now)
 		: lane->breaker_ms * 2 < LANES_BREAKER_MAX_MS ? lane->breaker_ms * 2
 							      : LANES_BREAKER_MAX_MS;
 	close_until(lane, now + lane->breaker_ms + (int64_t)(l->opt.random() % (uint64_t)(lane->breaker_ms / 4 + 1)),
-		false);
+		LANES_WAIT_BREAKER);
 }
 
 static void came_through(struct lane *lane, bool accepted, int64_t now)
@@ -792,8 +792,10 @@ static void came_through(struct lane *lane, bool accepted, int64_t now)
 	lane->failures = 0;
 	lane->breaker_ms = 0;
 	/* What was on its way when it closed tells nothing of the wait. */
-	if (lane->closed_until <= now)
-		lane->probing = lane->asked = false;
+	if (lane->closed_until <= now) {
+		lane->probing = false;
+		lane->why = 0;
+	}
 	if (!accepted)
 		return;
 	lane->window++;
@@ -809,7 +811,7 @@ static void wait_for(struct lanes *l, struct lane *lane, const struct lanes_end 
 	else if (id[0] != '\0')
 		hold(l, end->scope, id, end->wait_until);
 	else
-		close_until(lane, end->wait_until, end->scope != LANES_KEY);
+		close_until(lane, end->wait_until, end->scope == LANES_KEY ? LANES_WAIT_KEY : LANES_WAIT_NUMBER);
 }
 
 void lanes_ended(struct lanes *l, const char *connection_id, const struct lanes_end *end, int64_t now)

@@ -75,7 +75,8 @@ enum lanes_go {
 	LANES_FULL, /* as many as may be are on their way */
 	LANES_WAIT_NUMBER, /* the number's limit, or a wait that the provider asked for */
 	LANES_WAIT_PAIR, /* the limit of this number to this customer */
-	LANES_WAIT_BREAKER, /* the provider did not answer lately, or refuses the key */
+	LANES_WAIT_BREAKER, /* the provider did not answer lately */
+	LANES_WAIT_KEY, /* the provider refused the key, or the account */
 	LANES_NO_MEMORY,
 };
 enum lanes_go lanes_go(struct lanes *l, const struct store_lane *lane,

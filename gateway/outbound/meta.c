@@ -23,6 +23,7 @@
 #define PAIR META_PAIR
 #define WABA META_ACCOUNT
 #define APP META_APP
+#define ITSELF META_ITSELF
 
 #define MINUTE 60u
 #define HOUR 3600u
@@ -30,7 +31,7 @@
 /* first, last, class, wait_s, tries_max, scope. Single codes come before the ranges that hold them. */
 static const struct meta_rule rules[] = {
 	{0, 0, AUTH, 0, 0, NUMBER},
-	{1, 1, RETRY, 0, 5, NUMBER}, /* "invalid request or server error": only trying tells which */
+	{1, 1, RETRY, 0, 5, ITSELF}, /* "invalid request or server error": only trying tells which */
 	{2, 2, RETRY, 0, 0, NUMBER},
 	{3, 3, AUTH, 0, 0, NUMBER},
 	{4, 4, LIMIT, 5 * MINUTE, 0, APP},
@@ -67,7 +68,7 @@ static const struct meta_rule rules[] = {
 	{131048, 131048, LIMIT, HOUR, 0, NUMBER},
 	{131049, 131050, RECIPIENT, 0, 0, NUMBER},
 	{131051, 131052, MESSAGE, 0, 0, NUMBER},
-	{131053, 131053, MESSAGE, 0, 0, NUMBER},
+	{131053, 131053, RETRY, 0, 2, ITSELF}, /* the host of a media link may have failed once */
 	{131055, 131055, MESSAGE, 0, 0, NUMBER},
 	{131056, 131056, LIMIT, 0, 0, PAIR},
 	{131057, 131057, RETRY, MINUTE, 0, NUMBER},
@@ -119,7 +120,7 @@ bool outbound_code_class(int32_t code, enum outbound_class *out)
 	const struct meta_rule *rule = code != 0 ? meta_rule_find(code) : NULL;
 
 	if (rule != NULL)
-		*out = rule->class;
+		*out = rule->scope == META_ITSELF ? OUTBOUND_MESSAGE : rule->class;
 	return rule != NULL;
 }
 

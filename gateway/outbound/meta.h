@@ -15,7 +15,13 @@
 struct cJSON;
 
 /* Who has to wait when a limit is reached. */
-enum meta_scope { META_NUMBER, META_PAIR /* one number to one customer: 4^n seconds */, META_ACCOUNT, META_APP };
+enum meta_scope {
+	META_NUMBER,
+	META_PAIR, /* one number to one customer: 4^n seconds */
+	META_ACCOUNT,
+	META_APP,
+	META_ITSELF, /* nobody: it may be the message's own fault */
+};
 
 /* What a code means and how a refusal with it is tried again. */
 struct meta_rule {

@@ -212,6 +212,8 @@ struct outbound_direct {
 enum outbound_go {
 	OUTBOUND_WENT = 1, /* *r says what came of it, its fields are never set. Owns: caller clears it */
 	OUTBOUND_NOT_NOW, /* not sent, and nothing noted: not before *retry_after_ms */
+	OUTBOUND_NO_ANSWER, /* the same: the provider did not answer lately */
+	OUTBOUND_REFUSED, /* the same: the provider refused the shop's key or account just now */
 	OUTBOUND_PAIR_LIMIT, /* the same: the limit of this number to this customer */
 	OUTBOUND_NO_KEY, /* not sent: no key that works, the connection is suspended, or its business */
 	OUTBOUND_KEY_ENDED, /* not sent: the virtual key was revoked or has expired meanwhile */

@@ -193,6 +193,7 @@ static enum lanes_scope scope_of(const struct meta_rule *rule)
 {
 	switch (rule != NULL ? rule->scope : META_NUMBER) {
 	case META_NUMBER:
+	case META_ITSELF:
 		return LANES_NUMBER;
 	case META_PAIR:
 		return LANES_PAIR;
@@ -221,6 +222,8 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 		}
 		break;
 	case OUTBOUND_RETRYABLE:
+		if (rule != NULL && rule->scope == META_ITSELF)
+			out.came = LANES_REFUSED;
 		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0) ? wait_ms : 0;
 		break;
 	case OUTBOUND_AUTH:

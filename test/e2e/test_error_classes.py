@@ -68,7 +68,8 @@ META = [
     ([131047], 400, WINDOW),
     ([131048, 131064], 400, later(HOUR)),
     ([131049, 131050], 400, RECIPIENT),
-    ([131051, 131052, 131053], 400, MESSAGE),
+    ([131051, 131052], 400, MESSAGE),
+    ([131053], 400, SOON),
     ([131055, 131060, 131062, 131063], 400, MESSAGE),
     ([131056], 400, SOON),
     ([131057], 500, later(MINUTE)),
@@ -292,3 +293,16 @@ def test_few_times_means_few(gateway, provider):
     id_ = shop.post("hello").json["id"]
     assert wait_for(lambda: shop.message(id_)["state"] == "dead", 60, 0.2), shop.message(id_)
     assert shop.message(id_)["attempts"] == 5
+
+
+def test_a_media_host_that_fails_holds_up_nothing_else(gateway, provider):
+    """131053 is the message's own: it is tried once more, and the number goes on."""
+    shop = Shop(gateway, provider, "Paul's", "106540352242922", responder="none")
+    provider.fault("error", number=shop.number, on="/messages", times=14, http=400, code=131053)
+    ids = [shop.post("look", to=f"+1650555{n:04}").json["id"] for n in range(7)]
+    assert wait_for(lambda: {shop.message(i)["state"] for i in ids} == {"dead"}, 30, 0.1)
+    assert {shop.message(i)["attempts"] for i in ids} == {2}
+    began = time.monotonic()
+    id_ = shop.post("hello", to="+16505559999").json["id"]
+    assert wait_for(lambda: shop.message(id_)["state"] == "sent", 10)
+    assert time.monotonic() - began < 3, "nothing was closed for it"

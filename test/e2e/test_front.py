@@ -144,6 +144,25 @@ def test_the_providers_refusal_comes_back_as_it_came(provider, meta):
     assert "no letters" not in meta.gateway.log_text()
 
 
+def test_why_nothing_goes_is_said(provider, meta):
+    """The first refusal as it came; then, while nothing is asked, that it is not the client's own haste."""
+    client = client_of(meta)
+    provider.fault("error", http=400, code=131042, on="/messages", times=1)
+    assert error(client("POST", f"{V}/{META}/messages", text()))[:2] == (400, 131042)
+    assert wait_for(lambda: client("POST", f"{V}/{META}/messages", text()).status == 403)
+    answer = client("POST", f"{V}/{META}/messages", text())
+    assert error(answer)[:2] == (403, 368) and 500 < int(answer.headers["retry-after"]) <= 600, answer.body
+
+
+def test_a_provider_that_does_not_answer_is_said_so(provider, meta):
+    client = client_of(meta)
+    provider.fault("drop_before", on="/messages")
+    answers = [client("POST", f"{V}/{META}/messages", text()) for _ in range(8)]
+    last = answers[-1]
+    assert error(last)[:2] == (503, 2) and 0 < int(last.headers["retry-after"]) <= 7, [a.body for a in answers]
+    assert "did not answer lately" in last.json["error"]["error_data"]["details"]
+
+
 def test_an_answer_that_does_not_come(provider, meta):
     """It may have been accepted: it is said so, not repeated, and a status settles it."""
     client = client_of(meta)

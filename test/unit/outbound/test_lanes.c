@@ -442,7 +442,7 @@ static void a_wait_is_for_whom_it_was_said(void **state)
 		assert_int_equal(flying(l, "cousin") > 0, !cases[i].cousin);
 		assert_true(flying(l, "other") > 0);
 		assert_int_equal(lanes_go(l, &first, conversation, START + 59999, &until),
-			LANES_WAIT_NUMBER + (cases[i].scope == LANES_KEY ? LANES_WAIT_BREAKER - LANES_WAIT_NUMBER : 0));
+			cases[i].scope == LANES_KEY ? LANES_WAIT_KEY : LANES_WAIT_NUMBER);
 		assert_true(until == START + 60000);
 		(void)all_that_may(l, START + 60000);
 		assert_true(flying(l, "c") > 0);
