@@ -139,27 +139,35 @@ enum store_error messages_show(
 
 /* ------------------------------------------------------------ statuses */
 
+struct settled_row {
+	int64_t seq; /* 0: there is none */
+	unsigned state;
+	char connection_id[STORE_ID_LEN + 1];
+};
+
 /* The row a settlement speaks of: by our id, else by the provider's. Outbound ones only. */
 static enum store_error settlement_find(
-	struct db *db, const char *business_id, const struct store_settlement *st, int64_t *seq, unsigned *state)
+	struct db *db, const char *business_id, const struct store_settlement *st, struct settled_row *row)
 {
 	bool by_id = st->message_id[0] != '\0';
-	struct query q = by_id ? query_start(db,
-					 "SELECT seq, state FROM messages WHERE id = ? AND business_id = ? "
-					 "AND direction = 2")
-			       : query_start(db,
-					 "SELECT seq, state FROM messages WHERE wamid_index = ? AND business_id = ? "
-					 "AND wamid_index IS NOT NULL AND direction = 2 ORDER BY seq DESC LIMIT 1");
+	struct query q = by_id
+		? query_start(db,
+			  "SELECT seq, state, connection_id FROM messages WHERE id = ? AND business_id = ? "
+			  "AND direction = 2")
+		: query_start(db,
+			  "SELECT seq, state, connection_id FROM messages WHERE wamid_index = ? AND business_id = ? "
+			  "AND wamid_index IS NOT NULL AND direction = 2 ORDER BY seq DESC LIMIT 1");
 
-	*seq = 0;
+	*row = (struct settled_row){.seq = 0};
 	if (by_id)
 		query_text(&q, st->message_id);
 	else
 		query_blob(&q, st->wamid_index, sizeof(st->wamid_index));
 	query_text(&q, business_id);
 	if (query_step(&q)) {
-		*seq = query_get_int(&q);
-		*state = (unsigned)query_get_int(&q);
+		row->seq = query_get_int(&q);
+		row->state = (unsigned)query_get_int(&q);
+		query_get_text(&q, row->connection_id, sizeof(row->connection_id));
 	}
 	return query_end(&q);
 }
@@ -175,26 +183,28 @@ static enum store_error played_note(struct db *db, int64_t seq, int64_t at)
 	return query_finish(&q);
 }
 
-enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st)
+enum store_error message_settle(
+	struct db *db, const char *business_id, const struct store_settlement *st, char freed[static STORE_ID_LEN + 1])
 {
 	struct store_settlement by_wamid = *st;
-	int64_t seq;
-	unsigned state = 0;
-	enum store_error err = settlement_find(db, business_id, st, &seq, &state);
+	struct settled_row row;
+	enum store_error err = settlement_find(db, business_id, st, &row);
 	struct query q;
 
 	/* An id of ours that is gone, or was forged by the client: the provider's own id may still say. What was
 	 * sealed for that other record does not go along. */
-	if (err == STORE_OK && seq == 0 && st->message_id[0] != '\0') {
+	if (err == STORE_OK && row.seq == 0 && st->message_id[0] != '\0') {
 		by_wamid.message_id[0] = '\0';
 		by_wamid.wamid = NULL;
 		st = &by_wamid;
-		err = settlement_find(db, business_id, st, &seq, &state);
+		err = settlement_find(db, business_id, st, &row);
 	}
-	if (err == STORE_OK && seq != 0 && st->played)
-		err = played_note(db, seq, st->at);
-	if (err != STORE_OK || seq == 0 || (st->from_states & STORE_STATE_BIT(state)) == 0)
+	if (err == STORE_OK && row.seq != 0 && st->played)
+		err = played_note(db, row.seq, st->at);
+	if (err != STORE_OK || row.seq == 0 || (st->from_states & STORE_STATE_BIT(row.state)) == 0)
 		return err;
+	if (row.state == STORE_MESSAGE_RETRY)
+		memcpy(freed, row.connection_id, sizeof(row.connection_id));
 	q = query_start(db,
 		"UPDATE messages SET state = ?, error_code = ?, reason = ?, updated_at = ?, "
 		"wamid_index = coalesce(wamid_index, ?), wamid = coalesce(wamid, ?) WHERE seq = ? AND business_id = ?");
@@ -204,7 +214,7 @@ enum store_error message_settle(struct db *db, const char *business_id, const st
 	query_int(&q, st->at > 0 ? st->at : store_now_ms());
 	query_blob(&q, index_or_null(st->wamid_index), sizeof(st->wamid_index));
 	query_blob(&q, st->wamid, st->wamid_len);
-	query_int(&q, seq);
+	query_int(&q, row.seq);
 	query_text(&q, business_id);
 	return query_finish(&q);
 }

@@ -30,7 +30,9 @@ enum store_error messages_show(
 	struct rows *rows, enum store_error err, bool (*each)(const struct store_message *m, void *arg), void *arg);
 /* As store_message_discard. */
 enum store_error message_discard(struct db *db, const char *business_id, const char *id);
-/* Applies what a status says; STORE_OK also where it does not apply. */
-enum store_error message_settle(struct db *db, const char *business_id, const struct store_settlement *st);
+/* Applies what a status says; STORE_OK also where it does not apply. freed: gets the connection of a message that was
+ * waiting to be sent again, and is not any more. */
+enum store_error message_settle(
+	struct db *db, const char *business_id, const struct store_settlement *st, char freed[static STORE_ID_LEN + 1]);
 
 #endif

@@ -24,6 +24,7 @@ struct settle {
 	size_t from; /* of the event's updates, the first of these */
 	bool last; /* there are no more */
 	struct store_intake_counts counts;
+	char freed[STORE_ID_LEN + 1];
 	enum store_error gone; /* STORE_STALE, STORE_NOT_FOUND: there is nothing to settle, which holds up no other */
 	int64_t now;
 };
@@ -153,7 +154,7 @@ static enum store_error update_deliver(
 	if (err == STORE_OK && u->message != NULL && known == MESSAGE_NEW)
 		err = message_keep(db, u, conversation);
 	if (err == STORE_OK && u->settlement != NULL)
-		err = message_settle(db, a->business_id, u->settlement);
+		err = message_settle(db, a->business_id, u->settlement, a->freed);
 	if (err == STORE_OK && u->ask != NULL)
 		err = status_keep(db, u, conversation);
 	if (err == STORE_OK && u->names_len > 0 && u->holder != 0)
@@ -332,6 +333,8 @@ static enum store_error round_run(struct store *s, struct round *r)
 		one->result = r->results[i] == STORE_OK ? r->settles[i].gone : r->results[i];
 		one->counts = r->settles[i].counts;
 		one->counts.awaiting = awaiting;
+		if (r->results[i] == STORE_OK && r->settles[i].freed[0] != '\0')
+			memcpy(one->freed, r->settles[i].freed, sizeof(one->freed));
 	}
 	r->len = r->updates = 0;
 	return err;
@@ -366,6 +369,7 @@ enum store_error store_events_settle(struct store *s, struct store_settling *all
 	for (size_t i = 0; i < len; i++) {
 		all[i].result = settling_ok(&all[i]) ? STORE_BUSY : STORE_INVALID;
 		all[i].counts = (struct store_intake_counts){0};
+		all[i].freed[0] = '\0';
 	}
 	for (size_t i = 0; i < len && err == STORE_OK && !r.stopped; i++) {
 		size_t from = 0;

@@ -888,6 +888,9 @@ struct store_settling {
 	bool more; /* others follow, with another call: until then it is not settled */
 	struct store_intake_counts
 		counts; /* out, where result is STORE_OK: of the event so far; awaiting: of this call */
+	/* out: a connection of which a message that waited to be sent again was settled by a status, the last if there were
+	 * several; what waited behind it may be due; "": there was none */
+	char freed[STORE_ID_LEN + 1];
 	enum store_error result; /* out */
 };
 #define STORE_SETTLING_MAX 64u

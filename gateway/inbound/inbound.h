@@ -30,8 +30,8 @@ struct inbound;
 
 struct inbound_options {
 	struct tenants *tenants; /* borrowed */
-	struct outbound
-		*outbound; /* borrowed; asks platforms, is woken when answers were queued; may be NULL (tests) */
+	struct outbound *
+		outbound; /* borrowed; asks platforms, is woken when something of a number may be due; may be NULL (tests) */
 	void (*failed)(void *ctx); /* an error that ends the process (the store failed) */
 	void *ctx;
 };

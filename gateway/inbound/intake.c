@@ -317,6 +317,8 @@ static enum outcome after_settling(struct batch *b, const struct ready *r, const
 		ready_settled(b->in, r);
 	if (s->result == STORE_OK && (s->counts.awaiting > 0 || r->prepared.asks > 0))
 		worker_wake(&b->in->answer);
+	if (s->freed[0] != '\0' && b->in->opt.outbound != NULL)
+		outbound_wake(b->in->opt.outbound, s->freed);
 	outcome = ready_after(b->in, &r->event, s->result);
 	if (outcome != STUCK)
 		return outcome;

@@ -142,6 +142,21 @@ def test_at_least_once_is_sent_twice_and_marked(gateway, provider, shop):
     assert texts(provider) == ["at least once"] * 2 and message["maybe_duplicate"] is True and message["attempts"] == 2
 
 
+def test_what_waits_behind_one_that_a_status_settles_goes_at_once(gateway, provider, shop):
+    provider.fault("accept_drop", number=NUMBER, on="/messages", times=1)
+    first = send(shop, "at least once", policy="at_least_once").json["id"]
+    reaches(shop, first, "retry")
+    behind = send(shop, "behind it").json["id"]
+    time.sleep(1)
+    assert shop.message(behind)["state"] == "queued"
+    began = time.monotonic()
+    shop.send(shop.status("wamid.x", "delivered", opaque=first))
+    assert reaches(shop, first, "delivered")["attempts"] == 1
+    reaches(shop, behind, "sent")
+    assert time.monotonic() - began < 5
+    assert texts(provider) == ["at least once", "behind it"]
+
+
 def test_at_most_once_stays_unknown_until_a_status_tells(directory):
     with Provider(statuses="delivered") as provider:
         gateway = Gateway(directory, provider.url).start()

@@ -144,8 +144,8 @@ static void test_together(void **state)
 		store_id_new(m[i].id);
 		store_id_new(u[i].id);
 	}
-	all[0] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 6, 0, false, {0}, STORE_BUSY};
-	all[1] = (struct store_settling){"one", ids[2], STORE_EVENT_SETTLED, u + 4, 2, 0, false, {0}, STORE_BUSY};
+	all[0] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 6, 0, false, {0}, "", STORE_BUSY};
+	all[1] = (struct store_settling){"one", ids[2], STORE_EVENT_SETTLED, u + 4, 2, 0, false, {0}, "", STORE_BUSY};
 	assert_int_equal(store_events_settle(s, all, 2), STORE_OK);
 	assert_int_equal(all[0].result, STORE_OK);
 	assert_int_equal(all[0].counts.delivered, 2);

@@ -109,7 +109,7 @@ static void test_many_at_once(void **state)
 		m[i] = message("one", CONNECTION_ONE, 1);
 		u[i] = update(STORE_UPDATE_MESSAGE, (uint8_t)(i + 1));
 		u[i].message = &m[i];
-		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, 0, false, {0}, STORE_OK};
+		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, 0, false, {0}, "", STORE_OK};
 	}
 	assert_int_equal(
 		store_event_settle(s, "one", ids[SETTLED_BEFORE], STORE_EVENT_UNPARSED, NULL, 0, NULL), STORE_OK);
@@ -166,8 +166,8 @@ static void test_piece_by_piece(void **state)
 	memcpy(u[100].field, "fault", 6);
 	add_event(s, ids[0]);
 	add_event(s, ids[1]);
-	all[0] = (struct store_settling){"one", ids[0], STORE_EVENT_SETTLED, u, N, 0, false, {0}, STORE_OK};
-	all[1] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 1, 0, false, {0}, STORE_OK};
+	all[0] = (struct store_settling){"one", ids[0], STORE_EVENT_SETTLED, u, N, 0, false, {0}, "", STORE_OK};
+	all[1] = (struct store_settling){"one", ids[1], STORE_EVENT_SETTLED, u, 1, 0, false, {0}, "", STORE_OK};
 	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
 	assert_int_equal(store_events_settle(s, all, 2), STORE_OK);
 	assert_int_not_equal(all[0].result, STORE_OK);
@@ -208,7 +208,7 @@ static void test_pieces_one_by_one(void **state)
 		struct seen seen = {0};
 
 		one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, &u[from], more ? STORE_PIECE : N - from,
-			from, more, {0}, STORE_OK};
+			from, more, {0}, "", STORE_OK};
 		/* None before its turn, and none twice. */
 		if (more) {
 			one.from += STORE_PIECE;
@@ -294,7 +294,7 @@ static void test_given_up_half_way(void **state)
 	}
 	memcpy(u[80].field, "fault", 6);
 	add_event(s, id);
-	one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, u, 100, 0, false, {0}, STORE_OK};
+	one = (struct store_settling){"one", id, STORE_EVENT_SETTLED, u, 100, 0, false, {0}, "", STORE_OK};
 	assert_int_equal(core_write(s, run_fault, NULL), STORE_OK);
 	assert_int_equal(store_events_settle(s, &one, 1), STORE_OK);
 	assert_int_not_equal(one.result, STORE_OK);
