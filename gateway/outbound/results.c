@@ -159,7 +159,7 @@ static void other_work(struct outbound *o, struct came *c)
 
 static bool result_read(struct outbound *o, struct frame *f, struct batch *b)
 {
-	struct came c = {NULL};
+	struct came c = {.ticket = NULL};
 	uint64_t number;
 
 	if (!job_result_decode(f, &number, &c.result))
