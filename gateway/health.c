@@ -56,7 +56,7 @@ static void wait_for_round(struct health *h)
 	until.tv_sec += ROUND_MS / 1000;
 	pthread_mutex_lock(&h->lock);
 	while (!stopping(h))
-		if (pthread_cond_timedwait(&h->changed, &h->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&h->changed, &h->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
 			break;
 	pthread_mutex_unlock(&h->lock);
 }
@@ -319,7 +319,6 @@ static void *run(void *arg)
 struct health *health_start(const struct health_options *opt)
 {
 	struct health *h = calloc(1, sizeof(*h));
-	pthread_condattr_t attr;
 
 	if (h == NULL)
 		return NULL;
@@ -327,11 +326,8 @@ struct health *health_start(const struct health_options *opt)
 	h->connect.stop = &h->stopping;
 	h->store = tenants_store(opt->connect.tenants);
 	h->interval_s = opt->interval_s;
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	pthread_cond_init(&h->changed, NULL);
 	if (pthread_create(&h->thread, NULL, run, h) == 0)
 		return h;
 	pthread_cond_destroy(&h->changed);

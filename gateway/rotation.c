@@ -77,7 +77,7 @@ static void rest(struct rotation *r, int64_t us, bool for_work)
 
 	pthread_mutex_lock(&r->lock);
 	while (!r->stopping && !(for_work && r->woken))
-		if (pthread_cond_timedwait(&r->changed, &r->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&r->changed, &r->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
 			break;
 	if (r->woken)
 		r->look = true;
@@ -475,7 +475,6 @@ static enum rotation_error go(struct rotation *r)
 struct rotation *rotation_new(const struct rotation_options *opt)
 {
 	struct rotation *r = calloc(1, sizeof(*r));
-	pthread_condattr_t attr;
 
 	if (r == NULL)
 		return NULL;
@@ -483,12 +482,9 @@ struct rotation *rotation_new(const struct rotation_options *opt)
 	r->store = tenants_store(opt->tenants);
 	r->vault = tenants_vault(opt->tenants);
 	r->look = true;
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->asking, NULL);
-	pthread_cond_init(&r->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	pthread_cond_init(&r->changed, NULL);
 	return r;
 }
 

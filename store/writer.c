@@ -361,7 +361,7 @@ static void work_wait(struct writer *w)
 	while (w->first == NULL && !w->stopping && !truncate_due(w)) {
 		w->idle = true;
 		if (w->owed)
-			(void)pthread_cond_timedwait(&w->work, &w->lock, &w->owed_at);
+			(void)pthread_cond_clockwait(&w->work, &w->lock, CLOCK_MONOTONIC, &w->owed_at);
 		else
 			(void)pthread_cond_wait(&w->work, &w->lock);
 	}
@@ -607,7 +607,6 @@ unsigned long writer_resets(struct writer *w)
 struct writer *writer_start(const struct db *db, const struct store_options *opt, bool owed)
 {
 	struct writer *w = calloc(1, sizeof(*w));
-	pthread_condattr_t attributes;
 
 	if (w == NULL)
 		return NULL;
@@ -622,10 +621,7 @@ struct writer *writer_start(const struct db *db, const struct store_options *opt
 	w->checkpoint_at = CHECKPOINT_FRAMES;
 	w->wait_at = RESTART_FRAMES;
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&w->work, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	(void)pthread_cond_init(&w->work, NULL);
 	(void)pthread_cond_init(&w->truncated, NULL);
 	(void)sqlite3_wal_hook(w->db.handle, log_grew, w);
 	if (pthread_create(&w->thread, NULL, writer_thread, w) != 0) {

@@ -217,7 +217,6 @@ static bool sockets_valid(const struct http_options *opt, bool *tls)
 static enum http_error server_new(struct http_server **out, const struct http_options *opt)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
-	pthread_condattr_t monotonic;
 
 	if (!server)
 		return HTTP_NO_MEMORY;
@@ -236,10 +235,7 @@ static enum http_error server_new(struct http_server **out, const struct http_op
 	server->opt.sockets = server->sockets;
 	pthread_mutex_init(&server->mutex, NULL);
 	pthread_mutex_init(&server->one_large, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&server->changed, NULL);
 	*out = server;
 	return HTTP_OK;
 }
@@ -315,7 +311,7 @@ static bool all_threads_run(struct http_server *server)
 	until.tv_sec += READY_WAIT_S;
 	pthread_mutex_lock(&server->mutex);
 	while (server->threads_ready < wanted && error == 0)
-		error = pthread_cond_timedwait(&server->changed, &server->mutex, &until);
+		error = pthread_cond_clockwait(&server->changed, &server->mutex, CLOCK_MONOTONIC, &until);
 	ready = server->threads_ready >= wanted;
 	pthread_mutex_unlock(&server->mutex);
 	return ready;

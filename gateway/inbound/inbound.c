@@ -18,20 +18,12 @@
 
 static bool worker_init(struct worker *w)
 {
-	pthread_condattr_t attr;
-	bool fine;
-
 	if (pthread_mutex_init(&w->lock, NULL) != 0)
 		return false;
-	if (pthread_condattr_init(&attr) != 0) {
-		pthread_mutex_destroy(&w->lock);
-		return false;
-	}
-	fine = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&w->changed, &attr) == 0;
-	pthread_condattr_destroy(&attr);
-	if (!fine)
-		pthread_mutex_destroy(&w->lock);
-	return fine;
+	if (pthread_cond_init(&w->changed, NULL) == 0)
+		return true;
+	pthread_mutex_destroy(&w->lock);
+	return false;
 }
 
 static void worker_clear(struct worker *w)
@@ -96,7 +88,7 @@ void worker_wait(struct worker *w, unsigned idle_ms)
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->woken && !w->stopping)
-		if (pthread_cond_timedwait(&w->changed, &w->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
 			break;
 	w->woken = false;
 	pthread_mutex_unlock(&w->lock);
@@ -108,7 +100,7 @@ void worker_pause(struct worker *w, unsigned ms)
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stopping)
-		if (pthread_cond_timedwait(&w->changed, &w->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
 			break;
 	pthread_mutex_unlock(&w->lock);
 }

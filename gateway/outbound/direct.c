@@ -57,7 +57,7 @@ static enum outbound_go place_take(
 			break;
 		/* Where it is full, until one ends. */
 		at = inside_after(lanes == LANES_FULL ? patient_until - now : until - now);
-		(void)pthread_cond_timedwait(&o->changed, &o->lock, &at);
+		(void)pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &at);
 	}
 	pthread_mutex_unlock(&o->lock);
 	return go;
@@ -117,7 +117,7 @@ static enum outbound_go job_run(struct outbound *o, struct job *j, const struct 
 	sent = inside_job_out(o, j);
 	pthread_mutex_lock(&o->lock);
 	while (sent && !w.done && !late && !o->dead && !o->closing)
-		late = pthread_cond_timedwait(&o->changed, &o->lock, until) == ETIMEDOUT;
+		late = pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, until) == ETIMEDOUT;
 	/* Only if this ticket is still ours: its answer may come later, and nobody waits then. */
 	if (!w.done)
 		k->waiter = NULL;

@@ -43,7 +43,7 @@ enum outbound_error outbound_ping(struct outbound *o)
 	frame_clear(&f);
 	pthread_mutex_lock(&o->lock);
 	while (sent && err == OUTBOUND_OK && o->pongs < mine && !o->dead && !o->closing)
-		if (pthread_cond_timedwait(&o->changed, &o->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
 			err = OUTBOUND_TIMEOUT;
 	if (!sent || o->dead || o->closing)
 		err = OUTBOUND_GONE;
@@ -60,7 +60,7 @@ static enum outbound_error check_run(
 
 	pthread_mutex_lock(&o->lock);
 	while (!o->dead && !o->closing && !o->checks_ended && !late && (k = ticket_take(o, TICKET_CHECK)) == NULL)
-		late = pthread_cond_timedwait(&o->changed, &o->lock, until) == ETIMEDOUT;
+		late = pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, until) == ETIMEDOUT;
 	if (k != NULL) {
 		k->waiter = &w;
 		j->ticket = k->number;
@@ -71,7 +71,7 @@ static enum outbound_error check_run(
 	sent = inside_job_out(o, j);
 	pthread_mutex_lock(&o->lock);
 	while (sent && !w.done && !late && !o->dead && !o->closing && !o->checks_ended)
-		late = pthread_cond_timedwait(&o->changed, &o->lock, until) == ETIMEDOUT;
+		late = pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, until) == ETIMEDOUT;
 	/* Only if this ticket is still ours: its answer may come later, and nobody waits then. */
 	if (!w.done)
 		k->waiter = NULL;
@@ -173,7 +173,6 @@ static struct outbound *outbound_new(const struct outbound_options *opt)
 		.pairs_max = PAIRS_MAX,
 		.random = any_number};
 	struct outbound *o = calloc(1, sizeof(*o));
-	pthread_condattr_t attr;
 
 	if (o == NULL)
 		return NULL;
@@ -197,10 +196,7 @@ static struct outbound *outbound_new(const struct outbound_options *opt)
 	(void)pthread_mutex_init(&o->lock, NULL);
 	(void)pthread_mutex_init(&o->write_lock, NULL);
 	(void)pthread_mutex_init(&o->read_lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&o->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	(void)pthread_cond_init(&o->changed, NULL);
 	return o;
 }
 
@@ -262,7 +258,7 @@ void outbound_close(struct outbound *o)
 	pthread_cond_broadcast(&o->changed);
 	passes_wake(o);
 	while ((o->sends > 0 || o->leasing) && !o->dead && !late)
-		late = pthread_cond_timedwait(&o->changed, &o->lock, &until) == ETIMEDOUT;
+		late = pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT;
 	pthread_mutex_unlock(&o->lock);
 	atomic_store(&o->stop, true);
 	(void)shutdown(o->fd, SHUT_RDWR);

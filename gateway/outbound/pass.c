@@ -167,7 +167,7 @@ static enum step next_step(struct passing *p, bool head_told, const struct times
 	pthread_mutex_lock(&o->lock);
 	while (!late && !p->done && p->first == NULL && (head_told || !p->head_came) && !o->dead && !o->closing &&
 		!o->checks_ended && !may_read(p))
-		late = pthread_cond_timedwait(&p->changed, &o->lock, until) == ETIMEDOUT;
+		late = pthread_cond_clockwait(&p->changed, &o->lock, CLOCK_MONOTONIC, until) == ETIMEDOUT;
 	if (!head_told && p->head_came)
 		step = STEP_HEAD;
 	else if (p->first != NULL) {
@@ -312,12 +312,8 @@ static void passing_clear(struct passing *p)
 
 static void passing_init(struct passing *p)
 {
-	pthread_condattr_t attr;
 
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&p->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	(void)pthread_cond_init(&p->changed, NULL);
 	p->end = &p->first;
 }
 

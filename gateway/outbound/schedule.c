@@ -387,7 +387,7 @@ void *inside_schedule(void *arg)
 		} else {
 			const struct timespec until = inside_after(at - now < IDLE_MAX_MS ? at - now : IDLE_MAX_MS);
 
-			(void)pthread_cond_timedwait(&o->changed, &o->lock, &until);
+			(void)pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &until);
 		}
 	}
 	pthread_mutex_unlock(&o->lock);

@@ -109,7 +109,8 @@ static void test_many_at_once(void **state)
 		m[i] = message("one", CONNECTION_ONE, 1);
 		u[i] = update(STORE_UPDATE_MESSAGE, (uint8_t)(i + 1));
 		u[i].message = &m[i];
-		all[i] = (struct store_settling){"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, 0, false, {0}, "", STORE_OK};
+		all[i] = (struct store_settling){
+			"one", ids[i], STORE_EVENT_SETTLED, &u[i], 1, 0, false, {0}, "", STORE_OK};
 	}
 	assert_int_equal(
 		store_event_settle(s, "one", ids[SETTLED_BEFORE], STORE_EVENT_UNPARSED, NULL, 0, NULL), STORE_OK);
