@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/hash.h"
+#include "gateway/outbound/heap.h"
 #include "gateway/outbound/pairs.h"
+#include "gateway/outbound/table.h"
 
 #define QUANTUM 4 /* what a business's turn is worth: four short messages */
 #define COST_BYTES 4096u /* a message costs 1, and 1 more for each of these */
@@ -20,71 +21,6 @@
 #define HOLDS_MAX 64u
 #define RETRY_MS 1000 /* a retry is earned by waiting so long, too */
 #define LINGER_MS 2000 /* before a lane that nothing is known of is dropped */
-#define TABLE_FIRST 64u
-
-/* ------------------------------------------------------------ a table by name */
-
-struct node {
-	struct node *next;
-	const char *key; /* in what holds the node */
-};
-
-struct table {
-	struct node **heads;
-	size_t room, len; /* room: a power of two */
-};
-
-static size_t slot_of(const struct table *t, const char *key)
-{
-	return hash_text(key) & (t->room - 1);
-}
-
-static void *table_find(const struct table *t, const char *key)
-{
-	struct node *n = t->room > 0 ? t->heads[slot_of(t, key)] : NULL;
-
-	while (n != NULL && strcmp(n->key, key) != 0)
-		n = n->next;
-	return n;
-}
-
-static void table_put(struct table *t, struct node *n)
-{
-	struct node **head = &t->heads[slot_of(t, n->key)];
-
-	n->next = *head;
-	*head = n;
-	t->len++;
-}
-
-static bool table_reserve(struct table *t)
-{
-	struct table larger = {.room = t->room > 0 ? t->room * 2 : TABLE_FIRST};
-
-	if (t->room > 0 && t->len < t->room)
-		return true;
-	larger.heads = calloc(larger.room, sizeof(*larger.heads));
-	if (larger.heads == NULL)
-		return t->room > 0;
-	for (size_t i = 0; i < t->room; i++)
-		for (struct node *n = t->heads[i], *next; n != NULL; n = next) {
-			next = n->next;
-			table_put(&larger, n);
-		}
-	free(t->heads);
-	*t = larger;
-	return true;
-}
-
-static void table_remove(struct table *t, struct node *n)
-{
-	struct node **at = &t->heads[slot_of(t, n->key)];
-
-	while (*at != n)
-		at = &(*at)->next;
-	*at = n->next;
-	t->len--;
-}
 
 /* ------------------------------------------------------------ lanes, businesses, rings */
 
@@ -107,8 +43,7 @@ struct lane {
 	struct link link; /* in its business's ring */
 	struct store_lane is;
 	struct business *business;
-	size_t heap_at; /* place in the heap, from 1 on; 0: not in it */
-	int64_t at; /* when it is to be looked at again, in the heap */
+	struct heap_item when; /* it is to be looked at again */
 	bool due; /* something of it may be due */
 	bool again; /* that was told since its turn began, for which the store may have been read before */
 	unsigned in_flight, window;
@@ -132,8 +67,7 @@ struct lanes {
 	struct lanes_options opt;
 	struct table lanes, businesses;
 	struct link ring, waiting; /* of businesses */
-	struct lane **heap; /* room for all lanes; [0] is not used */
-	size_t heap_len, heap_room;
+	struct heap heap; /* room for all lanes */
 	struct pairs *pairs;
 	struct hold holds[HOLDS_MAX];
 	size_t holds_len;
@@ -177,72 +111,6 @@ static struct lane *first_lane(const struct business *b)
 	return OF(struct lane, link, b->ring.next);
 }
 
-/* ------------------------------------------------------------ the heap */
-
-static void heap_put(struct lanes *l, size_t i, struct lane *lane)
-{
-	l->heap[i] = lane;
-	lane->heap_at = i;
-}
-
-static void heap_rise(struct lanes *l, size_t i, struct lane *lane)
-{
-	for (; i > 1 && l->heap[i / 2]->at > lane->at; i /= 2)
-		heap_put(l, i, l->heap[i / 2]);
-	heap_put(l, i, lane);
-}
-
-static void heap_sink(struct lanes *l, size_t i, struct lane *lane)
-{
-	for (size_t child; (child = 2 * i) <= l->heap_len; i = child) {
-		if (child < l->heap_len && l->heap[child + 1]->at < l->heap[child]->at)
-			child++;
-		if (l->heap[child]->at >= lane->at)
-			break;
-		heap_put(l, i, l->heap[child]);
-	}
-	heap_put(l, i, lane);
-}
-
-static void heap_remove(struct lanes *l, struct lane *lane)
-{
-	const size_t i = lane->heap_at;
-	struct lane *last;
-
-	if (i == 0)
-		return;
-	lane->heap_at = 0;
-	last = l->heap[l->heap_len--];
-	if (last == lane)
-		return;
-	if (i > 1 && l->heap[i / 2]->at > last->at)
-		heap_rise(l, i, last);
-	else
-		heap_sink(l, i, last);
-}
-
-static void heap_add(struct lanes *l, struct lane *lane, int64_t at)
-{
-	heap_remove(l, lane);
-	lane->at = at;
-	heap_rise(l, ++l->heap_len, lane);
-}
-
-static bool heap_reserve(struct lanes *l, size_t lanes)
-{
-	const size_t room = l->heap_room > 0 ? l->heap_room * 2 : TABLE_FIRST;
-	struct lane **grown;
-
-	if (lanes + 1 < l->heap_room)
-		return true;
-	grown = realloc(l->heap, room * sizeof(*grown));
-	if (grown == NULL)
-		return false;
-	l->heap = grown;
-	l->heap_room = room;
-	return true;
-}
-
 /* ------------------------------------------------------------ where a lane is */
 
 static void leave_ring(struct lane *lane)
@@ -262,7 +130,7 @@ static void enter_ring(struct lanes *l, struct lane *lane)
 {
 	struct business *b = lane->business;
 
-	heap_remove(l, lane);
+	heap_remove(&l->heap, &lane->when);
 	lane->due = lane->again = true;
 	if (lane->link.next != NULL)
 		return;
@@ -274,7 +142,7 @@ static void enter_ring(struct lanes *l, struct lane *lane)
 static void wait_until(struct lanes *l, struct lane *lane, int64_t at)
 {
 	leave_ring(lane);
-	heap_add(l, lane, at);
+	heap_add(&l->heap, &lane->when, at);
 }
 
 /* To the end of that ring. */
@@ -311,7 +179,7 @@ static void business_drop(struct lanes *l, struct business *b)
 static struct lane *lane_new(struct lanes *l, const struct store_lane *is, int64_t now)
 {
 	struct business *b = business_of(l, is->business_id);
-	struct lane *lane = b != NULL && table_reserve(&l->lanes) && heap_reserve(l, l->lanes.len + 1)
+	struct lane *lane = b != NULL && table_reserve(&l->lanes) && heap_reserve(&l->heap, l->lanes.len + 1)
 		? calloc(1, sizeof(*lane))
 		: NULL;
 
@@ -336,7 +204,7 @@ static void lane_drop(struct lanes *l, struct lane *lane)
 	struct business *b = lane->business;
 
 	leave_ring(lane);
-	heap_remove(l, lane);
+	heap_remove(&l->heap, &lane->when);
 	table_remove(&l->lanes, &lane->node);
 	b->lanes--;
 	business_drop(l, b);
@@ -502,7 +370,7 @@ void lanes_free(struct lanes *l)
 			lane_drop(l, (struct lane *)(void *)l->lanes.heads[i]);
 	free(l->lanes.heads);
 	free(l->businesses.heads);
-	free(l->heap);
+	free(l->heap.items);
 	pairs_free(l->pairs);
 	free(l);
 }
@@ -537,8 +405,8 @@ bool lanes_add(struct lanes *l, const struct store_lane *is, int64_t now)
 	}
 	if (is->due_at <= now)
 		enter_ring(l, lane);
-	else if (lane->heap_at == 0 || is->due_at < lane->at)
-		heap_add(l, lane, is->due_at);
+	else if (lane->when.place == 0 || is->due_at < lane->when.at)
+		heap_add(&l->heap, &lane->when, is->due_at);
 	return true;
 }
 
@@ -577,16 +445,16 @@ void lanes_forget(struct lanes *l, const char *business_id)
 /* Those whose time has come are looked at; those of which nothing is known go. */
 static void wake(struct lanes *l, int64_t now)
 {
-	while (l->heap_len > 0 && l->heap[1]->at <= now) {
-		struct lane *lane = l->heap[1];
+	for (struct heap_item *first; (first = heap_first(&l->heap)) != NULL && first->at <= now;) {
+		struct lane *lane = OF(struct lane, when, first);
 
-		heap_remove(l, lane);
+		heap_remove(&l->heap, &lane->when);
 		if (lane->due || lane->is.due_at <= now)
 			enter_ring(l, lane);
 		else if (lane->is.due_at < INT64_MAX)
-			heap_add(l, lane, lane->is.due_at);
+			heap_add(&l->heap, &lane->when, lane->is.due_at);
 		else if (lane->closed_until > now)
-			heap_add(l, lane, lane->closed_until);
+			heap_add(&l->heap, &lane->when, lane->closed_until);
 		else if (lane->in_flight == 0)
 			lane_drop(l, lane);
 	}
@@ -715,7 +583,7 @@ int64_t lanes_next(const struct lanes *l)
 {
 	if (!ring_is_empty(&l->ring) && l->in_flight < l->opt.in_flight_max)
 		return 0;
-	return l->heap_len > 0 ? l->heap[1]->at : INT64_MAX;
+	return heap_first(&l->heap) != NULL ? heap_first(&l->heap)->at : INT64_MAX;
 }
 
 /* Its place until one that goes at once has ended. */
@@ -731,7 +599,7 @@ static struct lane *lane_for(struct lanes *l, const struct store_lane *is, int64
 	if (lane == NULL)
 		return NULL;
 	lane->is.due_at = INT64_MAX;
-	heap_add(l, lane, now + LINGER_MS);
+	heap_add(&l->heap, &lane->when, now + LINGER_MS);
 	return lane;
 }
 
@@ -846,7 +714,7 @@ void lanes_ended(struct lanes *l, const char *connection_id, const struct lanes_
 	reconsider(l);
 	/* The conversation's next message may be due now. */
 	lane->again = true;
-	if (lane->link.next == NULL && (lane->heap_at == 0 || !lane->due))
+	if (lane->link.next == NULL && (lane->when.place == 0 || !lane->due))
 		enter_ring(l, lane);
 }
 
