@@ -19,7 +19,7 @@ WITH_gateway/test_config = $(B)/gateway/config.o
 WITH_gateway/test_keycache = $(B)/gateway/keycache.o $(VAULT)
 WITH_front = $(patsubst %,$(B)/gateway/front/%.o,meters waiting parts) $(B)/gateway/outbound/kind_rules.o $(JSON) $(VAULT)
 WITH_outbound = $(OUTBOUND) $(JSON) $(LOG) $(VAULT) $(TENANT) $(B)/gateway/config.o $(B)/gateway/delivery.o
-WITH_api = $(API) $(CONNECT) $(patsubst %,$(B)/gateway/%.o,content resend kit once removal rotation reseal rewrap virtual_key refused_calls) $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/link.o $(B)/gateway/doctor.o $(B)/gateway/finding.o $(B)/gateway/delivery.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message kind_rules destination address) \
+WITH_api = $(API) $(CONNECT) $(patsubst %,$(B)/gateway/%.o,content resend kit once removal rotation reseal rewrap virtual_key virtual_key_issue rfc3339 refused_calls) $(JSON) $(LOG) $(TENANT) $(B)/gateway/utf8.o $(B)/gateway/link.o $(B)/gateway/doctor.o $(B)/gateway/finding.o $(B)/gateway/delivery.o $(B)/gateway/http/query.o $(patsubst %,$(B)/gateway/outbound/%.o,message kind_rules destination address) \
 	$(REPLY) $(VAULT) $(STORE)
 WITH_connect = $(WITH_api) $(B)/test/unit/api/helper.o $(B)/test/unit/api/fake_outbound.o
 WITH_inbound/test_signature = $(I)/signature.o

@@ -36,7 +36,4 @@ struct secret *form_secret(struct cJSON *object, const char *name);
 /* A name for people: 1 to STORE_NAME_LEN bytes, no control characters. Answers the problem when it is none. */
 bool form_name_ok(struct call *c, const char *field, const char *name);
 
-/* A moment as RFC 3339 writes it: 2030-01-31T23:59:59Z, with a fraction or an offset where one is given. False: it is none. */
-bool form_time(const char *text, int64_t *ms);
-
 #endif

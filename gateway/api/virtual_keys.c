@@ -11,13 +11,9 @@
 #include "gateway/api/problem.h"
 #include "gateway/json.h"
 #include "gateway/log.h"
-#include "gateway/virtual_key.h"
+#include "gateway/virtual_key_issue.h"
 
-#define DAY_MS INT64_C(86400000)
 #define MINUTE_MS INT64_C(60000)
-#define DAYS_MAX 3650
-#define RATE_MAX 100000
-#define BUDGET_MAX 10000000
 #define OLD_MINUTES_MAX 43200 /* 30 days */
 
 /* ------------------------------------------------------------ showing */
@@ -115,121 +111,65 @@ static void show_new(struct call *c, const struct store_virtual_key *k, const ch
 
 /* ------------------------------------------------------------ reading what a key is to be */
 
-/* A whole number from 1 to max; 0 where the field is absent. False after the problem was answered. */
-static bool whole(struct call *c, const cJSON *body, const char *name, int64_t max, int64_t *out)
+/* rule: what the field breaks; NULL: nothing. False after the problem was answered. */
+static bool is_fine(struct call *c, const char *field, const char *rule)
 {
-	const cJSON *item = json_get(body, name);
-	char rule[64];
-
-	*out = 0;
-	if (item == NULL)
-		return true;
-	if (item->valuedouble >= 1 && item->valuedouble <= (double)max) {
-		*out = (int64_t)item->valuedouble;
-		if ((double)*out == item->valuedouble)
-			return true;
-	}
-	(void)snprintf(rule, sizeof(rule), "must be a whole number from 1 to %lld", (long long)max);
-	problem(c->res, PROBLEM_INVALID_FIELD, name, rule);
-	return false;
+	if (rule != NULL)
+		problem(c->res, PROBLEM_INVALID_FIELD, field, rule);
+	return rule == NULL;
 }
 
-static bool read_scopes(struct call *c, const cJSON *body, unsigned *out)
+static bool read_scopes(struct call *c, const cJSON *body, struct store_virtual_key *k)
 {
 	const cJSON *list = json_get(body, "scopes"), *item;
 
-	*out = list == NULL ? STORE_SCOPES_ALL : 0;
-	cJSON_ArrayForEach (item, list) {
-		const char *name = cJSON_IsString(item) ? item->valuestring : "";
-		size_t i = 0;
-
-		while (i < VIRTUAL_KEY_SCOPES && strcmp(virtual_key_scopes[i].name, name) != 0)
-			i++;
-		if (i == VIRTUAL_KEY_SCOPES) {
-			problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must be of: send, media, templates, read");
+	if (list == NULL)
+		k->scopes = STORE_SCOPES_ALL;
+	cJSON_ArrayForEach (item, list)
+		if (!is_fine(c, "scopes", virtual_key_ask_scope(k, cJSON_IsString(item) ? item->valuestring : "")))
 			return false;
-		}
-		*out |= virtual_key_scopes[i].bit;
-	}
-	if (*out == 0)
-		problem(c->res, PROBLEM_INVALID_FIELD, "scopes", "must name one at least; left out, it has all");
-	return *out != 0;
-}
-
-/* Adds one, which must be the business's own. False after the problem was answered. */
-static bool number_add(struct call *c, const cJSON *item, struct store_virtual_key *k)
-{
-	const char *number = cJSON_IsString(item) ? item->valuestring : "";
-	const size_t len = strlen(number), at = strlen(k->numbers);
-	struct store_connection connection;
-	enum store_error err = STORE_NOT_FOUND;
-
-	if (len > 0 && len <= STORE_PROVIDER_ID_LEN && number[strspn(number, "0123456789")] == '\0')
-		err = store_connection_by_number(c->api->store, c->business.id, 0, number, &connection);
-	if (err == STORE_NOT_FOUND)
-		problem(c->res, PROBLEM_INVALID_FIELD, "numbers",
-			"must be phone_number_ids of this business's connections");
-	else if (err != STORE_OK)
-		problem_store(c, err);
-	else
-		(void)snprintf(k->numbers + at, sizeof(k->numbers) - at, "%s%s", at > 0 ? " " : "", number);
-	return err == STORE_OK;
+	return is_fine(c, "scopes", virtual_key_ask_scopes_end(k));
 }
 
 static bool read_numbers(struct call *c, const cJSON *body, struct store_virtual_key *k)
 {
 	const cJSON *list = json_get(body, "numbers"), *item;
-	const int len = cJSON_GetArraySize(list);
+	enum store_error err;
 
-	if (list != NULL && (len < 1 || len > (int)STORE_KEY_NUMBERS_MAX)) {
-		problem(c->res, PROBLEM_INVALID_FIELD, "numbers",
-			"must name 1 to 32; left out, it has all, also later ones");
+	if (list != NULL && !is_fine(c, "numbers", virtual_key_ask_numbers_len(cJSON_GetArraySize(list))))
 		return false;
-	}
-	cJSON_ArrayForEach (item, list)
-		if (!number_add(c, item, k))
+	cJSON_ArrayForEach (item, list) {
+		err = virtual_key_ask_number(c->api->store, k, cJSON_IsString(item) ? item->valuestring : "");
+		if (err == STORE_NOT_FOUND)
+			return is_fine(c, "numbers", VIRTUAL_KEY_NUMBERS_RULE);
+		if (err != STORE_OK) {
+			problem_store(c, err);
 			return false;
+		}
+	}
 	return true;
 }
 
-static bool read_expiry(struct call *c, const cJSON *body, int64_t now, int64_t *out)
+static bool read_limits(struct call *c, const cJSON *body, struct store_virtual_key *k)
 {
+	const cJSON *rate = json_get(body, "rate_per_minute"), *budget = json_get(body, "messages_per_day");
+	const cJSON *days = json_get(body, "expires_in_days");
 	const char *at = json_get_string(body, "expires_at");
-	int64_t days;
+	const int64_t now = store_now_ms();
 
-	*out = 0;
-	if (!whole(c, body, "expires_in_days", DAYS_MAX, &days))
-		return false;
-	if (at == NULL) {
-		*out = days > 0 ? now + days * DAY_MS : 0;
-		return true;
-	}
-	if (days > 0) {
-		problem(c->res, PROBLEM_INVALID_FIELD, "expires_at", "is one too many beside expires_in_days");
-		return false;
-	}
-	if (form_time(at, out) && *out > now && *out <= now + DAYS_MAX * DAY_MS)
-		return true;
-	problem(c->res, PROBLEM_INVALID_FIELD, "expires_at",
-		"must be a time to come within ten years, as 2030-01-31T23:59:59Z");
-	return false;
+	return (rate == NULL || is_fine(c, "rate_per_minute", virtual_key_ask_rate(k, rate->valuedouble))) &&
+		(budget == NULL || is_fine(c, "messages_per_day", virtual_key_ask_budget(k, budget->valuedouble))) &&
+		(days == NULL || is_fine(c, "expires_in_days", virtual_key_ask_days(k, days->valuedouble, now))) &&
+		(at == NULL || is_fine(c, "expires_at", virtual_key_ask_end(k, at, now)));
 }
 
 static bool key_read(struct call *c, const cJSON *body, struct store_virtual_key *k)
 {
 	const char *name = json_get_string(body, "name");
-	int64_t rate, budget;
 
-	if (name == NULL || !form_name_ok(c, "name", name) || !read_scopes(c, body, &k->scopes) ||
-		!read_numbers(c, body, k) || !whole(c, body, "rate_per_minute", RATE_MAX, &rate) ||
-		!whole(c, body, "messages_per_day", BUDGET_MAX, &budget) ||
-		!read_expiry(c, body, store_now_ms(), &k->expires_at))
-		return false;
-	(void)snprintf(k->name, sizeof(k->name), "%s", name);
 	memcpy(k->business_id, c->business.id, sizeof(k->business_id));
-	k->rate = (uint32_t)rate;
-	k->budget = (uint32_t)budget;
-	return true;
+	return name != NULL && is_fine(c, "name", virtual_key_ask_name(k, name)) && read_scopes(c, body, k) &&
+		read_numbers(c, body, k) && read_limits(c, body, k);
 }
 
 /* ------------------------------------------------------------ making */
@@ -256,8 +196,7 @@ void virtual_keys_add(struct call *c)
 	enum store_error err;
 
 	if (body != NULL && key_read(c, body, &k)) {
-		virtual_key_make(&k, text);
-		err = store_virtual_key_add(c->api->store, &k);
+		err = virtual_key_issue(c->api->store, &k, text);
 		if (err == STORE_OK) {
 			log_info("virtual key made business=%s key=%s", k.business_id, k.id);
 			show_new(c, &k, text);
@@ -287,6 +226,18 @@ static void rotate(struct call *c, int64_t old_ends_in_minutes)
 	vault_wipe(text, sizeof(text));
 }
 
+/* Null: it goes on as it was. */
+static bool read_old_end(struct call *c, const cJSON *minutes, int64_t *out)
+{
+	*out = minutes != NULL && minutes->valuedouble >= 1 && minutes->valuedouble <= OLD_MINUTES_MAX
+		? (int64_t)minutes->valuedouble
+		: 0;
+	return is_fine(c, "old_ends_in_minutes",
+		minutes == NULL || (*out > 0 && (double)*out == minutes->valuedouble)
+			? NULL
+			: "must be a whole number from 1 to 43200");
+}
+
 /* A body is optional, and so is its one field. */
 void virtual_keys_rotate(struct call *c)
 {
@@ -299,7 +250,7 @@ void virtual_keys_rotate(struct call *c)
 		return;
 	}
 	body = form_object(c, fields, sizeof(fields) / sizeof(fields[0]), false);
-	if (body != NULL && whole(c, body, "old_ends_in_minutes", OLD_MINUTES_MAX, &minutes))
+	if (body != NULL && read_old_end(c, json_get(body, "old_ends_in_minutes"), &minutes))
 		rotate(c, minutes);
 	cJSON_Delete(body);
 }

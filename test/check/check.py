@@ -18,7 +18,8 @@ FLOORS = [
     {"gateway/main", "examples/sandbox"},
     {"gateway/supervisor", "gateway/command"},
     {"gateway/command_business", "gateway/command_connection", "gateway/command_data", "gateway/command_doctor",
-     "gateway/command_kit", "gateway/command_link", "gateway/command_refused", "gateway/command_rotate", "gateway/command_verify"},
+     "gateway/command_kit", "gateway/command_link", "gateway/command_refused", "gateway/command_rotate", "gateway/command_verify",
+     "gateway/command_virtual_key"},
     {"gateway/command_audit"},
     {"gateway/command_line"},
     {"gateway/session"},
@@ -27,10 +28,11 @@ FLOORS = [
     {"gateway/inbound", "gateway/api", "gateway/front", "gateway/settings"},
     {"gateway/doctor", "gateway/resend", "gateway/rotation"},
     {"gateway/reply", "gateway/connect"},
-    {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal"},
+    {"gateway/audit", "gateway/content", "gateway/kit", "gateway/outbound", "gateway/http", "gateway/once", "gateway/reseal", "gateway/rewrap", "gateway/removal",
+     "gateway/virtual_key_issue"},
     {"gateway/tenant", "gateway/virtual_key"},
     {"gateway/role", "gateway/datadir", "gateway/harden", "gateway/finding", "gateway/delivery", "gateway/json", "gateway/keycache", "gateway/link", "gateway/refused_calls"},
-    {"gateway/config", "gateway/console", "gateway/log", "gateway/version", "store", "vault"},
+    {"gateway/config", "gateway/console", "gateway/log", "gateway/rfc3339", "gateway/version", "store", "vault"},
     {"gateway/hash", "gateway/utf8"},
 ]
 FILE_MAX = 256 * 1024

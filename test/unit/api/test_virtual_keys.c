@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/api/form.h"
 #include "gateway/json.h"
+#include "gateway/rfc3339.h"
 #include "gateway/virtual_key.h"
 
 #define KEYS "/v1/businesses/shop/keys"
@@ -83,7 +83,7 @@ static int64_t time_at(const struct answer *a, const char *path)
 {
 	int64_t ms;
 
-	assert_true(form_time(text_at(a, path), &ms));
+	assert_true(rfc3339_read(text_at(a, path), &ms));
 	return ms;
 }
 
@@ -287,11 +287,11 @@ static void moments(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_true(form_time(good[i].text, &ms));
+		assert_true(rfc3339_read(good[i].text, &ms));
 		assert_int_equal(ms, good[i].ms);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (form_time(bad[i], &ms))
+		if (rfc3339_read(bad[i], &ms))
 			fail_msg("taken for a moment: %s", bad[i]);
 }
 
