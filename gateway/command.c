@@ -60,6 +60,14 @@ static const struct command commands[] = {
 	{"link", "revoke", 2, 2, "BUSINESS ID", "end a link, and the session that it opened", command_link_revoke},
 	{"link", NULL, 1, 1, "BUSINESS [--expires-in SECONDS]", "make a settings link for the shop owner and print it",
 		command_link},
+	{"virtual-key", "add", 1, 1,
+		"BUSINESS --name NAME [--scopes send,media,templates,read] [--numbers N,N]\n"
+		"      [--rate-per-minute N] [--messages-per-day N] [--expires-in-days N | --expires-at TIME] [--json]",
+		"make a key that stands for the shop's own towards one client and print it, once",
+		command_virtual_key_add},
+	{"virtual-key", "list", 1, 1, "BUSINESS [--json]", "", command_virtual_key_list},
+	{"virtual-key", "revoke", 2, 2, "BUSINESS ID", "calls with it are refused from then on",
+		command_virtual_key_revoke},
 	{"audit", NULL, 0, 1, "[BUSINESS] [--json]",
 		"who used or changed which key, oldest first; --json: all of it as JSON lines", command_audit},
 	{"doctor", NULL, 0, 1, "[BUSINESS] [--json]",
@@ -175,7 +183,9 @@ static const char **option_place(struct line *l, const char *name)
 		{"--client-id", &l->client_id}, {"--url", &l->url}, {"--expires-in", &l->expires_in}, {"--to", &l->to},
 		{"--backup", &l->backup}, {"--out", &l->out}, {"--passphrase-file", &l->passphrase_file},
 		{"--api-key-file", &l->api_key_file}, {"--app-secret-file", &l->app_secret_file},
-		{"--access-token-file", &l->access_token_file}};
+		{"--access-token-file", &l->access_token_file}, {"--scopes", &l->scopes}, {"--numbers", &l->numbers},
+		{"--rate-per-minute", &l->rate_per_minute}, {"--messages-per-day", &l->messages_per_day},
+		{"--expires-in-days", &l->expires_in_days}, {"--expires-at", &l->expires_at}};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (strcmp(options[i].name, name) == 0)

@@ -204,10 +204,9 @@ static bool review_print(const struct review *v, const struct store_audit_report
 	if (v->unheard > 0)
 		(void)fprintf(stderr,
 			"keyhouse: what the audit does not know of: %lld; it was put into the database past keyhouse: "
-			"end it (keyhouse token revoke ID; keyhouse link revoke BUSINESS ID; a virtual key on its "
-			"business's page of the operator's; an operator's session ends with its token), and look who "
-			"can "
-			"write the file\n",
+			"end it (keyhouse token revoke ID; keyhouse link revoke BUSINESS ID; keyhouse virtual-key "
+			"revoke "
+			"BUSINESS ID; an operator's session ends with its token), and look who can write the file\n",
 			(long long)v->unheard);
 	return v->older_businesses + v->older_others + v->unheard == 0;
 }

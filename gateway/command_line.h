@@ -28,6 +28,7 @@ struct line {
 	int words_len;
 	const char *name, *url, *expires_in, *to, *backup, *out, *passphrase_file;
 	const char *provider, *app_id, *waba_id, *phone_number_id, *client_id;
+	const char *scopes, *numbers, *rate_per_minute, *messages_per_day, *expires_in_days, *expires_at;
 	const char *app_secret_file, *access_token_file, *api_key_file;
 	bool json, no_verify, yes, take_over, platform_secret, rotate_secret, sandbox, master, all, no_qr;
 	bool end_previous, audit;
@@ -86,6 +87,10 @@ int command_link_revoke(struct line *l);
 int command_doctor(struct line *l);
 
 int command_refused(struct line *l);
+
+int command_virtual_key_add(struct line *l);
+int command_virtual_key_list(struct line *l);
+int command_virtual_key_revoke(struct line *l);
 
 int command_key_rotate(struct line *l);
 int command_key_status(struct line *l);

@@ -43,15 +43,33 @@ void console_text(const char *text, int width)
 		(void)printf("%*s", printed < width ? width - printed + 2 : 2, "");
 }
 
+/* Its texts with commas between, as many as there is room for. */
+static void list_text(const cJSON *list, char *out, size_t room)
+{
+	const cJSON *item;
+	size_t at = 0;
+
+	out[0] = '\0';
+	cJSON_ArrayForEach (item, list) {
+		const char *text = cJSON_GetStringValue(item);
+
+		if (text != NULL && strlen(text) + 2 <= room - at)
+			at += (size_t)snprintf(out + at, room - at, "%s%s", at > 0 ? "," : "", text);
+	}
+}
+
 void console_value(const cJSON *v, int width)
 {
-	char number[32];
+	char number[32], list[128];
 
 	if (cJSON_IsNumber(v)) {
 		(void)snprintf(number, sizeof(number), "%.0f", v->valuedouble);
 		console_text(number, width);
 	} else if (cJSON_IsBool(v)) {
 		console_text(cJSON_IsTrue(v) ? "yes" : "no", width);
+	} else if (cJSON_IsArray(v) && cJSON_GetArraySize(v) > 0) {
+		list_text(v, list, sizeof(list));
+		console_text(list, width);
 	} else {
 		console_text(cJSON_IsString(v) && v->valuestring[0] != '\0' ? v->valuestring : "-", width);
 	}

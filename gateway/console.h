@@ -17,7 +17,7 @@ struct cJSON;
  * character reaches the terminal. */
 void console_text(const char *text, int width);
 void console_part(const char *text); /* the same, within a line */
-void console_value(const struct cJSON *v, int width); /* text, number, yes or no; "-" for everything else */
+void console_value(const struct cJSON *v, int width); /* text, number, yes or no, a list of texts; else "-" */
 /* "key  value" a line for every plain member, or the whole as JSON. */
 void console_object(const struct cJSON *object, bool json);
 

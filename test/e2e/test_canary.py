@@ -640,10 +640,10 @@ def commands(house, spare, how):
     for words, stdin in rows:
         done = house.gateway.run(*words, stdin=stdin, check=False)
         told.append(f"{words} {done.stdout} {done.stderr}")
-    for words in (("token", "new", "--name", "spare"), ("link", house.meta.id),
+    for words in (("token", "new", "--name", "spare"), ("link", house.meta.id), ("virtual-key", "add", spare.id, "--name", "spare"),
                   ("business", "responder", spare.id, "platform", "--url", house.platform.url + "/hook", "--rotate-secret", "--json")):
         shown = house.gateway.run(*words, check=False).stdout  # what is shown once
-        for value in re.findall(r"kh_[\w-]{40,}|whsec_[\w+/=]+|(?<=#)[\w-]{43}", shown):
+        for value in re.findall(r"khv?_[\w-]{40,}|whsec_[\w+/=]+|(?<=#)[\w-]{43}", shown):
             house.plant(f"what {words[:2]} showed", value)
     return told
 

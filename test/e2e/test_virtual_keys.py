@@ -1,6 +1,6 @@
 """Goal of this test: over the real program, a virtual key is made, shown once and nowhere else ever, changed for another and
-revoked; each of that is in the audit; a key that somebody wrote into the database is named; and the operator sees and ends
-them in his pages."""
+revoked: over the API, by a command and in the operator's pages; each of that is in the audit, with who did it; a key that
+somebody wrote into the database is named."""
 import json
 import re
 import sqlite3
@@ -33,6 +33,17 @@ def make(business, **fields):
 
 def keys_of(business):
     return business.gateway.api("GET", business.path("keys")).json["data"]
+
+
+def audited(business, key):
+    """What was done with a key, and by what kind of actor."""
+    rows = business.gateway.api("GET", business.path("audit") + "?order=asc").json["data"]
+    return [(r["action"], r["actor"].split(":")[0]) for r in rows if r["subject"] == key]
+
+
+def asks(gateway, key):
+    """A client's call that reads."""
+    return gateway.request("GET", f"/v23.0/{NUMBER}", headers={"Authorization": "Bearer " + key}).status
 
 
 def files(gateway):
@@ -125,6 +136,64 @@ def test_one_that_was_put_in_is_named(gateway, paul):
     assert found.returncode == 1 and f"virtual key evil of business {paul.id}: no row" in found.stdout, found.stdout
     assert gateway.api("DELETE", paul.path("keys", "evil")).status == 204
     assert "whole" in gateway.run("verify", "--audit").stdout
+
+
+# ---------------------------------------------------------------- by a command
+
+def test_a_command_makes_one(gateway, provider, paul):
+    """Its text alone on standard output, and nowhere else; what it may is what was asked for."""
+    done = gateway.run("virtual-key", "add", paul.id, "--name", "till " + MARKUP, "--scopes", "send,read", "--numbers", NUMBER,
+                       "--rate-per-minute", "60", "--messages-per-day", "1000", "--expires-at", "2031-01-31T23:59:59Z")
+    text, (made,) = done.stdout.strip(), keys_of(paul)
+    assert re.fullmatch(r"khv_[\w-]{43}\n", done.stdout) and text.endswith(made["last4"]) and text not in done.stderr
+    assert f"keyhouse virtual-key revoke {paul.id} {made['id']}" in done.stderr
+    assert (made["name"], made["scopes"], made["numbers"]) == ("till " + MARKUP, ["send", "read"], [NUMBER])
+    assert (made["rate_per_minute"], made["messages_per_day"], made["expires_at"]) == (60, 1000, "2031-01-31T23:59:59.000Z")
+    assert asks(gateway, text) == 200
+    second = json.loads(gateway.run("virtual-key", "add", paul.id, "--name", "all", "--expires-in-days", "3", "--json").stdout)
+    assert second["scopes"] == ["send", "media", "templates", "read"] and second["numbers"] is None and second["expires_at"]
+    shown = gateway.run("virtual-key", "list", paul.id).stdout.splitlines()
+    assert [line.split()[:3] for line in shown] == [["id", "last4", "scopes"], [made["id"], made["last4"], "send,read"],
+                                                    [second["id"], second["last4"], "send,media,templates,read"]]
+    assert json.loads(gateway.run("virtual-key", "list", paul.id, "--json").stdout) == keys_of(paul)[::-1]
+    assert gateway.run("virtual-key", "revoke", paul.id, made["id"]).stdout == made["id"] + " is revoked\n"
+    assert (asks(gateway, text), asks(gateway, second["key"])) == (401, 200)
+    assert [k["revoked_at"] is None for k in keys_of(paul)] == [True, False]
+    assert audited(paul, made["id"]) == [("key_made", "command"), ("key_revoked", "command")]
+    wanted = {"first": text, "second": second["key"]}
+    gateway.stop()
+    # without the service, too
+    third = gateway.run("virtual-key", "add", paul.id, "--name", "at night").stdout.strip()
+    assert search_files(files(gateway), {**wanted, "third": third}) == []
+    gateway.start()
+    (night,) = (k for k in keys_of(paul) if k["name"] == "at night")
+    assert third.endswith(night["last4"]) and audited(paul, night["id"]) == [("key_made", "command")]
+
+
+def test_a_command_says_what_is_wrong(gateway, paul):
+    add = ("virtual-key", "add", paul.id, "--name", "till")
+    for more, said in ((("--scopes", "send,all"), "--scopes must be of: send, media, templates, read"), (("--scopes", ""), "--scopes must"),
+                       (("--scopes", "send,"), "--scopes must"), (("--rate-per-minute", "0"), "--rate-per-minute must be a whole number"),
+                       (("--rate-per-minute", "1e3"), "--rate-per-minute must"), (("--messages-per-day", "-1"), "--messages-per-day must"),
+                       (("--messages-per-day", "10000001"), "from 1 to 10000000"), (("--expires-in-days", "3651"), "--expires-in-days must"),
+                       (("--expires-at", "tomorrow"), "--expires-at must be a time to come"), (("--expires-at", "2020-01-01T00:00:00Z"), "--expires-at must"),
+                       (("--expires-at", "2031-01-01T00:00:00Z", "--expires-in-days", "3"), "one too many beside"),
+                       (("--numbers", ",".join(["1"] * 33)), "--numbers must name 1 to 32"), (("--name", ""), "--name must be 1 to 200 bytes"),
+                       (("--scope", "send"), "usage: keyhouse virtual-key add BUSINESS"), (("--scopes",), "usage: keyhouse")):
+        done = gateway.run(*add, *more, check=False)
+        assert done.returncode == 2 and said in done.stderr and done.stdout == "", (more, done)
+    for words in (("add", paul.id), ("add", "--name", "till"), ("revoke", paul.id), ("list",)):
+        assert gateway.run("virtual-key", *words, check=False).returncode == 2, words
+    for words, said in ((("add", "nobody", "--name", "till"), "there is no business nobody"), (("list", "nobody"), "no business nobody"),
+                        ((*add[1:], "--numbers", "1" + NUMBER), "numbers: must be phone_number_ids of this business's"),
+                        ((*add[1:], "--numbers", NUMBER + ",x"), "numbers: must be"),
+                        (("revoke", paul.id, "x"), f"keyhouse virtual-key list {paul.id}")):
+        done = gateway.run("virtual-key", *words, check=False)
+        assert done.returncode == 1 and said in done.stderr and done.stdout == "", (words, done)
+    assert keys_of(paul) == []
+    for _ in range(2):
+        gateway.run(*add)
+    assert "revoke one of them" in gateway.run(*add, check=False).stderr and len(keys_of(paul)) == 2
 
 
 # ---------------------------------------------------------------- the operator
