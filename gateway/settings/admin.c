@@ -26,6 +26,7 @@ const struct route admin_routes[] = {
 	{.name = "keys", .get = admin_keys_get},
 	{.name = "audit", .get = admin_audit_get},
 	{.name = "revoke-token", .post = admin_revoke_token_post, .form_max = FORM_MAX},
+	{.name = "make-key", .post = admin_make_key_post, .form_max = FORM_MAX},
 	{.name = "revoke-key", .post = admin_revoke_key_post, .form_max = FORM_MAX},
 	{.name = "end-session", .post = admin_end_session_post, .form_max = FORM_MAX},
 };

@@ -31,10 +31,16 @@ void admin_kit_write(struct visit *v);
 void admin_audit_note(struct visit *v, const struct store_audit_state *state);
 /* A line about refused calls, with a link to their page. */
 void admin_refused_note(struct visit *v);
-/* The virtual keys of a business, under a heading. */
+/* The virtual keys of a business, under a heading, and a form that makes one. */
 void admin_virtual_keys_write(struct visit *v, const char *business_id);
 /* <a> to a business's page. */
 void admin_business_link(struct visit *v, const char *id, const char *name);
+/* The business that was asked for. False after it was answered. */
+bool admin_business_find(struct visit *v, const char *id, struct store_business *b);
+/* Back to its page, which says what was done: a name that admin_done knows. */
+void admin_business_back(struct visit *v, const struct store_business *b, const char *done);
+/* A form about the business; the caller writes what it asks, and closes it. */
+void admin_business_form(struct visit *v, const char *name, const char *business_id);
 
 /* A table that is shown page by page. Ask the store for ADMIN_PAGE + 1 rows. */
 #define ADMIN_PAGE 50u
@@ -76,6 +82,7 @@ void admin_refused_get(struct visit *v);
 void admin_keys_get(struct visit *v);
 void admin_audit_get(struct visit *v);
 void admin_revoke_token_post(struct visit *v);
+void admin_make_key_post(struct visit *v);
 void admin_revoke_key_post(struct visit *v);
 void admin_end_session_post(struct visit *v);
 

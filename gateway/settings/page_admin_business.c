@@ -41,8 +41,7 @@ static void rows_end(struct rows *r, enum store_error err, const char *empty)
 		html_put(&r->v->out, "<p>%s</p>", empty);
 }
 
-/* The business that was asked for. False after it was answered. */
-static bool business_get(struct visit *v, const char *id, struct store_business *b)
+bool admin_business_find(struct visit *v, const char *id, struct store_business *b)
 {
 	enum store_error err = store_business_get(v->s->store, id, b);
 
@@ -55,7 +54,7 @@ static bool business_get(struct visit *v, const char *id, struct store_business 
 	return err == STORE_OK;
 }
 
-static void back(struct visit *v, const struct store_business *b, const char *done)
+void admin_business_back(struct visit *v, const struct store_business *b, const char *done)
 {
 	char name[STORE_BUSINESS_ID_LEN + 64];
 
@@ -63,8 +62,7 @@ static void back(struct visit *v, const struct store_business *b, const char *do
 	visit_redirect(v, name);
 }
 
-/* A form about the business; the caller writes what it asks, and closes it. */
-static void form(struct visit *v, const char *name, const char *business_id)
+void admin_business_form(struct visit *v, const char *name, const char *business_id)
 {
 	layout_form(v, name);
 	html_put(&v->out, "<input type=\"hidden\" name=\"business\" value=\"%s\">", business_id);
@@ -75,12 +73,12 @@ static void form(struct visit *v, const char *name, const char *business_id)
 static void switches(struct visit *v, const struct store_business *b)
 {
 	if (b->status == STORE_BUSINESS_SUSPENDED) {
-		form(v, "resume", b->id);
+		admin_business_form(v, "resume", b->id);
 		html_raw(&v->out, "<p class=\"row\"><button>Resume</button></p></form>");
 		return;
 	}
 	html_raw(&v->out, "<details><summary>Suspend this business</summary>");
-	form(v, "suspend", b->id);
+	admin_business_form(v, "suspend", b->id);
 	html_raw(&v->out,
 		"<p>Its webhooks are refused and nothing is sent until it is resumed. Its keys are kept.</p>"
 		"<p class=\"row\"><button class=\"danger\">Suspend</button></p></form></details>");
@@ -204,7 +202,7 @@ static bool aside_row(const struct store_event_summary *e, void *arg)
 	struct html *h = event_begin(e, r);
 
 	html_raw(h, "<td>");
-	form(r->v, "replay", r->business_id);
+	admin_business_form(r->v, "replay", r->business_id);
 	html_put(h,
 		"<input type=\"hidden\" name=\"event\" value=\"%s\"><button class=\"quiet\">Settle</button></form>"
 		"</td></tr>",
@@ -282,7 +280,7 @@ static bool link_row(const struct store_link *l, void *arg)
 	html_time(h, l->created_at);
 	html_put(h, "</td><td>%s</td><td>", link_words(l, now));
 	if (l->revoked_at == 0 && (l->opened_at > 0 ? l->ends_at : l->expires_at) > now) {
-		form(r->v, "end-link", r->business_id);
+		admin_business_form(r->v, "end-link", r->business_id);
 		html_put(h,
 			"<input type=\"hidden\" name=\"link\" value=\"%s\"><button class=\"quiet\">End "
 			"it</button></form>",
@@ -304,7 +302,7 @@ static void links(struct visit *v, const char *id)
 		"<h2>Settings links</h2><p>A link opens the shop's own pages: once, within an hour. Send it to the "
 		"shop's "
 		"owner alone.</p>");
-	form(v, "link", id);
+	admin_business_form(v, "link", id);
 	html_raw(&v->out, "<p class=\"row\"><button>Make a settings link</button></p></form>");
 	rows_end(&r, store_link_list(v->s->store, id, &newest, link_row, &r), "There is none yet.");
 }
@@ -316,7 +314,7 @@ void admin_business_get(struct visit *v)
 
 	if (!visit_query(v, "id", id, sizeof(id)))
 		id[0] = '\0';
-	if (!business_get(v, id, &b))
+	if (!admin_business_find(v, id, &b))
 		return;
 	layout_begin(v, NULL, b.name, NULL);
 	admin_done(v);
@@ -355,7 +353,7 @@ void admin_link_post(struct visit *v)
 	struct store_link l;
 	enum store_error err;
 
-	if (!business_get(v, visit_field(v, "business"), &b))
+	if (!admin_business_find(v, visit_field(v, "business"), &b))
 		return;
 	err = link_make(v->s->store, v->s->public_url, b.id, LINK_LIFE_MS, &l, url);
 	if (err != STORE_OK) {
@@ -372,30 +370,11 @@ void admin_end_link_post(struct visit *v)
 	struct store_business b;
 	enum store_error err;
 
-	if (!business_get(v, visit_field(v, "business"), &b))
+	if (!admin_business_find(v, visit_field(v, "business"), &b))
 		return;
 	err = store_link_revoke(v->s->store, b.id, visit_field(v, "link"));
 	if (err == STORE_OK || err == STORE_NOT_FOUND)
-		back(v, &b, err == STORE_OK ? "link-ended" : "gone");
-	else
-		visit_failed(v, store_error_text(err));
-}
-
-/* ------------------------------------------------------------ revoking a virtual key */
-
-void admin_revoke_key_post(struct visit *v)
-{
-	const char *key = visit_field(v, "key");
-	struct store_business b;
-	enum store_error err;
-
-	if (!business_get(v, visit_field(v, "business"), &b))
-		return;
-	err = store_virtual_key_revoke(v->s->store, b.id, key);
-	if (err == STORE_OK)
-		log_info("virtual key revoked by the operator business=%s key=%s session=%s", b.id, key, v->who.id);
-	if (err == STORE_OK || err == STORE_NOT_FOUND)
-		back(v, &b, err == STORE_OK ? "key-revoked" : "gone");
+		admin_business_back(v, &b, err == STORE_OK ? "link-ended" : "gone");
 	else
 		visit_failed(v, store_error_text(err));
 }
@@ -423,13 +402,13 @@ void admin_replay_post(struct visit *v)
 	enum store_replay found;
 	enum store_error err;
 
-	if (!business_get(v, visit_field(v, "business"), &b))
+	if (!admin_business_find(v, visit_field(v, "business"), &b))
 		return;
 	err = store_event_replay(v->s->store, b.id, event, store_now_ms(), &found);
 	if (err == STORE_OK && found == STORE_REPLAY_BEGINS)
 		log_info("event is settled once more business=%s event=%s session=%s", b.id, event, v->who.id);
 	if (err == STORE_OK || err == STORE_NOT_FOUND)
-		back(v, &b, err == STORE_OK ? replay_done(found) : "gone");
+		admin_business_back(v, &b, err == STORE_OK ? replay_done(found) : "gone");
 	else
 		visit_failed(v, store_error_text(err));
 }
@@ -441,7 +420,7 @@ static void switch_to(struct visit *v, enum store_business_status to, const char
 	struct store_business b;
 	enum store_error err;
 
-	if (!business_get(v, visit_field(v, "business"), &b))
+	if (!admin_business_find(v, visit_field(v, "business"), &b))
 		return;
 	err = store_business_change(v->s->store, b.id, NULL, to, 0);
 	tenants_forget(v->s->tenants, b.id);
@@ -452,7 +431,7 @@ static void switch_to(struct visit *v, enum store_business_status to, const char
 	outbound_changed(v->s->outbound, b.id);
 	log_info("business changed by the operator business=%s status=%s session=%s", b.id, admin_business_words(to),
 		v->who.id);
-	back(v, &b, done);
+	admin_business_back(v, &b, done);
 }
 
 void admin_suspend_post(struct visit *v)

@@ -250,7 +250,8 @@ def test_forms_come_from_the_same_session_and_site(gateway, operator, paul):
     other, csrf = Operator(gateway).sign_in(), operator.csrf()
     forms = {"suspend": {"business": paul.id}, "resume": {"business": paul.id}, "link": {"business": paul.id},
              "end-link": {"business": paul.id, "link": "x"}, "sign-out": {}, "end-session": {"session": "x"},
-             "revoke-token": {"token": "x", "sure": "yes"}, "revoke-key": {"business": paul.id, "key": "x"}, "replay": {"business": paul.id, "event": "x"}}
+             "revoke-token": {"token": "x", "sure": "yes"}, "revoke-key": {"business": paul.id, "key": "x", "sure": "yes"},
+             "make-key": {"business": paul.id, "name": "x", "send": "yes"}, "replay": {"business": paul.id, "event": "x"}}
     for name, fields in forms.items():
         assert operator.post(name, **fields).status == 403, name
         assert operator.post(name, csrf=other.csrf(), **fields).status == 403, name
@@ -259,7 +260,7 @@ def test_forms_come_from_the_same_session_and_site(gateway, operator, paul):
         assert operator.post(name, csrf=csrf, headers={"Content-Type": "text/plain"}, **fields).status == 415, name
         assert operator.get(f"{name}?csrf={csrf}&" + urllib.parse.urlencode(fields)).status == 303, name
     assert gateway.api("GET", paul.path()).json["status"] == "active" and operator.is_in()
-    assert gateway.api("GET", paul.path("settings-links")).json["data"] == []
+    assert gateway.api("GET", paul.path("settings-links")).json["data"] == gateway.api("GET", paul.path("keys")).json["data"] == []
     same = {"Sec-Fetch-Site": "same-origin", "Origin": f"http://127.0.0.1:{gateway.port}"}
     assert operator.post("suspend", csrf=csrf, headers=same, business=paul.id).status == 303
 

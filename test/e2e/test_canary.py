@@ -415,9 +415,14 @@ def admin_rows():
         "POST /admin/resume": lambda h: [h.form("admin", "resume", {"business": h.meta.id})],
         "POST /admin/revoke-token": lambda h: [h.form("admin", "revoke-token", {"token": h.plant("token's text for its id", "kh_" + word(43)),
                                                                                 "sure": "yes"})],
+        "POST /admin/make-key": lambda h: [
+            h.form("admin", "make-key", {"business": h.meta.id, "name": word(), "send": "yes"}, free=("name",)),
+            h.form("admin", "make-key", {"business": h.meta.id, "name": word(), "send": "yes",
+                                         "rate_per_minute": h.plant("key as a rate", new_key())}, free=("name",))],
         "POST /admin/revoke-key": lambda h: [
-            h.form("admin", "revoke-key", {"business": h.meta.id, "key": h.virtual_key(h.meta)}),
-            h.form("admin", "revoke-key", {"business": h.meta.id, "key": h.plant("key's text for its id", "khv_" + word(43))})],
+            h.form("admin", "revoke-key", {"business": h.meta.id, "key": h.virtual_key(h.meta), "sure": "yes"}),
+            h.form("admin", "revoke-key", {"business": h.meta.id, "sure": "yes",
+                                           "key": h.plant("key's text for its id", "khv_" + word(43))})],
         "POST /admin/end-session": lambda h: [h.form("admin", "end-session", {"session": ended(h, "session")})],
     })
     return rows

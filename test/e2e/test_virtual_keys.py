@@ -213,16 +213,43 @@ def test_the_operator_revokes_one(gateway, paul):
     page = operator.get("business?id=" + paul.id).body.decode()
     assert "till &lt;img" in page and f"ends in <code>{made['last4']}</code>" in page and MARKUP not in page
     assert made["key"] not in page and "There is none yet." in operator.get("business?id=" + rival.id).body.decode()
-    csrf = operator.csrf()
-    assert operator.post("revoke-key", csrf="0" * 32, business=paul.id, key=made["id"]).status == 403
-    assert operator.post("revoke-key", csrf=csrf, business=rival.id, key=made["id"]).headers["location"].endswith("done=gone")
-    assert operator.post("revoke-key", csrf=csrf, business="nobody", key=made["id"]).status == 404
+    wanted = {"csrf": operator.csrf(), "business": paul.id, "key": made["id"], "sure": "yes"}
+    assert operator.post("revoke-key", **{**wanted, "csrf": "0" * 32}).status == 403
+    assert operator.post("revoke-key", **{**wanted, "business": rival.id}).headers["location"].endswith("done=gone")
+    assert operator.post("revoke-key", **{**wanted, "business": "nobody"}).status == 404
+    assert operator.post("revoke-key", **{**wanted, "sure": ""}).status == 422
     assert keys_of(paul)[0]["revoked_at"] is None
-    answer = operator.post("revoke-key", csrf=csrf, business=paul.id, key=made["id"])
+    answer = operator.post("revoke-key", **wanted)
     assert answer.headers["location"] == f"business?id={paul.id}&done=key-revoked"
     assert keys_of(paul)[0]["revoked_at"] is not None
-    row = gateway.api("GET", paul.path("audit")).json["data"][0]
-    assert (row["action"], row["subject"], row["actor"].split(":")[0]) == ("key_revoked", made["id"], "operator")
+    assert audited(paul, made["id"]) == [("key_made", "token"), ("key_revoked", "operator")]
+
+
+def test_the_operator_makes_one(gateway, paul):
+    """Its text is in the answer to its making alone; what is wrong is told beside the entry, and nothing else typed is lost."""
+    operator = Operator(gateway).sign_in()
+    wanted = {"csrf": operator.csrf(), "business": paul.id, "name": "  till " + MARKUP + " ", "send": "yes", "read": "yes"}
+    page = operator.post("make-key", **wanted, rate_per_minute="60", messages_per_day=" 1000 ", expires_in_days="30")
+    (made,), (text,) = keys_of(paul), re.findall(r'value="(khv_[\w-]{43})"', page.body.decode())
+    assert page.status == 200 and page.headers["cache-control"] == "no-store" and MARKUP not in page.body.decode()
+    assert (made["name"], made["scopes"], made["numbers"]) == ("till " + MARKUP, ["send", "read"], None)
+    assert (made["rate_per_minute"], made["messages_per_day"], made["last4"]) == (60, 1000, text[-4:])
+    assert asks(gateway, text) == 200 and audited(paul, made["id"]) == [("key_made", "operator")]
+    assert text not in operator.get("business?id=" + paul.id).body.decode()
+    second = operator.post("make-key", **wanted)
+    assert second.status == 200 and keys_of(paul)[0]["rate_per_minute"] is None and keys_of(paul)[0]["expires_at"] is None
+    for change, said in (({}, "Two keys of this name live already."), ({"name": " "}, "It must be 1 to 200 bytes"),
+                         ({"name": "x" * 201}, "It must be 1 to 200 bytes"), ({"send": "", "read": "no"}, "Tick one at least."),
+                         ({"rate_per_minute": "0"}, "It must be a whole number from 1 to 100000."),
+                         ({"messages_per_day": "many"}, "from 1 to 10000000."), ({"expires_in_days": "1.5"}, "from 1 to 3650.")):
+        answer = operator.post("make-key", **{**wanted, **change})
+        body = answer.body.decode()
+        assert answer.status == 422 and body.count('class="error"') == 1 and said in body and "khv_" not in body, change
+        assert ("till &lt;img" in body) == ("name" not in change) and MARKUP not in body, change
+        ticked = re.findall(r'name="(\w+)" value="yes" checked', body)
+        assert ticked == ([] if "send" in change else ["send", "read"]), change
+    assert operator.post("make-key", **{**wanted, "business": "nobody"}).status == 404 and len(keys_of(paul)) == 2
+    assert search_files(files(gateway), {"first": text, "second": re.search(r"khv_[\w-]{43}", second.body.decode()).group()}) == []
 
 
 @pages.needed
@@ -252,7 +279,31 @@ def test_the_pages(owner, gateway, paul):  # noqa: F811
     for summary in owner.all("table.keys summary"):
         summary.click()
     owner.shoot_both("admin-virtual-keys")
+    owner.all("table.keys form input[type=checkbox]")[1].click()
     owner.all("table.keys form button")[1].click()
     owner.says("The virtual key is revoked.")
     assert wait_for(lambda: [k["revoked_at"] is None for k in keys_of(paul)] == [False, True, True, False])
+
+    owner.browser.execute_script("[...document.querySelectorAll('summary')].find(s => s.innerText == 'Make a key').click()")
+    owner.one("#name").send_keys("invoices")
+    owner.one("#rate_per_minute").send_keys("many")
+    owner.click("form[action=make-key] input[name=media]")
+    owner.shoot_both("admin-make-key")
+    owner.click("form[action=make-key] button")
+    owner.says("It must be a whole number from 1 to 100000.")
+    assert owner.js("return document.activeElement.id") == "rate_per_minute"
+    assert all("422" in line for line in owner.complaints())
+    owner.shoot_both("admin-make-key-wrong")
+    owner.one("#rate_per_minute").clear()
+    owner.one("#rate_per_minute").send_keys("60", pages.Keys.ENTER)
+    owner.says("It is shown this once.")
+    text = owner.one("#key").get_attribute("value")
+    owner.shoot_both("admin-new-key")
+    owner.click("button[data-copy=key]")
+    assert wait_for(lambda: owner.one("button[data-copy=key]").text in ("Copied", "Selected: copy it now"))
+    made = keys_of(paul)[0]
+    assert (made["name"], made["last4"], made["scopes"]) == ("invoices", text[-4:], ["send", "templates", "read"])
+    owner.click("main p a")
+    owner.says("ends in " + made["last4"])
+    assert text not in owner.browser.page_source
     assert owner.js("return window.pwned") is None
