@@ -143,6 +143,21 @@ static int help_asked(int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* The rows of commands that say of what kind: for key, those of virtual-key. */
+static void rows_akin(FILE *out, const char *first)
+{
+	const size_t len = strlen(first);
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *name = commands[i].first;
+		const size_t name_len = strlen(name);
+
+		if (name_len > len && name[name_len - len - 1] == '-' && strcmp(name + name_len - len, first) == 0 &&
+			(i == 0 || strcmp(commands[i - 1].first, name) != 0))
+			(void)rows(out, name, NULL);
+	}
+}
+
 /* Its first word may be one; then the second is not. */
 static int unknown(int argc, char **argv)
 {
@@ -157,10 +172,12 @@ static int unknown(int argc, char **argv)
 	else if (argc > 1)
 		(void)fprintf(stderr, "keyhouse: there is no command `%s%s%s`\n\n", argv[1], argc > 2 ? " " : "",
 			argc > 2 ? argv[2] : "");
-	if (begun)
+	if (begun) {
 		(void)rows(stderr, argv[1], NULL);
-	else
+		rows_akin(stderr, argv[1]);
+	} else {
 		help(stderr);
+	}
 	return EXIT_USAGE;
 }
 

@@ -255,6 +255,7 @@ def test_wrong_usage_is_2(gateway):
         done = gateway.run(*words, check=False)
         assert done.returncode == 2 and done.stdout == "" and said in done.stderr.splitlines()[0]
         assert "key rotate BUSINESS" in done.stderr and "business add" not in done.stderr
+        assert done.stderr.count("  virtual-key add BUSINESS") == 1, "who looks for a client's key finds it"
     done = gateway.run("turn", check=False)
     assert done.returncode == 2 and "there is no command `turn" in done.stderr and "business add" in done.stderr
     bad = gateway.run("config", "check", "--responder-timeout=http://example.com", check=False)

@@ -1,6 +1,7 @@
 """Goal of this test: over the real program, a virtual key is made, shown once and nowhere else ever, changed for another and
 revoked: over the API, by a command and in the operator's pages; each of that is in the audit, with who did it; a key that
 somebody wrote into the database is named."""
+import calendar
 import json
 import re
 import sqlite3
@@ -234,6 +235,8 @@ def test_the_operator_makes_one(gateway, paul):
     assert page.status == 200 and page.headers["cache-control"] == "no-store" and MARKUP not in page.body.decode()
     assert (made["name"], made["scopes"], made["numbers"]) == ("till " + MARKUP, ["send", "read"], None)
     assert (made["rate_per_minute"], made["messages_per_day"], made["last4"]) == (60, 1000, text[-4:])
+    ends = calendar.timegm(time.strptime(made["expires_at"][:19], "%Y-%m-%dT%H:%M:%S"))
+    assert abs(ends * 1000 - time.time() * 1000 - 30 * DAY_MS) < 60_000
     assert asks(gateway, text) == 200 and audited(paul, made["id"]) == [("key_made", "operator")]
     assert text not in operator.get("business?id=" + paul.id).body.decode()
     second = operator.post("make-key", **wanted)
