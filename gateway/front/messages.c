@@ -106,6 +106,17 @@ static bool reads(const struct call *c, const char *verbatim)
 	return known;
 }
 
+/* The provider's own, but for the body's type; returns how many. */
+static size_t headers_of(const struct outbound_result *r, struct http_header out[static OUTBOUND_HEADERS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
+		if (i != OUTBOUND_HEADER_TYPE && r->headers[i] != NULL)
+			out[n++] = (struct http_header){outbound_header_names[i], r->headers[i]};
+	return n;
+}
+
 static void answer_result(struct call *c, const struct outbound_result *r, struct once_state *once)
 {
 	const bool came = r->whole && r->verbatim != NULL && reads(c, r->verbatim);
@@ -117,11 +128,10 @@ static void answer_result(struct call *c, const struct outbound_result *r, struc
 
 	send_ended(c, once, r->class, r->http_status, came ? r->verbatim : NULL);
 	if (came) {
-		char seconds[24];
-		const struct http_header retry = {"Retry-After", seconds};
+		struct http_header headers[OUTBOUND_HEADERS];
+		const size_t n = headers_of(r, headers);
 
-		(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)((r->retry_after_ms + 999) / 1000));
-		answer_bytes(c, r->http_status, r->content_type, &retry, r->retry_after_ms > 0 ? 1 : 0, r->verbatim,
+		answer_bytes(c, r->http_status, r->headers[OUTBOUND_HEADER_TYPE], headers, n, r->verbatim,
 			strlen(r->verbatim));
 		return;
 	}

@@ -444,12 +444,21 @@ void answer_scrub_value(const void *to, char *value)
 
 static void keep_verbatim(const struct answer_to *to, const struct transfer_end *end, struct outbound_result *r)
 {
+	size_t room = OUTBOUND_HEADERS_MAX;
+
 	r->verbatim = answer_text(to, end, OUTBOUND_VERBATIM_MAX);
-	if (r->verbatim == NULL || strlen(end->content_type) >= sizeof(r->content_type) ||
-		!job_header_ok(end->content_type))
-		return;
-	memcpy(r->content_type, end->content_type, strlen(end->content_type) + 1);
-	answer_scrub_value(to, r->content_type);
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++) {
+		const char *value = end->kept[i];
+
+		/* What is left of one would say something else. */
+		if (value == NULL || strlen(value) >= room || !job_header_ok(value))
+			continue;
+		r->headers[i] = strdup(value);
+		if (r->headers[i] == NULL)
+			continue;
+		answer_scrub_value(to, r->headers[i]);
+		room -= strlen(r->headers[i]) + 1;
+	}
 }
 
 /* Of a good answer: what stands between may have a clock of its own. Whoever is off by more says nonsense. */
@@ -527,8 +536,7 @@ void answer_read(const struct answer_to *to, const struct transfer_end *end, str
 		.whole = end->how == TRANSFER_ANSWERED,
 		.http_status = end->http_status,
 		.retry_after_ms = end->retry_after_ms,
-		.regain_ms = end->usage.regain_ms,
-		.usage_percent = end->usage.percent};
+		.regain_ms = end->regain_ms};
 	if (end->how != TRANSFER_ANSWERED) {
 		if (end->how == TRANSFER_NOT_SENT)
 			r->class = OUTBOUND_NOT_SENT;

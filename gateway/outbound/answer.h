@@ -24,7 +24,7 @@ struct answer_to {
 	const char *url; /* the job's; likewise */
 	const char *public_url; /* without a final slash; "": no address is of this house */
 	const struct exchange *exchange; /* of a kind that brings a token; else NULL */
-	bool verbatim; /* a send whose answer's body goes back, too */
+	bool verbatim; /* a send whose answer's body and headers go back, too */
 };
 
 /* Owns: caller clears r. */

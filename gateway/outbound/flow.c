@@ -157,11 +157,11 @@ static char *value_copy(const char *value, size_t len)
 
 static void keep_header(struct transfer *x, const char *line, size_t len)
 {
-	for (size_t i = 0; x->watch != NULL && i < x->watch->keep_len; i++) {
-		const size_t name_len = strlen(x->watch->keep[i]);
+	for (size_t i = 0; i < x->keep_len; i++) {
+		const size_t name_len = strlen(x->keep[i]);
 
 		if (x->kept[i] == NULL && len > name_len && line[name_len] == ':' &&
-			strncasecmp(line, x->watch->keep[i], name_len) == 0)
+			strncasecmp(line, x->keep[i], name_len) == 0)
 			x->kept[i] = value_copy(line + name_len + 1, len - name_len - 1);
 	}
 }
@@ -193,7 +193,7 @@ size_t flow_take_header(char *data, size_t size, size_t count, void *arg)
 	if (x->began)
 		return len; /* behind a body come trailers */
 	take_date(x, data, len);
-	usage_read(data, len, &x->usage);
+	usage_read(data, len, &x->regain_ms);
 	keep_header(x, data, len);
 	if (len <= 2 && (data[0] == '\r' || data[0] == '\n'))
 		head_ends(x);

@@ -19,8 +19,10 @@ struct transfer {
 	uint64_t body_given, upload_len;
 	bool has_body;
 	const struct transfer_watch *watch; /* NULL: nobody follows */
+	const char *const *keep; /* names of headers, keep_len of them */
+	size_t keep_len;
 	char *kept[TRANSFER_KEPT_MAX];
-	struct usage usage;
+	int64_t regain_ms;
 	bool began; /* the answer's head is whole */
 	bool refused_body; /* and says that no more of the request's body is wanted */
 	bool told; /* so was watch */

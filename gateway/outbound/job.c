@@ -13,11 +13,11 @@
 /* ids, names, the URL, lengths: everything that is neither blob nor body */
 #define TEXTS_MAX (4096u + KIND_QUERY_MAX + KIND_PATH_MAX + KIND_TYPE_MAX)
 #define JOB_MAX (JOB_ASK_MAX + KIND_CREDENTIALS_MAX * (BLOB_MAX + VAULT_WRAPPED_LEN) + TEXTS_MAX)
-#define RESULT_MAX (JOB_FIELDS_MAX + OUTBOUND_VERBATIM_MAX + TEXTS_MAX)
+#define RESULT_MAX (JOB_FIELDS_MAX + OUTBOUND_VERBATIM_MAX + OUTBOUND_HEADERS_MAX + TEXTS_MAX)
 #define NUMBER_LEN 8u
 #define TAKEN_LEN (NUMBER_LEN + 4u)
 #define PIECE_LEN (NUMBER_LEN + 1u + 4u + JOB_PIECE_MAX)
-#define HEAD_LEN (NUMBER_LEN + 4u + 8u + JOB_HEADERS * (4u + JOB_HEADER_MAX + 1u))
+#define HEAD_LEN (NUMBER_LEN + 4u + 8u + OUTBOUND_HEADERS * (4u + JOB_HEADER_MAX + 1u))
 
 const struct frame_limit job_limits_sender[JOB_LIMITS] = {{JOB_JOB, JOB_MAX}, {JOB_PING, NUMBER_LEN},
 	{JOB_BODY, PIECE_LEN}, {JOB_TAKEN, TAKEN_LEN}, {JOB_CANCEL, NUMBER_LEN}};
@@ -260,6 +260,11 @@ void outbound_result_clear(struct outbound_result *r)
 	if (r->verbatim != NULL)
 		vault_wipe(r->verbatim, strlen(r->verbatim));
 	free(r->verbatim);
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++) {
+		if (r->headers[i] != NULL)
+			vault_wipe(r->headers[i], strlen(r->headers[i]));
+		free(r->headers[i]);
+	}
 	vault_wipe(r, sizeof(*r));
 }
 
@@ -274,13 +279,13 @@ void job_result_encode(struct frame *f, uint64_t ticket, const struct outbound_r
 	frame_put_u32(f, (uint32_t)r->subcode);
 	frame_put_u64(f, (uint64_t)r->retry_after_ms);
 	frame_put_u64(f, (uint64_t)r->regain_ms);
-	frame_put_u32(f, r->usage_percent);
 	frame_put_u8(f, r->clock_told ? 1 : 0);
 	frame_put_u32(f, (uint32_t)r->clock_ahead_s);
 	frame_put_text(f, r->reason);
 	frame_put_text(f, r->fields);
-	frame_put_text(f, r->content_type);
 	frame_put_text(f, r->verbatim);
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
+		frame_put_text(f, r->headers[i]);
 }
 
 /* NULL where the text is empty, or memory is short, which *ok then tells. */
@@ -310,12 +315,11 @@ static bool result_numbers(struct frame *f, struct outbound_result *r)
 	r->subcode = (int32_t)frame_get_u32(f);
 	retry_after = frame_get_u64(f);
 	regain = frame_get_u64(f);
-	r->usage_percent = frame_get_u32(f);
 	clock_told = frame_get_u8(f);
 	r->clock_ahead_s = (int32_t)frame_get_u32(f);
 	if (class < OUTBOUND_NOT_SENT || class > OUTBOUND_NO_CREDENTIAL || whole > 1 || !status_ok(http_status) ||
-		retry_after > INT64_MAX || regain > OUTBOUND_REGAIN_MAX_MS || r->usage_percent > OUTBOUND_USAGE_MAX ||
-		clock_told > 1 || r->clock_ahead_s > OUTBOUND_CLOCK_MAX_S || r->clock_ahead_s < -OUTBOUND_CLOCK_MAX_S)
+		retry_after > INT64_MAX || regain > OUTBOUND_REGAIN_MAX_MS || clock_told > 1 ||
+		r->clock_ahead_s > OUTBOUND_CLOCK_MAX_S || r->clock_ahead_s < -OUTBOUND_CLOCK_MAX_S)
 		return false;
 	r->class = (enum outbound_class) class;
 	r->whole = whole == 1;
@@ -326,21 +330,36 @@ static bool result_numbers(struct frame *f, struct outbound_result *r)
 	return true;
 }
 
+/* The headers of a result; false: more, or others, than a client may be given. */
+static bool result_headers(struct frame *f, const char *headers[static OUTBOUND_HEADERS])
+{
+	size_t used = 0;
+	bool ok = true;
+
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++) {
+		headers[i] = frame_get_text(f);
+		ok = ok && job_header_ok(headers[i]);
+		used += headers[i][0] != '\0' ? strlen(headers[i]) + 1 : 0;
+	}
+	return ok && used <= OUTBOUND_HEADERS_MAX;
+}
+
 bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result *r)
 {
 	const uint64_t number = frame_get_u64(f);
 	struct outbound_result got = {0};
 	bool ok = result_numbers(f, &got);
-	const char *reason = frame_get_text(f), *fields = frame_get_text(f);
-	const char *type = frame_get_text(f), *verbatim = frame_get_text(f);
+	const char *reason = frame_get_text(f), *fields = frame_get_text(f), *verbatim = frame_get_text(f);
+	const char *headers[OUTBOUND_HEADERS];
 
-	if (!ok || !frame_end(f) || strlen(reason) >= sizeof(got.reason) || strlen(type) >= sizeof(got.content_type) ||
-		strlen(verbatim) > OUTBOUND_VERBATIM_MAX)
+	ok = result_headers(f, headers) && ok;
+	if (!ok || !frame_end(f) || strlen(reason) >= sizeof(got.reason) || strlen(verbatim) > OUTBOUND_VERBATIM_MAX)
 		return false;
 	got.fields = text_copy(fields, &ok);
 	got.verbatim = text_copy(verbatim, &ok);
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
+		got.headers[i] = text_copy(headers[i], &ok);
 	memcpy(got.reason, reason, strlen(reason) + 1);
-	memcpy(got.content_type, type, strlen(type) + 1);
 	if (!ok) {
 		outbound_result_clear(&got);
 		return false;
@@ -352,7 +371,7 @@ bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result
 
 /* ------------------------------------------------------------ a call that is passed through */
 
-const char *const job_header_names[JOB_HEADERS] = {"Content-Type", "Content-Disposition", "Retry-After",
+const char *const outbound_header_names[OUTBOUND_HEADERS] = {"Content-Type", "Content-Disposition", "Retry-After",
 	"X-Business-Use-Case-Usage", "X-App-Usage", "x-fb-trace-id", "x-fb-request-id", "x-fb-rev",
 	"facebook-api-version"};
 
@@ -372,7 +391,7 @@ void job_head_encode(struct frame *f, const struct job_head *h)
 	frame_put_u64(f, h->ticket);
 	frame_put_u32(f, (uint32_t)h->status);
 	frame_put_u64(f, h->len);
-	for (size_t i = 0; i < JOB_HEADERS; i++)
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
 		frame_put_text(f, h->values[i]);
 }
 
@@ -383,7 +402,7 @@ bool job_head_decode(struct frame *f, struct job_head *h)
 	*h = (struct job_head){.ticket = frame_get_u64(f)};
 	status = frame_get_u32(f);
 	h->len = frame_get_u64(f);
-	for (size_t i = 0; i < JOB_HEADERS; i++) {
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++) {
 		const char *value = frame_get_text(f);
 
 		if (!job_header_ok(value))

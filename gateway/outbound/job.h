@@ -99,16 +99,13 @@ void job_result_encode(struct frame *f, uint64_t ticket, const struct outbound_r
 /* False: malformed, and r is untouched. Owns: caller clears r. */
 bool job_result_decode(struct frame *f, uint64_t *ticket, struct outbound_result *r);
 
-/* The headers of an answer that a client may see, in an order of their own: facts/meta.md 3, facts/360dialog.md 1. */
-#define JOB_HEADERS 9u
-extern const char *const job_header_names[JOB_HEADERS];
 #define JOB_HEADER_MAX 8192u
 
 struct job_head {
 	uint64_t ticket;
 	int status; /* 200 to 599 */
 	uint64_t len; /* of the body; OUTBOUND_LEN_UNKNOWN */
-	const char *values[JOB_HEADERS]; /* as job_header_names; NULL: the answer has none such */
+	const char *values[OUTBOUND_HEADERS]; /* as outbound_header_names; NULL: the answer has none such */
 };
 void job_head_encode(struct frame *f, const struct job_head *h);
 bool job_head_decode(struct frame *f, struct job_head *h); /* h borrows from f */

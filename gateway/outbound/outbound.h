@@ -113,9 +113,12 @@ bool outbound_code_class(int32_t code, enum outbound_class *out);
 
 #define OUTBOUND_CLOCK_MAX_S 31536000 /* a year */
 #define OUTBOUND_REGAIN_MAX_MS 604800000 /* a week */
-#define OUTBOUND_USAGE_MAX 1000u
 #define OUTBOUND_VERBATIM_MAX 65536u
-#define OUTBOUND_TYPE_MAX 255u
+/* The headers of an answer that a client may see, in an order of their own: facts/meta.md 3, facts/360dialog.md 1. */
+#define OUTBOUND_HEADERS 9u
+#define OUTBOUND_HEADER_TYPE 0u /* which of them is Content-Type */
+#define OUTBOUND_HEADERS_MAX 8192u /* bytes of their values together, each with its NUL */
+extern const char *const outbound_header_names[OUTBOUND_HEADERS];
 struct outbound_result {
 	enum outbound_class class;
 	bool whole; /* a whole answer came, whatever it says */
@@ -123,9 +126,8 @@ struct outbound_result {
 	int32_t code; /* the provider's error code, or 0 */
 	int32_t subcode;
 	int64_t retry_after_ms; /* 0: not said */
-	/* What the provider says of its limits with any answer (X-Business-Use-Case-Usage, X-App-Usage; facts/meta.md 3): */
+	/* What the provider says of its limits with any answer (X-Business-Use-Case-Usage; facts/meta.md 3): */
 	int64_t regain_ms; /* the longest time until calls are let through again; 0: not said; at most a week */
-	unsigned usage_percent; /* the fullest of its meters; 0: not said; at most OUTBOUND_USAGE_MAX */
 	bool clock_told; /* the provider's answer said what time it is: */
 	int32_t clock_ahead_s; /* how far its clock is before ours; negative: behind; within OUTBOUND_CLOCK_MAX_S */
 	char reason[256]; /* plain words; secrets the sender held are blanked */
@@ -134,7 +136,9 @@ struct outbound_result {
 	/* Of a send whose job asks for it, where a whole answer came: its body as it came, whatever the class, without the
 	 * secrets that the sender held; NULL: none, or longer than OUTBOUND_VERBATIM_MAX. */
 	char *verbatim;
-	char content_type[OUTBOUND_TYPE_MAX + 1]; /* the body's; "": not said */
+	/* Of the same answers, likewise: values, as outbound_header_names. NULL: the answer has none such, or one that does
+	 * not fit into OUTBOUND_HEADERS_MAX whole. */
+	char *headers[OUTBOUND_HEADERS];
 };
 void outbound_result_clear(struct outbound_result *r);
 

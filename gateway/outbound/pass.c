@@ -192,12 +192,12 @@ static enum step next_step(struct passing *p, bool head_told, const struct times
 static bool hand_head(struct passing *p)
 {
 	const struct outbound_pass *c = p->call;
-	struct outbound_header headers[JOB_HEADERS];
+	struct outbound_header headers[OUTBOUND_HEADERS];
 	size_t len = 0;
 
-	for (size_t i = 0; i < JOB_HEADERS; i++)
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
 		if (p->head.values[i] != NULL)
-			headers[len++] = (struct outbound_header){job_header_names[i], p->head.values[i]};
+			headers[len++] = (struct outbound_header){outbound_header_names[i], p->head.values[i]};
 	p->refused = p->head.status >= 400;
 	return c->head(c->arg, p->head.status, headers, len, p->head.len);
 }

@@ -29,7 +29,7 @@ struct relay {
 	size_t on_its_way; /* of the answer: sent and not taken yet */
 	bool head_out, streams;
 	struct job_head head;
-	char *values[JOB_HEADERS];
+	char *values[OUTBOUND_HEADERS];
 	char *text; /* what was collected */
 	size_t text_len, text_sent;
 };
@@ -65,7 +65,7 @@ void relay_free(struct relay *r)
 		return;
 	while (r->first != NULL)
 		drop_first(r);
-	for (size_t i = 0; i < JOB_HEADERS; i++)
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
 		wiping_free(r->values[i]);
 	json_text_free(r->text);
 	wiping_free(r);
@@ -171,7 +171,7 @@ bool relay_head(
 	struct relay *r, const struct transfer_head *head, void (*scrub)(const void *arg, char *value), const void *arg)
 {
 	r->head = (struct job_head){.ticket = r->ticket, .status = head->status, .len = head->len};
-	for (size_t i = 0; i < JOB_HEADERS; i++) {
+	for (size_t i = 0; i < OUTBOUND_HEADERS; i++) {
 		if (head->kept[i] == NULL || !job_header_ok(head->kept[i]))
 			continue;
 		r->values[i] = wiping_strdup(head->kept[i]);

@@ -27,7 +27,7 @@ void relay_free(struct relay *r); /* NULL is fine */
 bool relay_body(struct relay *r, const struct job_piece *p) __attribute__((warn_unused_result));
 bool relay_taken(struct relay *r, uint32_t len) __attribute__((warn_unused_result));
 
-/* As struct transfer_watch asks; keep is job_header_names. scrub: takes out of a header's value what must not leave. */
+/* As struct transfer_watch asks; what is kept are outbound_header_names. scrub: takes out of a header's value what must not leave. */
 size_t relay_give(struct relay *r, void *to, size_t room);
 bool relay_head(struct relay *r, const struct transfer_head *head, void (*scrub)(const void *arg, char *value),
 	const void *arg);

@@ -93,7 +93,8 @@ static void waiter_tell_early(struct outbound *o, struct ticket *k, struct outbo
 	if (k->waiter != NULL) {
 		*k->waiter->result = *r;
 		k->waiter->result->fields = NULL;
-		r->verbatim = NULL; /* transferred */
+		r->verbatim = NULL; /* transferred, as the headers */
+		memset(r->headers, 0, sizeof(r->headers));
 		k->waiter->done = true;
 		k->waiter = NULL;
 		pthread_cond_broadcast(&o->changed);

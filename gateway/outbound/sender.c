@@ -258,8 +258,7 @@ static bool watch_take(void *owner, const void *data, size_t len)
 	return relay_take(((struct run *)owner)->relay, data, len);
 }
 
-static const struct transfer_watch relay_watch = {
-	.give = watch_give, .head = watch_head, .take = watch_take, .keep = job_header_names, .keep_len = JOB_HEADERS};
+static const struct transfer_watch relay_watch = {.give = watch_give, .head = watch_head, .take = watch_take};
 
 /* Builds the request and starts it. False: answered here. */
 static bool run_start(struct sender *s, const struct job *j, struct run *r)
@@ -271,6 +270,10 @@ static bool run_start(struct sender *s, const struct job *j, struct run *r)
 	class = request_build(&request, &s->world, j, (const struct secret *const *)r->secrets, &why);
 	if (r->relay != NULL)
 		request.transfer.watch = &relay_watch;
+	if (r->relay != NULL || r->verbatim) {
+		request.transfer.keep = outbound_header_names;
+		request.transfer.keep_len = OUTBOUND_HEADERS;
+	}
 	if (class == OUTBOUND_ACCEPTED)
 		r->transfer = transfers_start(s->transfers, &request.transfer, r);
 	if (class == OUTBOUND_ACCEPTED && r->transfer == NULL) {

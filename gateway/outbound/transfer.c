@@ -196,6 +196,8 @@ struct transfer *transfers_start(struct transfers *t, const struct transfer_requ
 	x->home = t;
 	x->owner = owner;
 	x->watch = req->watch;
+	x->keep = req->keep;
+	x->keep_len = req->keep_len;
 	x->answer_max = req->answer_max > 0 ? req->answer_max : TRANSFER_ANSWER_MAX;
 	x->slow_ms = req->slow_ms;
 	x->since_ms = now_ms();
@@ -264,7 +266,6 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 {
 	curl_off_t retry_after = 0;
 	long status = 0, sent = 0;
-	char *type = NULL;
 	bool nothing_left;
 
 	(void)curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
@@ -276,11 +277,9 @@ static void end_read(struct transfer *x, CURLcode code, struct transfer_end *end
 	*end = (struct transfer_end){.http_status = is_status(status) ? (int)status : 0,
 		.date = x->date,
 		.date_read_at = x->date_read_at,
-		.usage = x->usage,
-		.content_type = "",
+		.regain_ms = x->regain_ms,
+		.kept = (const char *const *)x->kept,
 		.body = ""};
-	if (curl_easy_getinfo(x->handle, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL)
-		end->content_type = type;
 	if (retry_after > 0 && retry_after < 86400)
 		end->retry_after_ms = (int64_t)retry_after * 1000;
 	if (code == CURLE_OK && is_status(status)) {

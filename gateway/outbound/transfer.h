@@ -58,11 +58,9 @@ struct transfer_watch {
 	bool (*head)(void *owner, const struct transfer_head *head);
 	/* Takes all of it. False: nothing was taken, transfers_resume when there is room. */
 	bool (*take)(void *owner, const void *data, size_t len);
-	const char *const *keep; /* names of headers, keep_len of them */
-	size_t keep_len;
 };
 
-/* Everything in it is copied, but what watch points to. */
+/* Everything in it is copied, but what keep and watch point to. */
 struct transfer_request {
 	const char *url; /* may hold a secret */
 	struct transfer_header headers[TRANSFER_HEADERS_MAX]; /* beside Accept, Content-Type and User-Agent */
@@ -76,6 +74,9 @@ struct transfer_request {
 	bool any_type; /* whatever the answer is, else JSON is asked for */
 	unsigned slow_ms; /* for so long it may be slow; 0: slow is fine */
 	size_t answer_max; /* 0: TRANSFER_ANSWER_MAX */
+	const char *const
+		*keep; /* names of headers of the answer that are wanted, keep_len of them; borrowed likewise */
+	size_t keep_len; /* at most TRANSFER_KEPT_MAX */
 	const struct transfer_watch *watch; /* NULL: nobody follows; borrowed until its end */
 	bool plain_http; /* the URL is http, else https */
 	bool guarded; /* no address that is not public is connected to, whatever the name says */
@@ -98,8 +99,8 @@ struct transfer_end {
 	enum transfer_how how;
 	int http_status; /* 200 to 599; 0: none such was read */
 	int64_t retry_after_ms; /* 0: not said */
-	struct usage usage;
-	const char *content_type; /* "": not said */
+	int64_t regain_ms; /* what usage_read says of its headers */
+	const char *const *kept; /* TRANSFER_KEPT_MAX, as in its head */
 	int64_t date, date_read_at; /* the answer's Date, and when it was read; seconds since 1970, 0: none */
 	const char *body; /* what was collected; NUL after body_len */
 	size_t body_len;

@@ -10,12 +10,8 @@
 
 #define USAGE_TEXT_MAX 8192u /* a longer header is not read */
 
-struct usage {
-	int64_t regain_ms; /* the longest time until calls are let through again, at most OUTBOUND_REGAIN_MAX_MS; 0: not said */
-	unsigned percent; /* the fullest meter, at most OUTBOUND_USAGE_MAX; 0: not said */
-};
-
-/* One header line as it came, "Name: value", of whatever name: raises what u says already. */
-void usage_read(const char *line, size_t len, struct usage *u);
+/* One header line as it came, "Name: value", of whatever name: raises *regain_ms to the longest time until calls are let
+ * through again, at most OUTBOUND_REGAIN_MAX_MS. 0 before the first: not said. */
+void usage_read(const char *line, size_t len, int64_t *regain_ms);
 
 #endif

@@ -79,6 +79,7 @@ def test_a_message(provider, meta):
     assert answer.status == 200, answer.body
     wamid = answer.json["messages"][0]["id"]
     assert answer.json["messaging_product"] == "whatsapp" and answer.json["contacts"][0]["input"] == TO
+    assert answer.headers["x-fb-trace-id"] and answer.headers["facebook-api-version"] == V[1:], "the provider's own"
     (sent,) = provider.sends()
     assert (sent.token, sent.number) == (meta.token, META)
     assert sent.path == f"{V}/{META}/messages", "the client's version"

@@ -104,14 +104,18 @@ def test_a_text_file_comes_as_it_is(odd):
     assert client("GET", MEDIA).body == body
 
 
-def test_headers_come_whole_or_not_at_all(odd):
+@pytest.mark.parametrize("call", [("GET", f"{V}/{META}?fields=id"), ("POST", f"{V}/{META}/messages", text())],
+                         ids=["a call", "a send"])
+def test_headers_come_whole_or_not_at_all(odd, call):
     usage = {"1": [{"type": "x" * 40, "call_count": 10, "n": n} for n in range(40)]}
     usage_header = "X-Business-Use-Case-Usage: " + json.dumps(usage)
-    client, raw = odd(answer_of(200, b"{}", "application/json", usage_header), "meta_api_url")
-    answer = client("GET", f"{V}/{META}?fields=id")
+    body = b'{"messages":[{"id":"wamid.X"}]}'
+    client, raw = odd(answer_of(200, body, "application/json", usage_header, "X-Odd: 1"), "meta_api_url")
+    answer = client(*call)
     assert json.loads(answer.headers["x-business-use-case-usage"]) == usage
-    raw.answer = answer_of(200, b"{}", "application/json", usage_header, "X-App-Usage: " + "y" * 7000, "x-fb-trace-id: Abc")
-    answer = client("GET", f"{V}/{META}?fields=id")
+    assert "x-odd" not in answer.headers and answer.headers["content-type"] == "application/json"
+    raw.answer = answer_of(200, body, "application/json", usage_header, "X-App-Usage: " + "y" * 7000, "x-fb-trace-id: Abc")
+    answer = client(*call)
     assert answer.status == 200 and json.loads(answer.headers["x-business-use-case-usage"]) == usage
     assert "x-app-usage" not in answer.headers and answer.headers["x-fb-trace-id"] == "Abc"
 

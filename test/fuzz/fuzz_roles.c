@@ -380,7 +380,7 @@ static void read_head(const struct input *in)
 	struct job_head h;
 
 	if (job_head_decode(&f, &h)) {
-		for (size_t i = 0; i < JOB_HEADERS; i++)
+		for (size_t i = 0; i < OUTBOUND_HEADERS; i++)
 			if (h.values[i] != NULL && strpbrk(h.values[i], "\r\n") != NULL)
 				abort();
 		job_head_encode(&again, &h);

@@ -105,9 +105,13 @@ def job(kind, number="", app="", waba="", url="", about="", credentials=(), body
         text(query) + text(type_) + u64(upload) + bytes([len(credentials)]) + sealed + data(body)
 
 
-def result(class_, http=200, reason="", fields="", clock=(0, 0), type_="", verbatim=""):
-    return u64(7) + bytes([class_, 1]) + u32(http) + u32(131047) + u32(0) + u64(9000) + u64(420000) + u32(28) + \
-        bytes([clock[0]]) + u32(clock[1]) + text(reason) + text(fields) + text(type_) + text(verbatim)
+def headers_of(values):
+    return b"".join(text(value) for value in values) + text("") * (9 - len(values))
+
+
+def result(class_, http=200, reason="", fields="", clock=(0, 0), verbatim="", headers=()):
+    return u64(7) + bytes([class_, 1]) + u32(http) + u32(131047) + u32(0) + u64(9000) + u64(420000) + \
+        bytes([clock[0]]) + u32(clock[1]) + text(reason) + text(fields) + text(verbatim) + headers_of(headers)
 
 
 GET, POST, DELETE = 1, 2, 4
@@ -115,7 +119,7 @@ ANY_LENGTH = 2**64 - 1
 
 
 def begun(status, length, *values):
-    return u64(7) + u32(status) + u64(length) + b"".join(text(value) for value in values) + text("") * (9 - len(values))
+    return u64(7) + u32(status) + u64(length) + headers_of(values)
 
 
 def piece(content, last=0):
@@ -162,7 +166,9 @@ ROLES = {
                                       query="mid=1&ext=2&hash=x"),
     "pass_dots": bytes([4]) + job(27, credentials=["access_token"], method=GET, path="/a/%2e%2E/b"),
     "pass_sandbox": bytes([4]) + job(36, credentials=["api_key"], method=POST, body=b'{"status":"read"}'),
-    "result_verbatim": bytes([5]) + result(3, type_="application/json", verbatim='{"messages":[{"id":"wamid.X"}]}'),
+    "result_verbatim": bytes([5]) + result(3, verbatim='{"messages":[{"id":"wamid.X"}]}',
+                                           headers=["application/json", "", "", "", '{"call_count":28}', "Abc"]),
+    "result_bad_header": bytes([5]) + result(3, verbatim="{}", headers=["application/json\r\nX-A: 1"]),
     "head": bytes([8]) + begun(200, 5, "image/png", "attachment"),
     "head_bad": bytes([8]) + begun(200, 5, "image/png\r\nX-A: 1"),
     "piece": bytes([9]) + piece(b"12345"),

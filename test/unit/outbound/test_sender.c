@@ -299,18 +299,33 @@ static void a_number_is_asked_for_named_fields(void **state)
 	assert_int_equal(close_all(&f), 0);
 }
 
+static void header_is(const struct outbound_result *r, const char *name, const char *value)
+{
+	size_t i = 0;
+
+	while (strcmp(outbound_header_names[i], name) != 0)
+		i++;
+	if (value == NULL)
+		assert_null(r->headers[i]);
+	else
+		assert_string_equal(r->headers[i], value);
+}
+
 /* Whatever it says, but for what the sender held; the version is the client's. */
 static void a_send_may_want_its_answer_verbatim(void **state)
 {
 	static const struct {
 		int status;
-		const char *headers, *body, *verbatim;
+		const char *headers, *body, *verbatim, *app_usage, *trace;
 	} rows[] = {
 		{200, NULL, "{\"messages\": [{\"id\":\"wamid.X\"}], \"more\":1}",
-			"{\"messages\": [{\"id\":\"wamid.X\"}], \"more\":1}"},
-		{400, "X-App-Usage: {\"call_count\":99}\r\n", "{\"error\":{\"code\":131047,\"x\":\"" TOKEN "\"}}\n",
-			"{\"error\":{\"code\":131047,\"x\":\"***\"}}\n"},
-		{502, NULL, "<html>" TOKEN "</html>", "<html>***</html>"},
+			"{\"messages\": [{\"id\":\"wamid.X\"}], \"more\":1}", NULL, NULL},
+		{400,
+			"x-app-usage: {\"call_count\":99}\r\nX-FB-Trace-ID:" TOKEN
+			"+a\r\nX-Other: 1\r\nfacebook-api-version: a\tb\r\n",
+			"{\"error\":{\"code\":131047,\"x\":\"" TOKEN "\"}}\n",
+			"{\"error\":{\"code\":131047,\"x\":\"***\"}}\n", "{\"call_count\":99}", "***+a"},
+		{502, NULL, "<html>" TOKEN "</html>", "<html>***</html>", NULL, NULL},
 	};
 	static char large[OUTBOUND_VERBATIM_MAX + 2];
 	struct outbound_result r;
@@ -331,8 +346,10 @@ static void a_send_may_want_its_answer_verbatim(void **state)
 		(void)get_result(&f, &r);
 		assert_true(r.whole);
 		assert_string_equal(r.verbatim, rows[i].verbatim);
-		assert_string_equal(r.content_type, "application/json");
-		assert_int_equal(r.usage_percent, i == 1 ? 99 : 0);
+		header_is(&r, "Content-Type", "application/json");
+		header_is(&r, "X-App-Usage", rows[i].app_usage);
+		header_is(&r, "x-fb-trace-id", rows[i].trace);
+		header_is(&r, "facebook-api-version", NULL);
 		assert_int_equal(r.class == OUTBOUND_ACCEPTED, i == 0);
 		outbound_result_clear(&r);
 		server_seen("111", &seen);
@@ -348,6 +365,7 @@ static void a_send_may_want_its_answer_verbatim(void **state)
 		(void)get_result(&f, &r);
 		assert_true(r.whole);
 		assert_int_equal(r.verbatim != NULL, i == 0);
+		header_is(&r, "Content-Type", i < 2 ? "application/json" : NULL);
 		outbound_result_clear(&r);
 		large[OUTBOUND_VERBATIM_MAX] = ' ';
 	}

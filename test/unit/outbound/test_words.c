@@ -317,6 +317,7 @@ static void results_come_back_as_they_went(void **state)
 				       .clock_ahead_s = -420,
 				       .reason = "slow down"},
 			       out;
+	static char large[OUTBOUND_HEADERS_MAX];
 	struct frame f = FRAME_INIT(0);
 	uint64_t ticket;
 
@@ -332,7 +333,28 @@ static void results_come_back_as_they_went(void **state)
 	assert_int_equal(out.clock_ahead_s, -420);
 	assert_string_equal(out.reason, "slow down");
 	assert_null(out.fields);
+	assert_null(out.headers[5]);
 	outbound_result_clear(&out);
+	/* Headers, as many as may be; what breaks a line, or is more, is no result. */
+	memset(large, 'x', OUTBOUND_HEADERS_MAX - 3);
+	in.headers[5] = large;
+	in.headers[8] = (char[]){"a"};
+	job_result_encode(&f, 9, &in);
+	assert_true(job_result_decode(&f, &ticket, &out));
+	assert_string_equal(out.headers[5], large);
+	assert_string_equal(out.headers[8], "a");
+	assert_null(out.headers[0]);
+	outbound_result_clear(&out);
+	assert_null(out.headers[5]);
+	large[OUTBOUND_HEADERS_MAX - 3] = 'x';
+	job_result_encode(&f, 9, &in);
+	assert_false(job_result_decode(&f, &ticket, &out));
+	for (size_t i = 0; i < 3; i++) {
+		in.headers[5] = (char[][12]){"a\r\nX-Evil: ", "a\nb", "a\177b"}[i];
+		job_result_encode(&f, 9, &in);
+		assert_false(job_result_decode(&f, &ticket, &out));
+	}
+	in.headers[5] = in.headers[8] = NULL;
 	in.class = 0;
 	job_result_encode(&f, 9, &in);
 	assert_false(job_result_decode(&f, &ticket, &out));
