@@ -78,7 +78,6 @@ static const struct route {
 	{SHAPE_GRAPH, "/{id}/whatsapp_business_profile", WHAT_PROFILE, GET | POST},
 	{SHAPE_GRAPH, "/debug_token", WHAT_DEBUG_TOKEN, GET},
 	{0, "/{id}", WHAT_NODE, GET | DELETE},
-	{0, "/whatsapp_business/attachments/", WHAT_DOWNLOAD, GET},
 	{0, "/whatsapp_business/attachments", WHAT_DOWNLOAD, GET},
 	{SHAPE_D360, "/messages", WHAT_MESSAGES, POST},
 	{SHAPE_D360, "/media", WHAT_UPLOAD, POST},
@@ -93,6 +92,12 @@ static const struct route {
 static size_t digits_of(const char *p)
 {
 	return strspn(p, "0123456789");
+}
+
+/* Clients join a base URL that ends in a slash and a path that begins with one. */
+static const char *one_slash(const char *path)
+{
+	return path[0] == '/' && path[1] == '/' ? path + 1 : path;
 }
 
 /* Where a path goes on behind "/v{N}.{M}"; path itself: it names no version. */
@@ -115,7 +120,7 @@ static const char *version_skip(const char *path, char version[static VERSION_RO
 	return path + 1 + len;
 }
 
-/* Whether it is of this shape; its id is copied, its name is where *name points. */
+/* Whether it is of this shape, or with a slash at its end; its id is copied, its name is where *name points. */
 static bool matches(const char *shape, const char *path, char id[static STORE_PROVIDER_ID_LEN + 1], const char **name)
 {
 	static const char hole[] = "{id}", rest[] = "{name}";
@@ -140,7 +145,7 @@ static bool matches(const char *shape, const char *path, char id[static STORE_PR
 			return false;
 		}
 	}
-	return *path == '\0';
+	return *path == '\0' || strcmp(path, "/") == 0;
 }
 
 /* "/v23/...": a version that is none. "/v1/" is the platform's. */
@@ -155,6 +160,7 @@ bool front_owns(const char *path)
 	char version[VERSION_ROOM], id[STORE_PROVIDER_ID_LEN + 1];
 	const char *name;
 
+	path = one_slash(path);
 	(void)version_skip(path, version);
 	if (version[0] != '\0' || is_odd_version(path) || (path[0] == '/' && digits_of(path + 1) > 0))
 		return true;
@@ -179,7 +185,7 @@ static unsigned method_bit(const char *method)
 /* False: no such path, or not with this method. */
 static bool route(struct call *c)
 {
-	const char *rest = version_skip(c->path, c->version);
+	const char *rest = version_skip(c->at, c->version);
 
 	/* Who brings 360dialog's header speaks 360dialog's API, whose paths know no version. */
 	c->shape =
@@ -202,6 +208,17 @@ static bool route(struct call *c)
 
 /* ------------------------------------------------------------ whether the key may */
 
+/* How long what stands before the key is: "Bearer ", or "OAuth ", as Meta's older clients write it; all, where it is neither. */
+static size_t scheme_of(const char *header)
+{
+	static const char *const schemes[] = {"Bearer ", "OAuth "};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncasecmp(header, schemes[i], strlen(schemes[i])) == 0)
+			return strlen(schemes[i]);
+	return strlen(header);
+}
+
 /* The key as it was presented, bare; NULL: nothing was, or more than fits. */
 static void present(struct call *c)
 {
@@ -210,10 +227,8 @@ static void present(struct call *c)
 	size_t len;
 
 	c->presented[0] = '\0';
-	if (c->shape == SHAPE_GRAPH && header != NULL && strncasecmp(header, "Bearer ", 7) == 0)
-		header += 7;
-	else if (c->shape == SHAPE_GRAPH && header != NULL)
-		header = "";
+	if (c->shape == SHAPE_GRAPH && header != NULL)
+		header += scheme_of(header);
 	if (header == NULL && c->shape == SHAPE_GRAPH) {
 		if (http_query_get(c->query, "access_token", c->presented, sizeof(c->presented)) == HTTP_OK)
 			c->key.text = c->presented;
@@ -557,12 +572,13 @@ void front_handle(struct front *f, struct http_request *req)
 		.query = http_request_query(req),
 		.shape = SHAPE_GRAPH};
 
-	if (strncmp(c.path, MEDIA_LINK_PREFIX, sizeof(MEDIA_LINK_PREFIX) - 1) == 0) {
+	c.at = one_slash(c.path);
+	if (strncmp(c.at, MEDIA_LINK_PREFIX, sizeof(MEDIA_LINK_PREFIX) - 1) == 0) {
 		c.what = WHAT_LINK;
 		media_link_open(&c);
 	} else if (route(&c)) {
 		keyed(&c);
-	} else if (c.version[0] == '\0' && is_odd_version(c.path)) {
+	} else if (c.version[0] == '\0' && is_odd_version(c.at)) {
 		answer_no_version(&c);
 	} else {
 		answer_no_such(&c);

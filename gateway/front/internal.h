@@ -46,6 +46,7 @@ struct call {
 	struct front *front;
 	struct http_request *req;
 	const char *method, *path, *query; /* the request's; query may be NULL */
+	const char *at; /* the path without a second slash at its beginning: what it asks for */
 	enum shape shape;
 	enum what what;
 	char version[VERSION_ROOM]; /* "": the path names none */

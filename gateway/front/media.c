@@ -149,7 +149,7 @@ static void follow(struct call *c, char *plain)
 
 void media_link_open(struct call *c)
 {
-	const char *business = c->path + sizeof(MEDIA_LINK_PREFIX) - 1, *sealed = strchr(business, '/');
+	const char *business = c->at + sizeof(MEDIA_LINK_PREFIX) - 1, *sealed = strchr(business, '/');
 	char *text = sealed != NULL ? strdup(sealed + 1) : NULL;
 	const size_t len = sealed != NULL ? (size_t)(sealed - business) : 0;
 	struct tenant_place place;

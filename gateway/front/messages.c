@@ -15,6 +15,7 @@
 #define BODY_MAX (64u * 1024u)
 #define ANSWER_MS 40000 /* longer than the sender waits for the provider */
 #define WHY_LEN 300u
+#define PATH_ROOM 64u /* of a path of messages: version and number have their lengths */
 
 static void refuse(struct call *c, int http, int code, const char *details)
 {
@@ -247,9 +248,10 @@ static void send_message(struct call *c, const char *text, struct once_state *on
 /* False: answered. */
 static bool once_first(struct call *c, const char *text, struct once_state *once)
 {
+	char path[PATH_ROOM];
 	struct once_call call = {.business_id = c->who.business.id,
 		.method = c->method,
-		.path = c->path,
+		.path = path,
 		.query = c->who.key.id, /* another consumer's key is another's */
 		.key = http_request_header_repeats(c->req, "Idempotency-Key")
 			? ""
@@ -261,6 +263,10 @@ static bool once_first(struct call *c, const char *text, struct once_state *once
 
 	if (call.key == NULL)
 		return true;
+	/* One slash more is the same call. */
+	(void)snprintf(path, sizeof(path), "%s", c->at);
+	if (path[strlen(path) - 1] == '/')
+		path[strlen(path) - 1] = '\0';
 	if (!once_key_ok(call.key)) {
 		refuse(c, 400, 100, "Idempotency-Key: must be given once, as 1 to 255 printable characters.");
 		return false;

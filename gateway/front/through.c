@@ -656,7 +656,7 @@ void through(struct call *c)
 		what.query = NULL;
 	}
 	if (what.kind == OUTBOUND_META_PASS_DOWNLOAD)
-		what.path = c->path;
+		what.path = c->at;
 	if (c->what == WHAT_UPLOAD)
 		upload(c, &what);
 	else if (strcmp(c->method, "POST") == 0)

@@ -496,9 +496,9 @@ def front_rows():
         "GET graph:/{id}": lambda h: [graph(h, "GET", "/{number}?fields=id"), graph(h, "GET", "/" + media(h, h.meta)),
                                       own(h, "GET", "/" + media(h, h.dialog))],
         "DELETE graph:/{id}": lambda h: [graph(h, "DELETE", "/" + media(h, h.meta))],
-        "GET graph:/whatsapp_business/attachments/": lambda h: [
-            Shot("GET", "/whatsapp_business/attachments/?mid=1", {"Authorization": "Bearer " + h.key_text(h.meta)})],
-        "GET graph:/whatsapp_business/attachments": lambda h: [own(h, "GET", "/whatsapp_business/attachments?mid=1")],
+        "GET graph:/whatsapp_business/attachments": lambda h: [
+            Shot("GET", "/whatsapp_business/attachments/?mid=1", {"Authorization": "Bearer " + h.key_text(h.meta)}),
+            own(h, "GET", "/whatsapp_business/attachments?mid=1")],
         "GET graph:/media-link/{link}": lambda h: [link(h, h.meta), link(h, h.dialog)],
         "POST 360dialog:/messages": lambda h: [own(h, "POST", "/messages", said_to(h), free=("text",))],
         "POST 360dialog:/media": lambda h: [upload(h, own(h, "POST", "/media"))],

@@ -90,7 +90,7 @@ def test_a_message(provider, meta):
     assert row["biz_opaque_callback_data"] == "theirs", "and the client's is kept"
 
 
-@pytest.mark.parametrize("how", ["bearer", "query", "no version"])
+@pytest.mark.parametrize("how", ["Bearer", "OAuth", "oauth", "query", "no version"])
 def test_ways_to_bring_the_key(provider, meta, how):
     key = new_key(meta)["key"]
     body, headers = json.dumps(text()).encode(), {"Content-Type": "application/json"}
@@ -98,11 +98,33 @@ def test_ways_to_bring_the_key(provider, meta, how):
     if how == "query":
         path += "?access_token=" + key
     else:
-        headers["Authorization"] = "Bearer " + key
+        headers["Authorization"] = ("Bearer " if how == "no version" else how + " ") + key
     answer = meta.gateway.request("POST", path, body, headers)
     assert answer.status == 200, answer.body
     (seen,) = [r for r in provider.requests if r.path.endswith("/messages")]
     assert key not in seen.path + str(seen.query) + str(seen.headers) + str(seen.body)
+
+
+def test_a_slash_too_many_is_the_same_path(provider, meta, dialog):
+    client, own = client_of(meta), client_of(dialog, "d360")
+    same = {"Idempotency-Key": "one"}
+    for path in (f"{V}/{META}/messages", f"{V}/{META}/messages/", f"/{V}/{META}/messages", f"/{V}/{META}/messages/"):
+        assert client("POST", path, text(), same).status == 200, path
+    assert len(provider.sends()) == 1, "they are one call"
+    for path in (f"/{META}/messages/", f"//{META}/messages"):
+        assert client("POST", path, text()).status == 200, path
+    for path in ("/messages/", "//messages"):
+        assert own("POST", path, text()).status == 200, path
+    assert client("GET", f"/{V}/{META}/?fields=id").json == {"id": META}
+    assert client("GET", f"/{V}/debug_token/?input_token={client.key}").status == 200
+    sent, asked = len(provider.sends()), len(provider.requests)
+    for path in (f"//{V}/{META}/messages", f"{V}//{META}/messages", f"{V}/{META}//messages", f"{V}/{META}/messages//",
+                 f"{V}/./{META}/messages", f"{V}/1/../{META}/messages", f"{V}/{META}/messages/%2e", f"{V}/{META}%2fmessages"):
+        assert client("POST", path, text()).status in (400, 404), path
+    assert own("POST", "///messages", text()).status == 404 and own("POST", "//v1/messages", text()).status == 404
+    assert (len(provider.sends()), len(provider.requests)) == (sent, asked)
+    assert client("POST", f"/{V}/{META}/messages/", text(), key="khv_" + "x" * 43).status == 401
+    assert f"/{V}/{{id}}/messages/ " in meta.gateway.run("refused").stdout, "told as it came"
 
 
 def test_a_360dialog_shop_by_either_client(provider, dialog):
