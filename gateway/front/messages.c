@@ -15,6 +15,7 @@
 #define BODY_MAX (64u * 1024u)
 #define ANSWER_MS 40000 /* longer than the sender waits for the provider */
 #define WHY_LEN 300u
+#define INPUT_MAX 64u /* of a phone, with what stands between its digits */
 #define PATH_ROOM 64u /* of a path of messages: version and number have their lengths */
 
 static void refuse(struct call *c, int http, int code, const char *details)
@@ -147,6 +148,30 @@ static void answer_result(struct call *c, const struct outbound_result *r, struc
 	answer_refusal(c, &told);
 }
 
+/* A phone goes out as "+" and digits, and the provider tells it so: a client that looks for the input it wrote finds it.
+ * Whatever else the provider says there stays, and the whole of it where memory is short. */
+static void input_as_written(const char *text, struct outbound_result *r)
+{
+	char customer[OUTBOUND_CUSTOMER_MAX + 1], *changed = NULL;
+	cJSON *message = json_parse(text, strlen(text));
+	cJSON *answer = r->verbatim != NULL ? json_parse(r->verbatim, strlen(r->verbatim)) : NULL;
+	cJSON *contact = json_get_path(answer, "contacts[0]");
+	const char *to = json_get_string(message, "to"), *input = json_get_string(contact, "input");
+
+	if (to != NULL && strlen(to) <= INPUT_MAX && input != NULL && input[0] == '+' && strcmp(input, to) != 0 &&
+		outbound_message_customer(text, strlen(text), customer) && strcmp(input + 1, customer) == 0 &&
+		cJSON_ReplaceItemInObjectCaseSensitive(contact, "input", cJSON_CreateString(to)) &&
+		json_get_string(contact, "input") != NULL)
+		changed = json_text(answer);
+	if (changed != NULL) {
+		json_text_free(r->verbatim);
+		r->verbatim = changed;
+	}
+	vault_wipe(customer, sizeof(customer));
+	cJSON_Delete(message);
+	cJSON_Delete(answer);
+}
+
 /* No provider was asked. */
 static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_after_ms, struct once_state *once)
 {
@@ -237,6 +262,7 @@ static void send_message(struct call *c, const char *text, struct once_state *on
 	d.once_key = once->is ? once->row.key : NULL;
 	go = outbound_send(c->front->outbound, &d, ANSWER_MS, &r, &retry_after_ms);
 	if (go == OUTBOUND_WENT) {
+		input_as_written(text, &r);
 		answer_result(c, &r, once);
 		outbound_result_clear(&r);
 	} else {

@@ -90,6 +90,20 @@ def test_a_message(provider, meta):
     assert row["biz_opaque_callback_data"] == "theirs", "and the client's is kept"
 
 
+@pytest.mark.parametrize("to", ["16505551234", "+1 (650) 555-1234", "1-650-555-1234"])
+def test_the_input_is_told_as_it_was_written(provider, meta, to):
+    client, same = client_of(meta), {"Idempotency-Key": "one"}
+    for _ in range(2):
+        answer = client("POST", f"{V}/{META}/messages", text(to=to), same)
+        assert answer.json["contacts"] == [{"input": to, "wa_id": TO[1:]}], answer.body
+    (sent,) = provider.sends()
+    assert sent.json["to"] == TO
+    for said in ('{"contacts": [{"input": "+16505550000"}], "messages": [{"id": "wamid.1"}]}',
+                 '{"contacts": [{"input": "16505551234 "}, {"input": "%s"}], "messages": [{"id": "wamid.2"}]}' % TO):
+        provider.fault("error", http=200, body=said, on="/messages", times=1)
+        assert client("POST", f"{V}/{META}/messages", text(to=to)).body.decode() == said, "what the provider says of it stays"
+
+
 @pytest.mark.parametrize("how", ["Bearer", "OAuth", "oauth", "query", "no version"])
 def test_ways_to_bring_the_key(provider, meta, how):
     key = new_key(meta)["key"]
