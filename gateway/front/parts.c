@@ -36,6 +36,7 @@ struct parts {
 	size_t head_len;
 	char tail[MARK_MAX]; /* CONTENT: its last bytes: a boundary may lie across two pieces */
 	size_t tail_len;
+	size_t content_len; /* CONTENT: bytes that came, the boundary behind it among them */
 };
 
 /* ------------------------------------------------------------ the type */
@@ -248,6 +249,7 @@ static size_t head_feed(struct parts *p, const char *data, size_t len)
 		/* Some take a boundary that comes at once for one. */
 		p->tail[0] = '\n';
 		p->tail_len = 1;
+		p->content_len = 0;
 		return n;
 	}
 	return p->head_len < sizeof(p->head) ? n : refuse(p, PARTS_UNREADABLE, len);
@@ -292,6 +294,14 @@ static size_t content_feed(struct parts *p, const char *data, size_t len)
 	return (size_t)(found - data) + mark_len;
 }
 
+/* Until its boundary came whole, some of it may be among what came. */
+static void content_count(struct parts *p, size_t len)
+{
+	p->content_len += len;
+	if (p->verdict == PARTS_FINE && p->content_len > PARTS_CONTENT_MAX + p->mark_len)
+		p->verdict = PARTS_TOO_LONG;
+}
+
 /* Nothing but ends of lines. */
 static size_t closed_feed(struct parts *p, const char *data, size_t len)
 {
@@ -317,6 +327,7 @@ enum parts_verdict parts_feed(struct parts *p, const void *data, size_t len)
 			break;
 		case STAGE_CONTENT:
 			n = content_feed(p, at, len);
+			content_count(p, n);
 			break;
 		case STAGE_CLOSED:
 			n = closed_feed(p, at, len);

@@ -10,10 +10,12 @@
 
 #define PARTS_HEAD_MAX 4096u /* bytes of a part's head */
 #define PARTS_MAX 64u /* of a form */
+#define PARTS_CONTENT_MAX (100u << 20) /* bytes in a part: a document (facts/meta.md 2) */
 
 enum parts_verdict {
 	PARTS_FINE = 1, /* so far */
 	PARTS_NAMES_OURS, /* a part has a name that no client's parameter may have */
+	PARTS_TOO_LONG, /* a part holds more than PARTS_CONTENT_MAX */
 	PARTS_UNREADABLE, /* it is no form, or one that others may read in another way */
 };
 

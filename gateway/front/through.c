@@ -17,7 +17,6 @@
 #define FORWARDED_MAX 10u
 #define FORWARDED_ROOM 8192u /* of their values together */
 #define BODY_MAX (64u * 1024u)
-#define UPLOAD_MAX (UINT64_C(128) * 1024 * 1024)
 
 /* ------------------------------------------------------------ which kind */
 
@@ -378,17 +377,31 @@ static ptrdiff_t give_body(void *arg, void *buf, size_t room)
 		return -1;
 	}
 	p->uploaded += n;
-	p->verdict = parts_feed(p->form, buf, n);
+	p->verdict = p->uploaded <= OUTBOUND_UPLOAD_MAX ? parts_feed(p->form, buf, n) : PARTS_TOO_LONG;
 	/* The last piece does not go where the form has no end: the provider never has a whole one then. */
-	if (n == 0 || p->uploaded == p->upload_len)
+	if (p->verdict == PARTS_FINE && (n == 0 || p->uploaded == p->upload_len))
 		p->verdict = parts_end(p->form);
 	return p->verdict == PARTS_FINE ? (ptrdiff_t)n : -1;
 }
 
 /* ------------------------------------------------------------ how it ended */
 
+static void answer_too_long(struct call *c)
+{
+	answer_refusal(c,
+		&(struct refusal){.http = 413,
+			.code = 100,
+			.details =
+				"A file of at most 100 MB (104857600 bytes) is uploaded, in a form with at most 64 KiB "
+				"around it."});
+}
+
 static void answer_form(struct call *c, enum parts_verdict verdict)
 {
+	if (verdict == PARTS_TOO_LONG) {
+		answer_too_long(c);
+		return;
+	}
 	answer_refusal(c,
 		&(struct refusal){.http = 400,
 			.code = 100,
@@ -548,11 +561,12 @@ static void upload(struct call *c, const struct passage *what)
 
 	if (length != NULL)
 		out.upload_len = strtoull(length, NULL, 10);
-	if (length != NULL && (out.upload_len == 0 || out.upload_len > UPLOAD_MAX)) {
-		answer_refusal(c,
-			&(struct refusal){.http = out.upload_len == 0 ? 400 : 413,
-				.code = 100,
-				.details = "A file of 1 byte to 100 MB is uploaded, in one body."});
+	if (length != NULL && out.upload_len == 0) {
+		answer_form(c, PARTS_UNREADABLE);
+		return;
+	}
+	if (length != NULL && out.upload_len > OUTBOUND_UPLOAD_MAX) {
+		answer_too_long(c);
 		return;
 	}
 	form = parts_new(type != NULL ? type : "", &verdict);

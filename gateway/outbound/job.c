@@ -109,7 +109,7 @@ static bool pass_as_wanted(const struct job *j)
 		(!kind_carries(k, KIND_QUERY) && !is_empty(j->query)) || (typed && j->method != KIND_POST))
 		return false;
 	if (job_uploads(j) ? j->upload_len == 0 ||
-				(j->upload_len > JOB_UPLOAD_MAX && j->upload_len != OUTBOUND_LEN_UNKNOWN)
+				(j->upload_len > OUTBOUND_UPLOAD_MAX && j->upload_len != OUTBOUND_LEN_UNKNOWN)
 			   : j->upload_len != 0)
 		return false;
 	return (!kind_wants(k, KIND_WANTS_OBJECT) || kind_digits_ok(j->object_id)) &&

@@ -43,7 +43,6 @@ enum job_type {
 #define JOB_FIELDS_MAX JOB_ASK_MAX
 #define JOB_PIECE_MAX (64u * 1024u) /* of a streamed body or answer */
 #define JOB_WINDOW (4u * JOB_PIECE_MAX)
-#define JOB_UPLOAD_MAX (128u << 20) /* a document of 100 MB, and what a form is around it */
 
 #define JOB_RESPONDER "responder" /* whose credential an ask is signed with, in the place of a connection */
 

@@ -234,6 +234,8 @@ enum outbound_go outbound_send(struct outbound *o, struct outbound_direct *d, un
  * connection's. It is called, and calls back, on the caller's thread, and waits: connecting at most 5 seconds, 30 in all
  * where nothing is streamed; else for as long as bytes move (1 KiB a second), an hour at most. */
 #define OUTBOUND_LEN_UNKNOWN UINT64_MAX
+/* Bytes of a form: a document of 100 MB (facts/meta.md 2), and what is around it. */
+#define OUTBOUND_UPLOAD_MAX ((100u << 20) + (64u << 10))
 #define OUTBOUND_PASSES_MAX 256u /* at once, of those that stream nothing */
 #define OUTBOUND_STREAMS_MAX 64u /* of the others */
 #define OUTBOUND_PASSES_PER_CONNECTION 16u /* of both */
@@ -256,7 +258,7 @@ struct outbound_pass {
 	/* Of a POST that is not streamed: a JSON object or a form (by its type), of which the same is true; at most 128 KiB. */
 	const char *body;
 	size_t body_len;
-	uint64_t upload_len; /* *_UPLOAD: 1 to 128 MiB, or OUTBOUND_LEN_UNKNOWN */
+	uint64_t upload_len; /* *_UPLOAD: 1 to OUTBOUND_UPLOAD_MAX, or OUTBOUND_LEN_UNKNOWN */
 	/* *_UPLOAD: the next bytes of the body into buf. 0: it ended; less than 0: it broke off. Waits as it likes. */
 	ptrdiff_t (*read)(void *arg, void *buf, size_t room);
 	/* The answer's status, those of its headers that a client may see, its length or OUTBOUND_LEN_UNKNOWN; once, before

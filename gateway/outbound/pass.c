@@ -225,7 +225,7 @@ static bool hand_part(struct passing *p, struct part *part)
 /* A piece of the body; false: it broke off, or is not as long as it was said to be. */
 static bool feed(struct passing *p)
 {
-	const uint64_t len = p->call->upload_len, max = len == OUTBOUND_LEN_UNKNOWN ? JOB_UPLOAD_MAX : len;
+	const uint64_t len = p->call->upload_len, max = len == OUTBOUND_LEN_UNKNOWN ? OUTBOUND_UPLOAD_MAX : len;
 	struct frame f = FRAME_INIT(JOB_BODY);
 	struct job_piece piece = {.ticket = p->number, .data = p->piece};
 	size_t room;

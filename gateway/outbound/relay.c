@@ -75,7 +75,7 @@ void relay_free(struct relay *r)
 
 static bool piece_fits(const struct relay *r, const struct job_piece *p)
 {
-	const uint64_t max = r->upload_len == OUTBOUND_LEN_UNKNOWN ? JOB_UPLOAD_MAX : r->upload_len;
+	const uint64_t max = r->upload_len == OUTBOUND_LEN_UNKNOWN ? OUTBOUND_UPLOAD_MAX : r->upload_len;
 
 	if (!r->uploads || r->last || p->len > JOB_WINDOW - r->window || p->len > max - r->came)
 		return false;

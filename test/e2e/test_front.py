@@ -485,6 +485,34 @@ def test_a_hundred_megabytes_are_not_held(provider, meta, gateway):
     assert all(after[r] - before[r] <= 8 for r in after), (before, after)
 
 
+def test_a_file_of_the_providers_limit_and_no_more(provider, meta):
+    """The limit is the file's: a form may have something around it. Nothing that is longer reaches the provider whole."""
+    client, limit = client_of(meta), 100 << 20
+    before, behind = b"--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n", b"\r\n--x--\r\n"
+    assert client.upload(f"{V}/{META}/media", bytes(limit)).status == 200
+    uploads = len([r for r in provider.requests if r.path.endswith("/media")])
+
+    def ask(length, pieces):
+        with socket.create_connection(("127.0.0.1", meta.gateway.port), timeout=30) as s:
+            how = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+            s.sendall((f"POST {V}/{META}/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n{how}\r\n"
+                       "Content-Type: multipart/form-data; boundary=x\r\n\r\n").encode())
+            try:
+                for piece in pieces:
+                    s.sendall(piece if length is not None else b"%x\r\n%s\r\n" % (len(piece), piece))
+                s.sendall(b"" if length is not None else b"0\r\n\r\n")
+            except OSError:
+                pass  # it was answered already
+            return s.recv(65536)
+    file = [before] + [bytes(1 << 20)] * 100
+    two = [*file[:60], b"\r\n", *file[:60], behind]
+    for length, pieces in ((limit + (64 << 10) + 1, []), (limit + len(before) + 1 + len(behind), [*file, b"x", behind]),
+                           (None, [*file, b"x", behind]), (None, two)):
+        got = ask(length, pieces)
+        assert got.startswith(b"HTTP/1.1 413") and b'"code":100,' in got and b"100 MB" in got, (length, got)
+    assert len([r for r in provider.requests if r.path.endswith("/media")]) == uploads
+
+
 def test_an_upload_that_breaks_off(provider, meta, gateway):
     """The provider never has a whole one, and the next goes."""
     client = client_of(meta)

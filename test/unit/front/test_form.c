@@ -168,6 +168,37 @@ static void heads_and_parts_have_a_limit(void **state)
 	}
 }
 
+/* A part of so many bytes; in pieces of so many, with a small part before it and behind it. */
+static enum parts_verdict read_long(size_t len, size_t piece)
+{
+	static const char before[] = "--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n"
+				     "--x\r\nContent-Disposition: form-data; name=file\r\n\r\n",
+			  behind[] = "\r\n--x\r\nContent-Disposition: form-data; name=c\r\n\r\nd\r\n--x--\r\n";
+	static char zeros[1 << 20];
+	enum parts_verdict verdict;
+	struct parts *p = parts_new(FORM, &verdict);
+
+	assert_non_null(p);
+	(void)parts_feed(p, before, sizeof(before) - 1);
+	for (size_t at = 0; at < len; at += piece)
+		(void)parts_feed(p, zeros, len - at < piece ? len - at : piece);
+	for (size_t i = 0; i < sizeof(behind) - 1; i++)
+		(void)parts_feed(p, behind + i, 1);
+	verdict = parts_end(p);
+	parts_free(p);
+	return verdict;
+}
+
+static void a_file_has_a_limit(void **state)
+{
+	(void)state;
+	for (size_t piece = 65535; piece <= 1 << 20; piece += (1 << 20) - 65535) {
+		assert_int_equal(read_long(PARTS_CONTENT_MAX, piece), PARTS_FINE);
+		assert_int_equal(read_long(PARTS_CONTENT_MAX + 1, piece), PARTS_TOO_LONG);
+		assert_int_equal(read_long(PARTS_CONTENT_MAX + 65536, piece), PARTS_TOO_LONG);
+	}
+}
+
 /* 100 MB of whatever a file holds, beside what a copy of them takes. Figures, never a reason to fail. */
 static void a_file_costs_so_much(void **state)
 {
@@ -203,6 +234,7 @@ int main(void)
 		cmocka_unit_test(types_name_one_boundary),
 		cmocka_unit_test(forms_read_in_one_way),
 		cmocka_unit_test(heads_and_parts_have_a_limit),
+		cmocka_unit_test(a_file_has_a_limit),
 		cmocka_unit_test(a_file_costs_so_much),
 	};
 

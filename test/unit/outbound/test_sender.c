@@ -716,10 +716,10 @@ static void more_than_a_window_ends_the_role(void **state)
 		getsockname(deaf, (struct sockaddr *)&a, &len) == 0);
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(a.sin_port));
 	open_at(&x, url);
-	j = upload_of(&x, JOB_UPLOAD_MAX);
+	j = upload_of(&x, OUTBOUND_UPLOAD_MAX);
 	put_job(&x, &j);
 	job_piece_encode(&f, JOB_BODY, &p);
-	for (unsigned n = 0; n < JOB_UPLOAD_MAX / sizeof(bytes) - 1 && err == FRAME_OK; n++)
+	for (unsigned n = 0; n < OUTBOUND_UPLOAD_MAX / sizeof(bytes) - 1 && err == FRAME_OK; n++)
 		err = frame_send(x.h.jobs, &f);
 	assert_int_equal(err, FRAME_CLOSED);
 	status = house_sender_wait(&x.h);
