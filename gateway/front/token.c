@@ -16,36 +16,102 @@ struct numbers {
 
 /* ------------------------------------------------------------ debug_token */
 
-static bool add_scope(cJSON *scopes, cJSON *granular, const char *name, const struct store_connection *c)
-{
-	cJSON *row = cJSON_CreateObject();
+/* What the key's connections say of it. */
+struct debugged {
+	const struct call *call;
+	cJSON *accounts; /* each once */
+	char app_id[STORE_PROVIDER_ID_LEN + 1]; /* of the first of them */
+	bool any, works; /* there is one, and one whose own key the provider takes, as far as is known */
+	bool failed;
+};
 
-	return json_list_add(granular, row) && json_list_add(scopes, cJSON_CreateString(name)) &&
-		cJSON_AddStringToObject(row, "scope", name) != NULL &&
-		(c->waba_id[0] == '\0' ||
-			json_list_add(cJSON_AddArrayToObject(row, "target_ids"), cJSON_CreateString(c->waba_id)));
+static bool is_listed(const cJSON *list, const char *text)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, list)
+		if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0)
+			return true;
+	return false;
 }
 
-static bool fill(struct call *c, cJSON *data)
+static bool connection_look(const struct store_connection *s, void *arg)
+{
+	struct debugged *d = arg;
+
+	if (!connection_usable(d->call, s))
+		return true;
+	if (!d->any)
+		memcpy(d->app_id, s->app_id, sizeof(d->app_id));
+	d->any = true;
+	d->works = d->works || s->status != STORE_CONNECTION_KEY_REFUSED;
+	d->failed = s->waba_id[0] != '\0' && !is_listed(d->accounts, s->waba_id) &&
+		!json_list_add(d->accounts, cJSON_CreateString(s->waba_id));
+	return !d->failed;
+}
+
+static bool add_scope(cJSON *data, const char *name, const cJSON *accounts)
+{
+	cJSON *row = cJSON_CreateObject(), *targets;
+
+	if (!json_list_add(json_get(data, "granular_scopes"), row) ||
+		!json_list_add(json_get(data, "scopes"), cJSON_CreateString(name)) ||
+		cJSON_AddStringToObject(row, "scope", name) == NULL)
+		return false;
+	if (cJSON_GetArraySize(accounts) == 0)
+		return true;
+	targets = cJSON_Duplicate(accounts, true);
+	if (targets != NULL && cJSON_AddItemToObject(row, "target_ids", targets))
+		return true;
+	cJSON_Delete(targets);
+	return false;
+}
+
+/* As Meta tells of a token that is dead (facts/meta.md 5): here the shop's own, by which each of the key's calls goes. */
+static bool add_error(cJSON *data, const struct debugged *d)
+{
+	cJSON *error = cJSON_AddObjectToObject(data, "error");
+
+	return cJSON_AddNumberToObject(error, "code", 190) != NULL &&
+		cJSON_AddStringToObject(error, "message",
+			d->any ? "The shop's own key does not work at its provider: it was told, and has to replace "
+				 "it. "
+				 "This virtual key is fine."
+			       : "No number that is connected and not paused is this key's. This virtual key is "
+				 "fine.") != NULL &&
+		cJSON_AddNumberToObject(error, "subcode", 467) != NULL;
+}
+
+static bool fill(const struct call *c, cJSON *data, const struct debugged *d)
 {
 	const struct store_virtual_key *k = &c->who.key;
-	cJSON *scopes = cJSON_AddArrayToObject(data, "scopes");
-	cJSON *granular = cJSON_AddArrayToObject(data, "granular_scopes");
-	/* What it may at its provider: read from the first connection that it has. */
-	const struct store_connection *s = &c->connection;
 
-	return cJSON_AddStringToObject(data, "app_id", s->app_id) != NULL &&
+	return cJSON_AddStringToObject(data, "app_id", d->app_id) != NULL &&
 		cJSON_AddStringToObject(data, "type", "SYSTEM_USER") != NULL &&
 		cJSON_AddStringToObject(data, "application", k->name) != NULL &&
 		cJSON_AddNumberToObject(data, "data_access_expires_at", 0) != NULL &&
 		cJSON_AddNumberToObject(data, "expires_at", (double)(k->expires_at / 1000)) != NULL &&
-		cJSON_AddBoolToObject(data, "is_valid", true) != NULL &&
+		(d->works || add_error(data, d)) && cJSON_AddBoolToObject(data, "is_valid", d->works) != NULL &&
 		cJSON_AddNumberToObject(data, "issued_at", (double)(k->created_at / 1000)) != NULL &&
-		cJSON_AddStringToObject(data, "user_id", k->id) != NULL && scopes != NULL && granular != NULL &&
+		cJSON_AddStringToObject(data, "user_id", k->id) != NULL &&
+		cJSON_AddArrayToObject(data, "scopes") != NULL &&
+		cJSON_AddArrayToObject(data, "granular_scopes") != NULL &&
 		((k->scopes & (STORE_SCOPE_SEND | STORE_SCOPE_MEDIA)) == 0 ||
-			add_scope(scopes, granular, "whatsapp_business_messaging", s)) &&
+			add_scope(data, "whatsapp_business_messaging", d->accounts)) &&
 		((k->scopes & (STORE_SCOPE_TEMPLATES | STORE_SCOPE_READ)) == 0 ||
-			add_scope(scopes, granular, "whatsapp_business_management", s));
+			add_scope(data, "whatsapp_business_management", d->accounts));
+}
+
+static bool describe(const struct call *c, cJSON *data)
+{
+	const struct store_page page = {.limit = TENANT_CONNECTIONS_MAX};
+	struct debugged d = {.call = c, .accounts = cJSON_CreateArray()};
+	const bool ok = d.accounts != NULL && data != NULL &&
+		store_connection_list(c->front->store, c->who.business.id, &page, connection_look, &d) == STORE_OK &&
+		!d.failed && fill(c, data, &d);
+
+	cJSON_Delete(d.accounts);
+	return ok;
 }
 
 /* Only of the key itself: another one's state is nobody else's business. */
@@ -71,10 +137,9 @@ void debug_token(struct call *c)
 				.details = "input_token: a virtual key can be asked about only with itself."});
 		return;
 	}
-	(void)connection_only(c);
 	body = cJSON_CreateObject();
 	data = cJSON_AddObjectToObject(body, "data");
-	if (data == NULL || !fill(c, data)) {
+	if (!describe(c, data)) {
 		cJSON_Delete(body);
 		body = NULL;
 	}

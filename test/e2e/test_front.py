@@ -321,6 +321,37 @@ def test_debug_token_of_the_key_itself(meta):
     assert error(client("GET", f"{V}/debug_token?input_token={meta.token}"))[:2] == (400, 100)
 
 
+def test_debug_token_lists_the_accounts_of_the_key(provider, meta):
+    second, waba = "126540352242922", "102290129340399"
+    provider.add_token("EAAGsecond0000000000000000", [second], app_id=meta.app_id, app_secret=meta.app_secret, waba_ids=[waba])
+    made = meta.connect(phone_number_id=second, waba_id=waba, access_token="EAAGsecond0000000000000000", verify=False)
+    assert made.status == 201, made.body
+    third = "136540352242922"
+    provider.add_token(meta.token, [META, third], app_id=meta.app_id, app_secret=meta.app_secret, waba_ids=[meta.waba])
+    assert meta.connect(phone_number_id=third, verify=False).status == 201
+
+    def data(client):
+        said = client("GET", f"{V}/debug_token?input_token={client.key}").json["data"]
+        for scope in said["granular_scopes"]:
+            scope.get("target_ids", []).sort()
+        return said
+    both, one = client_of(meta), client_of(meta, numbers=[second])
+    scopes = ["whatsapp_business_messaging", "whatsapp_business_management"]
+    assert data(both)["granular_scopes"] == [{"scope": s, "target_ids": [meta.waba, waba]} for s in scopes]
+    assert data(one)["granular_scopes"] == [{"scope": s, "target_ids": [waba]} for s in scopes]
+    provider.revoke("EAAGsecond0000000000000000")
+    assert one("POST", f"{V}/{second}/messages", text()).status == 401
+    dead = wait_for(lambda: next((d for d in [data(one)] if "error" in d), None))
+    assert not dead["is_valid"] and (dead["error"]["code"], dead["error"]["subcode"]) == (190, 467)
+    assert "shop's own key does not work" in dead["error"]["message"]
+    assert dead["granular_scopes"] == [{"scope": s, "target_ids": [waba]} for s in scopes], "what it may stays"
+    assert data(both)["is_valid"] and "error" not in data(both), "another works"
+    assert meta.gateway.api("DELETE", meta.path("connections", made.json["id"])).status == 204
+    gone = data(one)
+    assert not gone["is_valid"] and "No number" in gone["error"]["message"] and gone["app_id"] == "", gone
+    assert gone["granular_scopes"] == [{"scope": s} for s in scopes]
+
+
 # ---------------------------------------------------------------- what is passed through
 
 def test_number_fields_and_profile(provider, meta, dialog):
