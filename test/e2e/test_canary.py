@@ -40,17 +40,28 @@ NOBODY = 65534
 
 # ---------------------------------------------------------------- what routes there are
 
-def routes_of_the_api():
-    """As gateway/api/openapi.yaml lists them."""
-    found, path = set(), None
+def routes_described():
+    """{route: its tags}, as gateway/api/openapi.yaml lists them."""
+    found, path, route = {}, None, None
     for line in (ROOT / "gateway/api/openapi.yaml").read_text().splitlines():
         if line == "components:":
             break
         if m := re.fullmatch(r"  (/\S*):", line):
             path = m.group(1)
         elif m := re.fullmatch(r"    (get|post|put|patch|delete):", line):
-            found.add(f"{m.group(1).upper()} {path}")
+            route = f"{m.group(1).upper()} {path}"
+            found[route] = []
+        elif m := re.fullmatch(r"      tags: \[(.*)\]", line):
+            found[route] = m.group(1).split(", ")
     return found
+
+
+def is_fronts(tags):
+    return "graph" in tags or "360dialog" in tags
+
+
+def routes_of_the_api():
+    return {route for route, tags in routes_described().items() if not is_fronts(tags)}
 
 
 def routes_of_the_table():
@@ -71,11 +82,16 @@ def routes_of_the_pages():
     return found
 
 
-def routes_of_the_front():
-    """As gateway/front/front.c has them, by the shape that they are of."""
+def rows_of_the_front():
+    """(shapes, path, methods), as gateway/front/front.c has them."""
     rows = re.findall(r'\{(\w+), "(/[^"]*)", WHAT_\w+, ([A-Z |]+)\}', (ROOT / "gateway/front/front.c").read_text())
-    return {f"{method} {'360dialog' if shape == 'SHAPE_D360' else 'graph'}:{path}"
-            for shape, path, methods in rows for method in methods.split(" | ")} | {"GET graph:/media-link/{link}"}
+    shapes = {"SHAPE_GRAPH": ["graph"], "SHAPE_D360": ["360dialog"], "0": ["graph", "360dialog"]}
+    return [(shapes[shape], path, methods.split(" | ")) for shape, path, methods in rows] + [(["graph"], "/media-link/{link}", ["GET"])]
+
+
+def routes_of_the_front():
+    """By one of the shapes that they are of."""
+    return {f"{method} {shapes[0]}:{path}" for shapes, path, methods in rows_of_the_front() for method in methods}
 
 
 def routes_of_the_listener():
@@ -527,6 +543,17 @@ def test_every_route_is_driven():
     rows = {route for part in ROWS.values() for route in part}
     assert known - rows == set(), "a row for them is missing in ROWS"
     assert rows - known == set(), "these are no routes any more"
+
+
+def test_the_front_is_described():
+    """Each path as each shape has it, Meta's with a version."""
+    described = {f"{route} {shape}" for route, tags in routes_described().items() if is_fronts(tags) for shape in tags}
+    known = set()
+    for shapes, path, methods in rows_of_the_front():
+        version = "/{version}" if shapes == ["graph"] and "link" not in path else ""
+        known |= {f"{method} {version}{path} {shape}" for shape in shapes for method in methods}
+    known |= {f"{method} /{{version}}/{{id}} graph" for method in ("GET", "DELETE")}
+    assert {route.replace("{business}/{sealed}", "{link}") for route in described} == known
 
 
 # ---------------------------------------------------------------- everything at once
