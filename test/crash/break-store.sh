@@ -42,7 +42,7 @@ retry) # a failed commit is not the end: the next one may do better
 	;;
 small) # nothing is broken, but the log is brought into the file every few commits
 	cp store/writer.c "$work"
-	edit 's/^#define CHECKPOINT_FRAMES 1000 /#define CHECKPOINT_FRAMES 30 /' 'CHECKPOINT_FRAMES'
+	edit 's/^#define CHECKPOINT_FRAMES 4000 /#define CHECKPOINT_FRAMES 30 /' 'CHECKPOINT_FRAMES'
 	;;
 *) fail "no such rule: $1" ;;
 esac
