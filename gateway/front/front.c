@@ -519,10 +519,12 @@ void call_leave(struct call *c)
 static bool node_admitted(struct call *c)
 {
 	struct store_connection known;
-	const bool is_number =
-		store_connection_by_number(c->front->store, c->who.business.id, 0, c->id, &known) == STORE_OK;
+	bool is_number;
 
-	if (c->what != WHAT_NODE || (c->who.key.scopes & (is_number ? STORE_SCOPE_READ : STORE_SCOPE_MEDIA)) != 0)
+	if (c->what != WHAT_NODE)
+		return true;
+	is_number = store_connection_by_number(c->front->store, c->who.business.id, 0, c->id, &known) == STORE_OK;
+	if ((c->who.key.scopes & (is_number ? STORE_SCOPE_READ : STORE_SCOPE_MEDIA)) != 0)
 		return true;
 	virtual_keys_refuse(c->front->keys, &c->key, REFUSED_SCOPE, &c->who);
 	answer_refused_key(c);
