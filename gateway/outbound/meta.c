@@ -84,7 +84,7 @@ static const struct meta_rule rules[] = {
 	{132015, 132016, MESSAGE, 0, 0, NUMBER},
 	{132018, 132018, MESSAGE, 0, 0, NUMBER},
 	{132068, 132068, MESSAGE, 0, 0, NUMBER},
-	{132069, 132069, LIMIT, 10 * MINUTE, 0, NUMBER},
+	{132069, 132069, LIMIT, 10 * MINUTE, 0, ITSELF}, /* of one flow */
 	{133000, 133000, ACCOUNT, 0, 0, NUMBER},
 	{133004, 133004, RETRY, 0, 0, NUMBER},
 	{133005, 133006, ACCOUNT, 0, 0, NUMBER},
@@ -92,10 +92,10 @@ static const struct meta_rule rules[] = {
 	{133010, 133010, ACCOUNT, 0, 0, NUMBER},
 	{133015, 133015, RETRY, 5 * MINUTE, 0, NUMBER},
 	{133016, 133016, LIMIT, HOUR, 0, NUMBER},
-	{134011, 134011, ACCOUNT, 0, 0, NUMBER},
+	{134011, 134011, ACCOUNT, 0, 0, ITSELF}, /* of messages that ask for a payment */
 	{134100, 134100, MESSAGE, 0, 0, NUMBER},
-	{134101, 134101, RETRY, 10 * MINUTE, 0, NUMBER},
-	{134102, 134102, ACCOUNT, 0, 0, NUMBER},
+	{134101, 134101, RETRY, 10 * MINUTE, 0, ITSELF}, /* one template is not ready yet */
+	{134102, 134102, ACCOUNT, 0, 0, ITSELF}, /* of marketing messages */
 	{135000, 135000, MESSAGE, 0, 0, NUMBER},
 	{137000, 137000, RECIPIENT, 0, 0, NUMBER},
 	{138000, 138018, MESSAGE, 0, 0, NUMBER},
@@ -120,7 +120,7 @@ bool outbound_code_class(int32_t code, enum outbound_class *out)
 	const struct meta_rule *rule = code != 0 ? meta_rule_find(code) : NULL;
 
 	if (rule != NULL)
-		*out = rule->scope == META_ITSELF ? OUTBOUND_MESSAGE : rule->class;
+		*out = rule->scope == META_ITSELF && rule->tries_max > 0 ? OUTBOUND_MESSAGE : rule->class;
 	return rule != NULL;
 }
 

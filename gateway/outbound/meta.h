@@ -20,7 +20,7 @@ enum meta_scope {
 	META_PAIR, /* one number to one customer: 4^n seconds */
 	META_ACCOUNT,
 	META_APP,
-	META_ITSELF, /* nobody: it may be the message's own fault */
+	META_ITSELF, /* nobody else: it is about what this message is, or wants */
 };
 
 /* What a code means and how a refusal with it is tried again. */

@@ -209,12 +209,13 @@ static enum lanes_scope scope_of(const struct meta_rule *rule)
 static struct settled settled_of(const struct outbound_result *r, int64_t wait_ms)
 {
 	const struct meta_rule *rule = r->code != 0 ? meta_rule_find(r->code) : NULL;
+	const bool itself = rule != NULL && rule->scope == META_ITSELF;
 	struct settled out = {.came = came_of(r->class), .scope = LANES_NUMBER};
 
 	switch (r->class) {
 	case OUTBOUND_RATE_LIMITED:
 		out.scope = scope_of(rule);
-		out.wait_ms = wait_ms;
+		out.wait_ms = itself && r->retry_after_ms == 0 ? 0 : wait_ms;
 		/* Its meter says when the account is let through again. */
 		if (r->regain_ms > wait_ms) {
 			out.scope = LANES_ACCOUNT;
@@ -222,9 +223,9 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 		}
 		break;
 	case OUTBOUND_RETRYABLE:
-		if (rule != NULL && rule->scope == META_ITSELF)
+		if (itself)
 			out.came = LANES_REFUSED;
-		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0) ? wait_ms : 0;
+		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0 && !itself) ? wait_ms : 0;
 		break;
 	case OUTBOUND_AUTH:
 	case OUTBOUND_NO_CREDENTIAL:
@@ -233,7 +234,7 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 		break;
 	case OUTBOUND_ACCOUNT:
 		out.scope = LANES_KEY;
-		out.wait_ms = PLAN_ACCOUNT_MS;
+		out.wait_ms = itself ? 0 : PLAN_ACCOUNT_MS;
 		break;
 	case OUTBOUND_NOT_SENT:
 	case OUTBOUND_OUTCOME_UNKNOWN:
