@@ -26,6 +26,7 @@ static enum outbound_go from_lanes(enum lanes_go go)
 	case LANES_WAIT_BREAKER:
 		return OUTBOUND_NO_ANSWER;
 	case LANES_WAIT_KEY:
+	case LANES_WAIT_ASKED:
 		return OUTBOUND_REFUSED;
 	case LANES_NO_MEMORY:
 		break;
@@ -45,18 +46,20 @@ static enum outbound_go place_take(
 	while (!o->dead && !o->closing) {
 		enum lanes_go lanes;
 		struct timespec at;
+		bool told; /* when it may be otherwise */
 
 		now = inside_now();
 		lanes = lanes_go(o->lanes, lane, conversation, now, &until);
 		go = from_lanes(lanes);
+		told = lanes == LANES_FULL || lanes == LANES_WAIT_ASKED;
 		if (lanes == LANES_FULL)
 			until = now + 1000;
 		*retry_after_ms = until - now;
-		if ((go != OUTBOUND_NOT_NOW && go != OUTBOUND_NO_ANSWER) ||
-			(lanes != LANES_FULL && until > patient_until) || now >= patient_until)
+		if ((go != OUTBOUND_NOT_NOW && go != OUTBOUND_NO_ANSWER && !told) || (!told && until > patient_until) ||
+			now >= patient_until)
 			break;
-		/* Where it is full, until one ends. */
-		at = inside_after(lanes == LANES_FULL ? patient_until - now : until - now);
+		/* Where it is full, until one ends; where the provider is asked, until it has answered. */
+		at = inside_after(told ? patient_until - now : until - now);
 		(void)pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &at);
 	}
 	pthread_mutex_unlock(&o->lock);

@@ -39,6 +39,7 @@ struct ticket {
 	enum ticket_use use;
 	bool answered; /* its result is being worked on: a second one is malformed */
 	uint64_t number;
+	bool of_the_key; /* CONFIRM: what was refused spoke of the key alone */
 	struct sending sending; /* SEND, CONFIRM; of PASS and STREAM its connection_id alone */
 	struct waiter *waiter; /* CHECK, SEND; NULL: nobody waits, or not any more */
 	struct asker asker; /* ASK */

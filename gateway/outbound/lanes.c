@@ -53,6 +53,10 @@ struct lane {
 	int64_t closed_until;
 	enum lanes_go why; /* what it is closed for: one of LANES_WAIT_*; 0: it is not */
 	bool probing; /* after closed_until one goes alone */
+	int64_t doubted_until; /* closed_until, where it is for doubts about the key */
+	int64_t trusted_until; /* the key is */
+	unsigned doubts; /* in a row, since something was accepted */
+	bool asked; /* the provider is, about the key */
 	unsigned retries; /* that may still be made */
 	int64_t retry_at; /* since when the next one is earned by waiting */
 };
@@ -432,8 +436,8 @@ void lanes_forget(struct lanes *l, const char *business_id)
 			if (strcmp(lane->is.business_id, business_id) != 0)
 				continue;
 			if (lane->why != LANES_WAIT_NUMBER) {
-				lane->closed_until = lane->breaker_ms = 0;
-				lane->failures = 0;
+				lane->closed_until = lane->breaker_ms = lane->trusted_until = 0;
+				lane->failures = lane->doubts = 0;
 				lane->probing = false;
 			}
 			enter_ring(l, lane);
@@ -453,8 +457,8 @@ static void wake(struct lanes *l, int64_t now)
 			enter_ring(l, lane);
 		else if (lane->is.due_at < INT64_MAX)
 			heap_add(&l->heap, &lane->when, lane->is.due_at);
-		else if (lane->closed_until > now)
-			heap_add(&l->heap, &lane->when, lane->closed_until);
+		else if (later(lane->closed_until, lane->trusted_until) > now)
+			heap_add(&l->heap, &lane->when, later(lane->closed_until, lane->trusted_until));
 		else if (lane->in_flight == 0)
 			lane_drop(l, lane);
 	}
@@ -613,7 +617,7 @@ enum lanes_go lanes_go(struct lanes *l, const struct store_lane *is, const uint8
 		return LANES_NO_MEMORY;
 	*until = later(lane->closed_until, now);
 	if (*until > now)
-		return lane->why;
+		return lane->asked && lane->closed_until == lane->doubted_until ? LANES_WAIT_ASKED : lane->why;
 	*until = opens_at(l, lane, now);
 	if (*until > now)
 		return LANES_WAIT_NUMBER;
@@ -666,8 +670,47 @@ static void came_through(struct lane *lane, bool accepted, int64_t now)
 	}
 	if (!accepted)
 		return;
+	lane->doubts = 0;
 	lane->window++;
 	lane->retries += lane->retries < LANES_RETRIES ? 1 : 0;
+}
+
+/* A wait for doubts about the key. */
+static void doubt(struct lane *lane, int64_t until, int64_t now)
+{
+	lane->doubts++;
+	if (lane->trusted_until > now && lane->doubts < LANES_DOUBTS)
+		return;
+	close_until(lane, until, LANES_WAIT_KEY);
+	if (lane->closed_until == until)
+		lane->doubted_until = until;
+}
+
+bool lanes_ask(struct lanes *l, const char *connection_id, bool of_the_key, int64_t now)
+{
+	struct lane *lane = table_find(&l->lanes, connection_id);
+
+	if (lane == NULL || lane->asked || (lane->trusted_until > now && !of_the_key))
+		return false;
+	lane->asked = true;
+	return true;
+}
+
+void lanes_answered(struct lanes *l, const char *connection_id, bool fine, int64_t now)
+{
+	struct lane *lane = table_find(&l->lanes, connection_id);
+
+	if (lane == NULL)
+		return;
+	lane->asked = false;
+	/* Told that twice in so short a time, one waits all the same. */
+	if (!fine || lane->trusted_until > now)
+		return;
+	lane->trusted_until = now + LANES_TRUST_MS;
+	if (lane->closed_until != lane->doubted_until)
+		return;
+	lane->closed_until = 0;
+	enter_ring(l, lane);
 }
 
 static void wait_for(struct lanes *l, struct lane *lane, const struct lanes_end *end, int64_t now)
@@ -678,6 +721,8 @@ static void wait_for(struct lanes *l, struct lane *lane, const struct lanes_end 
 		pairs_stop(l->pairs, end->conversation, end->wait_until, now);
 	else if (id[0] != '\0')
 		hold(l, end->scope, id, end->wait_until);
+	else if (end->scope == LANES_DOUBT)
+		doubt(lane, end->wait_until, now);
 	else
 		close_until(lane, end->wait_until, end->scope == LANES_KEY ? LANES_WAIT_KEY : LANES_WAIT_NUMBER);
 }

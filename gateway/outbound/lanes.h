@@ -77,6 +77,7 @@ enum lanes_go {
 	LANES_WAIT_PAIR, /* the limit of this number to this customer */
 	LANES_WAIT_BREAKER, /* the provider did not answer lately */
 	LANES_WAIT_KEY, /* the provider refused the key, or the account */
+	LANES_WAIT_ASKED, /* the same, and it is just being asked about the key */
 	LANES_NO_MEMORY,
 };
 enum lanes_go lanes_go(struct lanes *l, const struct store_lane *lane,
@@ -94,6 +95,7 @@ enum lanes_came {
 enum lanes_scope {
 	LANES_NUMBER = 1, /* this connection's number */
 	LANES_KEY, /* this connection, until something about it is changed (lanes_forget) */
+	LANES_DOUBT, /* the same, or until the provider says that the key is fine (lanes_answered) */
 	LANES_PAIR, /* this number to this customer */
 	LANES_ACCOUNT, /* all numbers of its WABA */
 	LANES_APP /* all numbers of its app */
@@ -106,6 +108,15 @@ struct lanes_end {
 };
 /* One that was on its way ended. */
 void lanes_ended(struct lanes *l, const char *connection_id, const struct lanes_end *end, int64_t now);
+
+/* A refusal that a dead key would explain is explained otherwise where the key is fine: so the provider is asked. The wait for
+ * it ends when it says so, and for LANES_TRUST_MS such refusals are the messages' own, but for LANES_DOUBTS in a row.
+ * lanes_ask: whether to ask now; not while the key is trusted, but for a refusal that speaks of the key alone. */
+#define LANES_TRUST_MS 60000
+#define LANES_DOUBTS 5u
+bool lanes_ask(struct lanes *l, const char *connection_id, bool of_the_key, int64_t now);
+/* That was answered, or not; fine: the key works. */
+void lanes_answered(struct lanes *l, const char *connection_id, bool fine, int64_t now);
 
 /* What is known of a connection now, for those who ask why nothing goes. */
 struct lanes_state {

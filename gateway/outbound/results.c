@@ -15,13 +15,28 @@
 
 /* ------------------------------------------------------------ a refused key */
 
-static bool confirming(const struct outbound *o, const struct sending *s)
+/* Its ticket, where the provider is to be asked now. Under o->lock. */
+static struct ticket *confirm_take(struct outbound *o, const struct sending *s, bool of_the_key)
 {
-	for (unsigned i = o->in_flight_max; i < o->in_flight_max + CHECKS_MAX; i++)
-		if (o->tickets[i].use == TICKET_CONFIRM &&
-			strcmp(o->tickets[i].sending.connection_id, s->connection_id) == 0)
-			return true;
-	return false;
+	struct ticket *k;
+
+	if (o->closing || !lanes_ask(o->lanes, s->connection_id, of_the_key, inside_now()))
+		return NULL;
+	k = ticket_take(o, TICKET_CONFIRM);
+	if (k == NULL) {
+		lanes_answered(o->lanes, s->connection_id, false, inside_now());
+		return NULL;
+	}
+	k->sending = *s;
+	k->of_the_key = of_the_key;
+	return k;
+}
+
+/* Under o->lock. */
+static void confirm_end(struct outbound *o, struct ticket *k, bool fine)
+{
+	lanes_answered(o->lanes, k->sending.connection_id, fine, inside_now());
+	ticket_release(o, k);
 }
 
 static void key_refused(struct outbound *o, const struct sending *s)
@@ -54,17 +69,14 @@ static void confirm_begin(struct outbound *o, const struct sending *s, int32_t c
 	if (err != PREPARE_OK)
 		goto out;
 	pthread_mutex_lock(&o->lock);
-	if (!confirming(o, s) && !o->closing)
-		k = ticket_take(o, TICKET_CONFIRM);
-	if (k != NULL) {
-		k->sending = *s;
+	k = confirm_take(o, s, code == CODE_BAD_TOKEN);
+	if (k != NULL)
 		p.job.ticket = k->number;
-	}
 	pthread_mutex_unlock(&o->lock);
 	if (k == NULL || (prepared_note(o->tenants, &p) && inside_job_out(o, &p.job)))
 		goto out;
 	pthread_mutex_lock(&o->lock);
-	ticket_release(o, k);
+	confirm_end(o, k, false);
 	pthread_mutex_unlock(&o->lock);
 out:
 	prepared_clear(&p);
@@ -135,8 +147,9 @@ static void sends_work(struct outbound *o, struct batch *b)
 static void check_answered(struct outbound *o, struct ticket *k, struct outbound_result *r)
 {
 	const struct sending s = k->sending;
+	const bool fine = settle_token_works(r);
 
-	if (k->use == TICKET_CONFIRM && settle_token_is_dead(r))
+	if (k->use == TICKET_CONFIRM && settle_token_is_dead(r, k->of_the_key))
 		key_refused(o, &s);
 	pthread_mutex_lock(&o->lock);
 	if (k->waiter != NULL) {
@@ -144,7 +157,10 @@ static void check_answered(struct outbound *o, struct ticket *k, struct outbound
 		*r = (struct outbound_result){0}; /* transferred */
 		k->waiter->done = true;
 	}
-	ticket_release(o, k);
+	if (k->use == TICKET_CONFIRM)
+		confirm_end(o, k, fine);
+	else
+		ticket_release(o, k);
 	pthread_mutex_unlock(&o->lock);
 }
 

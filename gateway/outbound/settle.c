@@ -206,7 +206,7 @@ static enum lanes_scope scope_of(const struct meta_rule *rule)
 }
 
 /* Whom the answer stops, and for how long. wait_ms: how long the message itself waits. */
-static struct settled settled_of(const struct outbound_result *r, int64_t wait_ms)
+static struct settled settled_of(const struct sending *s, const struct outbound_result *r, int64_t wait_ms)
 {
 	const struct meta_rule *rule = r->code != 0 ? meta_rule_find(r->code) : NULL;
 	const bool itself = rule != NULL && rule->scope == META_ITSELF;
@@ -228,6 +228,9 @@ static struct settled settled_of(const struct outbound_result *r, int64_t wait_m
 		out.wait_ms = r->retry_after_ms > 0 || (rule != NULL && rule->wait_s > 0 && !itself) ? wait_ms : 0;
 		break;
 	case OUTBOUND_AUTH:
+		out.scope = kind_is_d360(s->kind) ? LANES_KEY : LANES_DOUBT;
+		out.wait_ms = KEY_MS;
+		break;
 	case OUTBOUND_NO_CREDENTIAL:
 		out.scope = LANES_KEY;
 		out.wait_ms = KEY_MS;
@@ -297,7 +300,7 @@ static struct store_outcome outcome_of(struct tenants *t, struct settling *one, 
 	outcome.reason = plan->reason[0] != '\0' ? plan->reason : NULL;
 	if (plan->to == STORE_MESSAGE_SENT)
 		wamid_fill(t, s, r, &outcome, sealed);
-	one->settled = settled_of(r, plan->next_at > attempt.now ? plan->next_at - attempt.now : r->retry_after_ms);
+	one->settled = settled_of(s, r, plan->next_at > attempt.now ? plan->next_at - attempt.now : r->retry_after_ms);
 	return outcome;
 }
 
@@ -332,19 +335,29 @@ void settle_sends(struct tenants *t, struct settling *all, size_t len, const ato
 
 /* ------------------------------------------------------------ the key */
 
-bool settle_token_is_dead(const struct outbound_result *r)
+static bool says_of_token(const struct outbound_result *r, bool works)
 {
 	cJSON *fields;
-	bool dead;
+	const cJSON *valid;
+	bool says;
 
-	if (r->class == OUTBOUND_AUTH)
-		return true;
 	if (r->class != OUTBOUND_ACCEPTED || r->fields == NULL)
 		return false;
 	fields = json_parse(r->fields, strlen(r->fields));
-	dead = cJSON_IsFalse(json_get_path(fields, "data.is_valid"));
+	valid = json_get_path(fields, "data.is_valid");
+	says = works ? cJSON_IsTrue(valid) : cJSON_IsFalse(valid);
 	cJSON_Delete(fields);
-	return dead;
+	return says;
+}
+
+bool settle_token_is_dead(const struct outbound_result *r, bool of_the_key)
+{
+	return (r->class == OUTBOUND_AUTH && of_the_key) || says_of_token(r, false);
+}
+
+bool settle_token_works(const struct outbound_result *r)
+{
+	return says_of_token(r, true);
 }
 
 static bool key_unchanged(struct tenants *t, const struct sending *s)

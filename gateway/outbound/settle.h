@@ -47,8 +47,11 @@ struct settling {
  * unsettled one becomes UNKNOWN at the next start. */
 void settle_sends(struct tenants *t, struct settling *all, size_t len, const atomic_bool *stop);
 
-/* Whether debug_token's answer says that the token is dead. A time-out or a 5xx never does. */
-bool settle_token_is_dead(const struct outbound_result *r);
+/* Whether debug_token's answer says that the token is dead, or that it works. A time-out or a 5xx says neither. Where it
+ * is refused, that is about the app's secret, which it was asked with: then a refusal that spoke of the key alone
+ * is taken at its word, and no other. */
+bool settle_token_is_dead(const struct outbound_result *r, bool of_the_key);
+bool settle_token_works(const struct outbound_result *r);
 /* The key is dead: where it never worked and the one before it is still there, that one is used again; else the
  * connection becomes KEY_REFUSED. Nothing of that where the key was changed since. True: something may be due. */
 bool settle_key_refused(struct tenants *t, const struct sending *s);

@@ -22,7 +22,8 @@ SECOND, MINUTE, HOUR = 1, 60, 3600
 # number's next message, to another customer, goes meanwhile; and who else waits.
 GONE = dict(state="dead")
 SOON = dict(state="sent", attempts=2)
-AUTH = dict(state="retry", wait=(5 * MINUTE, 5 * MINUTE + 1), next="waits")
+# The provider says that the key is fine: what was refused was the message.
+AUTH = dict(state="retry", wait=(5 * MINUTE, 5 * MINUTE + 1))
 ACCOUNT = dict(state="retry", wait=(10 * MINUTE, 10 * MINUTE + 1), next="waits")
 
 
@@ -126,7 +127,7 @@ DIALOG = [
     ("overdue", dict(kind="error", http=400, text="Your invoice is overdue"), ACCOUNT),
     ("another 400", dict(kind="error", http=400, text="Invalid payload"), GONE),
     ("a path that is blocked", dict(kind="error", http=403, text="Forbidden"), ACCOUNT),
-    ("401", dict(kind="error", http=401, text="Invalid API key"), dict(AUTH, status="key_refused")),
+    ("401", dict(kind="error", http=401, text="Invalid API key"), dict(AUTH, status="key_refused", next="waits")),
     ("500", dict(kind="error", http=500, text="Internal error"), dict(state="unknown")),
     ("502", dict(kind="html", http=502), dict(state="unknown")),
     ("555", dict(kind="html", http=555), dict(state="unknown")),
@@ -135,7 +136,7 @@ DIALOG = [
     ("Meta's payment problem through it", dict(kind="error", http=400, code=131042), ACCOUNT),
     ("Meta's window through it", dict(kind="error", http=400, code=131047), GONE),
     # It is 360dialog's own token that Meta refuses: no other key of the shop's would mend that.
-    ("Meta's 190 through it", dict(kind="error", http=401, code=190), dict(AUTH, status="key_refused")),
+    ("Meta's 190 through it", dict(kind="error", http=401, code=190), dict(AUTH, status="key_refused", next="waits")),
     ("Meta's 190 as a 400", dict(kind="error", http=400, code=190), ACCOUNT),
 ]
 

@@ -450,6 +450,100 @@ static void a_wait_is_for_whom_it_was_said(void **state)
 	}
 }
 
+static enum lanes_go direct(struct lanes *l, int64_t now)
+{
+	const struct store_lane lane = lane_of("c", "c");
+	static uint8_t conversation[STORE_INDEX_LEN];
+	int64_t until;
+
+	conversation[0]++;
+	return lanes_go(l, &lane, conversation, now, &until);
+}
+
+/* One goes, and is refused as with a dead key. */
+static void doubted(struct lanes *l, int64_t now)
+{
+	assert_int_equal(direct(l, now), LANES_GO);
+	wait_for(l, "c", LANES_DOUBT, now + 60000, now);
+}
+
+static void a_key_that_is_fine_is_not_waited_for(void **state)
+{
+	struct lanes *l = lanes_of(1000, 1000);
+	int64_t now = START;
+
+	(void)state;
+	doubted(l, now);
+	assert_int_equal(direct(l, now), LANES_WAIT_KEY);
+	assert_true(lanes_ask(l, "c", false, now));
+	assert_false(lanes_ask(l, "c", true, now)); /* it is asked already */
+	assert_int_equal(direct(l, now), LANES_WAIT_ASKED);
+	lanes_answered(l, "c", true, now += 100);
+	/* What is refused now is the message's own, and nobody is asked again; but for what speaks of the key alone. */
+	for (unsigned i = 1; i + 1 < LANES_DOUBTS; i++) {
+		doubted(l, now += 10);
+		assert_false(lanes_ask(l, "c", false, now));
+	}
+	assert_true(lanes_ask(l, "c", true, now));
+	lanes_answered(l, "c", true, now);
+	/* What is accepted between them says that they are. */
+	assert_int_equal(direct(l, now), LANES_GO);
+	ended(l, "c", LANES_ACCEPTED, now);
+	for (unsigned i = 0; i + 1 < LANES_DOUBTS; i++)
+		doubted(l, now += 10);
+	/* So many in a row are not. */
+	doubted(l, now += 10);
+	assert_int_equal(direct(l, now + 59999), LANES_WAIT_KEY);
+	lanes_answered(l, "c", true, now); /* trusted already: it was told that, and there it is again */
+	assert_int_equal(direct(l, now + 59999), LANES_WAIT_KEY);
+	assert_int_equal(direct(l, now + 60000), LANES_GO);
+	lanes_free(l);
+}
+
+static void who_did_not_answer_does_not_vouch(void **state)
+{
+	struct lanes *l = lanes_of(1000, 1000);
+
+	(void)state;
+	doubted(l, START);
+	assert_true(lanes_ask(l, "c", false, START));
+	lanes_answered(l, "c", false, START);
+	assert_int_equal(direct(l, START + 59999), LANES_WAIT_KEY);
+	/* Nor does the key's being fine end what the account waits for. */
+	assert_int_equal(direct(l, START + 60000), LANES_GO);
+	ended(l, "c", LANES_ACCEPTED, START + 60000);
+	assert_int_equal(direct(l, START + 60000), LANES_GO);
+	assert_int_equal(direct(l, START + 60000), LANES_GO);
+	wait_for(l, "c", LANES_DOUBT, START + 120000, START + 60000);
+	assert_true(lanes_ask(l, "c", false, START + 60000));
+	wait_for(l, "c", LANES_KEY, START + 660000, START + 60000);
+	assert_int_equal(direct(l, START + 60000), LANES_WAIT_KEY);
+	lanes_answered(l, "c", true, START + 60000);
+	assert_int_equal(direct(l, START + 659999), LANES_WAIT_KEY);
+	lanes_free(l);
+}
+
+/* That it is trusted is not forgotten with a lane that has nothing to do. */
+static void trust_outlasts_quiet(void **state)
+{
+	struct lanes *l = lanes_of(1000, 1000);
+	struct lanes_turn turn;
+
+	(void)state;
+	doubted(l, START);
+	assert_true(lanes_ask(l, "c", false, START));
+	lanes_answered(l, "c", true, START);
+	for (int64_t now = START; now < START + LANES_TRUST_MS; now += 1000)
+		while (lanes_turn(l, now, &turn))
+			(void)choose(l, &turn, 0, now);
+	assert_false(lanes_ask(l, "c", false, START + LANES_TRUST_MS - 1));
+	for (int64_t now = START + LANES_TRUST_MS; now < START + LANES_TRUST_MS + 10000; now += 1000)
+		while (lanes_turn(l, now, &turn))
+			(void)choose(l, &turn, 0, now);
+	assert_int_equal(lanes_len(l), 0);
+	lanes_free(l);
+}
+
 static void many_waits(void **state)
 {
 	struct lanes *l = lanes_of(1000, 1000);
@@ -709,6 +803,9 @@ int main(void)
 		cmocka_unit_test(a_pair_has_its_own_limit),
 		cmocka_unit_test(pairs_are_forgotten),
 		cmocka_unit_test(a_wait_is_for_whom_it_was_said),
+		cmocka_unit_test(a_key_that_is_fine_is_not_waited_for),
+		cmocka_unit_test(who_did_not_answer_does_not_vouch),
+		cmocka_unit_test(trust_outlasts_quiet),
 		cmocka_unit_test(many_waits),
 		cmocka_unit_test(the_breaker),
 		cmocka_unit_test(what_was_changed_is_tried_at_once),

@@ -267,14 +267,18 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 		{SERVER_ANSWER, 500, NULL, "<html>"},
 		{SERVER_ANSWER, 503, NULL, "{\"error\":{\"code\":2}}"},
 		{SERVER_DROP, 0, NULL, NULL},
+		/* It is the app's secret that is refused, with which was asked. */
+		{SERVER_ANSWER, 400, NULL,
+			"{\"error\":{\"code\":190,\"message\":\"Invalid OAuth access token signature.\"}}"},
 	};
 
 	(void)state;
-	for (size_t i = 0; i < 4 + REFUSALS - 1; i++) {
+	for (size_t i = 0; i < 4 + 2 * (REFUSALS - 1); i++) {
+		const size_t other = i < 4 ? 0 : (i - 4) / 2 + 1;
 		struct server_seen seen = {0};
 		struct desk f = {0};
 
-		refused_key(&f, "appsecret", &debugs[i < 4 ? i : 0], refusals[i < 4 ? 0 : i - 3]);
+		refused_key(&f, "appsecret", &debugs[i < 4 ? i : i % 2 * 4], refusals[other]);
 		for (int n = 0; n < 400 && seen.requests == 0; n++, (void)usleep(5000))
 			server_seen("debug_token", &seen);
 		assert_true(seen.requests > 0);
@@ -282,6 +286,33 @@ static void an_unconfirmed_refusal_marks_nothing(void **state)
 		assert_int_equal(fake_connection_status("c1"), STORE_CONNECTION_PENDING);
 		desk_close(&f);
 	}
+}
+
+/* What one message wants may be refused like that, again and again: the others go, and the provider is asked once. */
+static void a_refusal_with_a_key_that_is_fine_stops_nobody(void **state)
+{
+	static const struct server_reply permission = {
+		SERVER_ANSWER, 403, NULL, "{\"error\":{\"code\":10,\"message\":\"permission\"}}"};
+	struct desk f = {0};
+	struct server_seen seen;
+	char id[STORE_ID_LEN + 1];
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, "appsecret");
+	server_set("debug_token", &(struct server_reply){.status = 200, .body = "{\"data\":{\"is_valid\":true}}"});
+	desk_start(&f, NULL);
+	for (int i = 0; i < 3; i++) {
+		server_set("111", &permission);
+		desk_queue(&f, "c1", "111", HELLO, id, 0);
+		(void)desk_await_state(id, STORE_MESSAGE_RETRY);
+		server_set("111", &(struct server_reply){0});
+		desk_queue(&f, "c1", "111", HELLO, id, 0);
+		(void)desk_await_state(id, STORE_MESSAGE_SENT);
+	}
+	server_seen("debug_token", &seen);
+	assert_int_equal(seen.requests, 1);
+	desk_close(&f);
 }
 
 /* A permission may be what is missing, and nobody can be asked. */
@@ -545,6 +576,7 @@ int main(void)
 		cmocka_unit_test(what_is_due_again_is_tried_again),
 		cmocka_unit_test(a_refused_key_marks_the_connection),
 		cmocka_unit_test(an_unconfirmed_refusal_marks_nothing),
+		cmocka_unit_test(a_refusal_with_a_key_that_is_fine_stops_nobody),
 		cmocka_unit_test(another_refusal_alone_marks_nothing),
 		cmocka_unit_test(what_cannot_go_ends_here),
 		cmocka_unit_test(a_crash_leaves_unknown),
