@@ -184,6 +184,34 @@ static void a_clients_version_stops_nobody(void **state)
 	desk_close(&f);
 }
 
+/* While the provider is asked whether the key is fine, a send waits for that. */
+static void what_is_asked_about_a_key_is_waited_for(void **state)
+{
+	static const struct server_reply fine = {SERVER_LATE, 200, NULL, "{\"data\":{\"is_valid\":true}}"};
+	struct server_seen seen = {0};
+	struct desk f = {0};
+	struct sent s;
+
+	(void)state;
+	desk_open(&f, NULL);
+	desk_connection(&f, STORE_META, "c1", "111", TOKEN, "appsecret");
+	server_set("111",
+		&(struct server_reply){.status = 403, .body = "{\"error\":{\"code\":10,\"message\":\"permission\"}}"});
+	server_set("debug_token", &fine);
+	desk_start(&f, NULL);
+	s = say(&f, "c1", "111", 5000);
+	assert_int_equal(s.result.class, OUTBOUND_AUTH);
+	outbound_result_clear(&s.result);
+	server_set("111", &(struct server_reply){.status = 200, .body = ACCEPTED});
+	while (seen.requests == 0)
+		server_seen("debug_token", &seen);
+	s = say(&f, "c1", "111", 5000);
+	assert_int_equal(s.go, OUTBOUND_WENT);
+	assert_int_equal(s.result.class, OUTBOUND_ACCEPTED);
+	outbound_result_clear(&s.result);
+	desk_close(&f);
+}
+
 static void without_a_key_nothing_is_noted(void **state)
 {
 	struct desk f = {0};
@@ -277,6 +305,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_told_and_not_repeated),
 		cmocka_unit_test(limits_hold_for_it_too),
 		cmocka_unit_test(a_clients_version_stops_nobody),
+		cmocka_unit_test(what_is_asked_about_a_key_is_waited_for),
 		cmocka_unit_test(without_a_key_nothing_is_noted),
 		cmocka_unit_test(nobody_waits_for_ever),
 		cmocka_unit_test(a_sender_that_dies),
