@@ -536,6 +536,7 @@ static void trust_outlasts_quiet(void **state)
 	for (int64_t now = START; now < START + LANES_TRUST_MS; now += 1000)
 		while (lanes_turn(l, now, &turn))
 			(void)choose(l, &turn, 0, now);
+	doubted(l, START + LANES_TRUST_MS - 1);
 	assert_false(lanes_ask(l, "c", false, START + LANES_TRUST_MS - 1));
 	for (int64_t now = START + LANES_TRUST_MS; now < START + LANES_TRUST_MS + 10000; now += 1000)
 		while (lanes_turn(l, now, &turn))
