@@ -172,71 +172,45 @@ static void input_as_written(const char *text, struct outbound_result *r)
 	cJSON_Delete(answer);
 }
 
-/* No provider was asked. */
+/* Why no provider was asked, or what it answered is not known. */
+static const struct {
+	int http, code;
+	bool transient, waits; /* waits: it is known for how long */
+	const char *details;
+} not_gone[] = {
+	[OUTBOUND_NOT_NOW] = {429, 130429, true, true,
+		"Not sent: the number has sent as many messages as the provider takes, or the provider asked for a "
+		"pause. Come again then."},
+	[OUTBOUND_NO_ANSWER] = {503, 2, true, true, "Not sent: the provider did not answer lately. Come again then."},
+	[OUTBOUND_REFUSED] = {403, 368, false, true,
+		"Not sent: the provider refused the shop's own key or account just now. That is looked into, and the "
+		"shop is told; this virtual key is fine."},
+	[OUTBOUND_PAIR_LIMIT] = {429, 131056, true, true,
+		"Not sent: too many messages to this customer in a short time."},
+	[OUTBOUND_NO_KEY] = {403, 368, false, false,
+		"Not sent: the shop's own key does not work now, or its connection is suspended. The shop was told; "
+		"this virtual key is fine."},
+	[OUTBOUND_LATE] = {504, 131000, false, false,
+		"The provider's answer did not come in time: the message may have been accepted. It is not repeated; "
+		"a status tells what becomes of it."},
+};
+
 static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_after_ms, struct once_state *once)
 {
 	send_ended(c, once, go == OUTBOUND_LATE ? OUTBOUND_OUTCOME_UNKNOWN : OUTBOUND_NOT_SENT, 0, NULL);
-	switch (go) {
-	case OUTBOUND_WENT:
-		return;
-	case OUTBOUND_NOT_NOW:
-		answer_refusal(c,
-			&(struct refusal){.http = 429,
-				.code = 130429,
-				.transient = true,
-				.retry_after_ms = retry_after_ms,
-				.details =
-					"Not sent: the number has sent as many messages as the provider takes, or the "
-					"provider asked for a pause. Come again then."});
-		return;
-	case OUTBOUND_NO_ANSWER:
-		answer_refusal(c,
-			&(struct refusal){.http = 503,
-				.code = 2,
-				.transient = true,
-				.retry_after_ms = retry_after_ms,
-				.details = "Not sent: the provider did not answer lately. Come again then."});
-		return;
-	case OUTBOUND_REFUSED:
-		answer_refusal(c,
-			&(struct refusal){.http = 403,
-				.code = 368,
-				.retry_after_ms = retry_after_ms,
-				.details = "Not sent: the provider refused the shop's own key or account just now. "
-					   "That is "
-					   "looked into, and the shop is told; this virtual key is fine."});
-		return;
-	case OUTBOUND_PAIR_LIMIT:
-		answer_refusal(c,
-			&(struct refusal){.http = 429,
-				.code = 131056,
-				.transient = true,
-				.retry_after_ms = retry_after_ms,
-				.details = "Not sent: too many messages to this customer in a short time."});
-		return;
-	case OUTBOUND_NO_KEY:
-		refuse(c, 403, 368,
-			"Not sent: the shop's own key does not work now, or its connection is suspended. The shop was "
-			"told; this virtual key is fine.");
-		return;
-	case OUTBOUND_KEY_ENDED:
-		virtual_keys_refuse(c->front->keys, &c->key, REFUSED_REVOKED, &c->who);
+	if (go == OUTBOUND_KEY_ENDED || go == OUTBOUND_NO_BUDGET) {
+		virtual_keys_refuse(
+			c->front->keys, &c->key, go == OUTBOUND_KEY_ENDED ? REFUSED_REVOKED : REFUSED_BUDGET, &c->who);
 		answer_refused_key(c);
-		return;
-	case OUTBOUND_NO_BUDGET:
-		virtual_keys_refuse(c->front->keys, &c->key, REFUSED_BUDGET, &c->who);
-		answer_refused_key(c);
-		return;
-	case OUTBOUND_LATE:
-		answer_refusal(c,
-			&(struct refusal){.http = 504,
-				.code = 131000,
-				.details = "The provider's answer did not come in time: the message may have been "
-					   "accepted. It is not repeated; a status tells what became of it."});
-		return;
-	case OUTBOUND_FAULT:
+	} else if (go == OUTBOUND_FAULT) {
 		answer_unavailable(c, "Not sent: this cannot be done now.");
-		return;
+	} else {
+		answer_refusal(c,
+			&(struct refusal){.http = not_gone[go].http,
+				.code = not_gone[go].code,
+				.transient = not_gone[go].transient,
+				.retry_after_ms = not_gone[go].waits ? retry_after_ms : 0,
+				.details = not_gone[go].details});
 	}
 }
 
