@@ -37,6 +37,40 @@ static bool parameter(struct call *c, const char *name, char *buf, size_t room, 
 	return false;
 }
 
+/* Whether name stands among the words. */
+static bool is_among(const char *words, const char *name)
+{
+	const size_t len = strlen(name);
+
+	for (const char *p = words; *p != '\0'; p += strspn(p, " ")) {
+		const size_t word = strcspn(p, " ");
+
+		if (word == len && strncmp(p, name, len) == 0)
+			return true;
+		p += word;
+	}
+	return false;
+}
+
+bool query_known(struct call *c, const char *names)
+{
+	char name[32], detail[160];
+
+	for (const char *p = c->req->query; p != NULL && *p != '\0'; p += *p == '&' ? 1 : 0) {
+		const size_t len = strcspn(p, "&="), room = sizeof(name) - 1;
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)(len <= room ? len : 0), p);
+		if (len > 0 && (!http_decode(name) || !is_among(names, name))) {
+			(void)snprintf(detail, sizeof(detail),
+				"the query has a parameter that this call does not know; it knows: %s", names);
+			problem(c->res, PROBLEM_UNKNOWN_FIELD, NULL, detail);
+			return false;
+		}
+		p += strcspn(p, "&");
+	}
+	return true;
+}
+
 static bool read_limit(struct call *c, unsigned *limit)
 {
 	char text[8];

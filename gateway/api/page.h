@@ -44,4 +44,8 @@ struct listing_name {
 bool listing_choice(struct call *c, const char *parameter, const struct listing_name *names, int *value);
 const char *listing_name(const struct listing_name *names, int value);
 
+/* Whether each parameter of the query is one of names (words and blanks). False after the problem was answered: who
+ * mistyped how a message is to be sent must not find it sent in another way. */
+bool query_known(struct call *c, const char *names);
+
 #endif

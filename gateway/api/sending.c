@@ -62,8 +62,8 @@ static bool read_wish(struct call *c, struct wish *w)
 		{"at_most_once", STORE_AT_MOST_ONCE}, {"at_least_once", STORE_AT_LEAST_ONCE}, {NULL, 0}};
 	int policy = STORE_AT_MOST_ONCE;
 
-	if (!listing_choice(c, "policy", policies, &policy) || !read_expiry(c, &w->expires_in_ms) ||
-		!read_unchecked(c, &w->unchecked))
+	if (!query_known(c, "from policy expires_in window") || !listing_choice(c, "policy", policies, &policy) ||
+		!read_expiry(c, &w->expires_in_ms) || !read_unchecked(c, &w->unchecked))
 		return false;
 	w->policy = (enum store_policy)policy;
 	return true;
@@ -252,7 +252,7 @@ static bool read_replay(struct call *c, struct resend *r)
 	static const struct form_field fields[] = {{"maybe_duplicate", FORM_BOOL, false}};
 	cJSON *body;
 
-	if (!read_unchecked(c, &r->window_unchecked))
+	if (!query_known(c, "window") || !read_unchecked(c, &r->window_unchecked))
 		return false;
 	if (c->req->body_len == 0)
 		return true;

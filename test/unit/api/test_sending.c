@@ -148,6 +148,9 @@ static void the_query_is_held_to(void **state)
 		{"expires_in=604801", "expires_in"}, {"expires_in=", "expires_in"}, {"expires_in=1h", "expires_in"},
 		{"expires_in=-5", "expires_in"}, {"expires_in=99999999999", "expires_in"},
 		{"expires_in=%zz", "expires_in"}, {"window=open", "window"}, {"window=", "window"}};
+	static const char *const unknown[] = {"polcy=at_least_once", "from=90001&expires_at=2030-01-01T00:00:00Z",
+		"expires_in=60&Policy=at_least_once", "policy%20from", "%zz=1",
+		"a-name-that-is-longer-than-any-name-of-ours=1"};
 	char id[ID_LEN], target[128];
 	struct answer a;
 
@@ -155,6 +158,10 @@ static void the_query_is_held_to(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		(void)snprintf(target, sizeof(target), LIST "?%s", bad[i].query);
 		expect(house, "POST", target, HELLO, 400, "invalid_field", bad[i].field);
+	}
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		(void)snprintf(target, sizeof(target), LIST "?%s", unknown[i]);
+		expect(house, "POST", target, HELLO, 400, "unknown_field", NULL);
 	}
 	send("?policy=at_least_once&expires_in=604800&window=unchecked&from=90001", id);
 	assert_int_equal(row(id).policy, STORE_AT_LEAST_ONCE);
