@@ -12,6 +12,7 @@
 
 #include "gateway/api/internal.h"
 #include "gateway/api/problem.h"
+#include "gateway/virtual_key.h"
 
 #define TOKEN_MAX 255u
 #define OPENAPI_PATH "/openapi.yaml"
@@ -167,6 +168,7 @@ int api_admit(struct api *a, const struct api_request *req, struct api_response 
 	uint8_t hash[VAULT_HASH_LEN];
 	struct store_token found;
 	enum store_error err;
+	bool is_virtual_key;
 
 	*r = (struct api_response){0};
 	if (strcmp(req->path, OPENAPI_PATH) == 0)
@@ -179,6 +181,7 @@ int api_admit(struct api *a, const struct api_request *req, struct api_response 
 	/* Compared by the store as a hash: how long that takes tells nothing of a token. */
 	vault_hash(token, strlen(token), hash);
 	err = store_token_find(a->store, hash, &found);
+	is_virtual_key = strncmp(token, VIRTUAL_KEY_PREFIX, sizeof(VIRTUAL_KEY_PREFIX) - 1) == 0;
 	vault_wipe(token, sizeof(token));
 	vault_wipe(hash, sizeof(hash));
 	if (err == STORE_OK) {
@@ -186,7 +189,10 @@ int api_admit(struct api *a, const struct api_request *req, struct api_response 
 		return 0;
 	}
 	if (err == STORE_NOT_FOUND)
-		problem(r, PROBLEM_UNAUTHORIZED, NULL, NULL);
+		problem(r, PROBLEM_UNAUTHORIZED, NULL,
+			is_virtual_key ? "a virtual key (khv_...) came: it is for the calls of Meta's and 360dialog's "
+					 "clients; these need an admin token (kh_...)"
+				       : NULL);
 	else
 		problem(r, PROBLEM_UNAVAILABLE, NULL, NULL);
 	return r->status;

@@ -65,6 +65,18 @@ static void nothing_is_told_without_a_token(void **state)
 	answer_clear(&first);
 }
 
+static void who_brings_a_virtual_key_is_told(void **state)
+{
+	struct answer a = ask_with("Bearer khv_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "GET", "/v1/businesses");
+
+	(void)state;
+	assert_int_equal(a.status, 401);
+	assert_string_equal(text_at(&a, "code"), "unauthorized");
+	assert_non_null(strstr(text_at(&a, "detail"), "need an admin token"));
+	assert_null(strstr(a.text, "AAAA"));
+	answer_clear(&a);
+}
+
 static void a_token_admits_until_it_is_revoked(void **state)
 {
 	struct answer made = operator_ask("POST", "/control/tokens", "{\"name\":\"shop system\"}"), a;
@@ -314,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_told_without_a_token),
+		cmocka_unit_test(who_brings_a_virtual_key_is_told),
 		cmocka_unit_test(a_token_admits_until_it_is_revoked),
 		cmocka_unit_test(control_is_the_operators),
 		cmocka_unit_test(methods_are_known_by_path),
