@@ -11,6 +11,7 @@
 #include "gateway/json.h"
 
 #define HEADERS_MAX 16u
+#define SCOPE_WORDS_LEN 160u
 
 const char *answer_by(const struct call *c)
 {
@@ -163,6 +164,23 @@ void answer_refusal(struct call *c, const struct refusal *r)
 	send_tree(c, r->http, body, more, n);
 }
 
+/* The scopes any of which the call needs, after the reason: "media or read". */
+static void scope_words(const struct call *c, char out[static SCOPE_WORDS_LEN])
+{
+	size_t used = (size_t)snprintf(out, SCOPE_WORDS_LEN,
+		"This virtual key was not made for such calls. Have one made that has the scope ");
+	bool any = false;
+
+	for (size_t i = 0; i < VIRTUAL_KEY_SCOPES && used < SCOPE_WORDS_LEN; i++) {
+		if ((c->key.scopes & virtual_key_scopes[i].bit) == 0)
+			continue;
+		used += (size_t)snprintf(
+			out + used, SCOPE_WORDS_LEN - used, "%s%s", any ? " or " : "", virtual_key_scopes[i].name);
+		any = true;
+	}
+	(void)snprintf(out + used, SCOPE_WORDS_LEN - used, ".");
+}
+
 void answer_refused_key(struct call *c)
 {
 	static const struct {
@@ -182,13 +200,18 @@ void answer_refused_key(struct call *c)
 		[REFUSED_BUDGET] = {429, 130429, 0},
 	};
 	const enum refused_why why = c->who.why;
-	const struct refusal r = {.http = rows[why].http,
+	char words[SCOPE_WORDS_LEN];
+	struct refusal r = {.http = rows[why].http,
 		.code = rows[why].code,
 		.subcode = rows[why].subcode,
 		.transient = why == REFUSED_RATE || why == REFUSED_BUDGET,
 		.retry_after_ms = c->who.retry_after_ms,
 		.details = refused_words(why)};
 
+	if (why == REFUSED_SCOPE) {
+		scope_words(c, words);
+		r.details = words;
+	}
 	atomic_fetch_add(&c->front->refused, 1);
 	if (why == REFUSED_NUMBER)
 		answer_no_such(c);
@@ -206,7 +229,7 @@ static const char *method_word(const char *method)
 	return strcmp(method, "DELETE") == 0 ? "delete" : "other";
 }
 
-void answer_no_such(struct call *c)
+static void no_such(struct call *c, const char *details)
 {
 	char message[240];
 
@@ -219,8 +242,23 @@ void answer_no_such(struct call *c)
 			.code = 100,
 			.subcode = 33,
 			.message = c->id[0] != '\0' ? message : NULL,
-			.details = "Unsupported request: the object of this path does not exist, cannot be used with "
-				   "this key, or does not support this call."});
+			.details = details});
+}
+
+void answer_no_such(struct call *c)
+{
+	no_such(c,
+		"Unsupported request: the object of this path does not exist, cannot be used with this key, or does "
+		"not "
+		"support this call.");
+}
+
+void answer_no_call(struct call *c)
+{
+	no_such(c,
+		"Unsupported request: there is no such call here. /openapi.yaml lists those that there are. Webhooks "
+		"are "
+		"set by Keyhouse itself, which hands on what comes.");
 }
 
 void answer_no_version(struct call *c)

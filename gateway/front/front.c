@@ -520,12 +520,15 @@ static bool node_admitted(struct call *c)
 {
 	struct store_connection known;
 	bool is_number;
+	unsigned needed;
 
 	if (c->what != WHAT_NODE)
 		return true;
 	is_number = store_connection_by_number(c->front->store, c->who.business.id, 0, c->id, &known) == STORE_OK;
-	if ((c->who.key.scopes & (is_number ? STORE_SCOPE_READ : STORE_SCOPE_MEDIA)) != 0)
+	needed = is_number ? STORE_SCOPE_READ : STORE_SCOPE_MEDIA;
+	if ((c->who.key.scopes & needed) != 0)
 		return true;
+	c->key.scopes = needed;
 	virtual_keys_refuse(c->front->keys, &c->key, REFUSED_SCOPE, &c->who);
 	answer_refused_key(c);
 	return false;
@@ -583,7 +586,7 @@ void front_handle(struct front *f, struct http_request *req)
 	} else if (c.version[0] == '\0' && is_odd_version(c.at)) {
 		answer_no_version(&c);
 	} else {
-		answer_no_such(&c);
+		answer_no_call(&c);
 	}
 	vault_wipe(c.presented, sizeof(c.presented));
 	vault_wipe(c.sent_query, sizeof(c.sent_query));

@@ -76,6 +76,8 @@ void answer_refusal(struct call *c, const struct refusal *r);
 void answer_refused_key(struct call *c);
 /* An id that is not the caller's, or of nobody: the two are told alike. */
 void answer_no_such(struct call *c);
+/* A path, or a method on it, of no call that there is. */
+void answer_no_call(struct call *c);
 /* A path whose first part is a version of another form than v{N}.{M}. */
 void answer_no_version(struct call *c);
 void answer_unavailable(struct call *c, const char *details);

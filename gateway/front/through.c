@@ -648,10 +648,25 @@ static void object(struct call *c, const struct passage *what)
 		passage_run(c, &run);
 }
 
+/* Of a number Meta tells these unasked, 360dialog its health alone: the client reads them all the same. */
+static void ask_of_number(struct call *c)
+{
+	static const char fields[] = "fields=id,display_phone_number,verified_name,quality_rating";
+	const size_t used = strlen(c->sent_query);
+	char none[1];
+
+	if (http_query_get(c->sent_query, "fields", none, sizeof(none)) == HTTP_NO_SUCH_PARAM &&
+		used + 1 + sizeof(fields) <= sizeof(c->sent_query))
+		(void)snprintf(c->sent_query + used, sizeof(c->sent_query) - used, "%s%s", used > 0 ? "&" : "", fields);
+}
+
 void through(struct call *c)
 {
-	struct passage what = {.kind = kind_of(c), .query = c->sent_query[0] != '\0' ? c->sent_query : NULL};
+	struct passage what = {.kind = kind_of(c)};
 
+	if (what.kind == OUTBOUND_D360_PASS_HEALTH && c->what == WHAT_NODE)
+		ask_of_number(c);
+	what.query = c->sent_query[0] != '\0' ? c->sent_query : NULL;
 	if (what.kind == 0) {
 		answer_no_such(c);
 		return;

@@ -259,7 +259,8 @@ def test_keys_that_may_not(provider, meta, gateway):
     assert wait_for(lambda: brief("GET", f"{V}/{META}?fields=id").status == 401)
     assert error(brief("POST", path, text())) == (401, 190, 463)
     reader = client_of(meta, scopes=["read"])
-    assert error(reader("POST", path, text()))[:2] == (403, 10)
+    answer = reader("POST", path, text())
+    assert error(answer)[:2] == (403, 10) and answer.json["error"]["error_data"]["details"].endswith("has the scope send.")
     assert reader("GET", f"{V}/{META}?fields=id").status == 200
     poor = client_of(meta, messages_per_day=2)
     assert [poor("POST", path, text()).status for _ in range(2)] == [200, 200]
@@ -292,6 +293,16 @@ def test_another_tenants_number_does_not_exist(provider, meta, gateway):
     assert [r for r in provider.requests if OTHER in r.path or other.waba in r.path] == []
     why = [c for c in json.loads(gateway.run("refused", "--json").stdout) if c["business_id"] == meta.id]
     assert {c["why"] for c in why} == {"number_not_given"} and sum(c["count"] for c in why) == 6, why
+
+
+def test_what_calls_there_are_is_told(meta, dialog):
+    """A path of no call, and a webhook that a client would set by itself."""
+    graph, d360 = client_of(meta), client_of(dialog, "d360")
+    for answer in (graph("GET", f"{V}/me"), graph("POST", f"{V}/{META}/register", {}), graph("PUT", f"{V}/{META}/messages", {}),
+                   graph("POST", f"{V}/{meta.waba}/subscribed_apps", {}), d360("POST", "/v1/configs/webhook", {"url": "https://x"})):
+        assert error(answer) == (400, 100, 33), answer.body
+        details = answer.json["error"]["error_data"]["details"]
+        assert "/openapi.yaml" in details and "Webhooks are set by Keyhouse" in details, details
 
 
 @pytest.mark.parametrize("path", ["/v23/{}/messages", "/v23.0.1/{}/messages", "/v1234.0/{}/messages"])
@@ -361,6 +372,10 @@ def test_number_fields_and_profile(provider, meta, dialog):
     assert [n["id"] for n in client("GET", f"{V}/{meta.waba}/phone_numbers").json["data"]] == [META]
     of_dialog = client_of(dialog)
     assert of_dialog("GET", f"{V}/{D360}?fields=id").json["id"] == D360
+    for query in ("", "?debug=all"):
+        unasked = of_dialog("GET", f"{V}/{D360}{query}").json
+        assert unasked["id"] == D360 and unasked["display_phone_number"] and unasked["verified_name"], unasked
+    assert "display_phone_number" not in of_dialog("GET", f"{V}/{D360}?fields=id").json, "who asks gets what he asks for"
     numbers = of_dialog("GET", f"{V}/{D360}/phone_numbers").json["data"]
     assert [n["id"] for n in numbers] == [D360]
     assert "health_status" in client_of(dialog, "d360")("GET", "/health_status").json
@@ -590,6 +605,7 @@ def test_an_id_is_media_or_nothing(provider, meta, gateway):
     for id_ in (OTHER, WABA, meta.app_id, theirs, second):
         for method in ("GET", "DELETE"):
             assert client(method, f"{V}/{id_}").status in (400, 403, 404), (method, id_)
+    assert client("GET", f"{V}/{META}").json["error"]["error_data"]["details"].endswith("has the scope read.")
     assert client("DELETE", f"{V}/{META}").status in (400, 403)
     assert [r for r in provider.requests if r.method == "DELETE"] == [], "nothing but media is deleted"
     assert [n["id"] for n in one("GET", f"{V}/{WABA}/phone_numbers").json["data"]] == [second]
