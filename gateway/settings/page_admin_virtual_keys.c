@@ -282,6 +282,10 @@ static void key_show(
 		"<div class=\"copy\"><input type=\"text\" id=\"key\" readonly autocomplete=\"off\" value=\"%s\">"
 		"<button type=\"button\" data-copy=\"key\" hidden>Copy</button></div>",
 		text);
+	html_put(&v->out,
+		"<p>Its base URL is <code>%s</code>, in the place of <code>https://graph.facebook.com</code> or "
+		"<code>https://waba-v2.360dialog.io</code>. The rest of the client stays as it is.</p>",
+		v->s->public_url);
 	html_put(&v->out, "<p><a href=\"business?id=%s\">Back to the business</a></p>", b->id);
 	layout_end(v);
 	visit_send(v, 200);

@@ -300,6 +300,7 @@ def test_the_pages(owner, gateway, paul):  # noqa: F811
     owner.one("#rate_per_minute").clear()
     owner.one("#rate_per_minute").send_keys("60", pages.Keys.ENTER)
     owner.says("It is shown this once.")
+    owner.says(f"Its base URL is {gateway.base}")
     text = owner.one("#key").get_attribute("value")
     owner.shoot_both("admin-new-key")
     owner.click("button[data-copy=key]")
