@@ -203,7 +203,7 @@ static const struct finding_words words[] = {
 		BOTH("Add the other number in Meta's App dashboard, WhatsApp > API setup, or connect your own number."),
 		false},
 	[FINDING_MESSAGES_REFUSED] = {"messages_refused", "Some messages were not sent",
-		"WhatsApp refused messages for a reason of their own.",
+		"WhatsApp refused messages, though nothing is known that stops them all.",
 		BOTH("Look under Messages: at each stands what WhatsApp says, and what to do."), false},
 	[FINDING_KEY_DAMAGED] = {"key_damaged", "A key needs to be entered again",
 		"What is kept of this number's key was damaged, so it cannot be used any more. The key itself may well "

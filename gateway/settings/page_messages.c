@@ -61,7 +61,8 @@ static const struct {
 	{OUTBOUND_RETRYABLE, "WhatsApp could not take it at that time.", "Send it again in a few minutes."},
 	{OUTBOUND_RATE_LIMITED, "Too many messages went out in a short time.", "Wait an hour, then send it again."},
 	{OUTBOUND_AUTH, "The key of your number was refused.",
-		"Enter a new key under Keys and access, then send it again."},
+		"Where Status says that the key is refused, enter a new one under Keys and access. Then send it "
+		"again."},
 	{OUTBOUND_ACCOUNT, "WhatsApp wants something done about your account first, often about its payment.",
 		"Look into your WhatsApp Manager or 360dialog Hub, then send it again."},
 	{OUTBOUND_MESSAGE, "WhatsApp did not accept what is in this message.",

@@ -329,7 +329,7 @@ FAILURES = {
     nobody_answers: ("responder_failing", "does not give any", "Tell whoever"),
     no_products: ("catalogue_empty", "nothing is on it", "under Products"),
     test_number: ("test_number", "few numbers", "API setup"),
-    other_refusals: ("messages_refused", "reason of their own", "under Messages"),
+    other_refusals: ("messages_refused", "nothing is known that stops them all", "under Messages"),
     quiet: ("nothing_heard", "not one message", "Live"),
     token_of_a_day: ("token_expires", "last a day", "Never"),
     webhook_without_secret: ("webhook_secret_wrong", "without the secret", "Set our address again"),
