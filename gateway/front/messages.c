@@ -175,22 +175,21 @@ static void input_as_written(const char *text, struct outbound_result *r)
 /* Why no provider was asked, or what it answered is not known. */
 static const struct {
 	int http, code;
-	bool transient, waits; /* waits: it is known for how long */
+	bool passes; /* it is known when */
 	const char *details;
 } not_gone[] = {
-	[OUTBOUND_NOT_NOW] = {429, 130429, true, true,
+	[OUTBOUND_NOT_NOW] = {429, 130429, true,
 		"Not sent: the number has sent as many messages as the provider takes, or the provider asked for a "
 		"pause. Come again then."},
-	[OUTBOUND_NO_ANSWER] = {503, 2, true, true, "Not sent: the provider did not answer lately. Come again then."},
-	[OUTBOUND_REFUSED] = {403, 368, false, true,
+	[OUTBOUND_NO_ANSWER] = {503, 2, true, "Not sent: the provider did not answer lately. Come again then."},
+	[OUTBOUND_REFUSED] = {403, 368, true,
 		"Not sent: the provider refused the shop's own key or account just now. That is looked into, and the "
 		"shop is told; this virtual key is fine."},
-	[OUTBOUND_PAIR_LIMIT] = {429, 131056, true, true,
-		"Not sent: too many messages to this customer in a short time."},
-	[OUTBOUND_NO_KEY] = {403, 368, false, false,
+	[OUTBOUND_PAIR_LIMIT] = {429, 131056, true, "Not sent: too many messages to this customer in a short time."},
+	[OUTBOUND_NO_KEY] = {403, 368, false,
 		"Not sent: the shop's own key does not work now, or its connection is suspended. The shop was told; "
 		"this virtual key is fine."},
-	[OUTBOUND_LATE] = {504, 131000, false, false,
+	[OUTBOUND_LATE] = {504, 131000, false,
 		"The provider's answer did not come in time: the message may have been accepted. It is not repeated; "
 		"a status tells what becomes of it."},
 };
@@ -208,8 +207,8 @@ static void answer_not_gone(struct call *c, enum outbound_go go, int64_t retry_a
 		answer_refusal(c,
 			&(struct refusal){.http = not_gone[go].http,
 				.code = not_gone[go].code,
-				.transient = not_gone[go].transient,
-				.retry_after_ms = not_gone[go].waits ? retry_after_ms : 0,
+				.transient = not_gone[go].passes,
+				.retry_after_ms = not_gone[go].passes ? retry_after_ms : 0,
 				.details = not_gone[go].details});
 	}
 }

@@ -189,6 +189,7 @@ def test_why_nothing_goes_is_said(provider, meta):
     assert wait_for(lambda: client("POST", f"{V}/{META}/messages", text()).status == 403)
     answer = client("POST", f"{V}/{META}/messages", text())
     assert error(answer)[:2] == (403, 368) and 500 < int(answer.headers["retry-after"]) <= 600, answer.body
+    assert answer.json["error"]["is_transient"], "where it says when to come again, the same call may work then"
 
 
 def test_a_provider_that_does_not_answer_is_said_so(provider, meta):
