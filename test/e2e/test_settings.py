@@ -364,6 +364,20 @@ def test_a_refused_webhook_is_told_to_its_shop_alone(gateway, caller, paul, prov
     assert b"the secret that we gave 360dialog" in hers.get().body
 
 
+def test_a_refused_key_that_is_good_is_not_asked_for_anew(gateway, caller, paul, provider):
+    """Meta refuses a send for its key, and says when asked that the key is good: both pages tell that."""
+    key = gateway.api("POST", paul.path("keys"), {"name": "till"}).json["key"]
+    caller.open(paul)
+    provider.fault("error", http=400, code=190, on="/messages", times=1)
+    body = {"messaging_product": "whatsapp", "to": "+2348012345678", "type": "text", "text": {"body": "hello"}}
+    answer = gateway.request("POST", f"/v23.0/{paul.number}/messages", json.dumps(body).encode(), {"Authorization": "Bearer " + key})
+    assert answer.json["error"]["code"] == 190
+    provider.wait_requests(2, matching=lambda r: r.path.endswith("/debug_token"))
+    status, messages = caller.get().body, caller.get("messages").body
+    assert b"The keys work" in status and b"though nothing is known that stops them all" in status
+    assert b"Where Status says that the key is refused, enter a new one" in messages
+
+
 @pages.needed
 def test_keys_and_access(owner, paul, provider, gateway, caller):  # noqa: F811
     """A key is replaced, refused, never shown; another browser is sent out; the number is disconnected; all is deleted."""
