@@ -311,4 +311,4 @@ def test_a_media_host_that_fails_holds_up_nothing_else(gateway, provider):
     began = time.monotonic()
     id_ = shop.post("hello", to="+16505559999").json["id"]
     assert wait_for(lambda: shop.message(id_)["state"] == "sent", 10)
-    assert time.monotonic() - began < 3, "nothing was closed for it"
+    assert time.monotonic() - began < 4.5, "nothing was closed for it"

