@@ -32,6 +32,8 @@ struct chosen {
 	char connections[STORE_LEASES_MAX][STORE_ID_LEN + 1];
 	uint8_t conversations[STORE_LEASES_MAX][STORE_INDEX_LEN];
 	size_t len;
+	char again[STORE_LEASES_MAX][STORE_ID_LEN + 1]; /* connections whose turn came once more */
+	size_t again_len;
 };
 
 struct scheduler {
@@ -252,7 +254,17 @@ static bool is_chosen(const struct chosen *c, const char *connection_id)
 	return false;
 }
 
-/* One turn's, chosen. False: the batch is complete, since there is none, all had theirs, or the store does not say. */
+/* What was chosen of it in this batch is not leased yet, and would be shown again: it goes on with the next batch. */
+static void put_aside(struct scheduler *s, const struct lanes_turn *turn)
+{
+	struct store_lease out[LANES_TURN_MAX];
+	size_t out_len;
+
+	lanes_choose(s->o->lanes, turn, NULL, 0, INT64_MAX, inside_now(), out, &out_len);
+	memcpy(s->chosen.again[s->chosen.again_len++], turn->connection_id, sizeof(s->chosen.again[0]));
+}
+
+/* One turn's, chosen. False: there is none, or the store does not say. */
 static bool choose(struct scheduler *s, int64_t ahead)
 {
 	struct outbound *o = s->o;
@@ -270,15 +282,11 @@ static bool choose(struct scheduler *s, int64_t ahead)
 	pthread_mutex_unlock(&o->lock);
 	if (!is)
 		return false;
-	/* What it chose in this batch is not leased yet, and would be shown again: it goes on with the next. Turns go round:
-	 * whoever else there is had one. */
 	if (is_chosen(c, turn.connection_id)) {
-		const int64_t now = inside_now();
-
 		pthread_mutex_lock(&o->lock);
-		lanes_choose(o->lanes, &turn, due, 0, now, now, out, &out_len);
+		put_aside(s, &turn);
 		pthread_mutex_unlock(&o->lock);
-		return false;
+		return c->again_len < STORE_LEASES_MAX;
 	}
 	len = turn.room;
 	err = store_outbox_due(tenants_store(o->tenants), turn.connection_id, store_now_ms(), due, &len, &next_at);
@@ -332,10 +340,14 @@ static void lease(struct scheduler *s)
 		s->blocked_until = inside_now() + BLOCKED_MS;
 	}
 	free_missed(s, err == STORE_OK);
+	pthread_mutex_lock(&s->o->lock);
+	for (size_t i = 0; i < s->chosen.again_len; i++)
+		(void)lanes_look(s->o->lanes, s->chosen.again[i]);
+	pthread_mutex_unlock(&s->o->lock);
 	for (size_t i = 0; i < s->batch.len; i++)
 		send_one(s->o, &s->batch.messages[i]);
 	batch_clear(&s->batch);
-	s->chosen.len = 0;
+	s->chosen.len = s->chosen.again_len = 0;
 }
 
 static void work(struct scheduler *s)
