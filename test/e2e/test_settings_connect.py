@@ -379,7 +379,8 @@ def test_a_key_of_the_sandbox(owner, gateway, provider, ada):  # noqa: F811
         assert owner.one("[name=sandbox]").is_selected() == ticked
         owner.click("[name=take_over]")
         fill(owner, {"api_key": key})
-        owner.says("360dialog's sandbox accepts the key", timeout=20)
+        owner.says("Waiting for the first message", timeout=20)
+        owner.says("360dialog's sandbox accepts the key")
         shows_no_secret(owner, gateway, key)
     assert [c["sandbox"] for c in ada.connections()] == [True] * 3
 
