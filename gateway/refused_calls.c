@@ -22,9 +22,7 @@ static const struct {
 	[REFUSED_NO_KEY] = {"no_key",
 		"No key came with the call. Send a virtual key (khv_...) once: in the header Authorization, after the "
 		"word Bearer; as ?access_token=; or in the header D360-API-KEY, to 360dialog's paths, which name "
-		"neither "
-		"version "
-		"nor number."},
+		"neither version nor number."},
 	[REFUSED_MALFORMED] = {"key_malformed",
 		"What came is no virtual key: one has 47 characters and begins with khv_. Copy it again as a whole, "
 		"without quotes and blanks."},

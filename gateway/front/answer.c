@@ -249,16 +249,14 @@ void answer_no_such(struct call *c)
 {
 	no_such(c,
 		"Unsupported request: the object of this path does not exist, cannot be used with this key, or does "
-		"not "
-		"support this call.");
+		"not support this call.");
 }
 
 void answer_no_call(struct call *c)
 {
 	no_such(c,
 		"Unsupported request: there is no such call here. /openapi.yaml lists those that there are. Webhooks "
-		"are "
-		"set by Keyhouse itself, which hands on what comes.");
+		"are set by Keyhouse itself, which hands on what comes.");
 }
 
 void answer_no_version(struct call *c)

@@ -75,8 +75,7 @@ static bool add_error(cJSON *data, const struct debugged *d)
 	return cJSON_AddNumberToObject(error, "code", 190) != NULL &&
 		cJSON_AddStringToObject(error, "message",
 			d->any ? "The shop's own key does not work at its provider: it was told, and has to replace "
-				 "it. "
-				 "This virtual key is fine."
+				 "it. This virtual key is fine."
 			       : "No number that is connected and not paused is this key's. This virtual key is "
 				 "fine.") != NULL &&
 		cJSON_AddNumberToObject(error, "subcode", 467) != NULL;

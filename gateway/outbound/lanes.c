@@ -451,14 +451,15 @@ static void wake(struct lanes *l, int64_t now)
 {
 	for (struct heap_item *first; (first = heap_first(&l->heap)) != NULL && first->at <= now;) {
 		struct lane *lane = OF(struct lane, when, first);
+		const int64_t known_until = later(lane->closed_until, lane->trusted_until);
 
 		heap_remove(&l->heap, &lane->when);
 		if (lane->due || lane->is.due_at <= now)
 			enter_ring(l, lane);
 		else if (lane->is.due_at < INT64_MAX)
 			heap_add(&l->heap, &lane->when, lane->is.due_at);
-		else if (later(lane->closed_until, lane->trusted_until) > now)
-			heap_add(&l->heap, &lane->when, later(lane->closed_until, lane->trusted_until));
+		else if (known_until > now)
+			heap_add(&l->heap, &lane->when, known_until);
 		else if (lane->in_flight == 0)
 			lane_drop(l, lane);
 	}
